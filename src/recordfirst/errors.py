@@ -1,0 +1,266 @@
+"""Every error of recordfirst, in one closed tree.
+
+Each class says in ``fate`` what is known about the thing it speaks of: ``"done"``, ``"not done"`` or
+``"unknown"``. Each names the workflow or key, and says what to do. All of them pickle: what is passed to
+``__init__`` is kept, in order, as attributes and as ``args``.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+type Fate = Literal["done", "not done", "unknown"]
+
+
+class RecordfirstError(Exception):
+    """The root: ``except RecordfirstError`` catches all that this library raises on purpose."""
+
+    fate: ClassVar[Fate] = "not done"
+
+
+# ── what an effect's call can come to (P5) ──────────────────────────────────
+
+
+class Declined(RecordfirstError):
+    """The provider refused for good. Stored, final, never retried; a new try is a new attempt.
+
+    Raised by an effect's own code or by its provider's classification, and raised again, from the stored
+    receipt, wherever the effect is asked for. ``key`` is filled in from the receipt.
+    """
+
+    def __init__(self, reason: str, code: str | None = None, key: str | None = None) -> None:
+        self.reason, self.code, self.key = reason, code, key
+        super().__init__(reason, code, key)
+
+    def __str__(self) -> str:
+        what = f"effect {self.key!r}: " if self.key else ""
+        return f"{what}declined: {self.reason}" + (f" ({self.code})" if self.code else "")
+
+
+class NotDone(RecordfirstError):
+    """The call certainly had no effect, and the same request may succeed later (refused connection, 429).
+
+    ``retry_after_ms`` is the provider's own wish, if it gave one.
+    """
+
+    def __init__(self, reason: str, retry_after_ms: int | None = None) -> None:
+        self.reason, self.retry_after_ms = reason, retry_after_ms
+        super().__init__(reason, retry_after_ms)
+
+    def __str__(self) -> str:
+        return f"not done: {self.reason}"
+
+
+class Unknown(RecordfirstError):
+    """The call may or may not have had its effect (timeout after sending, 5xx, reset).
+
+    ``replayed``: the provider stored this answer under the key, so asking again with the same key only
+    repeats it (Stripe's 500); only a probe can tell.
+    """
+
+    fate = "unknown"
+
+    def __init__(self, reason: str, replayed: bool = False) -> None:  # noqa: FBT001, FBT002 - positional so that it pickles
+        self.reason, self.replayed = reason, replayed
+        super().__init__(reason, replayed)
+
+    def __str__(self) -> str:
+        return f"outcome unknown: {self.reason}"
+
+
+# ── conflicts (P8): each names both sides ───────────────────────────────────
+
+
+class Conflict(RecordfirstError):
+    """Two things claim one identity. Nothing was changed."""
+
+
+class DifferentArguments(Conflict):
+    """A workflow id was started before, with other arguments or as another workflow."""
+
+    def __init__(self, id: str, stored: str, given: str) -> None:
+        self.id, self.stored, self.given = id, stored, given
+        super().__init__(id, stored, given)
+
+    def __str__(self) -> str:
+        return (
+            f"workflow {self.id!r} was already started as {self.stored}, not as {self.given}; "
+            "use another id, or start it with the arguments that it has"
+        )
+
+
+class DifferentRequest(Conflict):
+    """A key was used before with another request."""
+
+    def __init__(self, key: str, stored: str, given: str) -> None:
+        self.key, self.stored, self.given = key, stored, given
+        super().__init__(key, stored, given)
+
+    def __str__(self) -> str:
+        return (
+            f"key {self.key!r} already stands for {self.stored}, not for {self.given}; "
+            "one key means one request: put into the key what tells the two apart"
+        )
+
+
+class DifferentFunction(Conflict):
+    """A key's receipt belongs to another function (renamed, or two steps share a key)."""
+
+    def __init__(self, key: str, stored: str, called: str) -> None:
+        self.key, self.stored, self.called = key, stored, called
+        super().__init__(key, stored, called)
+
+    def __str__(self) -> str:
+        return (
+            f"key {self.key!r} has a receipt of {self.stored!r}, but {self.called!r} asked for it; "
+            "give each step its own key, or keep the old name with name="
+        )
+
+
+class SharedKey(Conflict):
+    """Two effects declare one key template, or one step is called twice under its default key."""
+
+    def __init__(self, key: str, first: str, second: str) -> None:
+        self.key, self.first, self.second = key, first, second
+        super().__init__(key, first, second)
+
+    def __str__(self) -> str:
+        return f"key {self.key!r} is claimed by {self.first} and by {self.second}; give each its own key"
+
+
+class DuplicateDependency(Conflict):
+    """Two values were provided for one type."""
+
+    def __init__(self, type_name: str, first: str, second: str) -> None:
+        self.type_name, self.first, self.second = type_name, first, second
+        super().__init__(type_name, first, second)
+
+    def __str__(self) -> str:
+        return (
+            f"two values for {self.type_name}: {self.first} and {self.second}; "
+            "give one of them its own key with app.provide(value, as_=SomeNewType)"
+        )
+
+
+# ── what the program asks for cannot be ─────────────────────────────────────
+
+
+class Misuse(RecordfirstError):
+    """The program asks for something that cannot be; nothing was done."""
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class BadArguments(Misuse):
+    """Arguments do not fit the function's signature or types."""
+
+
+class BadKey(Misuse):
+    """A key template names what the arguments do not have, or renders to nothing."""
+
+
+class BadId(Misuse):
+    """A workflow id that no store can carry (empty, or with a NUL character)."""
+
+
+class UnknownWorkflow(Misuse):
+    """The name is not among the app's workflows."""
+
+
+class MissingDependency(Misuse):
+    """A step needs a type that nothing provides."""
+
+
+class Unencodable(Misuse):
+    """A value cannot be stored as JSON; names the type and the field."""
+
+
+class AfterMissing(Misuse):
+    """P1: an effect was asked for before the write that it depends on has its receipt."""
+
+
+class AttemptRefused(Misuse):
+    """A new attempt was asked for while the one before is not declined."""
+
+
+class Undone(Misuse):
+    """The effect succeeded and was then undone; its result no longer stands."""
+
+
+# ── the world ───────────────────────────────────────────────────────────────
+
+
+class SchemaMismatch(RecordfirstError):
+    """The record's tables are missing, too old or too new for this version."""
+
+    def __init__(self, where: str, found: int, wanted: int) -> None:
+        self.where, self.found, self.wanted = where, found, wanted
+        super().__init__(where, found, wanted)
+
+    def __str__(self) -> str:
+        if self.found > self.wanted:
+            return (
+                f"the tables in {self.where} are at version {self.found}, newer than this recordfirst knows "
+                f"({self.wanted}); upgrade it: pip install -U recordfirst"
+            )
+        state = "are missing" if self.found == 0 else f"are at version {self.found}, {self.wanted} is needed"
+        return f"recordfirst's tables in {self.where} {state}; run: recordfirst migrate --record {self.where}"
+
+
+class RecordUnavailable(RecordfirstError):
+    """The record cannot be reached or refuses to let us in."""
+
+    def __init__(self, where: str, cause: str) -> None:
+        self.where, self.cause = where, cause
+        super().__init__(where, cause)
+
+    def __str__(self) -> str:
+        return f"cannot reach the record at {self.where}: {self.cause}"
+
+
+class CommitUnknown(RecordfirstError):
+    """The connection was lost while COMMIT was on its way, and nothing in the record tells what came of it."""
+
+    fate = "unknown"
+
+    def __init__(self, where: str, cause: str) -> None:
+        self.where, self.cause = where, cause
+        super().__init__(where, cause)
+
+    def __str__(self) -> str:
+        return (
+            f"the connection to {self.where} was lost during COMMIT ({self.cause}); "
+            "read back what you wrote, and repeat the transaction if it is not there"
+        )
+
+
+class ResultNotStored(RecordfirstError):
+    """The effect happened, but its result could not be stored; it is not called again (P3)."""
+
+    fate = "done"
+
+    def __init__(self, key: str, cause: str) -> None:
+        self.key, self.cause = key, cause
+        super().__init__(key, cause)
+
+    def __str__(self) -> str:
+        return f"effect {self.key!r} succeeded, but its result could not be stored: {self.cause}"
+
+
+class WorkflowFailed(RecordfirstError):
+    """A workflow ended in failure; says with which error."""
+
+    def __init__(self, id: str, type_name: str, message: str) -> None:
+        self.id, self.type_name, self.message = id, type_name, message
+        super().__init__(id, type_name, message)
+
+    def __str__(self) -> str:
+        return (
+            f"workflow {self.id!r} failed: {self.type_name}: {self.message}; "
+            f"when the cause is mended, run: recordfirst retry {self.id}"
+        )

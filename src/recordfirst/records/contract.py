@@ -1,0 +1,144 @@
+"""What a record must do to carry recordfirst. Any record that passes ``recordfirst.conformance.record`` will do.
+
+A record hands out *sessions* on one connection of its driver. A session's methods are single statements; in a
+``transaction()`` they are part of it, in a ``session()`` each commits by itself. Whatever is lost on the way
+(a connection, a reply) is raised as the driver raised it; :meth:`Record.fault` says what it means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from recordfirst.core.receipt import Change, Intended, NewReceipt, Receipt, Seen, Wake
+from recordfirst.core.start import Finish, NewStart, Start
+
+type Fault = Literal["contention", "unreachable"]
+
+
+class Migration(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of the schema: plain SQL that may be run again without harm."""
+
+    version: int
+    name: str
+    sql: str
+
+
+class Lease(Protocol):
+    """The right of one worker process to work; held by the record on its behalf."""
+
+    async def lost(self) -> None:
+        """Return when the lease is no longer held (the connection that held it broke)."""
+
+
+class Session[C](Protocol):
+    """recordfirst's statements on one connection."""
+
+    connection: C
+    """The driver's own connection, as a write's function gets it."""
+
+    async def find_receipt(self, key: str, attempt: int = 1) -> Seen:
+        """Look one key up."""
+
+    async def add_receipts(self, receipts: Sequence[NewReceipt]) -> list[Receipt]:
+        """Store receipts whose keys are new; return the ones that were stored. What existed stays as it was."""
+
+    async def intend(self, intent: NewReceipt, *, after: str | None, claim: str, claim_ms: int) -> Intended:
+        """Store an intent with its first call begun (calls=1, doubts=1, claimed), in one statement (P1).
+
+        Only if the write receipt ``after`` exists in state succeeded (``None``: depends on no write) and the key is
+        new. Otherwise nothing is stored; if the key exists its receipt is returned, whatever ``after`` says.
+        """
+
+    async def change_receipt(self, seen: Receipt, change: Change) -> Receipt | None:
+        """Apply ``change`` if the receipt's revision is still ``seen.revision``; else ``None``, and nothing changed."""
+
+    async def receipts_of(self, workflow: str) -> list[Receipt]:
+        """Every receipt of a workflow, oldest first."""
+
+    async def receipts_by_key(self, key: str) -> list[Receipt]:
+        """Every attempt of a key, first attempt first."""
+
+    async def wakes(self, limit: int) -> list[Wake]:
+        """Parked effects that are no longer unknown and whose engine promise was not settled yet."""
+
+    async def woken(self, wakes: Sequence[Wake]) -> None:
+        """Forget what these were parked on."""
+
+    async def add_starts(self, starts: Sequence[NewStart]) -> list[tuple[Start, bool]]:
+        """Store starts whose ids are new; return, in the order given, what the record holds, and if it is new.
+
+        In Postgres this waits for a transaction that is storing the same id at this moment.
+        """
+
+    async def find_start(self, id: str) -> Start | None: ...
+
+    async def undispatched(self, engine: str, limit: int) -> list[Start]:
+        """Open starts that this engine was not given yet, oldest first."""
+
+    async def dispatched(self, starts: Sequence[Start], engine: str) -> None:
+        """Say that ``engine`` has these, in the epoch that each carries."""
+
+    async def finish(self, finishes: Sequence[Finish]) -> None:
+        """Close starts; one whose epoch moved on, or that is closed already, stays as it is."""
+
+    async def reopen(self, id: str) -> Start | None:
+        """Open a failed start again, in a new epoch and with no engine; ``None`` if it is not failed."""
+
+    async def starts(self, state: str | None, limit: int) -> list[Start]:
+        """Starts, newest first, of one state or of all."""
+
+    async def counts(self) -> dict[str, int]:
+        """How many starts and effect receipts there are, by ``start.open``, ``effect.unknown`` and so on."""
+
+    async def now_ms(self) -> int:
+        """The record's clock."""
+
+
+class Record[C](Protocol):
+    """A transactional store that decides."""
+
+    where: str
+    """How a person names it: a URL without its password, or a path."""
+    migrations: Sequence[Migration]
+    """The whole schema, first step first. The last one's version is the one this code needs."""
+
+    async def open(self, app: str) -> None:
+        """Connect, for one app: every statement sees that app's rows alone. Raises ``RecordUnavailable``."""
+
+    async def close(self) -> None: ...
+
+    def transaction(self) -> AbstractAsyncContextManager[Session[C]]:
+        """BEGIN; COMMIT when the block ends, ROLLBACK when it raises. Made for writing: in SQLite it takes the lock."""
+
+    def session(self) -> AbstractAsyncContextManager[Session[C]]:
+        """A session whose statements each commit by themselves."""
+
+    def reading(self) -> AbstractAsyncContextManager[C]:
+        """The driver's connection in a read-only transaction."""
+
+    def fault(self, error: BaseException) -> Fault | None:
+        """What a driver's exception means (P9): ``contention`` (40001, 40P01, busy): the same again may succeed;
+        ``unreachable``: the connection is gone, and a COMMIT on its way may have happened; ``None``: the user's.
+        """
+
+    async def schema_version(self) -> int:
+        """The version of the tables; 0 when there are none."""
+
+    async def migrate(self) -> list[Migration]:
+        """Run what is missing, each step in a transaction of its own; return it. Safe to run twice, or by two at once."""
+
+    def lease(self, name: str) -> AbstractAsyncContextManager[Lease]:
+        """Wait until this process holds the lease ``name``, and hold it during the block.
+
+        It is free again at once when the process dies, however it dies.
+        """
+
+    async def changed(self, timeout_s: float) -> None:
+        """Return when another process may have stored something to act on, or after ``timeout_s`` at the latest."""
+
+    async def notify(self, session: Session[Any]) -> None:
+        """Make ``changed`` return elsewhere, once the session's transaction commits."""
