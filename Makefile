@@ -1,0 +1,33 @@
+# Each target sets up what it needs into .venv (see scripts/setup); all it asks of the machine is a Python >= 3.12.
+BIN := .venv/bin
+
+.PHONY: help setup demo test lint docs bench
+help:
+	@echo 'make demo [ARGS="--orders 500 --kills 20 --record postgres"]   orders, killed workers, and the books'
+	@echo 'make test [ARGS="tests/test_project.py"]                       lint, types, rings, then every test'
+	@echo 'make lint                                                      the first three alone'
+	@echo 'make docs                                                      docs/_build/html/index.html'
+	@echo 'make bench [ARGS="..."]                                        side by side with the alternatives'
+
+setup:
+	@scripts/setup
+
+demo: setup
+	@$(BIN)/recordfirst demo $(ARGS)
+
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/pytest -n auto $(ARGS)
+
+docs: setup
+	$(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
+	@echo docs/_build/html/index.html
+
+bench:
+	@scripts/setup bench
+	$(BIN)/python -m benchmarks.orders $(ARGS)
