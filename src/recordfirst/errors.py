@@ -128,6 +128,17 @@ class SharedKey(Conflict):
         return f"key {self.key!r} is claimed by {self.first} and by {self.second}; give each its own key"
 
 
+class DifferentRow(Conflict):
+    """A row that was to be written exists, with other values."""
+
+    def __init__(self, what: str, stored: str, given: str) -> None:
+        self.what, self.stored, self.given = what, stored, given
+        super().__init__(what, stored, given)
+
+    def __str__(self) -> str:
+        return f"{self.what} exists already with {self.stored}, not with {self.given}"
+
+
 class DuplicateDependency(Conflict):
     """Two values were provided for one type."""
 
@@ -186,6 +197,10 @@ class AfterMissing(Misuse):
 
 class AttemptRefused(Misuse):
     """A new attempt was asked for while the one before is not declined."""
+
+
+class NoRow(Misuse):
+    """A statement that had to change or return one row did not."""
 
 
 class Undone(Misuse):

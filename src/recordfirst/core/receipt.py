@@ -77,6 +77,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     replayed: bool
     reissue: int
     claim: str | None = None
+    """``None`` clears the claim and its time; the claim as it was keeps both."""
     claim_for_ms: int | None = None
     restart_key_age: bool = False
     """The key is sent for the first time by the call that this change begins."""

@@ -1,0 +1,116 @@
+"""JSON as it is stored: canonical, never pickle; and the shapes of arguments and results.
+
+One value has one text, so that a fingerprint of the text is a fingerprint of the value. What JSON cannot carry is
+refused with the type and the field named, before anything depends on it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from recordfirst.errors import Unencodable
+
+
+def encode(value: Any, what: str) -> str:
+    """Return ``value`` as canonical JSON text. ``what`` names it in the error.
+
+    Raises:
+        Unencodable: naming the type and the path of the first value that JSON cannot carry.
+    """
+    try:
+        return msgspec.json.encode(value, enc_hook=_model_to_builtins, order="deterministic").decode()
+    except (TypeError, ValueError, OverflowError, msgspec.MsgspecError, RecursionError) as error:
+        path, culprit = _first_unencodable(value, "")
+        place = f"its field {path.lstrip('.')!r}" if path else "it"
+        message = f"{what} cannot be stored as JSON: {place} is {_type_name(culprit)} ({_one_line(error)})"
+        raise Unencodable(message) from error
+
+
+def decode(text: str) -> Any:
+    """Return the plain builtins that ``text`` stands for."""
+    return msgspec.json.decode(text)
+
+
+def shape[T](value: Any, type_: type[T], what: str) -> T:
+    """Turn builtins, as :func:`decode` gives them, into ``type_``. ``what`` names it in the error.
+
+    Raises:
+        Unencodable: if the value does not have that shape.
+    """
+    try:
+        return msgspec.convert(value, type_, dec_hook=_model_from_builtins)
+    except (TypeError, ValueError, msgspec.MsgspecError) as error:
+        message = f"{what} is not {_type_name(type_)}: {_one_line(error)}"
+        raise Unencodable(message) from error
+
+
+def to_builtins(value: Any) -> Any:
+    """Return ``value`` as JSON's own types would bring it back."""
+    return msgspec.to_builtins(value, enc_hook=_model_to_builtins, str_keys=True)
+
+
+def storable(type_: Any) -> str | None:
+    """Say why values of ``type_`` could not be read back from JSON; ``None`` if they can, or if nothing is known."""
+    try:
+        msgspec.json.Decoder(type_, dec_hook=_model_from_builtins)
+    except TypeError as error:
+        return _one_line(error)
+    info = msgspec.inspect.type_info(type_)
+    if isinstance(info, msgspec.inspect.CustomType) and not hasattr(info.cls, "model_validate") and info.cls is not object:
+        return f"{_type_name(info.cls)} is not a type that JSON can carry"
+    return None
+
+
+def fingerprint(*parts: str) -> str:
+    """Return the hash by which two requests are compared: 128 bits of SHA-256, hex."""
+    return hashlib.sha256("\x00".join(parts).encode()).hexdigest()[:32]
+
+
+def _model_to_builtins(value: Any) -> Any:
+    """Encode Pydantic-like models, without importing Pydantic."""
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    raise TypeError(f"objects of type {_type_name(value)} are not JSON")
+
+
+def _model_from_builtins(type_: Any, value: Any) -> Any:
+    if hasattr(type_, "model_validate"):
+        return type_.model_validate(value)
+    if isinstance(type_, type) and isinstance(value, type_):
+        return value
+    raise TypeError(f"{_type_name(type_)} cannot be read from JSON")
+
+
+def _first_unencodable(value: Any, path: str) -> tuple[str, Any]:
+    """Find the innermost value that does not encode. Runs only once something is known not to."""
+    for name, child in _children(value):
+        try:
+            msgspec.json.encode(child, enc_hook=_model_to_builtins)
+        except (TypeError, ValueError, OverflowError, msgspec.MsgspecError, RecursionError):
+            if len(path) > 200:  # noqa: PLR2004 - deep enough for a message; a cycle would go on for ever
+                return path, child
+            return _first_unencodable(child, f"{path}{name}")
+    return path, value
+
+
+def _children(value: Any) -> list[tuple[str, Any]]:
+    if isinstance(value, dict):
+        return [(f".{key}", child) for key, child in value.items()]
+    if isinstance(value, (list, tuple)):
+        return [(f"[{index}]", child) for index, child in enumerate(value)]
+    fields = getattr(value, "__struct_fields__", None) or getattr(value, "__dataclass_fields__", None) or ()
+    return [(f".{name}", getattr(value, name)) for name in fields if hasattr(value, name)]
+
+
+def _type_name(value: Any) -> str:
+    type_ = value if isinstance(value, type) else type(value)
+    if type_.__module__ in ("builtins", "__main__"):
+        return type_.__qualname__
+    return f"{type_.__module__}.{type_.__qualname__}"
+
+
+def _one_line(error: BaseException) -> str:
+    return str(error).strip().split("\n", 1)[0] or type(error).__name__

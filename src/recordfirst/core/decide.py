@@ -1,0 +1,207 @@
+"""What to do next about an effect, and what a receipt becomes: pure functions, the whole of design section 6.
+
+:func:`decide` maps (receipt, now, guarantee) to an action. The functions below it map (receipt, event) to the
+:class:`~recordfirst.core.receipt.Change` that the record applies by compare-and-set. Nothing here reads a clock, a
+store or a random number; the property tests drive both against a model of a provider.
+
+What each rests on: ``doubts`` counts calls that may have had their effect without our knowing, and goes down only on
+proof. While it is above zero the effect is called again only with a key that the provider still honours, or when the
+effect itself says ``in_doubt="repeat"``.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from recordfirst.core.receipt import Change, Receipt
+
+
+class Guarantee(msgspec.Struct, frozen=True, kw_only=True):
+    """What an effect can rely on: its provider's promises and its own policy."""
+
+    key_honoured_ms: int | None
+    """For how long a key may be sent again: the retention less the margin; ``None``: the provider takes no keys."""
+    lag_ms: int = 0
+    can_probe: bool = False
+    in_doubt: Literal["park", "repeat"] = "park"
+    max_doubts: int = 10
+    """So many calls without a known outcome, and a key alone is not trusted to settle it any more."""
+
+
+class Return(msgspec.Struct, frozen=True):
+    """Succeeded: hand out the stored result, call nothing."""
+
+
+class RaiseDeclined(msgspec.Struct, frozen=True):
+    """Declined: raise the stored reason, call nothing."""
+
+
+class Park(msgspec.Struct, frozen=True):
+    """Unknown: wait for a person, holding nothing."""
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """Look again at this time of the record's clock."""
+
+    until_ms: int
+
+
+class Call(msgspec.Struct, frozen=True):
+    """Begin a call with the frozen request and the key as it stands."""
+
+
+class Probe(msgspec.Struct, frozen=True):
+    """Ask the provider what became of it."""
+
+
+class Settle(msgspec.Struct, frozen=True):
+    """The provider's answer is stored already: finish the transaction that failed, call nothing."""
+
+
+class GiveUp(msgspec.Struct, frozen=True):
+    """Nothing left to try: the outcome is unknown."""
+
+
+type Action = Return | RaiseDeclined | Park | Wait | Call | Probe | Settle | GiveUp
+
+
+def decide(receipt: Receipt, now_ms: int, guarantee: Guarantee) -> Action:  # noqa: PLR0911 - one line per row of the table
+    """Return the next action for an effect whose receipt exists (design section 6's table, row by row)."""
+    match receipt.state:
+        case "succeeded":
+            return Return()
+        case "declined":
+            return RaiseDeclined()
+        case "unknown":
+            return Park()
+    if receipt.reply is not None:
+        return Settle()
+    if receipt.next_at_ms is not None and now_ms < receipt.next_at_ms:
+        return Wait(receipt.next_at_ms)
+    if receipt.doubts == 0 or _key_settles_it(receipt, now_ms, guarantee):
+        return Call()
+    # From here on a second call could be a second effect. A call may still be in flight: let its claim run out first.
+    if receipt.claim is not None and receipt.claim_until_ms is not None and now_ms < receipt.claim_until_ms:
+        return Wait(receipt.claim_until_ms)
+    if guarantee.can_probe:
+        return Probe()
+    return Call() if guarantee.in_doubt == "repeat" else GiveUp()
+
+
+def _key_settles_it(receipt: Receipt, now_ms: int, guarantee: Guarantee) -> bool:
+    """Whether sending the same key again cannot have the effect twice."""
+    if guarantee.key_honoured_ms is None or receipt.replayed or receipt.doubts >= guarantee.max_doubts:
+        return False
+    return receipt.key_since_ms is not None and now_ms < receipt.key_since_ms + guarantee.key_honoured_ms
+
+
+# ── events: (receipt, what happened) -> what the receipt becomes ────────────
+
+
+def begin_call(receipt: Receipt, *, claim: str, claim_ms: int) -> Change:
+    """A call is about to be sent: from here until its outcome is stored, it may have happened."""
+    return _next(
+        receipt,
+        calls=receipt.calls + 1,
+        doubts=receipt.doubts + 1,
+        claim=claim,
+        claim_for_ms=claim_ms,
+        begins_call=True,
+        restart_key_age=receipt.doubts == 0,
+    )
+
+
+def succeeded(receipt: Receipt, result: str | None, error: str | None = None) -> Change:
+    """The effect happened. ``error`` says why its result could not be stored, if it could not."""
+    return _next(receipt, state="succeeded", doubts=0, result=result, error=error)
+
+
+def declined(receipt: Receipt, error: str) -> Change:
+    """The provider refused for good; ``error`` is the JSON of its reason and code."""
+    return _next(receipt, state="declined", doubts=0, error=error)
+
+
+def not_done(receipt: Receipt, error: str, wait_ms: int, *, claim: str) -> Change:
+    """The call made under ``claim`` certainly had no effect."""
+    doubts = max(0, receipt.doubts - 1)
+    return _next(receipt, doubts=doubts, error=error, wait_ms=wait_ms, claim=_others(receipt, claim))
+
+
+def in_doubt(receipt: Receipt, error: str, wait_ms: int, *, claim: str, replayed: bool) -> Change:
+    """The call made under ``claim`` may have had its effect."""
+    replayed = receipt.replayed or replayed
+    return _next(receipt, replayed=replayed, error=error, wait_ms=wait_ms, claim=_others(receipt, claim))
+
+
+def absent(receipt: Receipt, now_ms: int, lag_ms: int) -> Change:
+    """A probe did not find the effect: proof, once the provider has had time to show it; until then, look again.
+
+    When the provider stores an unusable answer under the key, the next call needs a new one.
+    """
+    visible_at_ms = (receipt.last_call_at_ms or 0) + lag_ms
+    if now_ms < visible_at_ms:
+        return _next(receipt, error=receipt.error, wait_ms=visible_at_ms - now_ms)
+    return _next(
+        receipt, doubts=0, replayed=False, reissue=receipt.reissue + 1 if receipt.replayed else receipt.reissue
+    )
+
+
+def unknown(receipt: Receipt, error: str) -> Change:
+    """Nobody but a person can tell."""
+    return _next(receipt, state="unknown", error=error)
+
+
+def parked(receipt: Receipt, promise: str) -> Change:
+    """The workflow waits on this promise of the engine."""
+    return _next(receipt, error=receipt.error, parked_on=promise)
+
+
+def replied(receipt: Receipt, reply: str, error: str) -> Change:
+    """The provider answered, and storing it failed in the user's own transaction: keep the answer."""
+    return _next(receipt, reply=reply, error=error)
+
+
+def resolved_not_done(receipt: Receipt) -> Change:
+    """A person says that it certainly did not happen: it may be called again, under a new key if the old is spent."""
+    reissue = receipt.reissue + 1 if receipt.replayed else receipt.reissue
+    return _next(receipt, state="intended", doubts=0, replayed=False, reissue=reissue, parked_on=receipt.parked_on)
+
+
+def withdrawn(receipt: Receipt) -> Change:
+    """The call that an intent announced was never made, and the one who was to make it says so."""
+    return _next(receipt, calls=0, doubts=0)
+
+
+def undone(receipt: Receipt, by: str) -> Change:
+    """The undo effect ``by`` has succeeded."""
+    return _next(receipt, result=receipt.result, error=receipt.error, undone_by=by)
+
+
+def _others(receipt: Receipt, claim: str) -> str | None:
+    """Somebody else's claim outlives our outcome: their call is still in flight."""
+    return receipt.claim if receipt.claim != claim else None
+
+
+def _next(receipt: Receipt, **what: object) -> Change:
+    """Carry over what counts on; whatever belongs to one call (claim, wait, error, reply) goes unless it is given."""
+    kept: dict[str, object] = {
+        "state": receipt.state,
+        "calls": receipt.calls,
+        "doubts": receipt.doubts,
+        "replayed": receipt.replayed,
+        "reissue": receipt.reissue,
+        "undone_by": receipt.undone_by,
+        "parked_on": receipt.parked_on,
+    }
+    return Change(**(kept | what))  # type: ignore[arg-type]
+
+
+def backoff_ms(calls: int, jitter: float, *, first_ms: int = 200, most_ms: int = 300_000) -> int:
+    """Return the wait before the next look after so many calls: doubling, capped, jittered by up to a half.
+
+    ``jitter`` is a random number in [0, 1), an argument so that this stays a function.
+    """
+    ceiling: int = min(most_ms, first_ms * 2 ** min(max(calls, 1) - 1, 20))
+    return ceiling // 2 + int(ceiling / 2 * jitter)

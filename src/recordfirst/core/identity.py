@@ -1,0 +1,85 @@
+"""Names that survive everything: ids in the engine, keys at providers, ids derived from keys (P3, P8).
+
+All are pure functions of the business id or key, published with test vectors (``tests/core/vectors``), and never
+change: a changed derivation would make every open workflow a stranger.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from typing import Any
+from urllib.parse import quote, unquote
+
+from recordfirst.errors import BadId
+
+_NAMESPACE = uuid.UUID("6f2d0f5e-9d0c-5d5b-8a53-0f3f4b0b7a10")
+"""Namespace of the UUIDs that :func:`derived_uuid` makes; arbitrary, fixed for ever."""
+
+_PLAIN = "-_.@+ "
+"""What an engine id carries as it is, besides letters and digits. ``:`` is Resonate's, ``~`` marks the epoch."""
+
+
+def check_id(id: Any) -> str:
+    """Return a workflow id that every store can carry.
+
+    Raises:
+        BadId: if it is not text, is empty or holds a NUL character.
+    """
+    if not isinstance(id, str) or not id:
+        raise BadId(f"a workflow id must be text and not empty, not {id!r}")
+    if "\0" in id:
+        raise BadId(f"workflow id {id!r} holds a NUL character, which Postgres cannot store")
+    try:
+        id.encode()
+    except UnicodeEncodeError:
+        raise BadId(f"workflow id {id!r} is not valid Unicode text") from None
+    return id
+
+
+def engine_id(app: str, id: str, epoch: int) -> str:
+    """Return the id of a workflow's promise in the engine: the app, the business id, and the epoch from the second on.
+
+    Reversible (:func:`parse_engine_id`). Resonate reserves ``:``, so that and whatever is not plain is percent-encoded.
+    """
+    life = f"~{epoch}" if epoch > 1 else ""
+    return f"{_quote(app)}~{_quote(id)}{life}"
+
+
+def parse_engine_id(engine: str) -> tuple[str, str, int, str]:
+    """Return app, workflow id, epoch, and the lineage below it (empty for the workflow itself) of an engine id."""
+    root, _, lineage = engine.partition(":")
+    app, id, *life = root.split("~")
+    return unquote(app), unquote(id), int(life[0]) if life else 1, lineage
+
+
+def _quote(text: str) -> str:
+    # quote() leaves "~" alone whatever it is told, and here it separates.
+    return quote(text, safe=_PLAIN).replace("~", "%7E")
+
+
+def provider_key(app: str, key: str, attempt: int, reissue: int, limit: int) -> str:
+    """Return the idempotency key that a provider gets: namespaced by app, one per attempt, within its length limit.
+
+    ``reissue`` counts keys given up because the provider had stored an unusable answer under them, after a probe
+    had shown that nothing happened.
+    """
+    full = f"{app}/{key}"
+    if attempt > 1:
+        full += f"#{attempt}"
+    if reissue:
+        full += f"~{reissue}"
+    if len(full) <= limit:
+        return full
+    digest = hashlib.sha256(full.encode()).hexdigest()[:32]
+    return f"{full[: limit - len(digest) - 1]}~{digest}"
+
+
+def marker(app: str, key: str, attempt: int, limit: int) -> str:
+    """Return the text that a call leaves at the provider for a probe to find; the same however often it is sent."""
+    return provider_key(app, key, attempt, 0, limit)
+
+
+def derived_uuid(key: str) -> uuid.UUID:
+    """Return the UUID (version 5) that belongs to ``key``: for rows and messages that need an id of their own."""
+    return uuid.uuid5(_NAMESPACE, key)

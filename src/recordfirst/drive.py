@@ -1,0 +1,383 @@
+"""Drives one effect from wherever its receipt stands to a final outcome, a wait, or a park.
+
+The loop is: look at the receipt, let ``core/decide.py`` say what is next, do it, store what came of it by
+compare-and-set. It may die between any two lines: what is stored is always enough for another to go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from resonate.context import Context
+
+from recordfirst.core import codec
+from recordfirst.core import decide as d
+from recordfirst.core.receipt import Change, NewReceipt, Receipt, Seen
+from recordfirst.engine import leaf
+from recordfirst.errors import (
+    AttemptRefused,
+    Declined,
+    NotDone,
+    RecordfirstError,
+    ResultNotStored,
+    Undone,
+    Unencodable,
+    Unknown,
+)
+from recordfirst.observe import LateOutcome, Suspected
+from recordfirst.outcome import Outcome, after_outcome
+from recordfirst.providers.contract import Absent, CannotTell, Found, Verdict, describe
+from recordfirst.runtime import Execution
+from recordfirst.step import follow_up_arguments
+from recordfirst.write import compare, flush, open_write
+
+if TYPE_CHECKING:
+    from recordfirst.effect import Effect
+
+_IN_PLACE_MS = 5_000
+"""Waits up to this long happen in place; longer ones are durable sleeps that hold no worker."""
+
+
+class Drive:
+    """One execution's work on one effect."""
+
+    def __init__(self, effect: Effect[..., Any], execution: Execution, ctx: Context, arguments: dict[str, Any]) -> None:
+        self.effect, self.execution, self.ctx, self.arguments = effect, execution, ctx, arguments
+        self.runtime = execution.runtime
+        self.key, self.attempt = effect.key_for(arguments), effect.attempt_number
+
+    async def outcome(self) -> Any:
+        """Return the effect's result, or raise its stored decline; suspend where it must wait."""
+        async with self.runtime.one_at_a_time(f"{self.key}#{self.attempt}"):
+            begun = self.execution.begun.pop(f"{self.key}#{self.attempt}", None)
+            if begun is not None and time.monotonic() < begun.until_s:
+                self._check(begun.receipt, None)
+                receipt, now_ms = await self._call(begun.receipt, begun.claim), begun.receipt.created_at_ms
+            else:
+                receipt, now_ms = await self._first_look()
+            while True:
+                match d.decide(receipt, now_ms, self.effect.guarantee):
+                    case d.Return():
+                        return self._result(receipt)
+                    case d.RaiseDeclined():
+                        raise self._declined(receipt)
+                    case d.Wait(until_ms):
+                        await self._wait(receipt, until_ms - now_ms)
+                    case d.Call():
+                        claim = self.runtime.new_claim()
+                        change = d.begin_call(receipt, claim=claim, claim_ms=self._claim_ms)
+                        begun_receipt = await self._change(receipt, change)
+                        if begun_receipt is not None:
+                            await self._call(begun_receipt, claim)
+                    case d.Probe():
+                        await self._probe(receipt, now_ms)
+                    case d.Settle():
+                        await self._settle_reply(receipt)
+                    case d.GiveUp():
+                        await self._change(receipt, d.unknown(receipt, receipt.error or _reason(_NEVER_TOLD)))
+                    case d.Park():
+                        await self._park(receipt)
+                receipt, now_ms = await self._look()
+
+    # ── looking ─────────────────────────────────────────────────────────────
+
+    @property
+    def _claim_ms(self) -> int:
+        return int(self.effect.timeout_s * 1000) + _IN_PLACE_MS
+
+    async def _asked(self) -> NewReceipt:
+        return await self.effect.new_receipt(self.runtime, self.execution.workflow_id, self.arguments)
+
+    async def _first_look(self) -> tuple[Receipt, int]:
+        """Find the receipt, or store the intent and make the first call."""
+        if self.effect.freeze is not None or self.attempt > 1:
+            seen = await self._find()
+            if seen.receipt is not None:
+                self._check(seen.receipt, None)
+                return seen.receipt, seen.now_ms
+        if self.attempt > 1:
+            await self._check_previous_attempt()
+        asked = await self._asked()
+        after = self.effect.after_key(self.execution.workflow_id, self.arguments)
+        claim = self.runtime.new_claim()
+        waited = False
+        while True:
+
+            async def intend() -> Any:
+                async with self.runtime.record.session() as session:
+                    return await session.intend(asked, after=after, claim=claim, claim_ms=self._claim_ms)
+
+            intended = await self.runtime.patiently(f"intent of {self.key!r}", intend)
+            receipt = intended.receipt
+            if receipt is None:
+                # P1: the write may be on its way in this very run; its receipt decides, not its being on its way.
+                on_its_way = self.execution.writes.get(after or "")
+                if on_its_way is None or waited:
+                    from recordfirst.effect import after_missing  # noqa: PLC0415 - effects are driven by this module
+
+                    raise after_missing(self.effect, after or "")
+                await asyncio.shield(on_its_way)
+                waited = True
+                continue
+            self._check(receipt, asked)
+            # Ours, also when the reply to the statement that stored it was lost: nobody else knows this claim.
+            if receipt.claim == claim and receipt.calls == 1:
+                await self._call(receipt, claim)
+                return await self._look()
+            return receipt, intended.now_ms
+
+    async def _check_previous_attempt(self) -> None:
+        async def find() -> Seen:
+            async with self.runtime.record.session() as session:
+                return await session.find_receipt(self.key, self.attempt - 1)
+
+        previous = (await self.runtime.patiently(f"attempt before {self.key!r}", find)).receipt
+        if previous is None or (previous.state != "declined" and previous.undone_by is None):
+            state = "was never made" if previous is None else f"is {previous.state}"
+            raise AttemptRefused(
+                f"attempt {self.attempt} of {self.key!r} is refused: attempt {self.attempt - 1} {state}; "
+                "a new attempt is made only after the one before was declined (or undone)"
+            )
+
+    def _check(self, receipt: Receipt, asked: NewReceipt | None) -> None:
+        if asked is None:
+            request = codec.encode(self.arguments, f"the arguments of {self.effect.function!r}")
+            asked = NewReceipt(
+                key=self.key,
+                kind="effect",
+                function=self.effect.name,
+                workflow=self.execution.workflow_id,
+                state="intended",
+                fingerprint=codec.fingerprint(request),
+                request=self.runtime.seal(request),
+            )
+        compare(self.runtime, self.effect.function, receipt, asked)
+
+    async def _find(self) -> Seen:
+        async def find() -> Seen:
+            async with self.runtime.record.session() as session:
+                return await session.find_receipt(self.key, self.attempt)
+
+        return await self.runtime.patiently(f"receipt of {self.key!r}", find)
+
+    async def _look(self) -> tuple[Receipt, int]:
+        seen = await self._find()
+        if seen.receipt is None:
+            raise RecordfirstError(f"the receipt of {self.key!r} is gone from the record while its workflow runs")
+        return seen.receipt, seen.now_ms
+
+    async def _change(self, receipt: Receipt, change: Change) -> Receipt | None:
+        async def apply() -> Receipt | None:
+            async with self.runtime.record.session() as session:
+                return await session.change_receipt(receipt, change)
+
+        return await self.runtime.patiently(f"receipt of {self.key!r}", apply)
+
+    # ── calling and probing ─────────────────────────────────────────────────
+
+    def _frozen_arguments(self, receipt: Receipt) -> dict[str, Any]:
+        """P4: what was first asked for, whatever this execution was given."""
+        return self.effect.function.fit(codec.decode(self.runtime.unseal(receipt.request)))
+
+    async def _call(self, receipt: Receipt, claim: str) -> Receipt:
+        """Make the call that the record holds as begun, and store what came of it."""
+        function, call = self.effect.function, self.effect.call_for(self.runtime, receipt)
+        arguments = self._frozen_arguments(receipt)
+        injected = await self.runtime.injector.resolve(function)
+        limit = asyncio.timeout(self.effect.timeout_s)
+        try:
+            async with limit:
+                value = await function.call(call, arguments, injected, self.runtime.executor)
+        except Exception as error:  # noqa: BLE001 - every exception is an outcome, and the provider says which
+            verdict = self._verdict(error, limit)
+            return await self._store_verdict(receipt, verdict, claim, arguments)
+        return await self._store_success(receipt, value, arguments)
+
+    def _verdict(self, error: Exception, limit: asyncio.Timeout) -> Verdict:
+        if isinstance(error, (Declined, NotDone, Unknown)):
+            return error
+        if limit.expired():
+            return Unknown(f"no answer within {self.effect.timeout_s:g} s")
+        return self.effect.provider.classify(error)
+
+    async def _store_verdict(
+        self, receipt: Receipt, verdict: Verdict, claim: str, arguments: dict[str, Any]
+    ) -> Receipt:
+        wait_ms = d.backoff_ms(receipt.calls, self.runtime.random())
+        match verdict:
+            case Declined():
+                return await self._store_decline(receipt, verdict, arguments)
+            case NotDone():
+                wait_ms, error = max(wait_ms, verdict.retry_after_ms or 0), _reason(verdict.reason)
+                return await self._store(receipt, lambda r: d.not_done(r, error, wait_ms, claim=claim), "not done")
+            case Unknown():
+                self.runtime.observe(Suspected(self.key, verdict.reason))
+                error, replayed = _reason(verdict.reason), verdict.replayed
+                # A stored answer only repeats itself, so there is nothing to wait for before probing.
+                pause_ms = 0 if replayed else wait_ms
+                return await self._store(
+                    receipt, lambda r: d.in_doubt(r, error, pause_ms, claim=claim, replayed=replayed), "unknown"
+                )
+
+    async def _probe(self, receipt: Receipt, now_ms: int) -> None:
+        assert self.effect.probe is not None
+        function, arguments = self.effect.probe, self._frozen_arguments(receipt)
+        chosen = follow_up_arguments(function, None, arguments, None)
+        injected = await self.runtime.injector.resolve(function)
+        call = self.effect.call_for(self.runtime, receipt)
+        try:
+            async with asyncio.timeout(self.effect.timeout_s):
+                answer = await function.call(call, chosen, injected, self.runtime.executor)
+        except Declined as declined:
+            await self._store_decline(receipt, declined, arguments)
+            return
+        except Exception as error:  # noqa: BLE001 - a probe that fails tells nothing; it has no effect, so ask again later
+            # Each failed round waits about as long as this has been open, so the pauses double.
+            open_ms = now_ms - (receipt.last_call_at_ms or now_ms)
+            wait_ms = min(max(open_ms, 200), 300_000)
+            reason = _reason(f"probing failed: {describe(error)}")
+            await self._change(receipt, d.in_doubt(receipt, reason, wait_ms, claim="", replayed=False))
+            return
+        match answer:
+            case Found(result):
+                await self._store_success(receipt, result, arguments)
+            case Absent():
+                await self._change(receipt, d.absent(receipt, now_ms, self.effect.guarantee.lag_ms))
+            case CannotTell(why):
+                await self._change(receipt, d.unknown(receipt, _reason(f"the probe cannot tell: {why}")))
+            case _:
+                wrong = f"probe {function.name} returned {type(answer).__name__}, not Found, Absent or CannotTell"
+                await self._change(receipt, d.unknown(receipt, _reason(wrong)))
+
+    # ── storing ─────────────────────────────────────────────────────────────
+
+    async def _store_success(self, receipt: Receipt, value: Any, arguments: dict[str, Any]) -> Receipt:
+        function = self.effect.function
+        what = f"the result of {function!r}"
+        try:
+            text = codec.encode(value, what)
+            value = codec.shape(codec.decode(text), function.returns, what)
+        except Unencodable as error:
+            # The call happened, and that is stored whatever else fails: it is never a reason to call again (trap 1).
+            reason = _reason(str(error))
+            await self._store(receipt, lambda r: d.succeeded(r, None, reason), "succeeded")
+            raise ResultNotStored(self.key, str(error)) from error
+        outcome = Outcome("succeeded", text, value)
+        return await self._store_final(receipt, outcome, arguments)
+
+    async def _store_decline(self, receipt: Receipt, declined: Declined, arguments: dict[str, Any]) -> Receipt:
+        named = Declined(declined.reason, declined.code, self.key)
+        text = codec.encode({"reason": named.reason, "code": named.code}, "a decline")
+        return await self._store_final(receipt, Outcome("declined", text, named), arguments)
+
+    async def _settle_reply(self, receipt: Receipt) -> None:
+        """An earlier ``on_success`` or ``on_decline`` failed after the provider had answered: go on from its answer."""
+        assert receipt.reply is not None
+        reply = codec.decode(self.runtime.unseal(receipt.reply))
+        text = reply["text"]
+        if reply["state"] == "declined":
+            error = codec.decode(text)
+            value: Any = Declined(error["reason"], error["code"], self.key)
+        else:
+            value = codec.shape(codec.decode(text), self.effect.function.returns, "the stored reply")
+        await self._store_final(receipt, Outcome(reply["state"], text, value), self._frozen_arguments(receipt))
+
+    async def _store_final(self, receipt: Receipt, outcome: Outcome, arguments: dict[str, Any]) -> Receipt:
+        hook = self.effect.success if outcome.state == "succeeded" else self.effect.decline
+        if hook is None:
+            return await self._store(receipt, lambda r: after_outcome(r, outcome, self.runtime.seal), outcome.state)
+        try:
+            return await self._store(
+                receipt, lambda r: after_outcome(r, outcome, self.runtime.seal), outcome.state, (hook, outcome, arguments)
+            )
+        except Exception as error:
+            reply = self.runtime.seal(codec.encode({"state": outcome.state, "text": outcome.text}, "a reply"))
+            reason = _reason(f"{hook[0].name} failed after the call had {outcome.state}: {describe(error)}")
+            await self._store(receipt, lambda r: d.replied(r, reply, reason), "reply")
+            raise
+
+    async def _store(
+        self, receipt: Receipt, change_of: Callable[[Receipt], Change], what: str, hook: Any = None
+    ) -> Receipt:
+        """Apply an event to the receipt as it is by now. A final receipt stands; what comes late is dropped, and said."""
+
+        async def once() -> Receipt:
+            seen = receipt
+            while True:
+                done = await self._apply(seen, change_of(seen), hook)
+                if done is not None:
+                    return done
+                seen, _ = await self._look()
+                if seen.state in ("succeeded", "declined"):
+                    if seen.state != what:
+                        self.runtime.observe(LateOutcome(self.key, seen.state, what))
+                    return seen
+
+        return await self.runtime.patiently(f"outcome of {self.key!r}", once)
+
+    async def _apply(self, seen: Receipt, change: Change, hook: Any) -> Receipt | None:
+        record = self.runtime.record
+        if hook is None:
+            async with record.session() as session:
+                return await session.change_receipt(seen, change)
+        (function, extra), outcome, arguments = hook
+        injected = await self.runtime.injector.resolve(function)
+        chosen = follow_up_arguments(function, extra, arguments, outcome.value)
+        async with record.transaction() as tx:
+            changed = await tx.change_receipt(seen, change)
+            if changed is None:
+                return None
+            w = open_write(self.runtime, tx, self.execution, blocking=not function.is_async)
+            await function.call(w, chosen, injected, self.runtime.executor)
+            await flush(w, tx, [], own_key=None)
+        w.committed()
+        return changed
+
+    # ── waiting ─────────────────────────────────────────────────────────────
+
+    async def _wait(self, receipt: Receipt, wait_ms: int) -> None:
+        if wait_ms > _IN_PLACE_MS:
+            await leaf.sleep(self.ctx, receipt.revision, wait_ms / 1000)
+        # Also after a durable sleep that has ended: the engine's clock may be ahead of the record's, which decides.
+        await self.runtime.sleeper(min(wait_ms, _IN_PLACE_MS) / 1000)
+
+    async def _park(self, receipt: Receipt) -> None:
+        number = leaf.wait_number(self.ctx, receipt.parked_on) if receipt.parked_on is not None else None
+        if number is None:
+            number = receipt.revision
+            if await self._change(receipt, d.parked(receipt, leaf.wait_id(self.ctx, number))) is None:
+                return
+        await leaf.park(self.ctx, number)
+        # The promise was settled though nobody has resolved the effect: the record decides, so park anew.
+        await self._change(receipt, d.parked(receipt, leaf.wait_id(self.ctx, receipt.revision + 1)))
+
+    # ── handing out ─────────────────────────────────────────────────────────
+
+    def _result(self, receipt: Receipt) -> Any:
+        if receipt.undone_by is not None:
+            raise Undone(
+                f"effect {self.key!r} succeeded and was undone by {receipt.undone_by!r}; "
+                f"ask for a new attempt: {self.effect.name}.attempt({receipt.attempt + 1})(ctx, ...)"
+            )
+        if receipt.result is None:
+            raise ResultNotStored(self.key, _text(receipt.error) or "no result was stored")
+        value = codec.decode(self.runtime.unseal(receipt.result))
+        return codec.shape(value, self.effect.function.returns, f"the result of {self.effect.function!r}")
+
+    def _declined(self, receipt: Receipt) -> Declined:
+        error = codec.decode(receipt.error or "{}")
+        return Declined(error.get("reason", "declined"), error.get("code"), self.key)
+
+
+_NEVER_TOLD = "the call was made, and nothing tells whether it had its effect (no key to repeat it under, no probe)"
+
+
+def _reason(text: str) -> str:
+    return codec.encode({"reason": text[:2000]}, "a reason")
+
+
+def _text(error: str | None) -> str | None:
+    return codec.decode(error).get("reason") if error is not None else None

@@ -1,0 +1,279 @@
+"""An effect: a step that calls somebody else, at most once as the outside world sees it (P1, P3, P4, P5).
+
+What is declared here is run by ``drive.py``; what to do next is decided by ``core/decide.py``.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Concatenate, Literal, Protocol, Self, cast, overload
+
+import msgspec
+from resonate.context import Context
+
+from recordfirst.core import codec, identity, keys
+from recordfirst.core.decide import Guarantee
+from recordfirst.core.receipt import NewReceipt, Receipt
+from recordfirst.drive import Drive
+from recordfirst.errors import AfterMissing, Misuse
+from recordfirst.function import Function
+from recordfirst.providers.contract import Provider
+from recordfirst.records.contract import Session
+from recordfirst.runtime import Begun, Execution, Runtime
+from recordfirst.step import Step, follow_up
+from recordfirst.write import Intent, WriteStep, default_key
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One call of a provider, as an effect's function (and its probe) sees it."""
+
+    key: str
+    """The idempotency key to send: the same on every retry, another for each attempt (P3)."""
+    marker: str
+    """What to leave at the provider, in metadata say, so that a probe finds the call; never changes in an attempt."""
+    attempt: int
+    number: int
+    """How often this attempt was called before, and now: 1 for the first."""
+    since_ms: int
+    """When the intent was stored, by the record's clock, in milliseconds since 1970: a probe need not look further back."""
+    request: Any
+    """What ``freeze=`` rendered before the first call; every call sends this (P4). ``None`` without ``freeze=``."""
+
+
+class Effect[**P, R](Step[P, R]):
+    """An ``@effect``; see :func:`effect`."""
+
+    provider: Provider
+    template: keys.Template
+    after: WriteStep[..., Any] | None
+    probe: Function | None = None
+    freeze: Function | None = None
+    undo: Effect[..., Any] | None = None
+    undo_extra: str | None = None
+    success: tuple[Function, str | None] | None = None
+    decline: tuple[Function, str | None] | None = None
+    attempt_number: int = 1
+
+    def __init__(self, function: Function, *, timeout_s: float, in_doubt: Literal["park", "repeat"], max_doubts: int) -> None:
+        super().__init__(function)
+        self.timeout_s, self.in_doubt, self.max_doubts = timeout_s, in_doubt, max_doubts
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """What deciding rests on."""
+        retention_s = self.provider.retention_s
+        return Guarantee(
+            key_honoured_ms=None if retention_s is None else max(0, retention_s - self.provider.margin_s) * 1000,
+            lag_ms=int(self.provider.lag_s * 1000),
+            can_probe=self.probe is not None,
+            in_doubt=self.in_doubt,
+            max_doubts=self.max_doubts,
+        )
+
+    def on_success[F: Callable[..., Any]](self, fn: F) -> F:
+        """Run ``fn(w, ...)`` in the transaction that stores this effect's success.
+
+        It takes the effect's parameters by name, as many as it likes, and at most one more: the result.
+        """
+        self.success = follow_up(self.function, Function(fn, kind="on_success"), "on_success")
+        return fn
+
+    def on_decline[F: Callable[..., Any]](self, fn: F) -> F:
+        """Run ``fn(w, ...)`` in the transaction that stores this effect's decline; the one more is the ``Declined``."""
+        self.decline = follow_up(self.function, Function(fn, kind="on_decline"), "on_decline")
+        return fn
+
+    def attempt(self, number: int) -> Self:
+        """Return this effect as its attempt ``number``: asked for by the caller, after the one before was declined."""
+        if number < 1:
+            raise Misuse(f"attempt {number} of {self.name}: attempts are counted from 1")
+        other = copy.copy(self)
+        other.attempt_number = number
+        return other
+
+    def functions(self) -> list[Function]:
+        others = [self.probe, self.freeze, self.success and self.success[0], self.decline and self.decline[0]]
+        found = [self.function, *(f for f in others if f is not None)]
+        for step in (self.after, self.undo):
+            if step is not None:
+                found += step.functions()
+        return found
+
+    def key_for(self, arguments: dict[str, Any]) -> str:
+        """The business key: the same in every attempt."""
+        return self.template.render(arguments, repr(self.function))
+
+    def after_key(self, workflow_id: str, arguments: dict[str, Any]) -> str | None:
+        """Key of the write receipt that must be there first (P1)."""
+        if self.after is None:
+            return None
+        return self.after.key_for(workflow_id, arguments)
+
+    def call_for(self, runtime: Runtime, receipt: Receipt) -> Call:
+        """What this receipt's next call sends."""
+        limit = self.provider.key_limit
+        return Call(
+            key=identity.provider_key(runtime.app, receipt.key, receipt.attempt, receipt.reissue, limit),
+            marker=identity.marker(runtime.app, receipt.key, receipt.attempt, limit),
+            attempt=receipt.attempt,
+            number=receipt.calls,
+            since_ms=receipt.created_at_ms,
+            request=codec.decode(runtime.unseal(receipt.frozen)) if receipt.frozen is not None else None,
+        )
+
+    async def new_receipt(self, runtime: Runtime, workflow_id: str, arguments: dict[str, Any]) -> NewReceipt:
+        """The intent for these arguments: key, frozen request, undo."""
+        request = codec.encode(arguments, f"the arguments of {self.function!r}")
+        frozen: str | None = None
+        if self.freeze is not None:
+            injected = await runtime.injector.resolve(self.freeze)
+            rendered = await self.freeze.call(*_first_and_rest(self.freeze, arguments), injected, runtime.executor)
+            frozen = runtime.seal(codec.encode(rendered, f"what {self.freeze!r} rendered"))
+        return NewReceipt(
+            key=self.key_for(arguments),
+            attempt=self.attempt_number,
+            kind="effect",
+            function=self.name,
+            workflow=workflow_id,
+            state="intended",
+            fingerprint=codec.fingerprint(request),
+            request=runtime.seal(request),
+            frozen=frozen,
+            undo=self.undo.name if self.undo is not None else None,
+        )
+
+    async def _run(self, execution: Execution, ctx: Context, arguments: dict[str, Any]) -> R:
+        return cast("R", await Drive(self, execution, ctx, arguments).outcome())
+
+
+def _first_and_rest(function: Function, arguments: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Split arguments for a function whose first parameter is the caller's own."""
+    first = next(iter(function.signature.parameters))
+    return arguments.get(first), {name: value for name, value in arguments.items() if name in function.parameters}
+
+
+async def store_intents(
+    runtime: Runtime, tx: Session[Any], intents: Sequence[Intent], execution: Execution | None, own_key: str | None
+) -> None:
+    """Store what ``w.intend`` announced, in the write's transaction.
+
+    Where the provider honours keys, the first call counts as begun: a crash in between repeats it under the same key,
+    and the call itself needs no commit of its own before it. Elsewhere nothing is begun, since a call that nobody made
+    must not be in doubt.
+    """
+    for intent in intents:
+        effect = intent.effect
+        new = await effect.new_receipt(runtime, intent.workflow, intent.arguments)
+        after = effect.after_key(intent.workflow, intent.arguments)
+        # The receipt of the write that this transaction is, or the caller's own rows, commit together with the intent.
+        after = None if after == own_key or execution is None else after
+        if effect.guarantee.key_honoured_ms is None or execution is None:
+            if after is not None and (await tx.find_receipt(after)).receipt is None:
+                raise after_missing(effect, after)
+            await tx.add_receipts([new])
+            continue
+        claim, claim_ms = runtime.new_claim(), int(effect.timeout_s * 2000)
+        intended = await tx.intend(new, after=after, claim=claim, claim_ms=claim_ms)
+        if intended.receipt is None:
+            raise after_missing(effect, after or "")
+        if intended.inserted:
+            until_s = time.monotonic() + claim_ms / 2000
+            execution.begun[f"{new.key}#{new.attempt}"] = Begun(intended.receipt, claim, until_s)
+
+
+def after_missing(effect: Effect[..., Any], after: str) -> AfterMissing:
+    """P1: the refusal, with what to do about it."""
+    write = effect.after.name if effect.after is not None else "?"
+    return AfterMissing(
+        f"effect {effect.name} runs after {write}, which has no receipt under {after!r}; "
+        f"await {write}(ctx, ...) before {effect.name}(ctx, ...), or declare after=None if it depends on no write"
+    )
+
+
+class EffectDecorator(Protocol):
+    """What ``effect(...)`` gives: a decorator that keeps the function's parameters and result."""
+
+    @overload
+    def __call__[**P, R](self, fn: Callable[Concatenate[Call, P], Awaitable[R]], /) -> Effect[P, R]: ...
+    @overload
+    def __call__[**P, R](self, fn: Callable[Concatenate[Call, P], R], /) -> Effect[P, R]: ...
+
+
+def effect(
+    *,
+    key: str,
+    after: WriteStep[..., Any] | None,
+    provider: Provider | type[Provider],
+    probe: Callable[..., Any] | None = None,
+    freeze: Callable[..., Any] | None = None,
+    undo: Effect[..., Any] | None = None,
+    timeout_s: float = 60.0,
+    in_doubt: Literal["park", "repeat"] = "park",
+    max_doubts: int = 10,
+    name: str | None = None,
+) -> EffectDecorator:
+    """Make a function an effect: a call of somebody else that happens at most once, as the outside sees it (P3).
+
+    The function's first parameter is a :class:`Call`; it sends ``call.key`` as its idempotency key and makes one call.
+    It may raise ``Declined``, ``NotDone`` or ``Unknown`` itself; any other exception is read by the provider (P5).
+
+    Args:
+        key: template of the business key, such as ``"order:{order.id}:charge"``. It is what makes the effect one and
+            the same across crashes, deploys and engines, so it names the business fact, never a position.
+        after: the write that must have its receipt before this is called (P1); ``None`` says in the open that it depends
+            on no write.
+        provider: whom it calls, with what they guarantee.
+        probe: ``async def probe(call, ...)``, with the same parameters: asks the provider what became of the call, and
+            returns ``Found(result)``, ``Absent()`` or ``CannotTell(why)``; or raises ``Declined``.
+        freeze: a function of (some of) the same parameters that renders what is to be sent. It runs once, before the
+            first call; ``call.request`` is what it returned, on every call (P4).
+        undo: the effect that compensates this one if the workflow ends in failure. It takes this one's parameters by
+            name, and at most one more: the result.
+        timeout_s: seconds after which a call is given up as unknown.
+        in_doubt: with a provider that honours no key and cannot be probed: ``"park"`` waits for a person when an outcome
+            is unknown, ``"repeat"`` calls again, which may repeat the effect.
+        max_doubts: after so many calls without a known outcome the key alone is not trusted any more: probe, or park.
+        name: the name in receipts. Default: the function's. Keep the old one here when you rename a function.
+
+    Raises:
+        BadKey: if the template names what the parameters do not have.
+        Misuse: if the signature does not fit, or ``after``'s key cannot be told from this effect's arguments.
+    """
+
+    def decorate(fn: Callable[..., Any]) -> Effect[..., Any]:
+        function = Function(fn, kind="effect", name=name)
+        function.refuse_unstorable_result()
+        made: Effect[..., Any] = Effect(function, timeout_s=timeout_s, in_doubt=in_doubt, max_doubts=max_doubts)
+        made.provider = provider() if isinstance(provider, type) else provider  # type: ignore[call-arg]
+        made.template = keys.parse(key, repr(function), function.parameters)
+        made.after = _check_after(function, after)
+        if probe is not None:
+            made.probe, _ = follow_up(function, Function(probe, kind="probe"), "probe")
+        if freeze is not None:
+            made.freeze = Function(freeze, kind="freeze")
+        if undo is not None:
+            _, made.undo_extra = follow_up(function, undo.function, "undo")
+            made.undo = undo
+        return made
+
+    return cast("EffectDecorator", decorate)
+
+
+def _check_after(function: Function, after: WriteStep[..., Any] | None) -> WriteStep[..., Any] | None:
+    if after is None:
+        return None
+    if not isinstance(after, WriteStep):
+        raise Misuse(f"{function.place}: after= takes a @write (or None), not {after!r}")
+    needed = after.template.names if after.template is not None else ()
+    missing = [name for name in needed if name not in function.parameters]
+    if missing:
+        raise Misuse(
+            f"{function.place} runs after {after.name}, whose key {after.template and after.template.text!r} needs "
+            f"{', '.join(missing)}; give {function.name} the same parameter, so that it can tell which receipt to wait for"
+        )
+    return after
+
+
+__all__ = ["Call", "Effect", "EffectDecorator", "after_missing", "default_key", "effect", "store_intents"]

@@ -1,0 +1,34 @@
+"""What the running parts ask of an engine. The engine coordinates; whatever it says, the record decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, Protocol
+
+type Life = Literal["running", "settled"]
+
+
+class Engine(Protocol):
+    """One connection to Resonate, with workflows registered on it."""
+
+    identity: str
+    """Stored with each start that it was given. A new identity means that it knows nothing of older starts."""
+    exclusive: bool
+    """Whether only one worker process may work with it at a time."""
+
+    def register(self, name: str, function: Callable[..., Any], alias: object) -> None:
+        """Make a workflow's body runnable by name, and by ``alias``, the object users know. Before :meth:`start`."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None:
+        """Take no new work, let what runs come to its end, close."""
+
+    async def create(self, id: str, name: str, arguments: Mapping[str, Any]) -> Life:
+        """Create the promise of a workflow's life, which makes a worker run it; the same again changes nothing."""
+
+    async def settle(self, id: str) -> bool:
+        """Settle a promise that a parked workflow waits on; ``False`` if the engine does not have it (yet)."""
+
+    def forget(self, id: str) -> None:
+        """A workflow's life has ended and the record says so: drop what is held of it in memory."""

@@ -1,0 +1,107 @@
+"""The engine of a single process: the SDK's in-memory connection.
+
+It survives nothing: no timer, promise or task outlives the process. The record does, and at the next start every open
+workflow is put back from there. Two properties of the connection are made up for here: it keeps and scans all that
+ever existed, so finished lineages are dropped; and it never heartbeats, so leases are set far out (they guard nothing
+in one process: trap 22).
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from resonate.connections import LocalConnection
+from resonate.error import ServerError
+from resonate.ids import origin_of
+from resonate.resonate import Resonate
+from resonate.retry import Exponential
+from resonate.types import TaskData, Value
+
+from recordfirst.engine import leaf
+from recordfirst.engine.contract import Life
+
+_FORGET_BATCH = 32
+"""Finished lineages are dropped this many at a time: one pass over what is open, spread over them."""
+
+
+def memory_identity() -> str:
+    """A new identity: whoever had an older one is gone, with all that it knew."""
+    return f"memory:{uuid.uuid4().hex}"
+
+
+class ResonateEngine:
+    """An engine on any ``Resonate`` object."""
+
+    def __init__(self, resonate: Resonate, identity: str, *, exclusive: bool) -> None:
+        self.resonate = resonate
+        self.identity = identity
+        self.exclusive = exclusive
+
+    def register(self, name: str, function: Callable[..., Any], alias: object) -> None:
+        leaf.register(self.resonate, name, function, alias)
+
+    async def start(self) -> None:
+        self.resonate.start()
+
+    async def stop(self) -> None:
+        await self.resonate.stop()
+
+    async def create(self, id: str, name: str, arguments: Mapping[str, Any]) -> Life:
+        # The promise is created directly: Resonate.rpc would register a listener too, a request that nobody waits for.
+        tags = {
+            "resonate:origin": id,
+            "resonate:branch": id,
+            "resonate:parent": id,
+            "resonate:scope": "global",
+            "resonate:target": leaf.address_of(self.resonate),
+        }
+        timeout_at = leaf.far_from_now_ms(self.resonate)
+        data = TaskData(func=name, kwargs=dict(arguments))
+        promise = await self.resonate.promises.create(id, timeout_at, Value(data=data), tags)
+        return "running" if promise.state == "pending" else "settled"
+
+    async def settle(self, id: str) -> bool:
+        try:
+            await self.resonate.promises.resolve(id, Value())
+        except ServerError as error:
+            if error.code == 404:  # noqa: PLR2004
+                return False
+            raise
+        return True
+
+    def forget(self, id: str) -> None:
+        """A server collects by its own rules."""
+
+
+class LocalEngine(ResonateEngine):
+    """The in-memory engine; see the module."""
+
+    def __init__(self, *, concurrency: int) -> None:
+        self._connection = LocalConnection()
+        self._finished: set[str] = set()
+        resonate = Resonate(
+            network=self._connection,
+            ttl=leaf.FAR,
+            max_concurrent_tasks=concurrency,
+            retry_policy=Exponential(delay=1, factor=2, max_delay=60, max_retries=30),
+            subscription_refresh_secs=0,
+            env={},
+            autostart=False,
+        )
+        super().__init__(resonate, memory_identity(), exclusive=True)
+
+    def forget(self, id: str) -> None:
+        self._finished.add(id)
+        if len(self._finished) < _FORGET_BATCH:
+            return
+        state = self._connection.state
+        # A life whose task is not fulfilled yet (its last request is on the way) stays for the next round.
+        ripe = {id for id in self._finished if (task := state.tasks.get(id)) is None or task.state == "fulfilled"}
+        self._finished -= ripe
+        for gone in [id for id in state.promises if origin_of(id) in ripe]:
+            del state.promises[gone]
+            state.tasks.pop(gone, None)
+        state.p_timeouts = [t for t in state.p_timeouts if origin_of(t.id) not in ripe]
+        state.t_timeouts = [t for t in state.t_timeouts if origin_of(t.id) not in ripe]

@@ -1,0 +1,150 @@
+"""A user's function, taken apart once: its parameters, what it wants injected, what it returns.
+
+Sync functions run in a thread, so that a blocking SDK starves neither the event loop nor a lease.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from typing import Any, NoReturn
+
+from recordfirst.core import codec
+from recordfirst.errors import BadArguments, Misuse, Unencodable
+
+
+class _Inject:
+    """Marks a keyword-only parameter that the app fills in by its annotation."""
+
+    def __repr__(self) -> str:
+        return "inject()"
+
+
+_INJECT = _Inject()
+
+
+def inject() -> Any:
+    """Use as a keyword-only parameter's default: the app provides the value, found by the parameter's annotation.
+
+    The annotation is the key: a class, a base class, a Protocol or a NewType (see :meth:`App.provide`).
+    """
+    return _INJECT
+
+
+class Function:
+    """What recordfirst knows of one function that a user decorated."""
+
+    def __init__(self, fn: Callable[..., Any], *, kind: str, name: str | None = None) -> None:
+        if not inspect.isfunction(fn):
+            raise Misuse(f"@{kind} goes on a function, not on {fn!r}")
+        self.fn = fn
+        self.kind = kind
+        self.name = name or fn.__name__
+        self.is_async = inspect.iscoroutinefunction(fn)
+        signature = inspect.signature(fn)
+        positional = [p for p in signature.parameters.values() if p.default is not _INJECT]
+        wanted = [p for p in signature.parameters.values() if p.default is _INJECT]
+        if not positional or positional[0].kind not in (positional[0].POSITIONAL_ONLY, positional[0].POSITIONAL_OR_KEYWORD):
+            self._refuse("needs a first positional parameter: the context, write or call that recordfirst passes")
+        for p in positional[1:]:
+            if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
+                self._refuse(f"takes *{p.name}; name each argument, since they are stored by name")
+        for p in wanted:
+            if p.kind is not p.KEYWORD_ONLY:
+                self._refuse(f"injects {p.name!r}, which must be keyword-only: put it behind a *")
+        hints = self._hints()
+        self.injected: dict[str, Any] = {p.name: hints.get(p.name) for p in wanted}
+        for name_, type_ in self.injected.items():
+            if type_ is None:
+                self._refuse(f"injects {name_!r} without an annotation; its type is what it is found by")
+        self.parameters: dict[str, Any] = {p.name: hints.get(p.name, Any) for p in positional[1:]}
+        self.returns: Any = hints.get("return", Any)
+        resolved = [p.replace(annotation=self.parameters[p.name]) for p in positional[1:]]
+        self._user_signature = signature.replace(parameters=resolved, return_annotation=self.returns)
+        self.signature = signature.replace(parameters=[positional[0], *resolved], return_annotation=self.returns)
+        """As the engine sees it: the first parameter, then the caller's, without the injected ones."""
+
+    def __repr__(self) -> str:
+        return f"{self.kind} {self.name!r}"
+
+    @property
+    def place(self) -> str:
+        """Where a person finds it."""
+        code = self.fn.__code__
+        return f"{self.fn.__module__}.{self.fn.__qualname__} ({code.co_filename}:{code.co_firstlineno})"
+
+    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments by name, as given; defaults are not filled in, so that a new one changes no fingerprint.
+
+        Raises:
+            BadArguments: if they do not fit the signature.
+        """
+        try:
+            return dict(self._user_signature.bind(*args, **kwargs).arguments)
+        except TypeError as error:
+            raise BadArguments(f"{self!r} does not take these arguments: {error}; it is {self.name}{self._shown()}") from None
+
+    def fit(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return builtins, as they come from JSON, in the shapes that the parameters declare.
+
+        Raises:
+            BadArguments: naming the parameter that does not fit.
+        """
+        fitted: dict[str, Any] = {}
+        for name, value in arguments.items():
+            if name not in self.parameters:
+                raise BadArguments(f"{self!r} has no parameter {name!r}; it is {self.name}{self._shown()}")
+            try:
+                fitted[name] = codec.shape(value, self.parameters[name], f"argument {name!r} of {self!r}")
+            except Unencodable as error:
+                raise BadArguments(str(error)) from None
+        return fitted
+
+    def refuse_unstorable_result(self) -> None:
+        """Refuse a declared return type that could never be read back from JSON (P3: found out before any call)."""
+        why = codec.storable(self.returns)
+        if why is not None:
+            self._refuse(f"returns {self.returns!r}, which cannot be stored: {why}; return what you need of it")
+
+    async def call(
+        self, first: Any, arguments: Mapping[str, Any], injected: Mapping[str, Any], executor: Executor | None
+    ) -> Any:
+        """Run it; a sync function in a thread of ``executor``."""
+        bound = self._user_signature.bind_partial()
+        bound.arguments.update(arguments)
+        if self.is_async:
+            return await self.fn(first, *bound.args, **bound.kwargs, **injected)
+        run = functools.partial(
+            contextvars.copy_context().run, self.fn, first, *bound.args, **bound.kwargs, **injected
+        )
+        return await asyncio.get_running_loop().run_in_executor(executor, run)
+
+    def _shown(self) -> str:
+        return str(self._user_signature.replace(return_annotation=inspect.Signature.empty))
+
+    def _hints(self) -> dict[str, Any]:
+        raw = dict(inspect.get_annotations(self.fn))
+        names = {**self.fn.__globals__, **inspect.getclosurevars(self.fn).nonlocals}
+        first = next(iter(inspect.signature(self.fn).parameters), "")
+        hints: dict[str, Any] = {}
+        for name, annotation in raw.items():
+            if name == first:
+                continue
+            if not isinstance(annotation, str):
+                hints[name] = annotation
+                continue
+            try:
+                hints[name] = eval(annotation, names)  # noqa: S307 - the user's own annotation, as typing.get_type_hints does
+            except Exception as error:  # noqa: BLE001 - whatever it is, the annotation cannot be used
+                self._refuse(
+                    f"has the annotation {name}: {annotation}, which cannot be resolved when the program runs ({error}); "
+                    "import it outside `if TYPE_CHECKING:`"
+                )
+        return {name: type(None) if hint is None else hint for name, hint in hints.items()}
+
+    def _refuse(self, why: str) -> NoReturn:
+        raise Misuse(f"@{self.kind} {self.place} {why}")

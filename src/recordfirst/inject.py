@@ -1,0 +1,69 @@
+"""Injection: values found by the type that a step's parameter declares. Lookup, caching and clean-up are svcs's.
+
+What svcs does not do is added here: two values for one key are a conflict that names both (P8), and what a step
+needs is checked before anything runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import svcs
+
+from recordfirst.errors import DuplicateDependency, MissingDependency
+from recordfirst.function import Function
+
+
+class Injector:
+    """One app's dependencies, keyed by class, base class, Protocol or NewType."""
+
+    def __init__(self) -> None:
+        self._registry = svcs.Registry()
+        self._container = svcs.Container(self._registry)
+        self._sources: dict[Any, str] = {}
+
+    def provide(self, value: object, as_: Any = None) -> None:
+        """Register a value under ``as_``, or under its own class."""
+        key = type(value) if as_ is None else as_
+        self._claim(key, f"{type(value).__qualname__} object {value!r}")
+        # enter=False: a value that the caller made is the caller's to close.
+        self._registry.register_value(key, value, enter=False)
+
+    def provide_factory(self, as_: Any, factory: Callable[..., Any]) -> None:
+        """Register a factory (sync, async, or an async generator or context manager), called once, cleaned up at close."""
+        self._claim(as_, f"factory {getattr(factory, '__qualname__', factory)!r}")
+        self._registry.register_factory(as_, factory)
+
+    def check(self, functions: Iterable[Function]) -> None:
+        """Raise ``MissingDependency`` for everything that these need and nothing provides, all in one message."""
+        missing = [
+            f"{function.place} needs {name}: {type_name(key)}"
+            for function in functions
+            for name, key in function.injected.items()
+            if key not in self._registry
+        ]
+        if missing:
+            lines = "\n  ".join(dict.fromkeys(missing))
+            raise MissingDependency(f"nothing provides what these need; call app.provide(...) before the app starts:\n  {lines}")
+
+    async def resolve(self, function: Function) -> dict[str, Any]:
+        """Return the values for a function's injected parameters."""
+        if not function.injected:
+            return {}
+        self.check([function])
+        return {name: await self._container.aget(key) for name, key in function.injected.items()}
+
+    async def close(self) -> None:
+        """Clean up what factories made."""
+        await self._container.aclose()
+
+    def _claim(self, key: Any, source: str) -> None:
+        if key in self._sources:
+            raise DuplicateDependency(type_name(key), self._sources[key], source)
+        self._sources[key] = source
+
+
+def type_name(key: Any) -> str:
+    """A type as a person writes it."""
+    return getattr(key, "__qualname__", None) or getattr(key, "__name__", None) or repr(key)

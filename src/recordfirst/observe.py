@@ -1,0 +1,67 @@
+"""What was dropped or repeated on purpose, as events that a test can assert; never silence."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import msgspec
+
+_log = logging.getLogger("recordfirst")
+
+
+class LostRace(msgspec.Struct, frozen=True):
+    """Another execution stored this write's receipt first: ours was rolled back, and its result is used (P2)."""
+
+    key: str
+
+
+class LateOutcome(msgspec.Struct, frozen=True):
+    """A call's outcome came when the receipt was final already: the stored one stands."""
+
+    key: str
+    stored: str
+    dropped: str
+
+
+class Repeated(msgspec.Struct, frozen=True):
+    """A transaction is run again after a deadlock, a serialization failure or a lost connection (P9)."""
+
+    what: str
+    fault: str
+    cause: str
+
+
+class Released(msgspec.Struct, frozen=True):
+    """The record stayed out of reach: the task went back to the engine, nothing was recorded (P9)."""
+
+    what: str
+    cause: str
+
+
+class Suspected(msgspec.Struct, frozen=True):
+    """A call ended without a known outcome."""
+
+    key: str
+    cause: str
+
+
+class LeaseLost(msgspec.Struct, frozen=True):
+    """This worker no longer holds the record's lease; it stops working and waits as a standby."""
+
+    app: str
+
+
+class RelayFailed(msgspec.Struct, frozen=True):
+    """A round of handing starts and wakes to the engine, or of closing starts, failed and will be repeated."""
+
+    cause: str
+
+
+type Event = LostRace | LateOutcome | Repeated | Released | Suspected | LeaseLost | RelayFailed
+type Observer = Callable[[Event], None]
+
+
+def log_events(event: Event) -> None:
+    """Write each event to the ``recordfirst`` logger. No event carries arguments or results."""
+    _log.info("%s", event)

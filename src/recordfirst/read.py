@@ -1,0 +1,82 @@
+"""A read: asks the record inside a workflow.
+
+What it returns is kept by the engine for as long as this life of the workflow lasts, so a replay sees the same. It has
+no receipt: after the engine was lost it is asked again, and the record as it is then answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Concatenate, Protocol, cast, overload
+
+from resonate.context import Context
+
+from recordfirst.blocking import Blocking
+from recordfirst.core import codec
+from recordfirst.function import Function
+from recordfirst.runtime import Execution
+from recordfirst.step import Step
+
+
+class Read[C]:
+    """A read-only transaction of the record; ``tx`` is the driver's own connection."""
+
+    def __init__(self, connection: C) -> None:
+        self.tx: C = connection
+
+
+class ReadStep[**P, R](Step[P, R]):
+    """A ``@read``; see :func:`read`."""
+
+    async def _run(self, execution: Execution, ctx: Context, arguments: dict[str, Any]) -> R:
+        del ctx
+        runtime, function = execution.runtime, self.function
+        injected = await runtime.injector.resolve(function)
+
+        async def once() -> Any:
+            async with runtime.record.reading() as connection:
+                loop_free = connection if function.is_async else Blocking(connection, runtime.loop)
+                return await function.call(Read(loop_free), arguments, injected, runtime.executor)
+
+        what = f"the result of {function!r}"
+        value = await runtime.patiently(repr(self), once)
+        return cast("R", codec.shape(codec.decode(codec.encode(value, what)), function.returns, what))
+
+
+class ReadDecorator(Protocol):
+    """What ``read(name=...)`` gives: a decorator that keeps the function's parameters and result."""
+
+    @overload
+    def __call__[**P, R](self, fn: Callable[Concatenate[Read[Any], P], Awaitable[R]], /) -> ReadStep[P, R]: ...
+    @overload
+    def __call__[**P, R](self, fn: Callable[Concatenate[Read[Any], P], R], /) -> ReadStep[P, R]: ...
+
+
+@overload
+def read[**P, R](
+    fn: Callable[Concatenate[Read[Any], P], Awaitable[R]], /, *, name: str | None = None
+) -> ReadStep[P, R]: ...
+@overload
+def read[**P, R](fn: Callable[Concatenate[Read[Any], P], R], /, *, name: str | None = None) -> ReadStep[P, R]: ...
+@overload
+def read(*, name: str | None = None) -> ReadDecorator: ...
+def read(fn: Callable[..., Any] | None = None, /, *, name: str | None = None) -> Any:
+    """Make a function a read: it asks the record in a read-only transaction, inside a workflow.
+
+    The function's first parameter is a :class:`Read`. Its result must be JSON. It may run again when the connection is
+    lost. In a sync function, which runs in a thread, ``r.tx`` blocks.
+
+    Args:
+        fn: the function, when used without parentheses.
+        name: the name in errors. Default: the function's.
+
+    Raises:
+        Misuse: if the signature cannot be a read's.
+    """
+
+    def decorate(fn: Callable[..., Any]) -> ReadStep[..., Any]:
+        function = Function(fn, kind="read", name=name)
+        function.refuse_unstorable_result()
+        return ReadStep(function)
+
+    return decorate(fn) if fn is not None else decorate

@@ -1,0 +1,206 @@
+"""The relay: hands the record's open starts and wakes to the engine, and closes starts whose workflow has ended.
+
+All of it can be repeated at any time and by anyone: creating a promise that exists changes nothing, and a finished mark
+that is lost is made again when the workflow is put back. So the marks are stored in batches, and nobody waits for them
+but those who ask for a result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from recordfirst.core import codec, identity
+from recordfirst.core.start import Finish, Start
+from recordfirst.errors import RecordfirstError
+from recordfirst.observe import RelayFailed
+from recordfirst.runtime import Runtime
+
+if TYPE_CHECKING:
+    from recordfirst.engine.contract import Engine
+    from recordfirst.workflow import Workflow
+
+_POLL_S = 1.0
+"""How long a start can go unseen when the record's notification of it was lost."""
+
+_WAKES = 100
+"""Wakes handed on in one round."""
+
+
+class Relay:
+    """One worker's relay, for as long as it works."""
+
+    def __init__(
+        self, runtime: Runtime, engine: Engine, workflows: dict[str, Workflow[..., Any]], concurrency: int
+    ) -> None:
+        self._runtime, self._engine, self._workflows = runtime, engine, workflows
+        self._most_running = 2 * concurrency
+        """So many bodies are with the engine at a time; suspended ones do not count. The rest waits in the record."""
+        self._running: set[str] = set()
+        self._handed: dict[str, str] = {}
+        """Engine id by workflow id, of every life that this relay handed over and that has not ended."""
+        self._unmarked: set[str] = set()
+        """Those of them that the record does not know to be handed over: most end before that would be worth a commit."""
+        self._backlog = False
+        self._look = asyncio.Event()
+        self._ended: list[tuple[str, Finish, Exception | None]] = []
+        self._some_ended = asyncio.Event()
+        self._waiting: dict[str, list[asyncio.Future[tuple[Finish, Exception | None]]]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    # ── what the bodies report ──────────────────────────────────────────────
+
+    def entered(self, engine_id: str) -> None:
+        self._running.add(engine_id)
+
+    def left(self, engine_id: str) -> None:
+        self._running.discard(engine_id)
+        if self._backlog:
+            self._look.set()
+
+    def finished(self, engine_id: str, finish: Finish, error: Exception | None) -> None:
+        self._ended.append((engine_id, finish, error))
+        self._some_ended.set()
+
+    # ── for the app ─────────────────────────────────────────────────────────
+
+    def nudge(self) -> None:
+        """There is something new in the record."""
+        self._look.set()
+
+    async def hand_over(self, start: Start) -> None:
+        """Give a start that was just stored to the engine, if there is room; else it waits for its turn."""
+        if len(self._running) < self._most_running and not self._backlog:
+            self._unmarked.add(start.id)
+            await self._create(start)
+        else:
+            self._backlog = True
+
+    def ended(self, id: str) -> asyncio.Future[tuple[Finish, Exception | None]]:
+        """A future for the end of a workflow, as the record has it."""
+        future: asyncio.Future[tuple[Finish, Exception | None]] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(id, []).append(future)
+        return future
+
+    def start(self) -> None:
+        self._look.set()
+        self._tasks = [asyncio.create_task(work()) for work in (self._relaying, self._watching, self._closing)]
+
+    async def stop(self) -> None:
+        """Hand over no more. Call :meth:`close_ended` when the engine has stopped, too."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # ── the loops ───────────────────────────────────────────────────────────
+
+    async def _relaying(self) -> None:
+        pause_s = 0.1
+        while True:
+            await self._look.wait()
+            self._look.clear()
+            try:
+                await self._round()
+                pause_s = 0.1
+            except Exception as error:  # noqa: BLE001 - whatever failed, the next round starts from the record again
+                self._runtime.observe(RelayFailed(f"{type(error).__name__}: {error}"))
+                await self._runtime.sleeper(pause_s)
+                pause_s = min(2 * pause_s, 5.0)
+                self._look.set()
+
+    async def _watching(self) -> None:
+        while True:
+            try:
+                await self._runtime.record.changed(_POLL_S)
+            except Exception as error:  # noqa: BLE001 - the poll goes on when the record is back
+                self._runtime.observe(RelayFailed(f"{type(error).__name__}: {error}"))
+                await self._runtime.sleeper(_POLL_S)
+            self._look.set()
+
+    async def _round(self) -> None:
+        room = self._most_running - len(self._running)
+        async with self._runtime.record.session() as session:
+            wakes = await session.wakes(_WAKES)
+        woken = [wake for wake in wakes if await self._engine.settle(wake.parked_on)]
+        # Starts that were handed over without being marked come back from the query: ask for that many more.
+        limit = room + len(self._unmarked)
+        async with self._runtime.record.session() as session:
+            if woken:
+                await session.woken(woken)
+            if room <= 0:
+                self._backlog = True
+                return
+            starts = await session.undispatched(self._engine.identity, limit)
+            self._backlog = len(starts) == limit
+        lives = [life for start in starts if (life := await self._create(start)) is not None]
+        if lives:
+            async with self._runtime.record.session() as session:
+                await session.dispatched(lives, self._engine.identity)
+            self._unmarked.difference_update(life.id for life in lives)
+
+    async def _create(self, start: Start) -> Start | None:
+        """Give one start to the engine; ``None`` if this app does not know its workflow."""
+        workflow = self._workflows.get(start.workflow)
+        if workflow is None:
+            return None
+        if start.id in self._handed:
+            return start
+        if start.engine not in (None, self._engine.identity):
+            # Another engine, or one that forgot: a new life. Receipts belong to the business key, so nothing repeats.
+            start = msgspec.structs.replace(start, epoch=start.epoch + 1)
+        arguments = codec.decode(self._runtime.unseal(start.arguments))
+        while True:
+            engine_id = identity.engine_id(self._runtime.app, start.id, start.epoch)
+            self._handed[start.id] = engine_id
+            self._running.add(engine_id)
+            if await self._engine.create(engine_id, start.workflow, arguments) == "running":
+                return start
+            # The engine says that this life is over, the record that the workflow is open: the record wins (P6).
+            self._running.discard(engine_id)
+            start = msgspec.structs.replace(start, epoch=start.epoch + 1)
+
+    async def _closing(self) -> None:
+        while True:
+            await self._some_ended.wait()
+            self._some_ended.clear()
+            await self.close_ended()
+
+    async def close_ended(self) -> None:
+        """Store the ends that were reported, in one statement, and tell who waits for them."""
+        batch, self._ended = self._ended, []
+        if not batch:
+            return
+
+        async def store() -> None:
+            async with self._runtime.record.session() as session:
+                await session.finish([finish for _, finish, _ in batch])
+
+        try:
+            await self._runtime.patiently("closing starts", store, release=False)
+        except RecordfirstError as error:
+            # Nothing is lost: the workflows are open in the record and are put back at the next start.
+            self._runtime.observe(RelayFailed(str(error)))
+            self._ended = batch + self._ended
+            self._some_ended.set()
+            return
+        for engine_id, finish, error_ in batch:
+            self._handed.pop(finish.id, None)
+            self._unmarked.discard(finish.id)
+            self._engine.forget(engine_id)
+            for future in self._waiting.pop(finish.id, []):
+                if not future.done():
+                    future.set_result((finish, error_))
+
+    async def put_back_open(self) -> None:
+        """At start-up, with an engine that outlives workers: make sure that it has every open start."""
+        async with self._runtime.record.session() as session:
+            starts = await session.starts("open", _ALL)
+        for start in starts:
+            with contextlib.suppress(RecordfirstError):
+                await self._create(start)
+
+
+_ALL = 1_000_000

@@ -1,0 +1,82 @@
+"""Resolving: a person says what became of an effect whose outcome is unknown. The record first, then the wake (P5, P6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from recordfirst.core import codec
+from recordfirst.core import decide as d
+from recordfirst.core.receipt import Change, Receipt
+from recordfirst.effect import Effect
+from recordfirst.errors import Declined, Misuse
+from recordfirst.outcome import Outcome, after_outcome
+from recordfirst.runtime import Runtime
+from recordfirst.step import follow_up_arguments
+from recordfirst.write import flush, open_write
+
+
+async def resolve(
+    runtime: Runtime,
+    effects: dict[str, Effect[..., Any]],
+    receipts: Sequence[Receipt],
+    key: str,
+    outcome: Literal["succeeded", "declined", "not done"],
+    result: Any,
+    reason: str | None,
+    attempt: int | None,
+) -> Receipt:
+    """Store what a person said, with ``on_success`` or ``on_decline`` in the same transaction; see :meth:`App.resolve`."""
+    receipt = _one(receipts, key, attempt)
+    effect = effects.get(receipt.function)
+    if effect is None:
+        raise Misuse(f"key {key!r} belongs to effect {receipt.function!r}, which this app does not have")
+    arguments = effect.function.fit(codec.decode(runtime.unseal(receipt.request)))
+    hook: Any = None
+    change: Change
+    final: Outcome | None = None
+    match outcome:
+        case "not done":
+            change = d.resolved_not_done(receipt)
+        case "succeeded":
+            what = f"the result of {effect.function!r}"
+            value = codec.shape(result, effect.function.returns, what)
+            final, hook = Outcome("succeeded", codec.encode(value, what), value), effect.success
+        case "declined":
+            declined = Declined(reason or "declined, as a person said", None, key)
+            text = codec.encode({"reason": declined.reason, "code": None}, "a decline")
+            final, hook = Outcome("declined", text, declined), effect.decline
+    if final is not None:
+        change = after_outcome(receipt, final, runtime.seal)
+
+    async def store() -> Receipt | None:
+        async with runtime.record.transaction() as tx:
+            changed = await tx.change_receipt(receipt, change)
+            if changed is None:
+                return (await tx.find_receipt(key, receipt.attempt)).receipt
+            w = open_write(runtime, tx, None, blocking=hook is not None and not hook[0].is_async)
+            if hook is not None and final is not None:
+                injected = await runtime.injector.resolve(hook[0])
+                chosen = follow_up_arguments(hook[0], hook[1], arguments, final.value)
+                await hook[0].call(w, chosen, injected, runtime.executor)
+            await flush(w, tx, [], own_key=None)
+            await runtime.record.notify(tx)
+            return changed
+
+    changed = await runtime.patiently(f"resolving {key!r}", store, release=False)
+    assert changed is not None
+    wanted = {"not done": "intended"}.get(outcome, outcome)
+    if changed.state != wanted:
+        raise Misuse(f"effect {key!r} is {changed.state} by now; nothing was changed")
+    runtime.nudge()
+    return changed
+
+
+def _one(receipts: Sequence[Receipt], key: str, attempt: int | None) -> Receipt:
+    effects = [r for r in receipts if r.kind == "effect" and attempt in (None, r.attempt)]
+    if not effects:
+        raise Misuse(f"no effect has the key {key!r}" + (f" and attempt {attempt}" if attempt else ""))
+    receipt = effects[-1]
+    if receipt.state != "unknown":
+        raise Misuse(f"effect {key!r} (attempt {receipt.attempt}) is {receipt.state}; only an unknown outcome can be resolved")
+    return receipt

@@ -1,0 +1,180 @@
+"""What every step needs while an app is open: the record, the engine's clock and sleeper, and patience (P9)."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import itertools
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import Executor
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+import msgspec
+
+from recordfirst.core import codec
+from recordfirst.core.decide import backoff_ms
+from recordfirst.engine import leaf
+from recordfirst.errors import CommitUnknown, RecordUnavailable
+from recordfirst.inject import Injector
+from recordfirst.observe import Observer, Released, Repeated
+from recordfirst.records.contract import Fault, Record
+
+_HOLD_S = 20.0
+"""How long a step waits in place for a record that is out of reach before it gives its task back."""
+
+_CONTENTION_MOST_MS = 1_000
+"""Longest pause between tries after a deadlock or a serialization failure."""
+
+
+class Encryptor(Protocol):
+    """Covers requests and results at rest; the same protocol as the SDK's."""
+
+    def encrypt(self, data: bytes) -> bytes: ...
+    def decrypt(self, data: bytes) -> bytes: ...
+
+
+class Runtime:
+    """One opened app, as its steps see it. Clock, sleeper, randomness and observer are arguments, never ambient."""
+
+    def __init__(
+        self,
+        *,
+        app: str,
+        record: Record[Any],
+        injector: Injector,
+        executor: Executor,
+        encryptor: Encryptor | None,
+        sleeper: Callable[[float], Awaitable[None]],
+        random: Callable[[], float],
+        observer: Observer,
+        nudge: Callable[[], None],
+    ) -> None:
+        self.app, self.record, self.injector, self.executor = app, record, injector, executor
+        self.sleeper, self.random, self.observe, self.nudge = sleeper, random, observer, nudge
+        self._encryptor = encryptor
+        self._worker, self._claims = uuid.uuid4().hex[:12], itertools.count(1)
+        self._in_flight: dict[str, tuple[asyncio.Lock, list[None]]] = {}
+
+    def new_claim(self) -> str:
+        """A name for one call in flight that no other worker or call has."""
+        return f"{self._worker}/{next(self._claims)}"
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop that owns the record's connections."""
+        return asyncio.get_running_loop()
+
+    # ── at rest ─────────────────────────────────────────────────────────────
+
+    def seal(self, text: str) -> str:
+        """Return JSON text as it goes into the record."""
+        if self._encryptor is None:
+            return text
+        return codec.encode({"encrypted": base64.b64encode(self._encryptor.encrypt(text.encode())).decode()}, "sealed text")
+
+    def unseal(self, text: str) -> str:
+        """Return JSON text as it was before :meth:`seal`."""
+        if self._encryptor is None:
+            return text
+        sealed = codec.decode(text)
+        return self._encryptor.decrypt(base64.b64decode(sealed["encrypted"])).decode()
+
+    # ── patience ────────────────────────────────────────────────────────────
+
+    async def patiently[T](self, what: str, work: Callable[[], Awaitable[T]], *, release: bool = True) -> T:
+        """Run ``work`` until it comes through: plumbing is not business (P9).
+
+        ``work`` must look for what an earlier try left behind, since a COMMIT whose reply was lost may have happened.
+        A record that stays out of reach gives the task back to the engine (``release``), or raises
+        ``RecordUnavailable``. Any other exception is the user's, and is raised as it is.
+        """
+        waited_s, tries = 0.0, 0
+        while True:
+            try:
+                return await work()
+            except Exception as error:
+                fault = fault_of(self.record, error)
+                if fault is None:
+                    raise
+                tries += 1
+                self.observe(Repeated(what, fault, str(error)))
+                if fault == "unreachable" and waited_s >= _HOLD_S:
+                    if not release:
+                        raise RecordUnavailable(self.record.where, str(error)) from error
+                    self.observe(Released(what, str(error)))
+                    raise leaf.release(error) from error
+                first_ms, most_ms = (5, _CONTENTION_MOST_MS) if fault == "contention" else (50, 2_000)
+                pause_s = backoff_ms(tries, self.random(), first_ms=first_ms, most_ms=most_ms) / 1000
+                waited_s += pause_s
+                await self.sleeper(pause_s)
+
+    @contextlib.asynccontextmanager
+    async def one_at_a_time(self, key: str) -> AsyncIterator[None]:
+        """Let one execution in this process work on a key; the next finds what it left in the record."""
+        lock, users = self._in_flight.setdefault(key, (asyncio.Lock(), []))
+        users.append(None)
+        try:
+            async with lock:
+                yield
+        finally:
+            users.pop()
+            if not users:
+                del self._in_flight[key]
+
+
+def fault_of(record: Record[Any], error: BaseException) -> Fault | None:
+    """What an exception means for the record, also when the user's code has wrapped the driver's."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        if not isinstance(current, (RecordUnavailable, CommitUnknown)):
+            fault = record.fault(current)
+            if fault is not None:
+                return fault
+        current = current.__cause__ or current.__context__
+    return None
+
+
+class Execution:
+    """One run of a workflow's body: whose it is, and which of its writes are on their way."""
+
+    def __init__(self, runtime: Runtime, workflow_id: str) -> None:
+        self.runtime = runtime
+        self.workflow_id = workflow_id
+        self.writes: dict[str, asyncio.Future[Any]] = {}
+        """Writes of this run by key, from the moment they are called; an effect waits for its own (P1, trap 9)."""
+        self.default_keys: dict[str, str] = {}
+        """Which call uses a write's default key."""
+        self.begun: dict[str, Begun] = {}
+        """Intents that rode in a write of this run, so that their first call need not be stored again."""
+
+
+class Begun(msgspec.Struct, frozen=True):
+    """An intent stored with its first call begun, by this run."""
+
+    receipt: Any
+    claim: str
+    until_s: float
+    """By the event loop's clock: later, the call is begun anew in the record."""
+
+
+_current: ContextVar[Execution | None] = ContextVar("recordfirst_execution", default=None)
+
+
+def current() -> Execution | None:
+    """The run of a workflow's body that this code belongs to."""
+    return _current.get()
+
+
+@contextlib.contextmanager
+def running(execution: Execution) -> Any:
+    """Make ``execution`` current."""
+    token = _current.set(execution)
+    try:
+        yield
+    finally:
+        _current.reset(token)

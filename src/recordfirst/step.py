@@ -1,0 +1,90 @@
+"""What writes, effects and reads share: a step is called with the workflow's context and is one engine id (design 3)."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Mapping
+from typing import Any
+
+from resonate.context import Context
+
+from recordfirst.engine import leaf
+from recordfirst.errors import Misuse
+from recordfirst.function import Function
+from recordfirst.runtime import Execution, current
+
+
+class Step[**P, R]:
+    """A decorated function. ``step(ctx, ...)`` and ``ctx.run(step, ...)`` mean the same.
+
+    Every call takes exactly one id of the workflow, at the moment of the call, whatever the step then does inside; so
+    steps may run side by side under ``asyncio.gather``.
+    """
+
+    function: Function
+    __name__: str
+    __signature__: inspect.Signature
+
+    def __init__(self, function: Function) -> None:
+        self.function = function
+        self.name = function.name
+        self.__doc__ = function.fn.__doc__
+        self.__module__ = function.fn.__module__
+        # The SDK names the child context after this; a space keeps it apart from every function's own name.
+        self.__name__ = f"{function.kind} {function.name}"
+        self.__signature__ = function.signature
+
+    def __repr__(self) -> str:
+        return f"<{self.__name__}>"
+
+    def __call__(self, ctx: Context, /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
+        """Run this step in a workflow. Returns an awaitable at once; the step is on its way already.
+
+        Raises:
+            BadArguments: if the arguments do not fit.
+            Misuse: if called outside a ``@workflow`` that an app runs.
+        """
+        if not isinstance(ctx, Context):
+            raise Misuse(f"call {self.name} with the workflow's context first: {self.name}(ctx, ...), not {ctx!r}")
+        execution = current()
+        if execution is None:
+            raise Misuse(f"{self.name} was called outside a workflow; call it from a @workflow that an App runs")
+        arguments = self.function.bind(args, kwargs)
+        if leaf.is_leaf_of(ctx, self.__name__):
+            leaf.never_retried(ctx)
+            return self._run(execution, ctx, arguments)
+        future: Awaitable[R] = ctx.options(timeout=leaf.FAR).run(self, *args, **kwargs)
+        return future
+
+    async def _run(self, execution: Execution, ctx: Context, arguments: dict[str, Any]) -> R:
+        raise NotImplementedError
+
+    def functions(self) -> list[Function]:
+        """Every function of the user's that this step may run, for the check of what they need injected."""
+        return [self.function]
+
+
+def follow_up(owner: Function, fn: Any, kind: str) -> tuple[Function, str | None]:
+    """Take apart a function that follows an effect (``on_success``, ``on_decline``, ``undo``).
+
+    It takes the effect's parameters by name, as many of them as it likes, and at most one more: what came out.
+    Returns the name of that one.
+    """
+    function = fn if isinstance(fn, Function) else Function(fn, kind=kind)
+    extra = [name for name in function.parameters if name not in owner.parameters]
+    if len(extra) > 1:
+        raise Misuse(
+            f"@{function.kind} {function.place} takes {', '.join(extra)}; besides {owner.name}'s own parameters "
+            f"({', '.join(owner.parameters)}) there is only one thing to take: what came of the call"
+        )
+    return function, extra[0] if extra else None
+
+
+def follow_up_arguments(
+    function: Function, extra: str | None, arguments: Mapping[str, Any], outcome: Any
+) -> dict[str, Any]:
+    """The arguments for a function that :func:`follow_up` took apart."""
+    chosen = {name: value for name, value in arguments.items() if name in function.parameters}
+    if extra is not None:
+        chosen[extra] = outcome
+    return chosen

@@ -1,0 +1,188 @@
+"""A workflow: plain Resonate, whose steps are writes, effects and reads; and what runs it for an app."""
+
+from __future__ import annotations
+
+import dis
+import inspect
+import types
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, Any, Concatenate, Protocol, cast, overload
+
+from resonate.context import Context
+
+from recordfirst.core import codec, identity
+from recordfirst.core.start import Finish
+from recordfirst.engine import leaf
+from recordfirst.errors import Misuse, SharedKey
+from recordfirst.function import Function
+from recordfirst.runtime import Execution, Runtime, running
+from recordfirst.step import Step
+from recordfirst.undo import undo_all
+
+if TYPE_CHECKING:
+    from recordfirst.effect import Effect
+
+
+class Workflow[**P, R]:
+    """A ``@workflow``; see :func:`workflow`."""
+
+    def __init__(self, function: Function, steps: tuple[Step[..., Any], ...]) -> None:
+        self.function = function
+        self.name = function.name
+        self.__name__ = function.name
+        self.__doc__ = function.fn.__doc__
+        self.__module__ = function.fn.__module__
+        self.__signature__ = function.signature
+        self._named_steps = steps
+
+    def __repr__(self) -> str:
+        return f"<workflow {self.name}>"
+
+    def __call__(self, ctx: Context, /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
+        """Run the body as part of another workflow, with its context."""
+        body: Awaitable[R] = self.function.fn(ctx, *args, **kwargs)
+        return body
+
+    def steps(self) -> list[Step[..., Any]]:
+        """The steps that the body names, directly or through functions of its own module, and those given to ``steps=``."""
+        return list(dict.fromkeys([*self._named_steps, *_named_in(self.function.fn, set())]))
+
+    def check_keys(self, seen: dict[str, Step[..., Any]]) -> None:
+        """Raise ``SharedKey`` if two of the app's effects declare the same key template (P8, trap 7)."""
+        for step in self.steps():
+            template = getattr(step, "template", None)
+            if template is None:
+                continue
+            first = seen.setdefault(template.text, step)
+            if first.function.fn is not step.function.fn:
+                raise SharedKey(template.text, first.function.place, step.function.place)
+
+
+def _named_in(fn: Callable[..., Any], visited: set[Any]) -> Iterator[Step[..., Any]]:
+    """Walk what a function's code names: steps, and plain functions of its own package, and so on through them.
+
+    It reads names, not data flow: a step that is reached through a dictionary, say, goes into ``steps=``.
+    """
+    if fn in visited:
+        return
+    visited.add(fn)
+    code = fn.__code__
+    variables = inspect.getclosurevars(fn)
+    named: list[Any] = [*variables.globals.values(), *variables.nonlocals.values()]
+    attributes = _attribute_names(code)
+    named += [
+        getattr(module, name) for module in named if inspect.ismodule(module) for name in attributes if hasattr(module, name)
+    ]
+    for value in named:
+        if isinstance(value, Step):
+            yield value
+        elif isinstance(value, Workflow):
+            yield from _named_in(value.function.fn, visited)
+        elif inspect.isfunction(value) and value.__module__.split(".")[0] == fn.__module__.split(".")[0]:
+            yield from _named_in(value, visited)
+
+
+def _attribute_names(code: types.CodeType) -> set[str]:
+    names = {i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_ATTR", "LOAD_METHOD")}
+    for constant in code.co_consts:
+        if inspect.iscode(constant):
+            names |= _attribute_names(constant)
+    return names
+
+
+class Lifecycle(Protocol):
+    """Who wants to know that a body runs, stops running, and has come to its end."""
+
+    def entered(self, engine_id: str) -> None: ...
+    def left(self, engine_id: str) -> None: ...
+    def finished(self, engine_id: str, finish: Finish, error: Exception | None) -> None: ...
+
+
+def body_of(workflow: Workflow[..., Any], runtime: Runtime, life: Lifecycle, effects: dict[str, Effect[..., Any]]) -> Any:
+    """The function that the engine runs for a workflow: its body, and what must be done at its end."""
+
+    async def body(ctx: Context, *args: Any, **kwargs: Any) -> Any:
+        _, id, epoch, lineage = identity.parse_engine_id(ctx.info.id)
+        execution = Execution(runtime, f"{id}:{lineage}" if lineage else id)
+        life.entered(ctx.info.id)
+        try:
+            with running(execution):
+                return await _live(ctx, execution, id if not lineage else None, epoch, args, kwargs)
+        finally:
+            life.left(ctx.info.id)
+
+    async def _live(
+        ctx: Context, execution: Execution, id: str | None, epoch: int, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        # The engine's own deadlines are set out of the way: a deadline is the user's, and lives in the record.
+        far = ctx.options(timeout=leaf.FAR)
+        try:
+            result = await workflow.function.fn(far, *args, **kwargs)
+            # Siblings may still run, or wait elsewhere: then the engine suspends this life, and it has not ended.
+            await ctx.flush_local_work()
+            if leaf.waits_for_others(ctx):
+                return result
+            text = codec.encode(result, f"the result of {workflow.function!r}")
+        except Exception as error:
+            await ctx.flush_local_work()
+            if leaf.waits_for_others(ctx):
+                raise
+            await undo_all(ctx, execution, effects)
+            if id is not None:
+                failure = codec.encode({"type": type(error).__qualname__, "message": str(error)}, "an error")
+                finish = Finish(id=id, epoch=epoch, state="failed", error=failure)
+                life.finished(ctx.info.id, finish, error)
+            raise
+        if id is not None:
+            finish = Finish(id=id, epoch=epoch, state="succeeded", result=runtime.seal(text))
+            life.finished(ctx.info.id, finish, None)
+        return result
+
+    body.__name__ = workflow.name
+    body.__signature__ = workflow.function.signature  # type: ignore[attr-defined]
+    return body
+
+
+class WorkflowDecorator(Protocol):
+    """What ``workflow(...)`` gives: a decorator that keeps the function's parameters and result."""
+
+    def __call__[**P, R](self, fn: Callable[Concatenate[Context, P], Awaitable[R]], /) -> Workflow[P, R]: ...
+
+
+@overload
+def workflow[**P, R](
+    fn: Callable[Concatenate[Context, P], Awaitable[R]],
+    /,
+    *,
+    name: str | None = None,
+    steps: tuple[Step[..., Any], ...] = (),
+) -> Workflow[P, R]: ...
+@overload
+def workflow(*, name: str | None = None, steps: tuple[Step[..., Any], ...] = ()) -> WorkflowDecorator: ...
+def workflow(
+    fn: Callable[..., Any] | None = None, /, *, name: str | None = None, steps: tuple[Step[..., Any], ...] = ()
+) -> Any:
+    """Make an async function a workflow: plain Resonate, in which steps are called with its context.
+
+    Its body runs again from the top after every wait and every crash, with each step answering what it answered; so
+    whatever is not a step must come out the same each time. Arguments and result must be JSON.
+
+    Args:
+        fn: the function, when used without parentheses.
+        name: the name in starts. Default: the function's. Keep the old one here when you rename a function.
+        steps: steps that the body does not name (it takes them from a dictionary, say), for the checks at start-up.
+
+    Raises:
+        Misuse: if the function is not async, or its signature cannot be a workflow's.
+    """
+
+    def decorate(fn: Callable[..., Any]) -> Workflow[..., Any]:
+        function = Function(fn, kind="workflow", name=name)
+        if not function.is_async:
+            raise Misuse(f"@workflow {function.place} must be `async def`: its steps are awaited")
+        if function.injected:
+            raise Misuse(f"@workflow {function.place} injects {', '.join(function.injected)}; only steps can, a body runs again")
+        function.refuse_unstorable_result()
+        return Workflow(function, steps)
+
+    return cast("Any", decorate(fn) if fn is not None else decorate)

@@ -1,0 +1,291 @@
+"""A write: rows and their receipt in one transaction of the record (P2).
+
+Kept: the function's rows and its receipt commit together or not at all, once per key, whoever else runs it meanwhile.
+Lost: nothing. A reply to COMMIT that does not arrive is settled by looking for the receipt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Concatenate, Protocol, cast, overload
+
+from resonate.context import Context
+
+from recordfirst.blocking import Blocking
+from recordfirst.core import codec, identity, keys
+from recordfirst.core.receipt import NewReceipt, Receipt
+from recordfirst.core.start import NewStart, Start
+from recordfirst.errors import DifferentArguments, DifferentFunction, DifferentRequest, Misuse, RecordfirstError, SharedKey
+from recordfirst.function import Function
+from recordfirst.observe import LostRace
+from recordfirst.records.contract import Session
+from recordfirst.runtime import Execution, Runtime
+from recordfirst.step import Step
+
+if TYPE_CHECKING:
+    from recordfirst.effect import Effect
+    from recordfirst.workflow import Workflow
+
+
+class Write[C]:
+    """One transaction of the record, open for writing.
+
+    ``tx`` is the driver's own connection. What :meth:`start` and :meth:`intend` ask for is stored right before COMMIT,
+    in this transaction: all of it, or nothing.
+    """
+
+    def __init__(self, runtime: Runtime, session: Session[C], execution: Execution | None) -> None:
+        self.tx: C = session.connection
+        self._runtime = runtime
+        self._execution = execution
+        self._starts: list[tuple[Function, NewStart]] = []
+        self._intents: list[Intent] = []
+
+    def start(self, workflow: Workflow[..., Any], /, *args: Any, id: str, **kwargs: Any) -> None:
+        """Accept a workflow in this transaction: it runs after COMMIT, and only then (P7).
+
+        Raises:
+            BadArguments: at once, if the arguments do not fit.
+            DifferentArguments: at the end of the transaction, which rolls back, if the id was started otherwise (P8).
+        """
+        self._starts.append((workflow.function, new_start(self._runtime, workflow, args, kwargs, id)))
+
+    def intend(self, effect: Effect[..., Any], /, *args: Any, **kwargs: Any) -> None:
+        """Store an effect's intent in this transaction, so that its call costs one commit less later on (design 6).
+
+        In a workflow's write it belongs to that workflow; elsewhere, to the workflow started last in this transaction.
+        """
+        workflow = self._execution.workflow_id if self._execution else self._starts[-1][1].id if self._starts else None
+        if workflow is None:
+            raise Misuse(f"intend({effect.name}): start its workflow first, in the same transaction, or write in a workflow")
+        self._intents.append(Intent(effect, effect.function.bind(args, kwargs), workflow))
+
+    @property
+    def started(self) -> list[NewStart]:
+        """What this transaction starts."""
+        return [new for _, new in self._starts]
+
+    def committed(self) -> None:
+        """Tell the worker in this process, if there is one, what COMMIT has given it to do."""
+        if self._starts:
+            self._runtime.nudge()
+
+
+class Intent:
+    """An effect that a write has announced."""
+
+    def __init__(self, effect: Effect[..., Any], arguments: dict[str, Any], workflow: str) -> None:
+        self.effect, self.arguments, self.workflow = effect, arguments, workflow
+
+
+class WriteStep[**P, R](Step[P, R]):
+    """A ``@write``; see :func:`write`."""
+
+    def __init__(self, function: Function, template: keys.Template | None) -> None:
+        super().__init__(function)
+        self.template = template
+
+    def with_key(self, key: str) -> WriteStep[P, R]:
+        """Return this write under another key: a second call in one workflow must name its own."""
+        return WriteStep(self.function, keys.parse(key, repr(self.function), self.function.parameters))
+
+    def key_for(self, workflow_id: str, arguments: dict[str, Any]) -> str:
+        """The key of this write's receipt."""
+        if self.template is None:
+            return default_key(workflow_id, self.name)
+        return self.template.render(arguments, repr(self.function))
+
+    async def _run(self, execution: Execution, ctx: Context, arguments: dict[str, Any]) -> R:
+        key = self.key_for(execution.workflow_id, arguments)
+        if self.template is None:
+            first = execution.default_keys.setdefault(key, ctx.info.id)
+            if first != ctx.info.id:
+                raise SharedKey(key, f"one call of {self.name}", f"a second; name it: {self.name}.with_key(...)(ctx, ...)")
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        execution.writes[key] = done
+        try:
+            return await self._write(execution, key, arguments)
+        finally:
+            done.set_result(None)
+
+    async def _write(self, execution: Execution, key: str, arguments: dict[str, Any]) -> R:
+        runtime = execution.runtime
+        request = codec.encode(arguments, f"the arguments of {self.function!r}")
+        receipt = NewReceipt(
+            key=key,
+            kind="write",
+            function=self.name,
+            workflow=execution.workflow_id,
+            state="succeeded",
+            fingerprint=codec.fingerprint(request),
+            request=runtime.seal(request),
+        )
+        injected = await runtime.injector.resolve(self.function)
+
+        async def once() -> str:
+            async with runtime.record.transaction() as tx:
+                seen = await tx.find_receipt(key)
+                if seen.receipt is not None:
+                    return stored_result(runtime, self.function, seen.receipt, receipt)
+                w = open_write(runtime, tx, execution, blocking=not self.function.is_async)
+                value = await self.function.call(w, arguments, injected, runtime.executor)
+                result = codec.encode(value, f"the result of {self.function!r}")
+                done = NewReceipt(**(fields_of(receipt) | {"result": runtime.seal(result)}))
+                if not await flush(w, tx, [done], own_key=key):
+                    raise _Lost
+            w.committed()
+            return result
+
+        async def until_settled() -> str:
+            while True:
+                try:
+                    return await once()
+                except _Lost:
+                    runtime.observe(LostRace(key))
+
+        text = await runtime.patiently(repr(self), until_settled)
+        return cast("R", codec.shape(codec.decode(text), self.function.returns, f"the result of {self.function!r}"))
+
+
+class WriteDecorator(Protocol):
+    """What ``write(key=...)`` gives: a decorator that keeps the function's parameters and result."""
+
+    @overload
+    def __call__[**P, R](self, fn: Callable[Concatenate[Write[Any], P], Awaitable[R]], /) -> WriteStep[P, R]: ...
+    @overload
+    def __call__[**P, R](self, fn: Callable[Concatenate[Write[Any], P], R], /) -> WriteStep[P, R]: ...
+
+
+class _Lost(Exception):  # noqa: N818 - control flow inside this module, never seen outside
+    """Another execution's receipt was there first: roll back, and take its result."""
+
+
+def default_key(workflow_id: str, name: str) -> str:
+    """The key of a write that names none."""
+    return f"{workflow_id}/{name}"
+
+
+def fields_of(receipt: NewReceipt) -> dict[str, Any]:
+    """A receipt's fields by name."""
+    return {name: getattr(receipt, name) for name in receipt.__struct_fields__}
+
+
+def stored_result(runtime: Runtime, function: Function, stored: Receipt, asked: NewReceipt) -> str:
+    """Return a stored receipt's result, once it is shown to be of the same step and request (P8)."""
+    compare(runtime, function, stored, asked)
+    return runtime.unseal(stored.result) if stored.result is not None else "null"
+
+
+def compare(runtime: Runtime, function: Function, stored: Receipt, asked: NewReceipt) -> None:
+    """Raise the conflict, naming both sides, if a key's receipt is not of this function and request."""
+    if (stored.kind, stored.function) != (asked.kind, asked.function):
+        raise DifferentFunction(asked.key, f"{stored.kind} {stored.function}", f"{asked.kind} {asked.function}")
+    if stored.fingerprint != asked.fingerprint and not same_today(
+        function, runtime.unseal(stored.request), runtime.unseal(asked.request)
+    ):
+        raise DifferentRequest(
+            asked.key,
+            f"the request with fingerprint {stored.fingerprint} (workflow {stored.workflow!r})",
+            f"{asked.fingerprint} (workflow {asked.workflow!r})",
+        )
+
+
+def same_today(function: Function, stored: str, given: str) -> bool:
+    """Whether two requests that differ as text are one by today's types: a field with a default was added, say."""
+    try:
+        return codec.encode(function.fit(codec.decode(stored)), "the stored request") == given
+    except RecordfirstError:
+        return False
+
+
+def open_write[C](runtime: Runtime, tx: Session[C], execution: Execution | None, *, blocking: bool = False) -> Write[C]:
+    """A write on this transaction; for a function in a thread, with a connection that blocks it."""
+    w = Write(runtime, tx, execution)
+    if blocking:
+        w.tx = cast("C", Blocking(w.tx, asyncio.get_running_loop()))
+    return w
+
+
+async def flush(w: Write[Any], tx: Session[Any], receipts: Sequence[NewReceipt], *, own_key: str | None) -> bool:
+    """Store what a write has gathered, right before COMMIT. ``False``: its own receipt exists already."""
+    from recordfirst.effect import store_intents  # noqa: PLC0415 - effects are made of writes
+
+    if receipts and len(await tx.add_receipts(receipts)) < len(receipts):
+        return False
+    if w._intents:
+        await store_intents(w._runtime, tx, w._intents, w._execution, own_key)
+    if w._starts:
+        rows = await tx.add_starts([new for _, new in w._starts])
+        for (function, new), (stored, _) in zip(w._starts, rows, strict=True):
+            check_same_start(w._runtime, function, stored, new)
+        await w._runtime.record.notify(tx)
+    return True
+
+
+def new_start(
+    runtime: Runtime, workflow: Workflow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], id: str
+) -> NewStart:
+    """A start for these arguments, checked and encoded."""
+    arguments = workflow.function.bind(args, kwargs)
+    text = codec.encode(arguments, f"the arguments of {workflow.function!r}")
+    # What the worker will read back is what must fit, so a dict where a struct is declared shows here.
+    workflow.function.fit(codec.decode(text))
+    return NewStart(
+        id=identity.check_id(id),
+        workflow=workflow.name,
+        arguments=runtime.seal(text),
+        fingerprint=codec.fingerprint(workflow.name, text),
+    )
+
+
+def check_same_start(runtime: Runtime, function: Function, stored: Start, given: NewStart) -> None:
+    """Raise the conflict if an id was started before as something else (P8)."""
+    if stored.fingerprint == given.fingerprint:
+        return
+    same_workflow = stored.workflow == given.workflow
+    if not same_workflow or not same_today(function, runtime.unseal(stored.arguments), runtime.unseal(given.arguments)):
+        raise DifferentArguments(given.id, _described(stored), _described(given))
+
+
+def _described(start: NewStart) -> str:
+    return f"{start.workflow}(...) with fingerprint {start.fingerprint}"
+
+
+@overload
+def write[**P, R](
+    fn: Callable[Concatenate[Write[Any], P], Awaitable[R]], /, *, key: str | None = None, name: str | None = None
+) -> WriteStep[P, R]: ...
+@overload
+def write[**P, R](
+    fn: Callable[Concatenate[Write[Any], P], R], /, *, key: str | None = None, name: str | None = None
+) -> WriteStep[P, R]: ...
+@overload
+def write(*, key: str | None = None, name: str | None = None) -> WriteDecorator: ...
+def write(fn: Callable[..., Any] | None = None, /, *, key: str | None = None, name: str | None = None) -> Any:
+    """Make a function a write: its rows and its receipt commit in one transaction of the record (P2).
+
+    The function's first parameter is a :class:`Write`; its ``tx`` is the driver's own connection. It may run again
+    after a deadlock or a lost connection, each time in a fresh transaction, so it does nothing but write. Its arguments
+    and its result must be JSON (structs, dataclasses, dates and so on are); a result that is not is refused before the
+    commit. In a sync function, which runs in a thread, ``w.tx`` blocks.
+
+    Args:
+        fn: the function, when used without parentheses.
+        key: template of the receipt's key, such as ``"item:{item.id}"``. Default: workflow id and function name.
+        name: the name in receipts. Default: the function's. Keep the old one here when you rename a function.
+
+    Raises:
+        BadKey: if the template names what the parameters do not have.
+        Misuse: if the signature cannot be a write's.
+    """
+
+    def decorate(fn: Callable[..., Any]) -> WriteStep[..., Any]:
+        function = Function(fn, kind="write", name=name)
+        function.refuse_unstorable_result()
+        template = keys.parse(key, repr(function), function.parameters) if key is not None else None
+        return WriteStep(function, template)
+
+    return decorate(fn) if fn is not None else decorate
+
+
