@@ -1,0 +1,249 @@
+"""Find out what became of a call whose outcome is unknown, by the marker that the request left in its metadata.
+
+What the probes can prove rests on two things. The request must carry ``metadata={METADATA_KEY: call.marker}``. And
+nothing may be looked for before the provider's ``lag_s`` has passed since the last call; recordfirst sees to that.
+Listing is exact. Searching is not: during an outage of Stripe's index it may miss what is an hour old.
+
+A probe answers as the call would have: it raises ``Declined`` for a payment that was declined, and returns a payment
+whose status is ``requires_action`` or ``processing`` as such. Two live objects under one marker are never chosen
+between: that is ``CannotTell``, and names both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+import msgspec
+import stripe
+
+from recordfirst.errors import Declined
+from recordfirst.providers.contract import Absent, CannotTell, Found, Probed
+
+METADATA_KEY = "recordfirst_key"
+"""The metadata key under which a request carries its marker."""
+
+MARGIN_S = 60
+"""How far the record's clock may be ahead of Stripe's: looked at on top of the time since the intent."""
+MAX_PAGES = 100
+"""Of a hundred objects each; a probe that would have to read more says that it cannot tell."""
+_PAGE = 100
+
+
+class Payment(msgspec.Struct, frozen=True, kw_only=True):
+    """A payment intent, as a receipt's result holds it."""
+
+    id: str
+    status: str
+    amount_minor: int
+    currency: str
+    charge: str | None
+    created_s: int
+
+
+class Refund(msgspec.Struct, frozen=True, kw_only=True):
+    """A refund, as a receipt's result holds it."""
+
+    id: str
+    status: str
+    amount_minor: int
+    currency: str
+    payment_intent: str | None
+    created_s: int
+
+
+def payment_of(intent: stripe.PaymentIntent) -> Payment:
+    """Return what is worth keeping of a payment intent."""
+    return Payment(
+        id=intent.id,
+        status=intent.status,
+        amount_minor=intent.amount,
+        currency=intent.currency,
+        charge=_id_of(getattr(intent, "latest_charge", None)),
+        created_s=intent.created,
+    )
+
+
+def refund_of(refund: stripe.Refund) -> Refund:
+    """Return what is worth keeping of a refund."""
+    return Refund(
+        id=refund.id,
+        status=refund.status or "pending",
+        amount_minor=refund.amount,
+        currency=refund.currency,
+        payment_intent=_id_of(refund.payment_intent),
+        created_s=refund.created,
+    )
+
+
+async def find_payment_intent(
+    client: stripe.StripeClient,
+    *,
+    marker: str,
+    since_ms: int,
+    customer: str | None = None,
+    read: Callable[[stripe.PaymentIntent], Any] = payment_of,
+    margin_s: float = MARGIN_S,
+    max_pages: int = MAX_PAGES,
+) -> Probed:
+    """Look for a payment intent among all that were created since the effect's intent was stored.
+
+    The cost is one request per hundred payment intents of that time; name the ``customer`` if the request did, and
+    only theirs are read. ``read`` makes the effect's result of what was found. Memory is bounded by a page.
+
+    Raises:
+        Declined: if it was found, and was declined or canceled.
+    """
+    created = {"gte": _seconds(since_ms, margin_s)}
+
+    async def page(after: str | None) -> stripe.ListObject[stripe.PaymentIntent]:
+        params: dict[str, Any] = {"created": created, "limit": _PAGE, "customer": customer, "starting_after": after}
+        return await client.v1.payment_intents.list_async(_given(params))
+
+    return await _scan(page, marker, max_pages, "payment intents", _refused_payment, read)
+
+
+async def search_payment_intent(
+    client: stripe.StripeClient, *, marker: str, read: Callable[[stripe.PaymentIntent], Any] = payment_of
+) -> Probed:
+    """Look for a payment intent in Stripe's search index: one request, however many there are.
+
+    For effects whose provider says ``Stripe(lag_s=SEARCH_LAG_S)``, since the index runs up to a minute late.
+
+    Raises:
+        Declined: if it was found, and was declined or canceled.
+    """
+    text = marker.replace("\\", "\\\\").replace('"', '\\"')
+    result = await client.v1.payment_intents.search_async(
+        {"query": f'metadata["{METADATA_KEY}"]:"{text}"', "limit": _PAGE}
+    )
+    verdict = _Verdict(_refused_payment)
+    for intent in result.data:
+        verdict.consider(intent, marker)
+    return verdict.say(read)
+
+
+async def find_refund(
+    client: stripe.StripeClient,
+    *,
+    marker: str,
+    since_ms: int,
+    payment_intent: str | None = None,
+    read: Callable[[stripe.Refund], Any] = refund_of,
+    margin_s: float = MARGIN_S,
+    max_pages: int = MAX_PAGES,
+) -> Probed:
+    """Look for a refund among all that were created since the effect's intent was stored, or those of one payment.
+
+    Raises:
+        Declined: if it was found, and failed or was canceled.
+    """
+    created = {"gte": _seconds(since_ms, margin_s)}
+
+    async def page(after: str | None) -> stripe.ListObject[stripe.Refund]:
+        params: dict[str, Any] = {
+            "created": created,
+            "limit": _PAGE,
+            "payment_intent": payment_intent,
+            "starting_after": after,
+        }
+        return await client.v1.refunds.list_async(_given(params))
+
+    return await _scan(page, marker, max_pages, "refunds", _refused_refund, read)
+
+
+class _Marked(Protocol):
+    """What payment intents and refunds have in common."""
+
+    id: str
+
+    @property
+    def metadata(self) -> Any: ...
+
+
+class _Verdict[T: _Marked]:
+    """What the objects under one marker add up to."""
+
+    def __init__(self, refused: Callable[[T], Declined | None]) -> None:
+        self._refused = refused
+        self._live: list[T] = []
+        self._declined: Declined | None = None
+
+    def consider(self, item: T, marker: str) -> None:
+        """Take an object into account; newest first."""
+        metadata = item.metadata
+        if not metadata or METADATA_KEY not in metadata or metadata[METADATA_KEY] != marker:
+            return
+        declined = self._refused(item)
+        if declined is None:
+            self._live.append(item)
+        else:
+            self._declined = self._declined or declined
+
+    def say(self, read: Callable[[T], Any]) -> Probed:
+        """Answer, once everything was considered."""
+        match self._live:
+            case [one]:
+                return Found(read(one))
+            case [_, _, *_]:
+                return CannotTell(f"it happened more than once: {', '.join(item.id for item in self._live)}")
+        if self._declined is not None:
+            raise self._declined
+        return Absent()
+
+
+async def _scan[T: _Marked](
+    page: Callable[[str | None], Awaitable[Any]],
+    marker: str,
+    max_pages: int,
+    what: str,
+    refused: Callable[[T], Declined | None],
+    read: Callable[[T], Any],
+) -> Probed:
+    """Read page after page, newest first, to the end: a second object under the marker must not go unseen."""
+    verdict = _Verdict(refused)
+    after: str | None = None
+    for _ in range(max_pages):
+        listed = await page(after)
+        for item in listed.data:
+            verdict.consider(item, marker)
+        if not listed.has_more or not listed.data:
+            return verdict.say(read)
+        after = listed.data[-1].id
+    return CannotTell(f"more than {max_pages * _PAGE} {what} since then; narrow the probe, search, or raise max_pages")
+
+
+def _refused_payment(intent: stripe.PaymentIntent) -> Declined | None:
+    error = intent.last_payment_error
+    if intent.status == "requires_payment_method" and error is not None:
+        code = _maybe(error, "decline_code") or _maybe(error, "code") or "card_declined"
+        return Declined(_maybe(error, "message") or f"payment intent {intent.id} was declined", code)
+    if intent.status == "canceled":
+        return Declined(f"payment intent {intent.id} was canceled: {intent.cancellation_reason}", "canceled")
+    return None
+
+
+def _refused_refund(refund: stripe.Refund) -> Declined | None:
+    if refund.status in ("failed", "canceled"):
+        return Declined(f"refund {refund.id}: {refund.status}", _maybe(refund, "failure_reason") or refund.status)
+    return None
+
+
+def _seconds(since_ms: int, margin_s: float) -> int:
+    return max(0, int(since_ms / 1000 - margin_s))
+
+
+def _given(params: dict[str, Any]) -> Any:
+    """Leave out what is ``None``: the SDK would send it as empty."""
+    return {name: value for name, value in params.items() if value is not None}
+
+
+def _maybe(item: stripe.StripeObject, name: str) -> str | None:
+    """Return a field that Stripe leaves out of the object when it has nothing to say there."""
+    value = getattr(item, name, None)
+    return None if value is None else str(value)
+
+
+def _id_of(expandable: Any) -> str | None:
+    """Return the id of what may or may not be expanded to the whole object."""
+    return expandable if expandable is None or isinstance(expandable, str) else str(expandable.id)

@@ -1,0 +1,11 @@
+"""What users test their own workflows with: simulators of providers, and clocks that a test can move.
+
+Nothing here imports a provider's own package: ``recordfirst.testing`` works without any extra.
+"""
+
+from recordfirst.testing.clock import SimClock
+from recordfirst.testing.stripe.faults import FaultKind, Faults
+from recordfirst.testing.stripe.ledger import Entry, Ledger
+from recordfirst.testing.stripe.server import StripeSimulator
+
+__all__ = ["Entry", "FaultKind", "Faults", "Ledger", "SimClock", "StripeSimulator"]

@@ -1,0 +1,21 @@
+"""A simulator of the Stripe API endpoints that payments and refunds need, speaking HTTP to the real SDK.
+
+It follows https://docs.stripe.com/api/idempotent_requests to the letter, and breaks on demand. In a test::
+
+    async with StripeSimulator(faults=Faults(seed=7, lost_reply=0.03)) as sim:
+        sim.next("error_after")
+        async with stripe_client("sk_test_x", base_url=sim.url) as stripe:
+            ...
+        assert not sim.ledger().duplicates()
+
+As a process: ``python -m recordfirst.testing.stripe --port 0`` prints its URL as one line of JSON.
+
+Everything lives in memory and is gone with the process. What it does not know (an endpoint, a parameter) it refuses
+with an error that says so; it never ignores it. One thing is laxer than Stripe: customers need not exist.
+"""
+
+from recordfirst.testing.stripe.faults import FaultKind, Faults
+from recordfirst.testing.stripe.ledger import Entry, Ledger
+from recordfirst.testing.stripe.server import StripeSimulator
+
+__all__ = ["Entry", "FaultKind", "Faults", "Ledger", "StripeSimulator"]

@@ -1,0 +1,81 @@
+"""What the simulator really did, for a test or a demo to compare with what the record says."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+METADATA_KEY = "recordfirst_key"
+"""Where an effect leaves its marker for a probe. The provider says the same, but takes ``stripe`` to import."""
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened: a charge, a refund, or a card declined."""
+
+    kind: Literal["charge", "refund", "decline"]
+    id: str
+    payment_intent: str
+    amount_minor: int
+    currency: str
+    metadata: dict[str, str]
+    key: str
+    """The idempotency key of the request that did it."""
+    requests: int = 0
+    """How many requests came with that key."""
+    created_ms: int
+    code: str | None = None
+    """Why it was declined."""
+
+
+class Ledger(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that was applied, oldest first."""
+
+    entries: list[Entry]
+
+    @property
+    def charges(self) -> list[Entry]:
+        """The charges that succeeded."""
+        return [entry for entry in self.entries if entry.kind == "charge"]
+
+    @property
+    def refunds(self) -> list[Entry]:
+        """The refunds."""
+        return [entry for entry in self.entries if entry.kind == "refund"]
+
+    @property
+    def declines(self) -> list[Entry]:
+        """The charges that were declined."""
+        return [entry for entry in self.entries if entry.kind == "decline"]
+
+    def charges_by(self, metadata_key: str = METADATA_KEY) -> dict[str, list[Entry]]:
+        """Return the charges under each value of a metadata key."""
+        return _group(self.charges, metadata_key)
+
+    def duplicates(self, metadata_key: str = METADATA_KEY) -> dict[str, list[str]]:
+        """Return, by metadata value, the ids of what happened more than once under it: charges, or refunds."""
+        found: dict[str, list[str]] = {}
+        for entries in (self.charges, self.refunds):
+            for value, group in _group(entries, metadata_key).items():
+                if len(group) > 1:
+                    found.setdefault(value, []).extend(entry.id for entry in group)
+        return found
+
+    def totals(self) -> dict[str, dict[str, int]]:
+        """Return counts and sums by kind: ``{"charge": {"count": 2, "usd": 3998}, ...}``."""
+        sums: dict[str, dict[str, int]] = {kind: {"count": 0} for kind in ("charge", "refund", "decline")}
+        for entry in self.entries:
+            total = sums[entry.kind]
+            total["count"] += 1
+            total[entry.currency] = total.get(entry.currency, 0) + entry.amount_minor
+        return sums
+
+
+def _group(entries: Iterable[Entry], metadata_key: str) -> dict[str, list[Entry]]:
+    groups: dict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        if metadata_key in entry.metadata:
+            groups[entry.metadata[metadata_key]].append(entry)
+    return dict(groups)

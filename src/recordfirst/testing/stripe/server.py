@@ -1,0 +1,166 @@
+"""The simulator on a socket of the loopback interface: what waits, cuts and hangs around the pure API.
+
+Besides the API it serves what a demo in another process needs: ``GET /_sim/ledger``, ``POST /_sim/faults`` and
+``GET`` or ``POST /_sim/clock``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+from aiohttp import web
+
+from recordfirst.testing.clock import SimClock
+from recordfirst.testing.stripe.api import Api, Delayed, Started
+from recordfirst.testing.stripe.faults import FaultKind, Faults, Scripted
+from recordfirst.testing.stripe.ledger import METADATA_KEY, Ledger
+from recordfirst.testing.stripe.wire import Reply, Request, parse_form
+
+
+class _Orders(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Body of ``POST /_sim/faults``."""
+
+    faults: Faults | None = None
+    next: list[Scripted] = []
+
+
+class _Move(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Body of ``POST /_sim/clock``."""
+
+    advance_s: float
+
+
+class StripeSimulator:
+    """A Stripe of one's own: ``async with StripeSimulator() as sim``, then point the SDK at ``sim.url``.
+
+    Args:
+        faults: what goes wrong, by seed and rates; nothing, by default. :meth:`next` orders single faults.
+        clock: tells ages of keys and times of objects; ``sim.clock.advance(24 * 3600)`` lets every key expire.
+        search_lag_s: how long a payment intent is invisible to search; Stripe says up to a minute.
+        host, port: where to listen; port 0 takes a free one.
+    """
+
+    def __init__(
+        self,
+        *,
+        faults: Faults | None = None,
+        clock: SimClock | None = None,
+        search_lag_s: float = 60.0,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        self.clock = clock or SimClock()
+        self.api = Api(self.clock, faults or Faults(), search_lag_s)
+        self.url = ""
+        self._host, self._port = host, port
+        self._stopping = asyncio.Event()
+        self._runner: web.ServerRunner | None = None
+
+    async def __aenter__(self) -> Self:
+        self._stopping.clear()
+        self._runner = web.ServerRunner(web.Server(self._answer, access_log=None), shutdown_timeout=1.0)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, self._host, self._port).start()
+        host, port = self._runner.addresses[0][:2]
+        self.url = f"http://{host}:{port}"
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopping.set()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def next(self, kind: FaultKind, *, on: str = "POST", times: int = 1) -> None:
+        """Let ``kind`` hit the next request, or ``times`` requests, whose ``METHOD /path`` starts with ``on``."""
+        self.api.plan.orders.extend(Scripted(kind=kind, on=on) for _ in range(times))
+
+    def set_faults(self, faults: Faults) -> None:
+        """Change seed and rates from here on."""
+        self.api.plan.faults = faults
+
+    def ledger(self) -> Ledger:
+        """Return what was applied until now."""
+        return self.api.ledger()
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.path.startswith("/_sim/"):
+            return self._control(request.method, request.path, parse_form(request.query_string), await request.read())
+        text = (await request.read()).decode() if request.method == "POST" else request.query_string
+        scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+        step = self.api.begin(
+            Request(
+                method=request.method,
+                path=request.path,
+                params=parse_form(text),
+                api_key=credentials if scheme == "Bearer" and credentials else None,
+                account=request.headers.get("Stripe-Account", ""),
+                idempotency_key=request.headers.get("Idempotency-Key"),
+            )
+        )
+        if not isinstance(step, Reply) and step.wait_s:
+            await self._wait(step.wait_s)
+        if isinstance(step, Started):
+            step = self.api.finish(step)
+        return await self._deliver(step.reply if isinstance(step, Delayed) else step, request)
+
+    async def _deliver(self, reply: Reply, request: web.BaseRequest) -> web.StreamResponse:
+        if reply.delivery == "hang":
+            await self._wait(self.api.plan.faults.hang_s)
+        if reply.delivery != "send" and request.transport is not None:
+            request.transport.abort()
+        return web.Response(
+            status=reply.status or 500, body=reply.body, headers=reply.headers, content_type="application/json"
+        )
+
+    async def _wait(self, seconds: float) -> None:
+        """Wait, but not longer than the simulator lives."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            pass
+
+    # ── what a demo in another process needs ────────────────────────────────
+
+    def _control(self, method: str, path: str, query: dict[str, str], body: bytes) -> web.Response:
+        try:
+            match method, path:
+                case "GET", "/_sim/ledger":
+                    shown: object = self._show_ledger(query)
+                case "POST", "/_sim/faults":
+                    orders = msgspec.json.decode(body, type=_Orders)
+                    if orders.faults is not None:
+                        self.set_faults(orders.faults)
+                    self.api.plan.orders.extend(orders.next)
+                    shown = {"faults": self.api.plan.faults, "next": list(self.api.plan.orders)}
+                case "POST", "/_sim/clock":
+                    shown = {"now_ms": self.clock.advance(msgspec.json.decode(body, type=_Move).advance_s)}
+                case "GET", "/_sim/clock":
+                    shown = {"now_ms": self.clock.now_ms()}
+                case _:
+                    return _json(404, {"error": f"no such control: {method} {path}"})
+        except (ValueError, msgspec.MsgspecError) as error:
+            return _json(400, {"error": str(error)})
+        return _json(200, shown)
+
+    def _show_ledger(self, query: dict[str, str]) -> dict[str, Any]:
+        """Totals, duplicates by metadata key ``?by=``, counts; and the entries themselves, unless ``?entries=0``."""
+        ledger = self.ledger()
+        shown: dict[str, Any] = {
+            "totals": ledger.totals(),
+            "duplicates": ledger.duplicates(query.get("by", METADATA_KEY)),
+            "requests": self.api.count,
+            "faults": self.api.plan.hits,
+        }
+        if query.get("entries") != "0":
+            shown |= {"charges": ledger.charges, "refunds": ledger.refunds, "declines": ledger.declines}
+        return shown
+
+
+def _json(status: int, shown: object) -> web.Response:
+    return web.Response(status=status, body=msgspec.json.encode(shown), content_type="application/json")
