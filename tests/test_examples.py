@@ -1,0 +1,131 @@
+"""The examples that the docs include: they run as the docs say, and what the docs promise of them comes true."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+RECORDFIRST = Path(sys.executable).with_name("recordfirst")
+
+
+def run(*command: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=cwd, env=os.environ | env, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def rows(database: Path, query: str) -> list[Any]:
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        return connection.execute(query).fetchall()
+
+
+def load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"example_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Annotations are resolved through the module's name.
+    sys.modules[module.__name__] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def prepare(folder: Path, app: str) -> None:
+    migrated = run(str(RECORDFIRST), "migrate", "--app", app, "--yes", cwd=folder)
+    assert migrated.returncode == 0, migrated.stderr
+    with contextlib.closing(sqlite3.connect(folder / "shop.db")) as connection:
+        connection.executescript((folder / "schema.sql").read_text())
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """The tutorial's directory, after the commands of its first half."""
+    shutil.copytree(EXAMPLES / "tutorial", tmp_path, dirs_exist_ok=True)
+    prepare(tmp_path, "shop:app")
+    return tmp_path
+
+
+def buy(shop: Path, id: str, amount_minor: int, **env: str) -> subprocess.CompletedProcess[str]:
+    return run(sys.executable, "shop.py", id, str(amount_minor), cwd=shop, **env)
+
+
+def test_tutorial_order_is_paid(shop: Path) -> None:
+    """P2, P3: one order, one charge, and both books say so."""
+    assert "order 42: paid" in buy(shop, "42", 1999).stdout
+    assert rows(shop / "shop.db", "SELECT id, amount_minor, status, charge FROM orders") == [
+        ("42", 1999, "paid", "charge 1")
+    ]
+    assert rows(shop / "bank.db", "SELECT minor FROM charges") == [(1999,)]
+
+
+def test_tutorial_crash_after_the_charge_charges_once(shop: Path) -> None:
+    """P3: the process dies right after the money is taken; the next one finishes the order, and charges nothing."""
+    assert buy(shop, "42", 1999, PULL_THE_PLUG="1").returncode == 137
+    assert rows(shop / "shop.db", "SELECT status FROM orders") == [("new",)]
+    again = buy(shop, "42", 1999)
+    assert "order 42: paid" in again.stdout, again.stderr
+    assert rows(shop / "bank.db", "SELECT minor FROM charges") == [(1999,)]
+
+
+def test_tutorial_decline_is_final(shop: Path) -> None:
+    """P5: the bank refuses; the order says so, and no later run asks again."""
+    for _ in range(2):
+        assert "order 43: declined" in buy(shop, "43", 1_000_01).stdout
+    assert rows(shop / "shop.db", "SELECT status FROM orders") == [("declined: limit exceeded",)]
+
+
+def test_tutorial_same_id_other_amount_is_a_conflict(shop: Path) -> None:
+    """P8: an order's id stands for its arguments."""
+    buy(shop, "42", 1999)
+    other = buy(shop, "42", 2999)
+    assert other.returncode != 0
+    assert "DifferentArguments" in other.stderr
+    assert rows(shop / "bank.db", "SELECT minor FROM charges") == [(1999,)]
+
+
+def test_tutorial_show_reads_by_business_key(shop: Path) -> None:
+    """P10: what happened is read by the order's id, and its result is redacted."""
+    buy(shop, "42", 1999)
+    shown = run(str(RECORDFIRST), "show", "order:42", "--app", "shop:app", cwd=shop)
+    assert "order:42:charge" in shown.stdout, shown.stderr
+    assert "charge 1" not in shown.stdout
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("howto/*.py")), ids=lambda path: path.stem)
+def test_howto_declares_what_the_library_accepts(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each how-to example imports: its steps' signatures, keys and types were checked as they were declared."""
+    monkeypatch.chdir(tmp_path)
+    load(path)
+
+
+def test_howto_web_commits_order_and_start_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P7: the handler's row and its workflow are there together, or neither is."""
+    for path in (EXAMPLES / "howto" / "web.py", EXAMPLES / "tutorial" / "schema.sql"):
+        shutil.copy(path, tmp_path)
+    prepare(tmp_path, "web:app")
+    monkeypatch.chdir(tmp_path)
+    module = load(tmp_path / "web.py")
+
+    async def scenario() -> str:
+        async with module.app:
+            await module.post_order(b'{"id":"7","amount_minor":500}')
+            with pytest.raises(sqlite3.IntegrityError):
+                await module.post_order(b'{"id":"7","amount_minor":900}')
+        async with module.app.worker():
+            handle = await module.app.start(module.create_order, module.Order("7", 500), id="order:7")
+            return str(await handle.result())
+
+    assert asyncio.run(scenario()) == "accepted"
+    assert rows(tmp_path / "shop.db", "SELECT amount_minor, status FROM orders") == [(500, "accepted")]

