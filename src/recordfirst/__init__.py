@@ -6,7 +6,7 @@ This module is the whole public surface. Records are in ``recordfirst.records.po
 
 from resonate.context import Context
 
-from recordfirst.app import App, AppRecord, Handle, Worker
+from recordfirst.app import App
 from recordfirst.core.identity import derived_uuid
 from recordfirst.effect import Call, Effect, effect
 from recordfirst.errors import (
@@ -39,9 +39,12 @@ from recordfirst.errors import (
     WorkflowFailed,
 )
 from recordfirst.function import inject
+from recordfirst.handle import Handle
 from recordfirst.providers.contract import Absent, CannotTell, Found, Provider
 from recordfirst.read import Read, ReadStep, read
 from recordfirst.rows import changed_one, insert_or_same
+from recordfirst.transaction import AppRecord
+from recordfirst.worker import Worker
 from recordfirst.workflow import Workflow, workflow
 from recordfirst.write import Write, WriteStep, write
 

@@ -7,34 +7,34 @@ import contextlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from resonate.resonate import Resonate
 
-from recordfirst.core import codec, identity
+from recordfirst.core import identity
 from recordfirst.core.receipt import Receipt
-from recordfirst.core.start import Finish, Start
+from recordfirst.core.start import Start
 from recordfirst.effect import Effect
 from recordfirst.engine.connect import connect
-from recordfirst.errors import CommitUnknown, Misuse, RecordUnavailable, SchemaMismatch, UnknownWorkflow, WorkflowFailed
+from recordfirst.errors import Misuse, SchemaMismatch, UnknownWorkflow
+from recordfirst.handle import Handle, find_start
 from recordfirst.inject import Injector
-from recordfirst.observe import LeaseLost, Observer, log_events
+from recordfirst.observe import Observer, log_events
 from recordfirst.records.contract import Record
 from recordfirst.relay import Relay
 from recordfirst.resolve import resolve
-from recordfirst.runtime import Encryptor, Runtime, fault_of
+from recordfirst.runtime import Encryptor, Runtime
 from recordfirst.step import Step
-from recordfirst.workflow import Workflow, body_of
-from recordfirst.write import Write, check_same_start, flush, new_start, open_write
+from recordfirst.transaction import AppRecord
+from recordfirst.worker import Crew, Worker
+from recordfirst.workflow import Workflow
+from recordfirst.write import check_same_start, new_start
 
 if TYPE_CHECKING:
     from recordfirst.engine.contract import Engine
 
 _THREADS = 64
 """Sync steps that can run at once."""
-
-_RESULT_POLL_S = 0.25
-"""How often a handle asks the record for a result that another process is working on."""
 
 
 class App:
@@ -122,7 +122,7 @@ class App:
 
     # ── opening and closing ─────────────────────────────────────────────────
 
-    async def __aenter__(self) -> App:
+    async def __aenter__(self) -> Self:
         """Open as a client: connect to the record, check its schema and every step's dependencies.
 
         Raises:
@@ -163,13 +163,13 @@ class App:
             As ``async with app`` does.
         """
         async with self:
-            worker = Worker(self)
-            task = asyncio.create_task(worker.work())
+            crew = Crew(self._workflows, self._effects, self._concurrency)
+            worker = Worker(self.runtime, crew, self._connect, self._set_relay)
             try:
                 yield worker
             finally:
                 worker.stopping.set()
-                await task
+                await worker.task
 
     # ── starting ────────────────────────────────────────────────────────────
 
@@ -198,7 +198,7 @@ class App:
 
         start, added = await self.runtime.patiently(f"start of {id!r}", add, release=False)
         check_same_start(self.runtime, workflow.function, start, new)
-        handle = Handle(self, workflow, id, start)
+        handle = Handle(self.runtime, workflow, id, start)
         if start.state == "open" and relay is not None and relay is self._relay:
             handle.follow(relay)
             if added:
@@ -211,8 +211,8 @@ class App:
         Raises:
             UnknownWorkflow: if there is none of that id.
         """
-        start = await self._find(id)
-        return Handle(self, self._known(start.workflow), id, start)
+        start = await find_start(self.runtime, id)
+        return Handle(self.runtime, self._known(start.workflow), id, start)
 
     async def retry(self, id: str) -> Handle[Any]:
         """Open a failed workflow again: a new epoch, in which everything that was completed stays done.
@@ -230,15 +230,15 @@ class App:
 
         start = await self.runtime.patiently(f"retry of {id!r}", reopen, release=False)
         if start is None:
-            found = await self._find(id)
+            found = await find_start(self.runtime, id)
             raise Misuse(f"workflow {id!r} is {found.state}; only a failed one can be retried")
         self.runtime.nudge()
-        return Handle(self, self._known(start.workflow), id, start)
+        return Handle(self.runtime, self._known(start.workflow), id, start)
 
     @property
     def record(self) -> AppRecord:
         """The record, for transactions of the caller's own."""
-        return AppRecord(self)
+        return AppRecord(self.runtime)
 
     # ── what became of it ───────────────────────────────────────────────────
 
@@ -269,15 +269,11 @@ class App:
             receipts = await session.receipts_by_key(key)
         return await resolve(self.runtime, self._effects, receipts, key, outcome, result, reason, attempt)
 
-    async def _find(self, id: str) -> Start:
-        async def find() -> Start | None:
-            async with self._store.session() as session:
-                return await session.find_start(id)
+    def _connect(self) -> Engine:
+        return connect(self._engine_given, concurrency=self._concurrency, encryptor=self._encryptor)
 
-        start = await self.runtime.patiently(f"look for {id!r}", find, release=False)
-        if start is None:
-            raise UnknownWorkflow(f"no workflow {id!r} was ever started in app {self.name!r}")
-        return start
+    def _set_relay(self, relay: Relay | None) -> None:
+        self._relay = relay
 
     def _known(self, name: str) -> Workflow[..., Any]:
         if name not in self._workflows:
@@ -287,173 +283,6 @@ class App:
 
     workflow = _known
     """The workflow of a name. Raises ``UnknownWorkflow``."""
-
-
-class AppRecord:
-    """An app's record, for the caller's own transactions; see :attr:`App.record`."""
-
-    def __init__(self, app: App) -> None:
-        self._app = app
-
-    @contextlib.asynccontextmanager
-    async def write(self) -> AsyncIterator[Write[Any]]:
-        """A transaction: what is written through ``w.tx``, started and intended commits together, or not at all.
-
-        Raises:
-            CommitUnknown: if the connection was lost during COMMIT and the transaction started no workflow by which it
-                could be told what came of it.
-            DifferentArguments: if a workflow that it starts exists with other arguments; everything is rolled back.
-        """
-        runtime = self._app.runtime
-        record = runtime.record
-        flushed: Write[Any] | None = None
-        try:
-            async with record.transaction() as tx:
-                w: Write[Any] = open_write(runtime, tx, None)
-                yield w
-                await flush(w, tx, [], own_key=None)
-                flushed = w
-        except Exception as error:
-            if flushed is None or fault_of(record, error) != "unreachable":
-                raise
-            # COMMIT was on its way. A start that it carried tells whether it arrived.
-            if not await self._arrived(flushed, error):
-                raise RecordUnavailable(record.where, f"the transaction did not commit: {error}") from error
-        if flushed is not None:
-            flushed.committed()
-
-    async def _arrived(self, w: Write[Any], error: Exception) -> bool:
-        runtime = self._app.runtime
-        if not w.started:
-            raise CommitUnknown(runtime.record.where, str(error)) from error
-
-        async def look() -> bool:
-            async with runtime.record.session() as session:
-                start = await session.find_start(w.started[-1].id)
-                return start is not None and start.fingerprint == w.started[-1].fingerprint
-
-        return await runtime.patiently("what became of COMMIT", look, release=False)
-
-    @contextlib.asynccontextmanager
-    async def read(self) -> AsyncIterator[Any]:
-        """The driver's own connection, in a read-only transaction."""
-        async with self._app.runtime.record.reading() as connection:
-            yield connection
-
-
-class Handle[R]:
-    """A workflow that was accepted."""
-
-    def __init__(self, app: App, workflow: Workflow[..., R], id: str, start: Start) -> None:
-        self._app, self._workflow, self.id, self._start = app, workflow, id, start
-        self._ended: asyncio.Future[tuple[Finish, Exception | None]] | None = None
-
-    def __repr__(self) -> str:
-        return f"<Handle of workflow {self.id!r}>"
-
-    def follow(self, relay: Relay) -> None:
-        """Hear of the end from the worker in this process."""
-        self._ended = relay.ended(self.id)
-
-    async def status(self) -> Start:
-        """The start as the record has it now."""
-        return await self._app._find(self.id)
-
-    async def result(self) -> R:
-        """Wait for the workflow's end, as the record has it, and return its result.
-
-        Raises:
-            WorkflowFailed: if it failed; the exception itself is the cause when it happened in this process.
-        """
-        start: Start | Finish = self._start
-        cause: Exception | None = None
-        while start.state == "open":
-            if self._ended is not None:
-                # The worker of this process may lose its lease, and another finish the workflow: ask now and then.
-                done, _ = await asyncio.wait({self._ended}, timeout=_RESULT_POLL_S * 8)
-                if done:
-                    start, cause = self._ended.result()
-                    break
-            else:
-                await self._app.runtime.record.changed(_RESULT_POLL_S)
-            start = await self.status()
-        if start.state == "failed":
-            error = codec.decode(start.error or "{}")
-            raise WorkflowFailed(self.id, error.get("type", "Error"), error.get("message", "")) from cause
-        runtime, function = self._app.runtime, self._workflow.function
-        text = runtime.unseal(start.result) if start.result is not None else "null"
-        return cast("R", codec.shape(codec.decode(text), function.returns, f"the result of {function!r}"))
-
-
-class Worker:
-    """A process's part in an app's work; see :meth:`App.worker`."""
-
-    def __init__(self, app: App) -> None:
-        self._app = app
-        self.stopping = asyncio.Event()
-        self.working = asyncio.Event()
-        """Set while this process works; clear while it stands by."""
-
-    async def work(self) -> None:
-        """Work, or stand by, until :attr:`stopping` is set."""
-        app = self._app
-        while not self.stopping.is_set():
-            engine = connect(app._engine_given, concurrency=app._concurrency, encryptor=app._encryptor)
-            if not engine.exclusive:
-                await self._with(engine, asyncio.create_task(self.stopping.wait()))
-                continue
-            async with contextlib.AsyncExitStack() as stack:
-                held = asyncio.create_task(stack.enter_async_context(app._store.lease("worker")))
-                if not await self._unless_stopping(held):
-                    return
-                ends = asyncio.create_task(_first(self.stopping.wait(), held.result().lost()))
-                await self._with(engine, ends)
-                if not self.stopping.is_set():
-                    app.runtime.observe(LeaseLost(app.name))
-
-    async def _unless_stopping(self, held: asyncio.Task[Any]) -> bool:
-        """Wait for the lease; ``False`` if we are to stop before it is ours."""
-        stopping = asyncio.create_task(self.stopping.wait())
-        await asyncio.wait({held, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if held.done():
-            held.result()
-            return True
-        held.cancel()
-        await asyncio.gather(held, return_exceptions=True)
-        return False
-
-    async def _with(self, engine: Engine, ends: asyncio.Task[Any]) -> None:
-        """Work with this engine until ``ends`` does."""
-        app = self._app
-        relay = Relay(app.runtime, engine, app._workflows, app._concurrency)
-        for workflow in app._workflows.values():
-            engine.register(workflow.name, body_of(workflow, app.runtime, relay, app._effects), workflow)
-        await engine.start()
-        if not engine.exclusive:
-            await relay.put_back_open()
-        app._relay = relay
-        relay.start()
-        self.working.set()
-        try:
-            await ends
-        finally:
-            ends.cancel()
-            self.working.clear()
-            app._relay = None
-            await relay.stop()
-            await engine.stop()
-            await relay.close_ended()
-
-
-async def _first(*waits: Awaitable[Any]) -> None:
-    tasks = [asyncio.ensure_future(wait) for wait in waits]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _by_name(workflows: Iterable[Workflow[..., Any]], what: str) -> dict[str, Workflow[..., Any]]:
@@ -478,6 +307,3 @@ def _effects_of(steps: Iterable[Step[..., Any]]) -> dict[str, Effect[..., Any]]:
         if effect.undo is not None and effect.undo.name not in found:
             queue.append(effect.undo)
     return found
-
-
-__all__ = ["App", "AppRecord", "Handle", "Worker"]

@@ -15,7 +15,7 @@ from resonate.context import Context
 
 from recordfirst.core import codec
 from recordfirst.core import decide as d
-from recordfirst.core.receipt import Change, NewReceipt, Receipt, Seen
+from recordfirst.core.receipt import Change, NewReceipt, Receipt, Seen, Wake
 from recordfirst.engine import leaf
 from recordfirst.errors import (
     AttemptRefused,
@@ -61,8 +61,10 @@ class Drive:
             while True:
                 match d.decide(receipt, now_ms, self.effect.guarantee):
                     case d.Return():
+                        await self._unpark(receipt)
                         return self._result(receipt)
                     case d.RaiseDeclined():
+                        await self._unpark(receipt)
                         raise self._declined(receipt)
                     case d.Wait(until_ms):
                         await self._wait(receipt, until_ms - now_ms)
@@ -291,7 +293,10 @@ class Drive:
             return await self._store(receipt, lambda r: after_outcome(r, outcome, self.runtime.seal), outcome.state)
         try:
             return await self._store(
-                receipt, lambda r: after_outcome(r, outcome, self.runtime.seal), outcome.state, (hook, outcome, arguments)
+                receipt,
+                lambda r: after_outcome(r, outcome, self.runtime.seal),
+                outcome.state,
+                (hook, outcome, arguments),
             )
         except Exception as error:
             reply = self.runtime.seal(codec.encode({"state": outcome.state, "text": outcome.text}, "a reply"))
@@ -353,6 +358,18 @@ class Drive:
         await leaf.park(self.ctx, number)
         # The promise was settled though nobody has resolved the effect: the record decides, so park anew.
         await self._change(receipt, d.parked(receipt, leaf.wait_id(self.ctx, receipt.revision + 1)))
+
+    async def _unpark(self, receipt: Receipt) -> None:
+        """The workflow goes on: nobody needs to wake it any more, least of all in an engine that is gone."""
+        if receipt.parked_on is None:
+            return
+        wake = Wake(key=receipt.key, attempt=receipt.attempt, parked_on=receipt.parked_on)
+
+        async def clear() -> None:
+            async with self.runtime.record.session() as session:
+                await session.woken([wake])
+
+        await self.runtime.patiently(f"wake of {self.key!r}", clear)
 
     # ── handing out ─────────────────────────────────────────────────────────
 

@@ -56,7 +56,9 @@ class Effect[**P, R](Step[P, R]):
     decline: tuple[Function, str | None] | None = None
     attempt_number: int = 1
 
-    def __init__(self, function: Function, *, timeout_s: float, in_doubt: Literal["park", "repeat"], max_doubts: int) -> None:
+    def __init__(
+        self, function: Function, *, timeout_s: float, in_doubt: Literal["park", "repeat"], max_doubts: int
+    ) -> None:
         super().__init__(function)
         self.timeout_s, self.in_doubt, self.max_doubts = timeout_s, in_doubt, max_doubts
 

@@ -48,7 +48,10 @@ class Function:
         signature = inspect.signature(fn)
         positional = [p for p in signature.parameters.values() if p.default is not _INJECT]
         wanted = [p for p in signature.parameters.values() if p.default is _INJECT]
-        if not positional or positional[0].kind not in (positional[0].POSITIONAL_ONLY, positional[0].POSITIONAL_OR_KEYWORD):
+        if not positional or positional[0].kind not in (
+            positional[0].POSITIONAL_ONLY,
+            positional[0].POSITIONAL_OR_KEYWORD,
+        ):
             self._refuse("needs a first positional parameter: the context, write or call that recordfirst passes")
         for p in positional[1:]:
             if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
@@ -86,7 +89,9 @@ class Function:
         try:
             return dict(self._user_signature.bind(*args, **kwargs).arguments)
         except TypeError as error:
-            raise BadArguments(f"{self!r} does not take these arguments: {error}; it is {self.name}{self._shown()}") from None
+            raise BadArguments(
+                f"{self!r} does not take these arguments: {error}; it is {self.name}{self._shown()}"
+            ) from None
 
     def fit(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Return builtins, as they come from JSON, in the shapes that the parameters declare.
@@ -118,9 +123,7 @@ class Function:
         bound.arguments.update(arguments)
         if self.is_async:
             return await self.fn(first, *bound.args, **bound.kwargs, **injected)
-        run = functools.partial(
-            contextvars.copy_context().run, self.fn, first, *bound.args, **bound.kwargs, **injected
-        )
+        run = functools.partial(contextvars.copy_context().run, self.fn, first, *bound.args, **bound.kwargs, **injected)
         return await asyncio.get_running_loop().run_in_executor(executor, run)
 
     def _shown(self) -> str:

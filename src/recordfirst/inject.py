@@ -45,7 +45,9 @@ class Injector:
         ]
         if missing:
             lines = "\n  ".join(dict.fromkeys(missing))
-            raise MissingDependency(f"nothing provides what these need; call app.provide(...) before the app starts:\n  {lines}")
+            raise MissingDependency(
+                f"nothing provides what these need; call app.provide(...) before the app starts:\n  {lines}"
+            )
 
     async def resolve(self, function: Function) -> dict[str, Any]:
         """Return the values for a function's injected parameters."""

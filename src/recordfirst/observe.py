@@ -46,10 +46,11 @@ class Suspected(msgspec.Struct, frozen=True):
     cause: str
 
 
-class LeaseLost(msgspec.Struct, frozen=True):
-    """This worker no longer holds the record's lease; it stops working and waits as a standby."""
+class WorkInterrupted(msgspec.Struct, frozen=True):
+    """This worker stopped working (its lease was lost, its record or engine is out of reach) and will try again."""
 
     app: str
+    cause: str
 
 
 class RelayFailed(msgspec.Struct, frozen=True):
@@ -58,7 +59,7 @@ class RelayFailed(msgspec.Struct, frozen=True):
     cause: str
 
 
-type Event = LostRace | LateOutcome | Repeated | Released | Suspected | LeaseLost | RelayFailed
+type Event = LostRace | LateOutcome | Repeated | Released | Suspected | WorkInterrupted | RelayFailed
 type Observer = Callable[[Event], None]
 
 

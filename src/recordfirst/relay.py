@@ -135,32 +135,45 @@ class Relay:
                 return
             starts = await session.undispatched(self._engine.identity, limit)
             self._backlog = len(starts) == limit
-        lives = [life for start in starts if (life := await self._create(start)) is not None]
+        lives = [self._next_life(start) for start in starts if start.workflow in self._workflows]
+        reborn = [life for life in lives if life.epoch > 1 and life.id not in self._handed]
+        if reborn:
+            # A new epoch is in the record before it lives: its end counts only for the epoch that stands there.
+            await self._mark(reborn)
+        for life in lives:
+            await self._create(life)
         if lives:
-            async with self._runtime.record.session() as session:
-                await session.dispatched(lives, self._engine.identity)
-            self._unmarked.difference_update(life.id for life in lives)
+            await self._mark(lives)
 
-    async def _create(self, start: Start) -> Start | None:
-        """Give one start to the engine; ``None`` if this app does not know its workflow."""
-        workflow = self._workflows.get(start.workflow)
-        if workflow is None:
-            return None
-        if start.id in self._handed:
+    def _next_life(self, start: Start) -> Start:
+        """The life that a start from the record is to have: a new one if another engine had it, or one that forgot.
+
+        Receipts belong to the business key, so nothing that was completed repeats.
+        """
+        if start.id in self._handed or start.engine in (None, self._engine.identity):
             return start
-        if start.engine not in (None, self._engine.identity):
-            # Another engine, or one that forgot: a new life. Receipts belong to the business key, so nothing repeats.
-            start = msgspec.structs.replace(start, epoch=start.epoch + 1)
+        return msgspec.structs.replace(start, epoch=start.epoch + 1)
+
+    async def _mark(self, lives: list[Start]) -> None:
+        async with self._runtime.record.session() as session:
+            await session.dispatched(lives, self._engine.identity)
+        self._unmarked.difference_update(life.id for life in lives)
+
+    async def _create(self, start: Start) -> None:
+        """Give one life to the engine, unless it was."""
+        if start.id in self._handed or start.workflow not in self._workflows:
+            return
         arguments = codec.decode(self._runtime.unseal(start.arguments))
         while True:
             engine_id = identity.engine_id(self._runtime.app, start.id, start.epoch)
             self._handed[start.id] = engine_id
             self._running.add(engine_id)
             if await self._engine.create(engine_id, start.workflow, arguments) == "running":
-                return start
+                return
             # The engine says that this life is over, the record that the workflow is open: the record wins (P6).
             self._running.discard(engine_id)
             start = msgspec.structs.replace(start, epoch=start.epoch + 1)
+            await self._mark([start])
 
     async def _closing(self) -> None:
         while True:

@@ -78,5 +78,7 @@ def _one(receipts: Sequence[Receipt], key: str, attempt: int | None) -> Receipt:
         raise Misuse(f"no effect has the key {key!r}" + (f" and attempt {attempt}" if attempt else ""))
     receipt = effects[-1]
     if receipt.state != "unknown":
-        raise Misuse(f"effect {key!r} (attempt {receipt.attempt}) is {receipt.state}; only an unknown outcome can be resolved")
+        raise Misuse(
+            f"effect {key!r} (attempt {receipt.attempt}) is {receipt.state}; only an unknown outcome can be resolved"
+        )
     return receipt

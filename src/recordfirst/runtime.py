@@ -73,7 +73,9 @@ class Runtime:
         """Return JSON text as it goes into the record."""
         if self._encryptor is None:
             return text
-        return codec.encode({"encrypted": base64.b64encode(self._encryptor.encrypt(text.encode())).decode()}, "sealed text")
+        return codec.encode(
+            {"encrypted": base64.b64encode(self._encryptor.encrypt(text.encode())).decode()}, "sealed text"
+        )
 
     def unseal(self, text: str) -> str:
         """Return JSON text as it was before :meth:`seal`."""

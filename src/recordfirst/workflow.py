@@ -71,7 +71,11 @@ def _named_in(fn: Callable[..., Any], visited: set[Any]) -> Iterator[Step[..., A
     named: list[Any] = [*variables.globals.values(), *variables.nonlocals.values()]
     attributes = _attribute_names(code)
     named += [
-        getattr(module, name) for module in named if inspect.ismodule(module) for name in attributes if hasattr(module, name)
+        getattr(module, name)
+        for module in named
+        if inspect.ismodule(module)
+        for name in attributes
+        if hasattr(module, name)
     ]
     for value in named:
         if isinstance(value, Step):
@@ -98,7 +102,9 @@ class Lifecycle(Protocol):
     def finished(self, engine_id: str, finish: Finish, error: Exception | None) -> None: ...
 
 
-def body_of(workflow: Workflow[..., Any], runtime: Runtime, life: Lifecycle, effects: dict[str, Effect[..., Any]]) -> Any:
+def body_of(
+    workflow: Workflow[..., Any], runtime: Runtime, life: Lifecycle, effects: dict[str, Effect[..., Any]]
+) -> Any:
     """The function that the engine runs for a workflow: its body, and what must be done at its end."""
 
     async def body(ctx: Context, *args: Any, **kwargs: Any) -> Any:
@@ -181,7 +187,9 @@ def workflow(
         if not function.is_async:
             raise Misuse(f"@workflow {function.place} must be `async def`: its steps are awaited")
         if function.injected:
-            raise Misuse(f"@workflow {function.place} injects {', '.join(function.injected)}; only steps can, a body runs again")
+            raise Misuse(
+                f"@workflow {function.place} injects {', '.join(function.injected)}; only steps can, a body runs again"
+            )
         function.refuse_unstorable_result()
         return Workflow(function, steps)
 

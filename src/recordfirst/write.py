@@ -16,7 +16,14 @@ from recordfirst.blocking import Blocking
 from recordfirst.core import codec, identity, keys
 from recordfirst.core.receipt import NewReceipt, Receipt
 from recordfirst.core.start import NewStart, Start
-from recordfirst.errors import DifferentArguments, DifferentFunction, DifferentRequest, Misuse, RecordfirstError, SharedKey
+from recordfirst.errors import (
+    DifferentArguments,
+    DifferentFunction,
+    DifferentRequest,
+    Misuse,
+    RecordfirstError,
+    SharedKey,
+)
 from recordfirst.function import Function
 from recordfirst.observe import LostRace
 from recordfirst.records.contract import Session
@@ -58,7 +65,9 @@ class Write[C]:
         """
         workflow = self._execution.workflow_id if self._execution else self._starts[-1][1].id if self._starts else None
         if workflow is None:
-            raise Misuse(f"intend({effect.name}): start its workflow first, in the same transaction, or write in a workflow")
+            raise Misuse(
+                f"intend({effect.name}): start its workflow first, in the same transaction, or write in a workflow"
+            )
         self._intents.append(Intent(effect, effect.function.bind(args, kwargs), workflow))
 
     @property
@@ -101,7 +110,9 @@ class WriteStep[**P, R](Step[P, R]):
         if self.template is None:
             first = execution.default_keys.setdefault(key, ctx.info.id)
             if first != ctx.info.id:
-                raise SharedKey(key, f"one call of {self.name}", f"a second; name it: {self.name}.with_key(...)(ctx, ...)")
+                raise SharedKey(
+                    key, f"one call of {self.name}", f"a second; name it: {self.name}.with_key(...)(ctx, ...)"
+                )
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         execution.writes[key] = done
         try:
@@ -287,5 +298,3 @@ def write(fn: Callable[..., Any] | None = None, /, *, key: str | None = None, na
         return WriteStep(function, template)
 
     return decorate(fn) if fn is not None else decorate
-
-

@@ -1,8 +1,8 @@
-"""The purchases of the CDNOW sample as orders. Money is parsed as decimal text into whole cents, never through floats."""
+"""The purchases of the CDNOW sample as orders. Money is decimal text made whole cents, never floats."""
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import importlib.resources
 from decimal import Decimal
 
@@ -14,7 +14,7 @@ class Order(msgspec.Struct, frozen=True):
 
     id: str
     customer: str
-    day: datetime.date
+    day: dt.date
     quantity: int
     amount_minor: int
     """US cents."""
@@ -42,7 +42,7 @@ def load(most: int | None = None) -> list[Order]:
             Order(
                 id=f"cdnow-{number:05d}",
                 customer=customer,
-                day=datetime.date(int(day[:4]), int(day[4:6]), int(day[6:])),
+                day=dt.date(int(day[:4]), int(day[4:6]), int(day[6:])),
                 quantity=int(quantity),
                 amount_minor=minor_units(dollars),
             )

@@ -1,0 +1,120 @@
+"""What the commands share: finding the app, one clear line for what we can name, JSON where a machine reads."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import importlib
+import json
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+import msgspec
+
+from recordfirst.app import App
+from recordfirst.errors import RecordfirstError
+from recordfirst.records.contract import Record
+from recordfirst.records.open import record_from_url
+
+USAGE = 2
+"""Exit status for a mistake in the command itself; 1 is for what it met."""
+
+
+def app_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--app module:app``."""
+    return click.option(
+        "--app",
+        "app_path",
+        required=True,
+        envvar="RECORDFIRST_APP",
+        metavar="MODULE:APP",
+        help="Where the App object is, such as shop.app:app. Or set RECORDFIRST_APP.",
+    )(command)
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for a machine.")(command)
+
+
+def load_app(path: str) -> App:
+    """Import the app that ``module:name`` names, from the current folder if need be."""
+    module_name, colon, name = path.partition(":")
+    if not colon or not module_name or not name:
+        raise click.UsageError(f"--app {path!r}: write MODULE:APP, such as shop.app:app")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and module_name.startswith(error.name):
+            raise click.UsageError(f"--app {path!r}: there is no module {error.name!r} here ({Path.cwd()})") from None
+        fail(f"{module_name} could not be imported: {error}")
+    except RecordfirstError as error:
+        fail(f"{module_name} could not be imported: {error}")
+    app = getattr(module, name, None)
+    if not isinstance(app, App):
+        what = "has no" if app is None else f"has a {type(app).__name__}, not an App, as"
+        raise click.UsageError(f"--app {path!r}: {module_name} {what} {name!r}")
+    return app
+
+
+def load_record(app_path: str | None, url: str | None) -> tuple[Record[Any], str]:
+    """The record of ``--app`` or ``--record``, with the app's name."""
+    if (app_path is None) == (url is None):
+        raise click.UsageError("give either --app MODULE:APP or --record URL")
+    if app_path is not None:
+        app = load_app(app_path)
+        return app.runtime.record, app.name
+    return record_from_url(url or ""), "recordfirst"
+
+
+def runs(command: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Run an async command; what it meets that we can name becomes one line and a non-zero status."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            asyncio.run(command(*args, **kwargs))
+        except RecordfirstError as error:
+            fail(str(error))
+        except ModuleNotFoundError as error:
+            if "pip install" not in str(error):
+                raise
+            fail(str(error))
+        except KeyboardInterrupt:
+            fail("interrupted", status=130)
+
+    return run
+
+
+def fail(message: str, status: int = 1) -> NoReturn:
+    """End with one line on standard error."""
+    click.echo(f"recordfirst: {message}", err=True)
+    sys.exit(status)
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on one line."""
+    click.echo(json.dumps(msgspec.to_builtins(value), default=str))
+
+
+def parse_json(text: str, what: str) -> Any:
+    """JSON that a person typed."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise click.UsageError(f"{what} is not JSON: {error}; got {text!r}") from None
+
+
+def table(rows: list[tuple[Any, ...]]) -> None:
+    """Aligned columns, plain text."""
+    if not rows:
+        return
+    widths = [max(len(str(row[column])) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        line = "  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo(line.rstrip())

@@ -1,0 +1,144 @@
+"""Commands that look: all can be read by its business key (P10); arguments and results are hidden unless asked for."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import click
+
+from recordfirst.app import App
+from recordfirst.cli.common import app_option, fail, json_option, load_app, print_json, runs, table
+from recordfirst.core import codec
+from recordfirst.core.receipt import Receipt
+from recordfirst.core.start import Start
+
+
+@click.command()
+@app_option
+@click.option(
+    "--state",
+    type=click.Choice(["open", "succeeded", "failed"]),
+    help="List the workflows of one state. Default: open and failed.",
+)
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="How many to list, newest first.")
+@json_option
+@runs
+async def status(app_path: str, state: str | None, limit: int, as_json: bool) -> None:
+    r"""Count workflows and effects by state, and list the workflows that are open or failed.
+
+    \b
+    Examples:
+      recordfirst status --app shop.app:app
+      recordfirst status --app shop.app:app --state failed --json
+    """
+    app = load_app(app_path)
+    async with app, app.runtime.record.session() as session:
+        counts = await session.counts()
+        states = [state] if state else ["open", "failed"]
+        starts = [start for one in states for start in await session.starts(one, limit)]
+    if as_json:
+        print_json({"counts": counts, "workflows": [_start(start) for start in starts]})
+        return
+    table([(name.replace(".", "s "), count) for name, count in sorted(counts.items())] or [("nothing yet", "")])
+    if starts:
+        click.echo()
+        head = ("ID", "WORKFLOW", "STATE", "EPOCH", "SINCE", "ERROR")
+        table([head, *((s.id, s.workflow, s.state, s.epoch, _time(s.created_at_ms), _error(s.error)) for s in starts)])
+
+
+@click.command()
+@app_option
+@click.argument("name", metavar="WORKFLOW_OR_KEY")
+@click.option("--reveal", is_flag=True, help="Print arguments, requests and results too; they may hold personal data.")
+@json_option
+@runs
+async def show(app_path: str, name: str, reveal: bool, as_json: bool) -> None:
+    r"""Show a workflow with all its receipts, or every attempt of an effect's or write's key.
+
+    \b
+    Examples:
+      recordfirst show --app shop.app:app order:42
+      recordfirst show --app shop.app:app order:42:charge --reveal
+    """
+    app = load_app(app_path)
+    async with app, app.runtime.record.session() as session:
+        start = await session.find_start(name)
+        receipts = await session.receipts_of(name) if start else await session.receipts_by_key(name)
+    if start is None and not receipts:
+        fail(f"app {app.name!r} has no workflow and no key {name!r}")
+    if as_json:
+        body: dict[str, Any] = {"receipts": [_receipt(app, receipt, reveal=reveal) for receipt in receipts]}
+        if start is not None:
+            body["workflow"] = _start(start) | _hidden(app, start, ("arguments", "result"), reveal=reveal)
+        print_json(body)
+        return
+    if start is not None:
+        lines: list[tuple[Any, ...]] = [(key, value) for key, value in _start(start).items() if value is not None]
+        table(lines + list(_hidden(app, start, ("arguments", "result"), reveal=reveal).items()))
+    for receipt in receipts:
+        click.echo()
+        shown = {
+            key: value for key, value in _receipt(app, receipt, reveal=reveal).items() if value not in (None, 0, False)
+        }
+        table(list(shown.items()))
+
+
+def _start(start: Start) -> dict[str, Any]:
+    return {
+        "id": start.id,
+        "workflow": start.workflow,
+        "state": start.state,
+        "epoch": start.epoch,
+        "created": _time(start.created_at_ms),
+        "finished": _time(start.finished_at_ms),
+        "error": _error(start.error) or None,
+    }
+
+
+def _receipt(app: App, receipt: Receipt, *, reveal: bool) -> dict[str, Any]:
+    return {
+        "key": receipt.key,
+        "attempt": receipt.attempt,
+        "kind": receipt.kind,
+        "function": receipt.function,
+        "workflow": receipt.workflow,
+        "state": receipt.state,
+        "calls": receipt.calls,
+        "in doubt": receipt.doubts,
+        "reissued": receipt.reissue,
+        "created": _time(receipt.created_at_ms),
+        "last call": _time(receipt.last_call_at_ms),
+        "next": _time(receipt.next_at_ms) if receipt.state == "intended" else None,
+        "settled": _time(receipt.settled_at_ms),
+        "parked on": receipt.parked_on,
+        "undo": receipt.undo,
+        "undone by": receipt.undone_by,
+        "error": _error(receipt.error) or None,
+    } | _hidden(app, receipt, ("request", "frozen", "result", "reply"), reveal=reveal)
+
+
+def _hidden(app: App, row: Start | Receipt, names: tuple[str, ...], *, reveal: bool) -> dict[str, Any]:
+    """Values that can hold personal data: their size, or themselves."""
+    shown: dict[str, Any] = {}
+    for name in names:
+        text: str | None = getattr(row, name)
+        if text is not None:
+            shown[name] = (
+                codec.decode(app.runtime.unseal(text)) if reveal else f"({len(text)} bytes, --reveal shows them)"
+            )
+    return shown
+
+
+def _error(error: str | None) -> str:
+    if error is None:
+        return ""
+    what = codec.decode(error)
+    text = f"{what['type']}: {what['message']}" if "type" in what else what.get("reason", "")
+    return text + (f" ({what['code']})" if what.get("code") else "")
+
+
+def _time(at_ms: int | None) -> str | None:
+    if at_ms is None:
+        return None
+    return dt.datetime.fromtimestamp(at_ms / 1000, dt.UTC).isoformat(timespec="milliseconds")

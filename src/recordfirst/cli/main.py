@@ -1,0 +1,167 @@
+"""The group of commands, and those that set things up and run them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+
+import click
+
+from recordfirst.cli.common import (
+    app_option,
+    fail,
+    json_option,
+    load_app,
+    load_record,
+    parse_json,
+    print_json,
+    runs,
+    table,
+)
+from recordfirst.cli.demo import demo
+from recordfirst.cli.look import show, status
+from recordfirst.cli.resolving import resolve, retry
+from recordfirst.errors import BadArguments
+
+_PROGRAM = "recordfirst"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name=_PROGRAM, prog_name=_PROGRAM)
+def main() -> None:
+    r"""Durable workflows in which the system of record is written first, asked first and never contradicted.
+
+    \b
+    Completion for your shell:
+      bash:  eval "$(_RECORDFIRST_COMPLETE=bash_source recordfirst)"
+      zsh:   eval "$(_RECORDFIRST_COMPLETE=zsh_source recordfirst)"
+      fish:  _RECORDFIRST_COMPLETE=fish_source recordfirst | source
+    """
+
+
+@main.command()
+@click.option(
+    "--app", "app_path", envvar="RECORDFIRST_APP", metavar="MODULE:APP", help="The app whose record to migrate."
+)
+@click.option("--record", "url", metavar="URL", help="postgresql://... or sqlite:///path, instead of --app.")
+@click.option("--apply", "apply_", is_flag=True, help="Run what is shown.")
+@click.option("--sql", is_flag=True, help="Print the SQL itself: for review, Alembic or psql.")
+@json_option
+@runs
+async def migrate(app_path: str | None, url: str | None, apply_: bool, sql: bool, as_json: bool) -> None:
+    r"""Show which of recordfirst's tables the record lacks; create them with --apply.
+
+    \b
+    Examples:
+      recordfirst migrate --record sqlite:///shop.db
+      recordfirst migrate --record postgresql://localhost/shop --apply
+      recordfirst migrate --app shop.app:app --sql > recordfirst.sql
+    """
+    record, name = load_record(None if url else app_path, url)
+    await record.open(name)
+    try:
+        found = await record.schema_version()
+        missing = [step for step in record.migrations if step.version > found]
+        if sql:
+            for step in missing:
+                click.echo(f"-- {step.version}: {step.name}\n{step.sql.rstrip()}\n")
+            return
+        applied = await record.migrate() if apply_ else []
+        if as_json:
+            steps = applied if apply_ else missing
+            print_json({"where": record.where, "found": found, "applied": apply_, "steps": [s.name for s in steps]})
+            return
+        newest = record.migrations[-1].version
+        if found > newest:
+            fail(
+                f"the tables in {record.where} are at version {found}, newer than this recordfirst knows ({newest}); upgrade it"
+            )
+        if not missing:
+            click.echo(f"{record.where} is at version {found}: nothing to do")
+        for step in applied if apply_ else missing:
+            click.echo(f"{'done' if apply_ else 'would run'}  {step.version}  {step.name}")
+        if missing and not apply_:
+            click.echo("Nothing was changed. Add --apply to run this, or --sql to read it.")
+    finally:
+        await record.close()
+
+
+@main.command()
+@app_option
+@click.option("--quiet", is_flag=True, help="Say nothing but errors.")
+@runs
+async def worker(app_path: str, quiet: bool) -> None:
+    r"""Run workflows until SIGTERM or Ctrl-C.
+
+    With the in-memory engine one worker works at a time. A second one waits, and takes over at once
+    when the first ends, however it ends. At the end, what runs comes to its next wait or end.
+
+    \b
+    Example:
+      recordfirst worker --app shop.app:app
+    """
+    app = load_app(app_path)
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    async with app.worker() as running:
+        if not quiet:
+            click.echo(f"{app.name} on {app.runtime.record.where}: standing by")
+        told = asyncio.create_task(stopping.wait())
+        ours = asyncio.create_task(running.working.wait())
+        await asyncio.wait({told, ours, running.task}, return_when=asyncio.FIRST_COMPLETED)
+        if ours.done() and not quiet:
+            click.echo(f"{app.name} on {app.runtime.record.where}: working")
+        await asyncio.wait({told, running.task}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (told, ours):
+            task.cancel()
+        if not quiet:
+            click.echo(f"{app.name}: stopping")
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.gather(told, ours)
+
+
+@main.command()
+@app_option
+@click.argument("workflow")
+@click.argument("arguments", default="{}")
+@click.option("--id", required=True, help="The workflow's business id, such as order:42.")
+@click.option("--wait", is_flag=True, help="Wait for its end and print the result.")
+@json_option
+@runs
+async def start(app_path: str, workflow: str, arguments: str, id: str, wait: bool, as_json: bool) -> None:
+    r"""Start WORKFLOW with ARGUMENTS: a JSON object by parameter name, or a JSON array by position.
+
+    The same id with the same arguments is the same workflow; with others it is refused.
+
+    \b
+    Examples:
+      recordfirst start --app shop.app:app create_order '[{"id": "42", "amount_minor": 1999}]' --id order:42
+      recordfirst start --app shop.app:app create_order '{"order": {"id": "42"}}' --id order:42 --wait
+    """
+    app = load_app(app_path)
+    given = parse_json(arguments, "ARGUMENTS")
+    if not isinstance(given, dict | list):
+        raise click.UsageError("ARGUMENTS must be a JSON object or array")
+    async with app:
+        found = app.workflow(workflow)
+        fitted = found.function.fit(found.function.bind(*(((), given) if isinstance(given, dict) else (given, {}))))
+        handle = await app.start(found, id=id, **fitted)
+        row = await handle.status()
+        if wait:
+            result = await handle.result()
+            if as_json:
+                print_json({"id": id, "state": "succeeded", "result": result})
+            else:
+                click.echo(f"{id} succeeded: {result!r}")
+        elif as_json:
+            print_json({"id": id, "state": row.state, "workflow": row.workflow})
+        else:
+            click.echo(f"{id} is {row.state}")
+
+
+for command in (status, show, resolve, retry, demo):
+    main.add_command(command)
+
+__all__ = ["BadArguments", "main", "table"]

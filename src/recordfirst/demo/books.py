@@ -1,0 +1,140 @@
+"""The end of the demo: do the file, the record and the provider tell the same story, to the cent?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from recordfirst.demo.orders import minor_units
+
+
+class Row(msgspec.Struct, frozen=True):
+    """An order as the record has it at the end."""
+
+    id: str
+    amount_minor: int
+    status: str
+    shipment: str | None
+
+
+class Books(msgspec.Struct, frozen=True, kw_only=True):
+    """The table that the demo ends with. Sums are US cents."""
+
+    orders: int
+    paid: int
+    declined: int
+    charges: int
+    """Charges at the provider. Orders of 0.00 are paid without one."""
+    duplicates: int
+    """Orders that were charged, or shipped, more than once."""
+    missing: int
+    """Orders of the file that are not settled alike in the record, at the provider and in the warehouse."""
+    sum_file: int
+    """All dollars of the file's orders."""
+    sum_record: int
+    """What the record says was paid, and what it says was declined."""
+    sum_provider: int
+    """What the provider charged, and what it declined."""
+    paid_record: int
+    paid_provider: int
+    kills: int
+    seconds: float
+    orders_per_second: float
+    ok: bool
+
+
+def sum_of_file(text: str, orders: int) -> int:
+    """Add up the file's dollars by themselves, not by the orders made of them."""
+    return sum(minor_units(line.split()[-1]) for line in text.splitlines()[:orders])
+
+
+def balance(
+    *,
+    file: str,
+    wanted: Mapping[str, int],
+    record: Iterable[Row],
+    charged: Mapping[str, list[int]],
+    declined: Mapping[str, int],
+    shipments: Mapping[str, int],
+    kills: int,
+    seconds: float,
+) -> Books:
+    """Compare the three. ``wanted`` is amount by order id; ``charged`` and ``declined`` are the provider's, by order id."""
+    rows = {row.id: row for row in record}
+    duplicates = {id for id, amounts in charged.items() if len(amounts) > 1} | {
+        id for id, n in shipments.items() if n > 1
+    }
+    missing = {id for id, amount in wanted.items() if not _agrees(rows.get(id), amount, charged, declined, shipments)}
+    strangers = (set(rows) | set(charged) | set(shipments)) - set(wanted)
+    paid = [row for row in rows.values() if row.status == "paid"]
+    refused = [row for row in rows.values() if row.status == "declined"]
+    charges = [amount for amounts in charged.values() for amount in amounts]
+    sum_file = sum_of_file(file, len(wanted))
+    sum_record = sum(row.amount_minor for row in paid) + sum(row.amount_minor for row in refused)
+    sum_provider = sum(charges) + sum(declined.values())
+    paid_record, paid_provider = sum(row.amount_minor for row in paid), sum(charges)
+    return Books(
+        orders=len(wanted),
+        paid=len(paid),
+        declined=len(refused),
+        charges=len(charges),
+        duplicates=len(duplicates),
+        missing=len(missing | strangers),
+        sum_file=sum_file,
+        sum_record=sum_record,
+        sum_provider=sum_provider,
+        paid_record=paid_record,
+        paid_provider=paid_provider,
+        kills=kills,
+        seconds=round(seconds, 3),
+        orders_per_second=round(len(wanted) / seconds, 1),
+        ok=not duplicates
+        and not missing
+        and not strangers
+        and sum_file == sum_record == sum_provider
+        and paid_record == paid_provider,
+    )
+
+
+def _agrees(
+    row: Row | None,
+    amount: int,
+    charged: Mapping[str, list[int]],
+    declined: Mapping[str, int],
+    shipments: Mapping[str, int],
+) -> bool:
+    """Whether record, provider and warehouse say the same of one order."""
+    if row is None or row.amount_minor != amount:
+        return False
+    amounts = charged.get(row.id, [])
+    if row.status == "declined":
+        return not amounts and declined.get(row.id) == amount and row.id not in shipments and row.shipment is None
+    expected = [amount] if amount else []
+    return row.status == "paid" and amounts == expected and shipments.get(row.id) == 1 and row.shipment is not None
+
+
+def lines(books: Books) -> list[tuple[str, Any]]:
+    """The table's rows, for a person."""
+    return [
+        ("orders", f"{books.orders:,}"),
+        ("paid", f"{books.paid:,}"),
+        ("declined", f"{books.declined:,}"),
+        ("charges at the provider", f"{books.charges:,}"),
+        ("duplicates", books.duplicates),
+        ("missing", books.missing),
+        ("sum of the file", dollars(books.sum_file)),
+        ("sum of the record (paid + declined)", dollars(books.sum_record)),
+        ("sum at the provider (charged + declined)", dollars(books.sum_provider)),
+        ("paid, by the record", dollars(books.paid_record)),
+        ("charged, by the provider", dollars(books.paid_provider)),
+        ("kills survived", books.kills),
+        ("seconds", f"{books.seconds:.1f}"),
+        ("orders per second", f"{books.orders_per_second:.1f}"),
+    ]
+
+
+def dollars(cents: int) -> str:
+    """Cents as dollars."""
+    return f"${cents // 100:,}.{cents % 100:02d}"

@@ -1,0 +1,105 @@
+"""The demo's other processes: the simulator, and workers that are there to be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+
+from recordfirst.errors import Misuse
+
+_START_S = 30.0
+"""How long a process may take to say that it is there."""
+
+
+async def simulator(seed: int) -> tuple[Process, str]:
+    """Start the Stripe simulator with its faults; return it with its URL."""
+    # Rates per request: what a bad day looks like, every few seconds.
+    faults = {
+        "decline": 0.04,
+        "lost-reply": 0.02,
+        "error-before": 0.01,
+        "error-after": 0.01,
+        "rate-limited": 0.01,
+        "reset-before": 0.01,
+        "slow": 0.01,
+    }
+    options = [word for name, rate in faults.items() for word in (f"--{name}", str(rate))]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "recordfirst.testing.stripe", "--port", "0", "--seed", str(seed), *options, stdout=PIPE
+    )
+    assert process.stdout is not None
+    line = await asyncio.wait_for(process.stdout.readline(), _START_S)
+    if not line:
+        raise Misuse("the Stripe simulator did not start; its output is above")
+    return process, json.loads(line)["url"]
+
+
+async def end(process: Process) -> None:
+    """Ask a process to end, and wait until it has."""
+    if process.returncode is None:
+        process.send_signal(signal.SIGTERM)
+    await process.wait()
+
+
+class Workers:
+    """So many worker processes: one works, the others stand by; whichever is killed is replaced."""
+
+    def __init__(self, count: int, arguments: list[str]) -> None:
+        self._count, self._arguments = count, arguments
+        self._processes: list[Process] = []
+        self._working: Process | None = None
+        self._watchers: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Condition()
+        self._ending = False
+        self.kills = 0
+        self.failed: str | None = None
+
+    async def start(self) -> None:
+        """Start all of them."""
+        for _ in range(self._count):
+            await self._spawn()
+
+    async def kill_working(self) -> None:
+        """SIGKILL the one that works, replace it, and wait until another has taken over."""
+        async with self._turn:
+            await self._turn.wait_for(lambda: self._working is not None or self.failed is not None)
+            victim, self._working = self._working, None
+        if victim is None:
+            return
+        victim.kill()
+        await victim.wait()
+        self.kills += 1
+        await self._spawn()
+        async with self._turn:
+            await self._turn.wait_for(lambda: self._working is not None or self.failed is not None)
+
+    async def end(self) -> None:
+        """Tell all to end, and wait."""
+        self._ending = True
+        await asyncio.gather(*(end(process) for process in self._processes))
+        await asyncio.gather(*self._watchers)
+
+    async def _spawn(self) -> None:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "recordfirst.demo.worker", *self._arguments, stdout=PIPE
+        )
+        self._processes.append(process)
+        task = asyncio.create_task(self._watch(process))
+        self._watchers.add(task)
+        task.add_done_callback(self._watchers.discard)
+
+    async def _watch(self, process: Process) -> None:
+        assert process.stdout is not None
+        if await process.stdout.readline():
+            async with self._turn:
+                self._working = process
+                self._turn.notify_all()
+        status = await process.wait()
+        self._processes.remove(process)
+        if status != -signal.SIGKILL and not self._ending:
+            async with self._turn:
+                self.failed = f"a worker ended by itself with status {status}; its output is above"
+                self._turn.notify_all()

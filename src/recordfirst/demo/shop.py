@@ -1,0 +1,181 @@
+"""The demo's shop: an order is inserted, its card is charged, it is marked paid, and fulfilment is requested.
+
+The same code runs on SQLite and on Postgres; only the marks of bound values differ, and :func:`sql` sees to them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
+
+import aiohttp
+import msgspec
+from stripe import StripeClient
+
+from recordfirst import (
+    App,
+    Call,
+    Context,
+    Declined,
+    Write,
+    changed_one,
+    effect,
+    inject,
+    insert_or_same,
+    workflow,
+    write,
+)
+from recordfirst.demo.orders import Order
+from recordfirst.providers.contract import CannotTell, Found, Probed, Provider
+from recordfirst.providers.stripe import METADATA_KEY, Payment, Stripe, find_payment_intent, payment_of, stripe_client
+from recordfirst.records.contract import Record
+
+TABLE = """
+CREATE TABLE IF NOT EXISTS orders (
+    id TEXT PRIMARY KEY, customer TEXT NOT NULL, day TEXT NOT NULL, quantity INTEGER NOT NULL,
+    amount_minor INTEGER NOT NULL, status TEXT NOT NULL, payment TEXT, shipment TEXT
+)"""
+
+
+class OrderStatus(enum.Enum):
+    """What an order can come to."""
+
+    PAID = "paid"
+    DECLINED = "declined"
+
+
+class Shipment(msgspec.Struct, frozen=True):
+    """The warehouse's answer."""
+
+    id: str
+
+
+class Warehouse:
+    """Client of the warehouse's API, which takes idempotency keys."""
+
+    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
+        self._url, self._session = url, session
+
+    async def request(self, order_id: str, quantity: int, key: str) -> Shipment:
+        """Ask for an order to be sent out."""
+        body = {"order": order_id, "quantity": quantity}
+        async with self._session.post(f"{self._url}/shipments", json=body, headers={"Idempotency-Key": key}) as reply:
+            reply.raise_for_status()
+            return msgspec.json.decode(await reply.read(), type=Shipment)
+
+
+WAREHOUSE = Provider(name="warehouse", retention_s=7 * 24 * 3600)
+
+
+def sql(tx: Any, text: str) -> str:
+    """Write bound values as this connection's driver wants them."""
+    return text if type(tx).__module__.startswith("aiosqlite") else text.replace("?", "%s")
+
+
+@write
+async def insert_order(w: Write[Any], order: Order) -> None:
+    """The record first. An order that exists with other values is a conflict, not a success."""
+    values = {
+        "customer": order.customer,
+        "day": order.day.isoformat(),
+        "quantity": order.quantity,
+        "amount_minor": order.amount_minor,
+    }
+    if await insert_or_same(w.tx, "orders", {"id": order.id}, {**values, "status": "new"}) and order.amount_minor:
+        # The intent rides in this transaction, so that the charge costs one commit after the call and none before.
+        w.intend(charge_card, order)
+
+
+@write
+async def mark_free(w: Write[Any], order: Order) -> None:
+    """An order of nothing is paid as it is; Stripe charges no such amounts."""
+    await _mark(w, order, "paid", None)
+
+
+async def find_charge(call: Call, order: Order, *, stripe: StripeClient = inject()) -> Probed:
+    """Ask Stripe what became of the charge."""
+    found = await find_payment_intent(stripe, marker=call.marker, since_ms=call.since_ms)
+    if isinstance(found, Found) and found.result.amount_minor != order.amount_minor:
+        return CannotTell(f"charged {found.result.amount_minor} instead of {order.amount_minor}")
+    return found
+
+
+@effect(key="order:{order.id}:charge", provider=Stripe(lag_s=1.0), after=insert_order, probe=find_charge, timeout_s=10)
+async def charge_card(call: Call, order: Order, *, stripe: StripeClient = inject()) -> Payment:
+    """Charge the card, with the key that stays the same however often this is sent."""
+    intent = await stripe.v1.payment_intents.create_async(
+        {
+            "amount": order.amount_minor,
+            "currency": "usd",
+            "confirm": True,
+            "payment_method": "pm_card_visa",
+            "metadata": {METADATA_KEY: call.marker, "order": order.id},
+        },
+        {"idempotency_key": call.key},
+    )
+    return payment_of(intent)
+
+
+@charge_card.on_success
+async def mark_paid(w: Write[Any], order: Order, payment: Payment) -> None:
+    """In one transaction with the receipt of the charge."""
+    await _mark(w, order, "paid", payment.id)
+
+
+@charge_card.on_decline
+async def mark_declined(w: Write[Any], order: Order, declined: Declined) -> None:
+    """In one transaction with the receipt of the decline."""
+    await _mark(w, order, "declined", declined.code)
+
+
+@effect(key="order:{order.id}:fulfil", provider=WAREHOUSE, after=insert_order, timeout_s=10)
+async def request_fulfilment(call: Call, order: Order, *, warehouse: Warehouse = inject()) -> Shipment:
+    """Have the order sent out."""
+    return await warehouse.request(order.id, order.quantity, call.key)
+
+
+@request_fulfilment.on_success
+async def mark_shipped(w: Write[Any], order: Order, shipment: Shipment) -> None:
+    """In one transaction with the receipt of the request."""
+    cursor = await w.tx.execute(sql(w.tx, "UPDATE orders SET shipment = ? WHERE id = ?"), (shipment.id, order.id))
+    changed_one(cursor, f"order {order.id}, to be marked shipped")
+
+
+async def _mark(w: Write[Any], order: Order, status: str, payment: str | None) -> None:
+    cursor = await w.tx.execute(
+        sql(w.tx, "UPDATE orders SET status = ?, payment = ? WHERE id = ? AND status = 'new'"),
+        (status, payment, order.id),
+    )
+    changed_one(cursor, f"order {order.id}, to be marked {status}")
+
+
+@workflow
+async def create_order(ctx: Context, order: Order) -> OrderStatus:
+    """Insert, charge, fulfil; a declined card ends the order."""
+    await insert_order(ctx, order)
+    if order.amount_minor == 0:
+        await mark_free(ctx, order)
+    else:
+        try:
+            await charge_card(ctx, order)
+        except Declined:
+            return OrderStatus.DECLINED
+    await request_fulfilment(ctx, order)
+    return OrderStatus.PAID
+
+
+def build_app(record: Record[Any], stripe_url: str, warehouse_url: str) -> App:
+    """The shop on this record, against a Stripe and a warehouse at these addresses."""
+    app = App("shop", record=record, workflows=[create_order])
+    app.provide_factory(StripeClient, partial(stripe_client, "sk_test_demo", base_url=stripe_url))
+
+    @contextlib.asynccontextmanager
+    async def warehouse() -> AsyncIterator[Warehouse]:
+        async with aiohttp.ClientSession() as session:
+            yield Warehouse(warehouse_url, session)
+
+    app.provide_factory(Warehouse, warehouse)
+    return app

@@ -1,0 +1,73 @@
+"""Handles: waiting for a workflow's end, as the record has it, wherever it runs."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+from recordfirst.core import codec
+from recordfirst.core.start import Finish, Start
+from recordfirst.errors import UnknownWorkflow, WorkflowFailed
+from recordfirst.relay import Relay
+from recordfirst.runtime import Runtime
+from recordfirst.workflow import Workflow
+
+_RESULT_POLL_S = 0.25
+"""How often a handle asks the record for a result that another process is working on."""
+
+
+class Handle[R]:
+    """A workflow that was accepted."""
+
+    def __init__(self, runtime: Runtime, workflow: Workflow[..., R], id: str, start: Start) -> None:
+        self._runtime, self._workflow, self.id, self._start = runtime, workflow, id, start
+        self._ended: asyncio.Future[tuple[Finish, Exception | None]] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Handle of workflow {self.id!r}>"
+
+    def follow(self, relay: Relay) -> None:
+        """Hear of the end from the worker in this process."""
+        self._ended = relay.ended(self.id)
+
+    async def status(self) -> Start:
+        """The start as the record has it now."""
+        return await find_start(self._runtime, self.id)
+
+    async def result(self) -> R:
+        """Wait for the workflow's end, as the record has it, and return its result.
+
+        Raises:
+            WorkflowFailed: if it failed; the exception itself is the cause when it happened in this process.
+        """
+        start: Start | Finish = self._start
+        cause: Exception | None = None
+        while start.state == "open":
+            if self._ended is not None:
+                # The worker of this process may lose its lease, and another finish the workflow: ask now and then.
+                done, _ = await asyncio.wait({self._ended}, timeout=_RESULT_POLL_S * 8)
+                if done:
+                    start, cause = self._ended.result()
+                    break
+            else:
+                await self._runtime.record.changed(_RESULT_POLL_S)
+            start = await self.status()
+        if start.state == "failed":
+            error = codec.decode(start.error or "{}")
+            raise WorkflowFailed(self.id, error.get("type", "Error"), error.get("message", "")) from cause
+        runtime, function = self._runtime, self._workflow.function
+        text = runtime.unseal(start.result) if start.result is not None else "null"
+        return cast("R", codec.shape(codec.decode(text), function.returns, f"the result of {function!r}"))
+
+
+async def find_start(runtime: Runtime, id: str) -> Start:
+    """The start of this id. Raises ``UnknownWorkflow`` if there is none."""
+
+    async def find() -> Start | None:
+        async with runtime.record.session() as session:
+            return await session.find_start(id)
+
+    start = await runtime.patiently(f"look for {id!r}", find, release=False)
+    if start is None:
+        raise UnknownWorkflow(f"no workflow {id!r} was ever started in app {runtime.app!r}")
+    return start

@@ -1,0 +1,62 @@
+"""The caller's own transaction: a web handler's rows and the workflow that they ask for commit together (P2, P7)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from recordfirst.errors import CommitUnknown, RecordUnavailable
+from recordfirst.runtime import Runtime, fault_of
+from recordfirst.write import Write, flush, open_write
+
+
+class AppRecord:
+    """An app's record, for the caller's own transactions; see :attr:`App.record`."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    @contextlib.asynccontextmanager
+    async def write(self) -> AsyncIterator[Write[Any]]:
+        """A transaction: what is written through ``w.tx``, started and intended commits together, or not at all.
+
+        Raises:
+            CommitUnknown: if the connection was lost during COMMIT and the transaction started no workflow by which it
+                could be told what came of it.
+            DifferentArguments: if a workflow that it starts exists with other arguments; everything is rolled back.
+        """
+        runtime, record = self._runtime, self._runtime.record
+        flushed: Write[Any] | None = None
+        try:
+            async with record.transaction() as tx:
+                w: Write[Any] = open_write(runtime, tx, None)
+                yield w
+                await flush(w, tx, [], own_key=None)
+                flushed = w
+        except Exception as error:
+            if flushed is None or fault_of(record, error) != "unreachable":
+                raise
+            # COMMIT was on its way. A start that it carried tells whether it arrived.
+            if not await self._arrived(flushed, error):
+                raise RecordUnavailable(record.where, f"the transaction did not commit: {error}") from error
+        if flushed is not None:
+            flushed.committed()
+
+    async def _arrived(self, w: Write[Any], error: Exception) -> bool:
+        runtime = self._runtime
+        if not w.started:
+            raise CommitUnknown(runtime.record.where, str(error)) from error
+
+        async def look() -> bool:
+            async with runtime.record.session() as session:
+                start = await session.find_start(w.started[-1].id)
+                return start is not None and start.fingerprint == w.started[-1].fingerprint
+
+        return await runtime.patiently("what became of COMMIT", look, release=False)
+
+    @contextlib.asynccontextmanager
+    async def read(self) -> AsyncIterator[Any]:
+        """The driver's own connection, in a read-only transaction."""
+        async with self._runtime.record.reading() as connection:
+            yield connection

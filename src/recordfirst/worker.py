@@ -1,0 +1,118 @@
+"""A worker: holds the record's lease where the engine needs it, runs an engine and a relay, and starts over when it must."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from recordfirst.effect import Effect
+from recordfirst.engine.contract import Engine
+from recordfirst.observe import WorkInterrupted
+from recordfirst.relay import Relay
+from recordfirst.runtime import Runtime
+from recordfirst.workflow import Workflow, body_of
+
+
+class Crew(msgspec.Struct, frozen=True):
+    """What a worker can run, and how much of it at once."""
+
+    workflows: dict[str, Workflow[..., Any]]
+    effects: dict[str, Effect[..., Any]]
+    concurrency: int
+
+
+class Worker:
+    """A process's part in an app's work; see ``App.worker``."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        crew: Crew,
+        connect: Callable[[], Engine],
+        on_relay: Callable[[Relay | None], None],
+    ) -> None:
+        self._runtime, self._crew, self._connect, self._on_relay = runtime, crew, connect, on_relay
+        self.stopping = asyncio.Event()
+        """Set to make it stop."""
+        self.working = asyncio.Event()
+        """Set while this process works; clear while it stands by."""
+        self.task = asyncio.create_task(self._keep_working())
+        """Ends when it has stopped."""
+
+    async def _keep_working(self) -> None:
+        """Work, or stand by, until :attr:`stopping` is set, whatever becomes of the record or the engine meanwhile."""
+        runtime, pause_s = self._runtime, 0.2
+        while not self.stopping.is_set():
+            try:
+                await self._work()
+                pause_s = 0.2
+            except Exception as error:  # noqa: BLE001 - a worker outlives its record's and its engine's bad hours (P9)
+                runtime.observe(WorkInterrupted(runtime.app, f"{type(error).__name__}: {error}"))
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.stopping.wait(), pause_s)
+                pause_s = min(2 * pause_s, 5.0)
+
+    async def _work(self) -> None:
+        engine = self._connect()
+        if not engine.exclusive:
+            await self._with(engine, asyncio.create_task(_done(self.stopping.wait())))
+            return
+        async with contextlib.AsyncExitStack() as stack:
+            held = asyncio.create_task(stack.enter_async_context(self._runtime.record.lease("worker")))
+            if not await self._unless_stopping(held):
+                return
+            await self._with(engine, asyncio.create_task(_first(self.stopping.wait(), held.result().lost())))
+            if not self.stopping.is_set():
+                self._runtime.observe(WorkInterrupted(self._runtime.app, "the record's lease was lost"))
+
+    async def _unless_stopping(self, held: asyncio.Task[Any]) -> bool:
+        """Wait for the lease; ``False`` if we are to stop before it is ours."""
+        stopping = asyncio.create_task(self.stopping.wait())
+        await asyncio.wait({held, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if held.done():
+            held.result()
+            return True
+        held.cancel()
+        await asyncio.gather(held, return_exceptions=True)
+        return False
+
+    async def _with(self, engine: Engine, ends: asyncio.Task[Any]) -> None:
+        """Work with this engine until ``ends`` does."""
+        crew = self._crew
+        relay = Relay(self._runtime, engine, crew.workflows, crew.concurrency)
+        for workflow in crew.workflows.values():
+            engine.register(workflow.name, body_of(workflow, self._runtime, relay, crew.effects), workflow)
+        await engine.start()
+        if not engine.exclusive:
+            await relay.put_back_open()
+        self._on_relay(relay)
+        relay.start()
+        self.working.set()
+        try:
+            await ends
+        finally:
+            ends.cancel()
+            self.working.clear()
+            self._on_relay(None)
+            await relay.stop()
+            await engine.stop()
+            await relay.close_ended()
+
+
+async def _done(wait: Awaitable[Any]) -> None:
+    await wait
+
+
+async def _first(*waits: Awaitable[Any]) -> None:
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
