@@ -43,7 +43,7 @@ def load(path: Path) -> ModuleType:
 
 
 def prepare(folder: Path, app: str) -> None:
-    migrated = run(str(RECORDFIRST), "migrate", "--app", app, "--yes", cwd=folder)
+    migrated = run(str(RECORDFIRST), "migrate", "--app", app, "--apply", cwd=folder)
     assert migrated.returncode == 0, migrated.stderr
     with contextlib.closing(sqlite3.connect(folder / "shop.db")) as connection:
         connection.executescript((folder / "schema.sql").read_text())

@@ -6,7 +6,7 @@ import msgspec
 from psycopg import AsyncConnection
 from stripe import StripeClient
 
-from recordfirst import App, Call, Context, Declined, Write, effect, inject, workflow, write
+from recordfirst import App, Call, Context, Declined, Write, changed_one, effect, inject, workflow, write
 from recordfirst.providers.contract import Probed
 from recordfirst.providers.stripe import (
     METADATA_KEY,
@@ -62,7 +62,7 @@ async def charge_card(call: Call, order: Order, *, stripe: StripeClient = inject
             "amount": order.amount_minor,
             "currency": "usd",
             "payment_method": order.payment_method,
-            "payment_method_types": ["card"],
+            "allowed_payment_method_types": ["card"],
             "confirm": True,
             "metadata": {METADATA_KEY: call.marker},
         },
@@ -73,7 +73,8 @@ async def charge_card(call: Call, order: Order, *, stripe: StripeClient = inject
 
 @charge_card.on_success
 async def mark_paid(w: Write[AsyncConnection], order: Order, payment: Payment) -> None:
-    await w.tx.execute("UPDATE orders SET status = 'paid', payment = %s WHERE id = %s", (payment.id, order.id))
+    paid = await w.tx.execute("UPDATE orders SET status = 'paid', payment = %s WHERE id = %s", (payment.id, order.id))
+    changed_one(paid, f"order {order.id}, to be marked paid")
 
 
 # [/charge]

@@ -7,7 +7,7 @@ import bank
 import msgspec
 from aiosqlite import Connection
 
-from recordfirst import App, Call, Context, Declined, Write, effect, workflow, write
+from recordfirst import App, Call, Context, Declined, Write, changed_one, effect, workflow, write
 from recordfirst.providers.contract import Provider, Verdict
 from recordfirst.records.sqlite import SqliteRecord
 
@@ -55,7 +55,8 @@ def charge_card(call: Call, order: Order) -> str:
 
 @charge_card.on_success
 async def mark_paid(w: Write[Connection], order: Order, charge: str) -> None:
-    await w.tx.execute("UPDATE orders SET status = 'paid', charge = ? WHERE id = ?", (charge, order.id))
+    paid = await w.tx.execute("UPDATE orders SET status = 'paid', charge = ? WHERE id = ?", (charge, order.id))
+    changed_one(paid, f"order {order.id}, to be marked paid")
 
 
 @charge_card.on_decline
