@@ -35,14 +35,20 @@ from recordfirst.testing.stripe.ledger import Ledger
 from recordfirst.testing.stripe.search import parse_query
 from recordfirst.testing.stripe.wire import Params, Refusal, Reply, Request, invalid
 
-_CREATE = frozenset({
-    "amount", "currency", "automatic_payment_methods", "capture_method", "confirm", "customer", "description",
-    "metadata", "off_session", "payment_method", "payment_method_types", "receipt_email",
+_TAKEN = frozenset({
+    "allowed_payment_method_types", "automatic_payment_methods", "error_on_requires_action",
+    "excluded_payment_method_types", "off_session", "payment_method_types", "return_url", "setup_future_usage",
+    "shipping", "statement_descriptor", "statement_descriptor_suffix", "transfer_group", "use_stripe_sdk",
 })  # fmt: skip
+"""Compared like all parameters when a key comes again; otherwise without effect on what a test card does."""
+_CREATE = _TAKEN | {
+    "amount", "capture_method", "confirm", "currency", "customer", "description", "metadata", "payment_method",
+    "receipt_email",
+}  # fmt: skip
 MOST_PER_PAGE = 100
 """https://docs.stripe.com/api/pagination"""
 
-_CONFIRM = frozenset({"payment_method", "off_session"})
+_CONFIRM = _TAKEN | {"payment_method"}
 _REFUND = frozenset({"amount", "charge", "metadata", "payment_intent", "reason"})
 _LIST_INTENTS = frozenset({"created", "customer", "limit", "starting_after"})
 _LIST_REFUNDS = frozenset({"created", "payment_intent", "limit", "starting_after"})

@@ -150,14 +150,15 @@ class StripeSimulator:
 
     def _show_ledger(self, query: dict[str, str]) -> dict[str, Any]:
         """Totals, duplicates by metadata key ``?by=``, counts; and the entries themselves, unless ``?entries=0``."""
-        ledger = self.ledger()
+        brief = query.get("entries") == "0"
+        ledger = Ledger(entries=self.api.books.entries) if brief else self.ledger()
         shown: dict[str, Any] = {
             "totals": ledger.totals(),
             "duplicates": ledger.duplicates(query.get("by", METADATA_KEY)),
             "requests": self.api.count,
             "faults": self.api.plan.hits,
         }
-        if query.get("entries") != "0":
+        if not brief:
             shown |= {"charges": ledger.charges, "refunds": ledger.refunds, "declines": ledger.declines}
         return shown
 
