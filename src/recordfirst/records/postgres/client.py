@@ -1,0 +1,330 @@
+"""The record in PostgreSQL: the only file that imports the driver.
+
+Promised: what a transaction stored is there once its COMMIT was answered (as far as the server's own
+``synchronous_commit`` goes). May be lost: the answer to a COMMIT; that is raised, and :meth:`PostgresRecord.fault`
+calls it ``unreachable``. The connection that a user's function gets is in a psycopg transaction block, so
+``connection.commit()`` raises, and ``connection.transaction()`` is a savepoint.
+
+Leases and news need sessions of their own: a pooler between us must pool by session, not by transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import select
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, cast
+from urllib.parse import quote, urlencode
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import TransactionStatus
+from psycopg.rows import tuple_row
+from psycopg_pool import AsyncConnectionPool
+
+from recordfirst.errors import Misuse, RecordUnavailable
+from recordfirst.records import statements
+from recordfirst.records.contract import Fault, Lease, Migration, Session
+from recordfirst.records.postgres.faults import cause_of, fault_of_state
+from recordfirst.records.postgres.watch import HeldLease, Listener
+from recordfirst.records.session import Params, Row, SqlSession
+from recordfirst.records.statements import Statements
+
+type _Connection = psycopg.AsyncConnection[Any]
+
+_PACKAGE = __package__ or ""
+_OPEN_S = 5.0
+"""``open`` says within this time what is wrong."""
+_POOL_WAIT_S = 10.0
+"""For a connection of the pool; then the record counts as unreachable, and the caller's patience begins."""
+_KEEPALIVE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
+"""A server that vanished without a word is noticed after about 11 s."""
+_WATCH_CLIENT = """
+SELECT set_config(name, value, false)
+FROM (VALUES ('tcp_keepalives_idle', '5'), ('tcp_keepalives_interval', '2'), ('tcp_keepalives_count', '3'),
+             ('client_connection_check_interval', '2s')) AS wanted (name, value)
+JOIN pg_settings USING (name)
+"""
+"""The same the other way round, so that a lease does not outlive a machine. What a server lacks is skipped."""
+
+
+class PostgresRecord:
+    """A record in PostgreSQL, in a schema of its own beside the user's tables."""
+
+    migrations: Sequence[Migration]
+
+    def __init__(self, dsn: str, *, schema: str = "recordfirst", pool_size: int = 16) -> None:
+        try:
+            self._conninfo = make_conninfo(dsn, **_missing_from(dsn))
+        except psycopg.ProgrammingError:
+            raise Misuse(
+                "the Postgres URL cannot be read; write postgresql://user:password@host:5432/database"
+            ) from None
+        if not schema or any(character in schema for character in '\0"%'):
+            raise Misuse(f"{schema!r} cannot be the name of a Postgres schema")
+        if pool_size < 1:
+            raise Misuse(f"pool_size must be 1 or more, not {pool_size}")
+        self.where = _without_password(dsn)
+        self._schema = schema
+        self._pool_size = pool_size
+        self._statements = _in_schema(schema)
+        self._notify = statements.read(_PACKAGE, "notify.sql")
+        self.migrations = tuple(
+            Migration(version=step.version, name=step.name, sql=_put_in_schema(step.sql, schema))
+            for step in statements.migrations(_PACKAGE)
+        )
+        self._app = ""
+        self._pool: AsyncConnectionPool[_Connection] | None = None
+        self._listener: Listener | None = None
+
+    # ── open and close ──────────────────────────────────────────────────────
+
+    async def open(self, app: str) -> None:
+        if self._pool is not None:
+            raise Misuse(f"the record at {self.where} is open already")
+        # The pool would only say that it timed out; a connection of our own says why.
+        try:
+            async with asyncio.timeout(_OPEN_S):
+                await (await self._connect(app)).close()
+        except TimeoutError:
+            raise RecordUnavailable(self.where, f"no answer within {_OPEN_S:.0f} s") from None
+        except (psycopg.Error, OSError) as error:
+            raise RecordUnavailable(self.where, cause_of(str(error))) from error
+        pool: AsyncConnectionPool[_Connection] = AsyncConnectionPool(
+            self._conninfo,
+            kwargs={"autocommit": True, "application_name": _label(app)},
+            min_size=1,
+            max_size=self._pool_size,
+            open=False,
+            timeout=_POOL_WAIT_S,
+            check=_still_there,
+            name=f"recordfirst {app}",
+        )
+        await pool.open()
+        self._app, self._pool = app, pool
+        self._listener = Listener(self._listen, psycopg.Error)
+
+    async def close(self) -> None:
+        pool, self._pool = self._pool, None
+        if self._listener is not None:
+            await self._listener.close()
+            self._listener = None
+        if pool is not None:
+            await pool.close()
+
+    async def _connect(self, app: str, role: str = "") -> _Connection:
+        return await psycopg.AsyncConnection.connect(
+            self._conninfo, autocommit=True, connect_timeout=int(_OPEN_S), application_name=_label(app, role)
+        )
+
+    @contextlib.asynccontextmanager
+    async def _borrowed(self) -> AsyncIterator[_Connection]:
+        if self._pool is None:
+            raise Misuse(f"the record at {self.where} is not open")
+        pool = self._pool
+        connection = await pool.getconn()
+        try:
+            yield connection
+        finally:
+            if connection.pgconn.transaction_status != TransactionStatus.IDLE:
+                await connection.close()  # in doubt: nobody else is to inherit it
+            await pool.putconn(connection)
+
+    # ── sessions ────────────────────────────────────────────────────────────
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Session[_Connection]]:
+        async with self._borrowed() as connection, connection.transaction():
+            yield self._session(connection, _InTransaction(connection))
+            _check_uncommitted(connection)
+
+    @contextlib.asynccontextmanager
+    async def session(self) -> AsyncIterator[Session[_Connection]]:
+        async with self._borrowed() as connection:
+            yield self._session(connection, _Dialect(connection))
+
+    @contextlib.asynccontextmanager
+    async def reading(self) -> AsyncIterator[_Connection]:
+        async with self._borrowed() as connection, connection.transaction():
+            await connection.execute("SET TRANSACTION READ ONLY")
+            yield connection
+
+    def _session(self, connection: _Connection, dialect: _Dialect) -> SqlSession[_Connection]:
+        return SqlSession(connection, dialect, self._statements, self._app)
+
+    def fault(self, error: BaseException) -> Fault | None:
+        if isinstance(error, RecordUnavailable):
+            return "unreachable"
+        if not isinstance(error, psycopg.Error):
+            return None
+        fault = fault_of_state(error.sqlstate)
+        # Without a SQLSTATE it was not the server that spoke: connecting, or a connection, failed (also in the pool).
+        lost = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and error.sqlstate is None
+        if fault is None and lost and (isinstance(error, psycopg.OperationalError) or "connection is" in str(error)):
+            return "unreachable"
+        return fault
+
+    # ── the schema ──────────────────────────────────────────────────────────
+
+    async def schema_version(self) -> int:
+        async with self._borrowed() as connection:
+            return await self._version(connection)
+
+    async def _version(self, connection: _Connection) -> int:
+        try:
+            async with connection.transaction():
+                [row] = await _Dialect(connection).run(self._statements.schema_version, {})
+        except psycopg.errors.UndefinedTable:
+            return 0
+        return int(row[0])
+
+    async def migrate(self) -> list[Migration]:
+        done = []
+        async with self._borrowed() as connection:
+            for step in self.migrations:
+                async with connection.transaction():
+                    await connection.execute(
+                        "SELECT pg_advisory_xact_lock(%s)", [_lock_number(self._schema, "migrate")]
+                    )
+                    if await self._version(connection) >= step.version:
+                        continue
+                    # As text: a step is many statements, which only the simple protocol takes.
+                    await connection.execute(cast("Any", step.sql))
+                    await _Dialect(connection).run(
+                        self._statements.migrated, {"version": step.version, "name": step.name}
+                    )
+                    done.append(step)
+        return done
+
+    # ── leases and news ─────────────────────────────────────────────────────
+
+    @contextlib.asynccontextmanager
+    async def lease(self, name: str) -> AsyncIterator[Lease]:
+        """Wait inside the server for a lock of the session: it is free once the server sees the session end."""
+        async with self._watching(f"lease {name}") as connection:
+            await connection.execute(
+                "SELECT pg_advisory_lock(%s)", [_lock_number(self._schema, "lease", self._app, name)]
+            )
+
+            async def broken() -> None:
+                with contextlib.suppress(psycopg.Error, OSError):
+                    async for _ in connection.notifies():
+                        pass
+
+            yield HeldLease(broken)
+
+    async def changed(self, timeout_s: float) -> None:
+        if self._listener is None:
+            raise Misuse(f"the record at {self.where} is not open")
+        await self._listener.wait(timeout_s)
+
+    async def notify(self, session: Session[Any]) -> None:
+        await session.connection.execute(self._notify, {"channel": self._channel}, prepare=True)
+
+    @property
+    def _channel(self) -> str:
+        return f"recordfirst_{_lock_number(self._schema, 'news', self._app) & (1 << 64) - 1:016x}"
+
+    @contextlib.asynccontextmanager
+    async def _listen(self) -> AsyncIterator[AsyncIterator[object]]:
+        async with self._watching("listen") as connection:
+            await connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(self._channel)))
+            yield connection.notifies()
+
+    @contextlib.asynccontextmanager
+    async def _watching(self, role: str) -> AsyncIterator[_Connection]:
+        """A connection of its own, closed at the end, on which both sides notice that the other is gone."""
+        connection = await self._connect(self._app, role)
+        try:
+            await connection.execute(_WATCH_CLIENT)
+            yield connection
+        finally:
+            await connection.close()
+
+
+class _Dialect:
+    """Statements on a psycopg connection. Prepared at the first use: they are few, and run again and again."""
+
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+
+    async def run(self, sql: str, params: Params) -> list[Row]:
+        # A cursor that gives tuples, whatever the user has made of the connection's rows.
+        cursor = self._connection.cursor(row_factory=tuple_row)
+        await cursor.execute(cast("Any", sql), params, prepare=True)
+        result = cursor.pgresult
+        return await cursor.fetchall() if result is not None and result.nfields else []
+
+    def pack(self, rows: Sequence[Params]) -> Params:
+        """One array per name, for ``unnest``."""
+        return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+class _InTransaction(_Dialect):
+    """Statements that must not commit by themselves."""
+
+    async def run(self, sql: str, params: Params) -> list[Row]:
+        _check_uncommitted(self._connection)
+        return await super().run(sql, params)
+
+
+def _check_uncommitted(connection: _Connection) -> None:
+    """Raise if the block's transaction is not there to be committed; COMMIT itself would be silent about it (P2)."""
+    status = connection.pgconn.transaction_status
+    if status == TransactionStatus.IDLE:
+        raise Misuse("the transaction was ended inside its block; leave COMMIT and ROLLBACK to recordfirst")
+    if status == TransactionStatus.INERROR:
+        raise psycopg.errors.InFailedSqlTransaction(
+            "a statement failed in this transaction and its error was caught, so nothing can be committed; "
+            "put what may fail into connection.transaction()"
+        )
+
+
+async def _still_there(connection: _Connection) -> None:
+    """Check a connection before it is lent. Free unless the server has spoken while nobody listened: mostly to part."""
+    readable = select.poll()
+    readable.register(connection.fileno(), select.POLLIN)
+    if readable.poll(0):
+        await AsyncConnectionPool.check_connection(connection)
+
+
+def _missing_from(dsn: str) -> Mapping[str, Any]:
+    given = conninfo_to_dict(dsn)
+    return {name: value for name, value in _KEEPALIVE.items() if name not in given}
+
+
+def _without_password(dsn: str) -> str:
+    """Name the database, so that a person can find it and a command can take it; secrets are left out."""
+    parts = {name: str(value) for name, value in conninfo_to_dict(dsn).items() if value is not None}
+    host = parts.get("host", "")
+    by_query = host.startswith("/") or "," in host
+    user = f"{quote(parts['user'], safe='')}@" if "user" in parts else ""
+    address = "" if by_query else host
+    port = f":{parts['port']}" if "port" in parts and not by_query else ""
+    extra = [(name, parts[name]) for name in ("host", "port") if by_query and name in parts]
+    query = f"?{urlencode(extra, safe='/,')}" if extra else ""
+    return f"postgresql://{user}{address}{port}/{quote(parts.get('dbname', ''), safe='')}{query}"
+
+
+def _in_schema(schema: str) -> Statements:
+    plain = statements.load(_PACKAGE)
+    return Statements(**{name: _put_in_schema(getattr(plain, name), schema) for name in Statements.__struct_fields__})
+
+
+def _put_in_schema(sql: str, schema: str) -> str:
+    if schema == "recordfirst":
+        return sql
+    quoted = f'"{schema}"'
+    return sql.replace("recordfirst.", f"{quoted}.").replace("EXISTS recordfirst;", f"EXISTS {quoted};")
+
+
+def _lock_number(*names: str) -> int:
+    """A number for names, as advisory locks want it: signed, 64 bits."""
+    return int.from_bytes(hashlib.sha256("\0".join(names).encode()).digest()[:8], signed=True)
+
+
+def _label(app: str, role: str = "") -> str:
+    """What ``pg_stat_activity`` shows of us; the server cuts it at 63 bytes."""
+    return f"recordfirst {app} {role}".strip()

@@ -1,0 +1,18 @@
+-- Finished starts and succeeded effects are counted row by row; the others cost what there is of them.
+SELECT 'start.open', count(*) FROM recordfirst.start WHERE app = %(app)s AND state = 'open'
+UNION ALL
+SELECT 'start.succeeded', count(*) FROM recordfirst.start WHERE app = %(app)s AND state = 'succeeded'
+UNION ALL
+SELECT 'start.failed', count(*) FROM recordfirst.start WHERE app = %(app)s AND state = 'failed'
+UNION ALL
+SELECT 'effect.intended', count(*) FROM recordfirst.receipt
+WHERE app = %(app)s AND kind = 'effect' AND state <> 'succeeded' AND state = 'intended'
+UNION ALL
+SELECT 'effect.unknown', count(*) FROM recordfirst.receipt
+WHERE app = %(app)s AND kind = 'effect' AND state <> 'succeeded' AND state = 'unknown'
+UNION ALL
+SELECT 'effect.declined', count(*) FROM recordfirst.receipt
+WHERE app = %(app)s AND kind = 'effect' AND state <> 'succeeded' AND state = 'declined'
+UNION ALL
+SELECT 'effect.succeeded', count(*) FROM recordfirst.receipt
+WHERE app = %(app)s AND kind = 'effect' AND state = 'succeeded'

@@ -1,0 +1,26 @@
+-- The intent of an effect, with its first call begun, if the write that it depends on is there (P1): one statement,
+-- so one commit, before the call. The second branch sees the table as it was before the first, so of the two only one
+-- gives a row. None does if `after` has no receipt, or if the key was committed by another while this ran.
+WITH clock AS MATERIALIZED (
+    SELECT clock_timestamp() AS now
+), stored AS (
+    INSERT INTO recordfirst.receipt (
+        app, key, attempt, kind, function, workflow, state, fingerprint, request, frozen, undo, created_at,
+        calls, doubts, claim, claim_until, key_since, last_call_at
+    )
+    SELECT
+        %(app)s, %(key)s, %(attempt)s, %(kind)s, %(function)s, %(workflow)s, 'intended', %(fingerprint)s,
+        %(request)s::json, %(frozen)s::json, %(undo)s, now,
+        1, 1, %(claim)s, now + %(claim_ms)s * interval '1 millisecond', now, now
+    FROM clock
+    WHERE %(after)s::text IS NULL OR EXISTS (
+        SELECT FROM recordfirst.receipt
+        WHERE app = %(app)s AND key = %(after)s AND kind = 'write' AND state = 'succeeded'
+    )
+    ON CONFLICT DO NOTHING
+    RETURNING *
+)
+SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint, true, {receipt} FROM stored
+UNION ALL
+SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint, false, {receipt} FROM recordfirst.receipt
+WHERE app = %(app)s AND key = %(key)s AND attempt = %(attempt)s

@@ -1,0 +1,66 @@
+"""Connections that only listen: for the loss of a lease, and for news from other processes.
+
+Nothing is promised about delivery: a notification that is sent while the listening connection is down is lost, so
+whoever waits for news is woken whenever listening begins anew, and bounds each wait with a time of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+type News = AsyncIterator[object]
+
+
+class Listener:
+    """Keeps one connection listening from the first wait on, and wakes the waiting."""
+
+    def __init__(
+        self, listen: Callable[[], contextlib.AbstractAsyncContextManager[News]], lost: type[Exception]
+    ) -> None:
+        self._listen, self._lost = listen, lost
+        self._news = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def wait(self, timeout_s: float) -> None:
+        """Return at news that came since the last wait, or after ``timeout_s``."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), timeout_s)
+        self._news.clear()
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                async with self._listen() as news:
+                    self._news.set()  # what happened before we listened
+                    async for _ in news:
+                        self._news.set()
+            except (self._lost, OSError):
+                await asyncio.sleep(_AGAIN_S)
+
+    async def close(self) -> None:
+        if self._task is not None:
+            await ended(self._task)
+
+
+_AGAIN_S = 1.0
+"""Between two tries to listen: often enough, as timed-out waits look for themselves anyway."""
+
+
+async def ended(task: asyncio.Task[None]) -> None:
+    """Cancel a task and wait for its end."""
+    task.cancel()
+    await asyncio.wait([task])
+
+
+class HeldLease:
+    """A lease that lasts as long as its connection."""
+
+    def __init__(self, broken: Callable[[], Awaitable[None]]) -> None:
+        self._broken = broken
+
+    async def lost(self) -> None:
+        await self._broken()

@@ -1,0 +1,159 @@
+"""recordfirst's statements on one connection: one implementation for every record that speaks SQL.
+
+Products differ in their ``.sql`` files and in the two hooks of :class:`Dialect`; nothing here asks which one it is.
+Each method is one statement when nothing stands in its way; the second looks that some take are reads of rows that
+are never deleted, so what they find cannot be undone in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from recordfirst.core.receipt import Change, Intended, NewReceipt, Receipt, Seen, Wake
+from recordfirst.core.start import Finish, NewStart, Start
+from recordfirst.records.statements import Statements
+
+type Row = tuple[Any, ...]
+type Params = Mapping[str, Any]
+
+_RECEIPT = Receipt.__struct_fields__
+_REPLAYED = _RECEIPT.index("replayed")
+_START = Start.__struct_fields__
+
+
+class Dialect(Protocol):
+    """What a product adapts."""
+
+    async def run(self, sql: str, params: Params) -> list[Row]:
+        """Execute a statement and return its rows, if it has any."""
+
+    def pack(self, rows: Sequence[Params]) -> Params:
+        """Make one statement's parameters of many rows, all with the same names."""
+
+
+class SqlSession[C]:
+    """The :class:`~recordfirst.records.contract.Session` of a SQL record."""
+
+    def __init__(self, connection: C, dialect: Dialect, statements: Statements, app: str) -> None:
+        self.connection = connection
+        self._dialect = dialect
+        self._sql = statements
+        self._app = app
+
+    async def _rows(self, sql: str, **params: Any) -> list[Row]:
+        params["app"] = self._app
+        return await self._dialect.run(sql, params)
+
+    async def _many(self, sql: str, rows: Sequence[Params]) -> list[Row]:
+        return await self._rows(sql, **self._dialect.pack(rows)) if rows else []
+
+    # ── receipts ────────────────────────────────────────────────────────────
+
+    async def find_receipt(self, key: str, attempt: int = 1) -> Seen:
+        [row] = await self._rows(self._sql.find_receipt, key=key, attempt=attempt)
+        return Seen(receipt=_receipt(row[1:]) if row[1] is not None else None, now_ms=row[0])
+
+    async def add_receipts(self, receipts: Sequence[NewReceipt]) -> list[Receipt]:
+        if len(receipts) == 1:
+            rows = await self._rows(self._sql.add_receipt, **_fields(receipts[0]))
+        else:
+            # In one order everywhere, so that two sets that overlap wait for each other and do not deadlock.
+            ordered = sorted(receipts, key=lambda receipt: (receipt.key, receipt.attempt))
+            rows = await self._many(self._sql.add_receipts, [_fields(receipt) for receipt in ordered])
+        stored = {(receipt.key, receipt.attempt): receipt for receipt in map(_receipt, rows)}
+        identities = dict.fromkeys((receipt.key, receipt.attempt) for receipt in receipts)
+        return [stored[identity] for identity in identities if identity in stored]
+
+    async def intend(self, intent: NewReceipt, *, after: str | None, claim: str, claim_ms: int) -> Intended:
+        rows = await self._rows(self._sql.intend, **_fields(intent), after=after, claim=claim, claim_ms=claim_ms)
+        if rows and rows[0][2] is not None:
+            now_ms, inserted, *receipt = rows[0]
+            return Intended(receipt=_receipt(receipt), inserted=bool(inserted), now_ms=now_ms)
+        # Not stored, and nothing seen. Either `after` has no receipt, or the key's receipt was committed while the
+        # statement ran: then it is there now.
+        seen = await self.find_receipt(intent.key, intent.attempt)
+        return Intended(receipt=seen.receipt, inserted=False, now_ms=seen.now_ms)
+
+    async def change_receipt(self, seen: Receipt, change: Change) -> Receipt | None:
+        identity = {"key": seen.key, "attempt": seen.attempt, "revision": seen.revision}
+        rows = await self._rows(self._sql.change_receipt, **identity, **_fields(change))
+        return _receipt(rows[0]) if rows else None
+
+    async def receipts_of(self, workflow: str) -> list[Receipt]:
+        return [_receipt(row) for row in await self._rows(self._sql.receipts_of, workflow=workflow)]
+
+    async def receipts_by_key(self, key: str) -> list[Receipt]:
+        return [_receipt(row) for row in await self._rows(self._sql.receipts_by_key, key=key)]
+
+    async def wakes(self, limit: int) -> list[Wake]:
+        rows = await self._rows(self._sql.wakes, limit=limit)
+        return [Wake(key=key, attempt=attempt, parked_on=promise) for key, attempt, promise in rows]
+
+    async def woken(self, wakes: Sequence[Wake]) -> None:
+        await self._many(self._sql.woken, [_fields(wake) for wake in wakes])
+
+    # ── starts ──────────────────────────────────────────────────────────────
+
+    async def add_starts(self, starts: Sequence[NewStart]) -> list[tuple[Start, bool]]:
+        if len(starts) == 1:
+            rows = await self._rows(self._sql.add_start, **_fields(starts[0]))
+        else:
+            ordered = sorted(starts, key=lambda start: start.id)
+            rows = await self._many(self._sql.add_starts, [_fields(start) for start in ordered])
+        new = {start.id: start for start in map(_start, rows)}
+        missing = {start.id for start in starts} - new.keys()
+        known = new | {start.id: start for start in await self._find_starts(missing)}
+        # An id that is given twice is new the first time.
+        return [(known[start.id], new.pop(start.id, None) is not None) for start in starts]
+
+    async def find_start(self, id: str) -> Start | None:
+        found = await self._find_starts([id])
+        return found[0] if found else None
+
+    async def _find_starts(self, ids: Sequence[str] | set[str]) -> list[Start]:
+        return [_start(row) for row in await self._many(self._sql.find_starts, [{"id": id} for id in ids])]
+
+    async def undispatched(self, engine: str, limit: int) -> list[Start]:
+        return [_start(row) for row in await self._rows(self._sql.undispatched, engine=engine, limit=limit)]
+
+    async def dispatched(self, starts: Sequence[Start], engine: str) -> None:
+        await self._many(
+            self._sql.dispatched, [{"id": start.id, "epoch": start.epoch, "engine": engine} for start in starts]
+        )
+
+    async def finish(self, finishes: Sequence[Finish]) -> None:
+        await self._many(self._sql.finish, [_fields(finish) for finish in finishes])
+
+    async def reopen(self, id: str) -> Start | None:
+        rows = await self._rows(self._sql.reopen, id=id)
+        return _start(rows[0]) if rows else None
+
+    async def starts(self, state: str | None, limit: int) -> list[Start]:
+        return [_start(row) for row in await self._rows(self._sql.starts, state=state, limit=limit)]
+
+    # ── the whole ───────────────────────────────────────────────────────────
+
+    async def counts(self) -> dict[str, int]:
+        """Count by state, zeros included. What is open costs what is open; what is finished is counted row by row."""
+        return {str(name): int(count) for name, count in await self._rows(self._sql.counts)}
+
+    async def now_ms(self) -> int:
+        [row] = await self._rows(self._sql.now)
+        return int(row[0])
+
+
+def _fields(struct: msgspec.Struct) -> dict[str, Any]:
+    return {name: getattr(struct, name) for name in struct.__struct_fields__}
+
+
+def _receipt(row: Sequence[Any]) -> Receipt:
+    fields = dict(zip(_RECEIPT, row, strict=True))
+    fields["replayed"] = bool(row[_REPLAYED])
+    return Receipt(**fields)
+
+
+def _start(row: Sequence[Any]) -> Start:
+    return Start(**dict(zip(_START, row, strict=True)))

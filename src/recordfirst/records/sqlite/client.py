@@ -1,0 +1,336 @@
+"""The record in SQLite: the only file that imports the driver.
+
+Promised: what was committed is on the disk (WAL, ``synchronous=FULL``), and several processes on one machine may
+write at once. One connection writes, one statement or transaction at a time; another one reads. May be lost: nothing
+that was committed; but a commit that was cancelled while it ran may have happened.
+
+A network file system breaks both locks and WAL: keep the file on a local disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import aiosqlite
+
+from recordfirst.errors import Misuse, RecordUnavailable
+from recordfirst.records import statements
+from recordfirst.records.contract import Fault, Lease, Migration, Session
+from recordfirst.records.session import Params, Row, SqlSession
+from recordfirst.records.sqlite.lease import hold
+
+_PACKAGE = __package__ or ""
+_BUSY_MS = 2_000
+"""How long SQLite itself waits for another process's transaction before it says that it is busy."""
+_OPEN_S = 5.0
+_LOOK_S = 0.05
+"""Between two looks for what other processes committed."""
+_CONTENTION = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_UNREACHABLE = frozenset({
+    sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOLFS, sqlite3.SQLITE_PROTOCOL,
+})  # fmt: skip
+
+
+class SqliteRecord:
+    """A record in one SQLite file, in tables of its own beside the user's."""
+
+    migrations: Sequence[Migration]
+
+    def __init__(self, path: str | Path) -> None:
+        if str(path) in {"", ":memory:"} or str(path).startswith("file:"):
+            raise Misuse(f"a record is a file that outlives the process; {str(path)!r} is none")
+        self._path = Path(path)
+        self.where = str(path)
+        self._statements = statements.load(_PACKAGE)
+        self.migrations = statements.migrations(_PACKAGE)
+        self._app = ""
+        self._writer: aiosqlite.Connection | None = None
+        self._reader: aiosqlite.Connection | None = None
+        self._writing = _Turn(self.where)
+        self._reading = _Turn(self.where)
+        self._news = asyncio.Event()
+        self._seen_version = 0
+
+    # ── open and close ──────────────────────────────────────────────────────
+
+    async def open(self, app: str) -> None:
+        if self._writer is not None:
+            raise Misuse(f"the record at {self.where} is open already")
+        self._app = app
+        try:
+            self._writer = await self._connect("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL")
+            self._reader = await self._connect("PRAGMA query_only = ON")
+            self._seen_version = await self._data_version()
+        except (sqlite3.Error, OSError) as error:
+            await self.close()
+            raise RecordUnavailable(self.where, self._cause(error)) from error
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _connect(self, *pragmas: str) -> aiosqlite.Connection:
+        connection = aiosqlite.connect(self._path, timeout=_BUSY_MS / 1000, isolation_level=None)
+        # A program that forgets to close its record must still be able to end.
+        vars(connection).get("_thread", connection).daemon = True
+        await connection
+        try:
+            for pragma in (*pragmas, "PRAGMA foreign_keys = ON"):
+                await _until_free(lambda sql=pragma: connection.execute_fetchall(sql))
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
+
+    async def close(self) -> None:
+        reader, self._reader = self._reader, None
+        writer, self._writer = self._writer, None
+        for connection in (reader, writer):
+            if connection is not None:
+                await connection.close()
+
+    def _cause(self, error: Exception) -> str:
+        """Say what SQLite leaves out: it has one message for all that can be wrong with a path."""
+        folder = self._path.absolute().parent
+        if not folder.is_dir():
+            return f"there is no directory {folder}"
+        if self._path.is_dir():
+            return "it is a directory, not a file"
+        if self._path.exists() and not os.access(self._path, os.R_OK | os.W_OK):
+            return "no permission to read and write the file"
+        if not os.access(folder, os.W_OK | os.X_OK):
+            return f"no permission to write into {folder}, where SQLite keeps its log beside the file"
+        if isinstance(error, sqlite3.DatabaseError) and _code(error) == sqlite3.SQLITE_NOTADB:
+            return "the file is not a SQLite database"
+        return str(error)
+
+    # ── sessions ────────────────────────────────────────────────────────────
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Session[aiosqlite.Connection]]:
+        connection = self._opened(self._writer)
+        async with self._writing:
+            dialect = _InTransaction(connection)
+            async with _transaction(connection, "BEGIN IMMEDIATE"):
+                yield SqlSession(connection, dialect, self._statements, self._app)
+                dialect.check()
+        if dialect.has_news:
+            self._news.set()
+
+    @contextlib.asynccontextmanager
+    async def session(self) -> AsyncIterator[Session[aiosqlite.Connection]]:
+        connection = self._opened(self._writer)
+        yield SqlSession(connection, _Alone(connection, self._writing), self._statements, self._app)
+
+    @contextlib.asynccontextmanager
+    async def reading(self) -> AsyncIterator[aiosqlite.Connection]:
+        connection = self._opened(self._reader)
+        async with self._reading, _transaction(connection, "BEGIN"):
+            yield connection
+
+    def _opened(self, connection: aiosqlite.Connection | None) -> aiosqlite.Connection:
+        if connection is None:
+            raise Misuse(f"the record at {self.where} is not open")
+        return connection
+
+    def fault(self, error: BaseException) -> Fault | None:
+        if isinstance(error, RecordUnavailable):
+            return "unreachable"
+        if not isinstance(error, sqlite3.Error):
+            return None
+        code = _code(error)
+        if code in _CONTENTION:
+            return "contention"
+        return "unreachable" if code in _UNREACHABLE else None
+
+    # ── the schema ──────────────────────────────────────────────────────────
+
+    async def schema_version(self) -> int:
+        connection = self._opened(self._writer)
+        async with self._writing:
+            return await self._version(connection)
+
+    async def _version(self, connection: aiosqlite.Connection) -> int:
+        there = await _Dialect(connection).run(
+            "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'recordfirst_migration'", {}
+        )
+        if not there:
+            return 0
+        [row] = await _Dialect(connection).run(self._statements.schema_version, {})
+        return int(row[0])
+
+    async def migrate(self) -> list[Migration]:
+        connection = self._opened(self._writer)
+        done = []
+        for step in self.migrations:
+            async with self._writing, _transaction(connection, "BEGIN IMMEDIATE"):
+                if await self._version(connection) >= step.version:
+                    continue
+                for statement in _split(step.sql):
+                    await connection.execute_fetchall(statement)
+                version = {"version": step.version, "name": step.name}
+                await _Dialect(connection).run(self._statements.migrated, version)
+                done.append(step)
+        return done
+
+    # ── leases and news ─────────────────────────────────────────────────────
+
+    @contextlib.asynccontextmanager
+    async def lease(self, name: str) -> AsyncIterator[Lease]:
+        """Hold the lock on ``<path>.<app>.<name>.lease``; the file stays."""
+        file = f"{self._path.name}.{quote(self._app, safe='')}.{quote(name, safe='')}.lease"
+        async with hold(self._path.with_name(file)) as lease:
+            yield lease
+
+    async def changed(self, timeout_s: float) -> None:
+        """Other processes' commits are seen within some 50 ms, whatever they stored; this one's when they notify."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not self._news.is_set():
+                    version = await self._data_version()
+                    if version != self._seen_version:
+                        self._seen_version = version
+                        break
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._news.wait(), _LOOK_S)
+        except TimeoutError:
+            pass
+        self._news.clear()
+
+    async def _data_version(self) -> int:
+        """SQLite's count of what others committed: asked on the writing connection, whose own commits do not count."""
+        [row] = await self._opened(self._writer).execute_fetchall("PRAGMA data_version")
+        return int(row[0])
+
+    async def notify(self, session: Session[Any]) -> None:
+        dialect = session._dialect if isinstance(session, SqlSession) else None  # noqa: SLF001 - made in this file
+        if isinstance(dialect, _InTransaction):
+            dialect.has_news = True
+        else:
+            self._news.set()
+
+
+class _Turn:
+    """Whose turn it is on a connection. To wait for oneself is an error at once, and not a wait for ever."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._lock = asyncio.Lock()
+        self._owner: asyncio.Task[Any] | None = None
+
+    async def __aenter__(self) -> None:
+        task = asyncio.current_task()
+        if self._owner is not None and self._owner is task:
+            raise Misuse(
+                f"inside a transaction on {self._where} another one was asked for, which would wait for the first; "
+                "use the one that is open"
+            )
+        await self._lock.acquire()
+        self._owner = task
+
+    async def __aexit__(self, *_: object) -> None:
+        self._owner = None
+        self._lock.release()
+
+
+class _Dialect:
+    """Statements on an aiosqlite connection, each one trip to its thread."""
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+
+    async def run(self, sql: str, params: Params) -> list[Row]:
+        rows = await self._connection.execute_fetchall(sql, params)
+        return [tuple(row) for row in rows]
+
+    def pack(self, rows: Sequence[Params]) -> Params:
+        """One JSON text, for ``json_each``."""
+        return {"rows": json.dumps(rows)}
+
+
+class _Alone(_Dialect):
+    """Each statement a transaction of its own, when it is its turn."""
+
+    def __init__(self, connection: aiosqlite.Connection, turn: _Turn) -> None:
+        super().__init__(connection)
+        self._turn = turn
+
+    async def run(self, sql: str, params: Params) -> list[Row]:
+        async with self._turn:
+            return await super().run(sql, params)
+
+
+class _InTransaction(_Dialect):
+    """Statements that must not commit by themselves."""
+
+    has_news = False
+
+    async def run(self, sql: str, params: Params) -> list[Row]:
+        self.check()
+        return await super().run(sql, params)
+
+    def check(self) -> None:
+        """Raise if the block's transaction is not there any more (P2)."""
+        if not self._connection.in_transaction:
+            raise Misuse("the transaction was ended inside its block; leave COMMIT and ROLLBACK to recordfirst")
+
+
+@contextlib.asynccontextmanager
+async def _transaction(connection: aiosqlite.Connection, begin: str) -> AsyncIterator[None]:
+    try:
+        await connection.execute_fetchall(begin)
+        yield
+        await connection.execute_fetchall("COMMIT")
+    except BaseException:
+        # Also if BEGIN or COMMIT itself was cancelled: its thread takes one thing after the other, so by then it is
+        # known whether there is a transaction, and without one this does nothing.
+        await _to_the_end(connection.rollback())
+        raise
+
+
+async def _to_the_end(work: Awaitable[None]) -> None:
+    """Await something that a cancellation must not keep from being done."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
+async def _until_free(work: Any) -> None:
+    """Repeat what SQLite refuses at once, without its usual wait, while others open the same file."""
+    deadline = asyncio.get_running_loop().time() + _OPEN_S
+    while True:
+        try:
+            await work()
+        except sqlite3.OperationalError as error:
+            if _code(error) not in _CONTENTION or asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(0.02)
+        else:
+            return
+
+
+def _split(script: str) -> list[str]:
+    """Cut a script into its statements."""
+    found, pending = [], ""
+    for piece in script.split(";")[:-1]:
+        pending += piece + ";"
+        if sqlite3.complete_statement(pending):
+            found.append(pending)
+            pending = ""
+    return found
+
+
+def _code(error: sqlite3.Error) -> int | None:
+    """SQLite's primary result code; the extended one has more bits."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code & 0xFF if code is not None else None

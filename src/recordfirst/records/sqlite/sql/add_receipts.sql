@@ -1,0 +1,15 @@
+-- A write's receipt with the intents that ride along, in one statement.
+INSERT INTO recordfirst_receipt (
+    app, key, attempt, kind, function, workflow, state, fingerprint, request, frozen, undo, result,
+    created_at_ms, settled_at_ms
+)
+SELECT
+    :app, json_extract(new, '$.key'), json_extract(new, '$.attempt'), json_extract(new, '$.kind'),
+    json_extract(new, '$.function'), json_extract(new, '$.workflow'), json_extract(new, '$.state'),
+    json_extract(new, '$.fingerprint'), json_extract(new, '$.request'), json_extract(new, '$.frozen'),
+    json_extract(new, '$.undo'), json_extract(new, '$.result'),
+    now_ms, CASE WHEN json_extract(new, '$.state') IN ('declined', 'succeeded') THEN now_ms END
+FROM (SELECT value AS new FROM json_each(:rows)), recordfirst_clock
+WHERE true
+ON CONFLICT DO NOTHING
+RETURNING {receipt}

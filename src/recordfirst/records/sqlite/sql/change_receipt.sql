@@ -1,0 +1,26 @@
+-- Compare and set: the next state of a receipt, if nobody changed it since it was read.
+UPDATE recordfirst_receipt
+SET revision = revision + 1,
+    state = :state,
+    calls = :calls,
+    doubts = :doubts,
+    replayed = :replayed,
+    reissue = :reissue,
+    claim = :claim,
+    claim_until_ms = CASE
+        WHEN :claim IS NULL THEN NULL
+        WHEN :claim_for_ms IS NULL THEN claim_until_ms
+        ELSE clock.now_ms + :claim_for_ms
+    END,
+    key_since_ms = CASE WHEN :restart_key_age THEN clock.now_ms ELSE key_since_ms END,
+    last_call_at_ms = CASE WHEN :begins_call THEN clock.now_ms ELSE last_call_at_ms END,
+    next_at_ms = clock.now_ms + :wait_ms,
+    settled_at_ms = CASE WHEN :state IN ('declined', 'succeeded') THEN coalesce(settled_at_ms, clock.now_ms) END,
+    result = :result,
+    reply = :reply,
+    error = :error,
+    parked_on = :parked_on,
+    undone_by = :undone_by
+FROM recordfirst_clock AS clock
+WHERE app = :app AND key = :key AND attempt = :attempt AND revision = :revision
+RETURNING {receipt}

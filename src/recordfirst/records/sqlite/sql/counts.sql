@@ -1,0 +1,18 @@
+-- Finished starts and succeeded effects are counted row by row; the others cost what there is of them.
+SELECT 'start.open', count(*) FROM recordfirst_start WHERE app = :app AND state = 'open'
+UNION ALL
+SELECT 'start.succeeded', count(*) FROM recordfirst_start WHERE app = :app AND state = 'succeeded'
+UNION ALL
+SELECT 'start.failed', count(*) FROM recordfirst_start WHERE app = :app AND state = 'failed'
+UNION ALL
+SELECT 'effect.intended', count(*) FROM recordfirst_receipt
+WHERE app = :app AND kind = 'effect' AND state <> 'succeeded' AND state = 'intended'
+UNION ALL
+SELECT 'effect.unknown', count(*) FROM recordfirst_receipt
+WHERE app = :app AND kind = 'effect' AND state <> 'succeeded' AND state = 'unknown'
+UNION ALL
+SELECT 'effect.declined', count(*) FROM recordfirst_receipt
+WHERE app = :app AND kind = 'effect' AND state <> 'succeeded' AND state = 'declined'
+UNION ALL
+SELECT 'effect.succeeded', count(*) FROM recordfirst_receipt
+WHERE app = :app AND kind = 'effect' AND state = 'succeeded'

@@ -1,0 +1,8 @@
+-- The ends of many lives. Fenced by the epoch: what an earlier life reports late changes nothing.
+UPDATE recordfirst_start
+SET state = json_extract(ended, '$.state'),
+    result = json_extract(ended, '$.result'),
+    error = json_extract(ended, '$.error'),
+    finished_at_ms = now_ms
+FROM (SELECT value AS ended FROM json_each(:rows)), recordfirst_clock
+WHERE app = :app AND id = json_extract(ended, '$.id') AND epoch = json_extract(ended, '$.epoch') AND state = 'open'

@@ -1,0 +1,2 @@
+-- The record's clock.
+SELECT now_ms FROM recordfirst_clock

