@@ -25,12 +25,12 @@ CREATE TABLE IF NOT EXISTS recordfirst_start (
     error          TEXT,
     created_at_ms  INTEGER NOT NULL,
     finished_at_ms INTEGER,
-    PRIMARY KEY (app, id),
+    PRIMARY KEY (id, app),
     CHECK ((state = 'open') = (finished_at_ms IS NULL))
 );
 
 -- Open starts first come, first served, at the cost of what is open; and the newest of any state, for people.
-CREATE INDEX IF NOT EXISTS recordfirst_start_by_state ON recordfirst_start (app, state, created_at_ms);
+CREATE INDEX IF NOT EXISTS recordfirst_start_by_state ON recordfirst_start (state, app, created_at_ms);
 
 -- A write or an effect that happened, or may have.
 CREATE TABLE IF NOT EXISTS recordfirst_receipt (
@@ -62,11 +62,11 @@ CREATE TABLE IF NOT EXISTS recordfirst_receipt (
     error           TEXT,
     parked_on       TEXT,
     undone_by       TEXT,
-    PRIMARY KEY (app, key, attempt),
+    PRIMARY KEY (key, app, attempt),
     CHECK (state NOT IN ('declined', 'succeeded') OR settled_at_ms IS NOT NULL)
 );
 
-CREATE INDEX IF NOT EXISTS recordfirst_receipt_by_workflow ON recordfirst_receipt (app, workflow);
+CREATE INDEX IF NOT EXISTS recordfirst_receipt_by_workflow ON recordfirst_receipt (workflow, app);
 
 -- Effects that are not known to have happened, at the cost of what there is of them.
 CREATE INDEX IF NOT EXISTS recordfirst_receipt_unsettled ON recordfirst_receipt (app, state, created_at_ms)
