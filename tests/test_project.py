@@ -129,6 +129,33 @@ def test_sql_files_hold_one_statement() -> None:
     assert several == []
 
 
+def documented_columns() -> dict[str, set[str]]:
+    """Tables and columns of the reference."""
+    page = (ROOT / "docs" / "reference" / "tables.md").read_text()
+    tables: dict[str, set[str]] = {}
+    for name, section in re.findall(r"^## `recordfirst\.(\w+)`\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL):
+        cells = re.findall(r"^\| (`.+?) \|", section, re.MULTILINE)
+        tables[name] = {column for cell in cells for column in re.findall(r"`(\w+)`", cell)}
+    return tables
+
+
+def created_columns(record: str) -> dict[str, set[str]]:
+    """Tables and columns that a record's migrations create, by the names of the reference."""
+    tables: dict[str, set[str]] = {}
+    for path in sorted((SRC / "records" / record / "sql" / "migrations").glob("*.sql")):
+        created = r"^CREATE TABLE IF NOT EXISTS recordfirst[._](\w+) \((.*?)^\);"
+        for name, body in re.findall(created, path.read_text(), re.MULTILINE | re.DOTALL):
+            columns = re.findall(r"^ +([a-z_]+) ", body, re.MULTILINE)
+            tables[name] = {column.removesuffix("_ms") for column in columns} - {"app"}
+    return tables
+
+
+@pytest.mark.parametrize("record", ["postgres", "sqlite"])
+def test_tables_are_documented(record: str) -> None:
+    """P10: each table and column has its line in the reference; app and the notation of times stand above all."""
+    assert documented_columns() == created_columns(record)
+
+
 # ── words ───────────────────────────────────────────────────────────────────
 
 

@@ -16,9 +16,7 @@ def charge(key: str, amount_minor: int) -> str:
     if amount_minor > LIMIT_MINOR:
         raise Refused("limit exceeded")
     with contextlib.closing(sqlite3.connect("bank.db", autocommit=True)) as books:
-        books.execute(
-            "CREATE TABLE IF NOT EXISTS charges (id INTEGER PRIMARY KEY, key TEXT UNIQUE, amount_minor INTEGER)"
-        )
+        books.execute("CREATE TABLE IF NOT EXISTS charges (id INTEGER PRIMARY KEY, key TEXT UNIQUE, minor INTEGER)")
         books.execute("INSERT OR IGNORE INTO charges (key, minor) VALUES (?, ?)", (key, amount_minor))
         (number,) = books.execute("SELECT id FROM charges WHERE key = ?", (key,)).fetchone()
     if os.environ.get("PULL_THE_PLUG"):
