@@ -1,0 +1,293 @@
+"""What a record must do with starts, and between processes; see :mod:`recordfirst.conformance.record`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from recordfirst.conformance.process import MakeRecord, process
+from recordfirst.conformance.record import ODD, effect, insisted, intended, opened, run, start, wrote
+from recordfirst.core.start import Finish, Start
+from recordfirst.records.contract import Lease, Record
+
+
+class StartConformance:
+    """Starts."""
+
+    def test_p7_an_accepted_workflow_is_a_row(self, make_record: MakeRecord) -> None:
+        """Stored once; who comes again gets what is there, in the order asked."""
+
+        async def go() -> None:
+            async with opened(make_record) as record, record.session() as session:
+                [(first, new)] = await session.add_starts([start("b", arguments=ODD)])
+                assert new
+                assert (first.arguments, first.state, first.epoch, first.engine) == (ODD, "open", 1, None)
+                assert await session.find_start("b") == first
+                assert await session.add_starts([start("b", arguments="[]")]) == [(first, False)]
+                many = await session.add_starts([start("c"), start("b"), start("a"), start("c")])
+                assert [(found.id, new) for found, new in many] == [
+                    ("c", True), ("b", False), ("a", True), ("c", False),
+                ]  # fmt: skip
+                assert await session.find_start("z") is None
+                assert await session.add_starts([]) == []
+
+        run(go())
+
+    def test_p8_the_second_of_two_starters_sees_the_first(self, make_record: MakeRecord) -> None:
+        """Whoever starts the same id at the same moment is told what was stored, and if it was theirs."""
+
+        async def go() -> None:
+            async with opened(make_record) as one, opened(make_record) as other:
+                async with one.transaction() as tx:
+                    await tx.add_starts([start(fingerprint="first")])
+                    second = asyncio.create_task(
+                        insisted(other, lambda tx: tx.add_starts([start(fingerprint="second")]))
+                    )
+                    await asyncio.wait([second], timeout=0.2)
+                    assert not second.done()
+                [(found, new)] = await second
+                assert (found.fingerprint, new) == ("first", False)
+
+        run(go())
+
+    def test_p6_an_engine_is_given_what_it_does_not_have(self, make_record: MakeRecord) -> None:
+        """Open starts, oldest first, that this engine was not given in this epoch."""
+
+        async def go() -> None:
+            async with opened(make_record) as record, record.session() as session:
+                for id in "cab":
+                    await session.add_starts([start(id)])
+                starts = await session.undispatched("here", 10)
+                assert [found.id for found in starts] == ["c", "a", "b"]
+                assert await session.undispatched("here", 2) == starts[:2]
+                stale = Start(**{name: getattr(starts[1], name) for name in Start.__struct_fields__} | {"epoch": 2})
+                await session.dispatched([starts[0], stale], "here")
+                assert await session.undispatched("here", 10) == starts[1:]
+                assert len(await session.undispatched("another", 10)) == 3  # noqa: PLR2004 - a, b and c
+                await session.finish([Finish(id="a", epoch=1, state="succeeded")])
+                assert [found.id for found in await session.undispatched("here", 10)] == ["b"]
+
+        run(go())
+
+    def test_p6_an_end_counts_for_its_own_epoch(self, make_record: MakeRecord) -> None:
+        """A late end of an earlier life changes nothing, nor does a second end."""
+
+        async def go() -> None:
+            async with opened(make_record) as record, record.session() as session:
+                await session.add_starts([start("a"), start("b"), start("c")])
+                await session.finish(
+                    [
+                        Finish(id="a", epoch=1, state="succeeded", result=ODD),
+                        Finish(id="b", epoch=2, state="succeeded"),
+                        Finish(id="c", epoch=1, state="failed", error=ODD),
+                        Finish(id="nobody", epoch=1, state="failed"),
+                    ]
+                )
+                await session.finish([Finish(id="a", epoch=1, state="failed", error="{}")])
+                found = {each.id: each for each in await session.starts(None, 10)}
+                assert (found["a"].state, found["a"].result, found["a"].error) == ("succeeded", ODD, None)
+                assert (found["b"].state, found["b"].finished_at_ms) == ("open", None)
+                assert (found["c"].state, found["c"].error) == ("failed", ODD)
+                assert found["c"].finished_at_ms is not None
+                await session.finish([])
+
+        run(go())
+
+    def test_p7_a_failed_workflow_can_be_opened_again(self, make_record: MakeRecord) -> None:
+        """In a new epoch, for any engine; nothing else can be opened."""
+
+        async def go() -> None:
+            async with opened(make_record) as record, record.session() as session:
+                [(first, _), _] = await session.add_starts([start("a"), start("b")])
+                await session.dispatched([first], "here")
+                assert await session.reopen("a") is None
+                await session.finish([
+                    Finish(id="a", epoch=1, state="failed", error="{}"), Finish(id="b", epoch=1, state="succeeded"),
+                ])  # fmt: skip
+                again = await session.reopen("a")
+                assert again is not None
+                assert (again.state, again.epoch, again.engine) == ("open", 2, None)
+                assert (again.result, again.error, again.finished_at_ms) == (None, None, None)
+                assert [await session.reopen(id) for id in ("a", "b", "nobody")] == [None, None, None]
+
+        run(go())
+
+    def test_p10_starts_are_listed_newest_first(self, make_record: MakeRecord) -> None:
+        """All of them, or those in one state."""
+
+        async def go() -> None:
+            async with opened(make_record) as record, record.session() as session:
+                for id in "dacb":
+                    await session.add_starts([start(id)])
+                    await asyncio.sleep(0.002)
+                await session.finish(
+                    [Finish(id="a", epoch=1, state="failed"), Finish(id="b", epoch=1, state="succeeded")]
+                )
+                assert [found.id for found in await session.starts(None, 10)] == ["b", "c", "a", "d"]
+                assert [found.id for found in await session.starts(None, 2)] == ["b", "c"]
+                assert [found.id for found in await session.starts("open", 10)] == ["c", "d"]
+                assert [found.id for found in await session.starts("failed", 10)] == ["a"]
+
+        run(go())
+
+    def test_p10_all_that_there_is_is_counted(self, make_record: MakeRecord) -> None:
+        """By state, and zero where there is none."""
+
+        async def go() -> None:
+            async with opened(make_record) as record, record.session() as session:
+                zero = await session.counts()
+                names = ["effect.declined", "effect.intended", "effect.succeeded", "effect.unknown"]
+                assert zero == dict.fromkeys([*names, "start.failed", "start.open", "start.succeeded"], 0)
+                await session.add_starts([start("a"), start("b"), start("c")])
+                await session.finish([Finish(id="a", epoch=1, state="failed")])
+                await session.add_receipts([wrote(), effect("x"), effect("y"), effect("z", state="succeeded")])
+                await session.add_receipts([effect("u", state="unknown"), effect("d", state="declined")])
+                assert await session.counts() == zero | {
+                    "start.open": 2, "start.failed": 1, "effect.intended": 2, "effect.succeeded": 1,
+                    "effect.unknown": 1, "effect.declined": 1,
+                }  # fmt: skip
+
+        run(go())
+
+    def test_p8_apps_do_not_see_each_other(self, make_record: MakeRecord) -> None:
+        """One store, two apps: the same keys and ids, and nothing in common."""
+
+        async def go() -> None:
+            async with opened(make_record, "shop") as shop, opened(make_record, "bank") as bank:
+                async with shop.session() as session:
+                    await session.add_starts([start("a"), start("b")])
+                    await session.add_receipts([wrote("w")])
+                    await intended(session, "key")
+                async with bank.session() as session:
+                    assert await session.find_start("a") is None
+                    assert (await session.find_receipt("w")).receipt is None
+                    assert (await session.intend(effect("e"), after="w", claim="a", claim_ms=1)).receipt is None
+                    assert (await session.intend(effect("key"), after=None, claim="a", claim_ms=1)).inserted
+                    await session.finish([Finish(id="a", epoch=1, state="failed")])
+                    assert await session.undispatched("here", 10) == await session.starts(None, 10) == []
+                    assert len(await session.receipts_of("order:1")) == 1
+                    assert [new for _, new in await session.add_starts([start("a")])] == [True]
+                async with shop.session() as session:
+                    assert [found.state for found in await session.starts(None, 10)] == ["open", "open"]
+
+        run(go())
+
+
+class RecordProcessConformance:
+    """What holds between processes, and when one of them is killed."""
+
+    def test_p9_a_new_record_has_no_tables_until_it_is_migrated(self, make_record: MakeRecord) -> None:
+        """Version 0, then the last; a second time there is nothing to do."""
+
+        async def go() -> None:
+            record = make_record()
+            await record.open("shop")
+            assert await record.schema_version() == 0
+            assert list(await record.migrate()) == list(record.migrations)
+            assert await record.schema_version() == record.migrations[-1].version
+            assert await record.migrate() == []
+            await record.close()
+
+        run(go())
+
+    def test_p9_two_may_migrate_at_once(self, make_record: MakeRecord) -> None:
+        """Each step is run by one of them, and neither fails."""
+        with process(make_record, "migrate") as one, process(make_record, "migrate") as other:
+            assert [one.hear(), other.hear()] == ["ready", "ready"]
+            one.say("go")
+            other.say("go")
+            assert int(one.hear()) + int(other.hear()) == len(make_record().migrations)
+
+    def test_p2_two_processes_may_write_at_once(self, make_record: MakeRecord) -> None:
+        """Of each key one stores the receipt, and contention is all that either meets."""
+
+        async def prepare() -> None:
+            async with opened(make_record):
+                pass
+
+        run(prepare())
+        with process(make_record, "write") as one, process(make_record, "write") as other:
+            assert [one.hear(), other.hear()] == ["ready", "ready"]
+            one.say("go")
+            other.say("go")
+            assert int(one.hear()) + int(other.hear()) == 50  # noqa: PLR2004 - as many as there are keys
+
+    def test_p9_a_lease_is_free_when_its_process_is_killed(self, make_record: MakeRecord) -> None:
+        """It waits while the other lives, and has it soon after the other was killed."""
+
+        async def wait_for_it(record: Record[Any]) -> float:
+            async with record.lease("worker"):
+                return time.monotonic()
+
+        async def go() -> None:
+            async with opened(make_record) as record:
+                with process(make_record, "lease") as holder:
+                    assert await asyncio.to_thread(holder.hear) == "held"
+                    waiting = asyncio.create_task(wait_for_it(record))
+                    await asyncio.wait([waiting], timeout=0.3)
+                    assert not waiting.done()
+                    killed_at = time.monotonic()
+                    holder.kill()
+                    assert await waiting - killed_at < 5  # noqa: PLR2004 - seconds; mostly it is milliseconds
+
+        run(go())
+
+    def test_p9_leases_of_other_names_and_apps_are_others(self, make_record: MakeRecord) -> None:
+        """One name of one app at a time; waiting can be given up, and then nothing is held."""
+
+        async def go() -> None:
+            async with opened(make_record) as one, opened(make_record) as same, opened(make_record, "bank") as other:
+                async with one.lease("a") as held, one.lease("b"), other.lease("a"):
+                    waiting = asyncio.create_task(self._hold(same))
+                    lost = asyncio.create_task(held.lost())
+                    await asyncio.wait([waiting, lost], timeout=0.2)
+                    assert not waiting.done()
+                    assert not lost.done()
+                    for task in (waiting, lost):
+                        task.cancel()
+                    await asyncio.wait([waiting, lost])
+                async with asyncio.timeout(5), same.lease("a"):
+                    pass
+
+        run(go())
+
+    async def _hold(self, record: Record[Any]) -> Lease:
+        async with record.lease("a") as lease:
+            return lease
+
+    def test_p7_news_of_another_process_ends_the_wait(self, make_record: MakeRecord) -> None:
+        """What another process stored and told of is looked for before the time is up."""
+
+        async def go() -> None:
+            async with opened(make_record) as record:
+                with process(make_record, "notify") as other:
+                    assert await asyncio.to_thread(other.hear) == "ready"
+                    await record.changed(0.3)  # the first wait may end early: nobody listened before it
+                    await record.changed(0.3)
+                    began = time.monotonic()
+                    waiting = asyncio.create_task(record.changed(30))
+                    other.say("go")
+                    await waiting
+                    assert time.monotonic() - began < 10  # noqa: PLR2004 - seconds, of the 30
+                    async with record.session() as session:
+                        assert await session.find_start("far") is not None
+
+        run(go())
+
+    def test_p7_a_wait_for_news_is_bounded(self, make_record: MakeRecord) -> None:
+        """Nothing happens, and the wait ends in time; news before it ends the next one at once."""
+
+        async def go() -> None:
+            async with opened(make_record) as record:
+                await record.changed(0.3)
+                began = time.monotonic()
+                await record.changed(0.2)
+                assert 0.15 < time.monotonic() - began < 5  # noqa: PLR2004 - seconds
+                async with record.transaction() as tx:
+                    await record.notify(tx)
+                began = time.monotonic()
+                await record.changed(30)
+                assert time.monotonic() - began < 10  # noqa: PLR2004 - seconds
+
+        run(go())

@@ -1,0 +1,28 @@
+"""Both products pass the suite that is published for any record."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+
+from recordfirst.conformance.record import ReceiptConformance
+from recordfirst.conformance.starts import RecordProcessConformance, StartConformance
+from recordfirst.records.postgres import PostgresRecord
+from recordfirst.records.sqlite import SqliteRecord
+
+
+class TestSqlite(ReceiptConformance, StartConformance, RecordProcessConformance):
+    """SQLite."""
+
+    @pytest.fixture
+    def make_record(self, sqlite_path):
+        return functools.partial(SqliteRecord, sqlite_path)
+
+
+class TestPostgres(ReceiptConformance, StartConformance, RecordProcessConformance):
+    """PostgreSQL."""
+
+    @pytest.fixture
+    def make_record(self, postgres_dsn):
+        return functools.partial(PostgresRecord, postgres_dsn)
