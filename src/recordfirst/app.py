@@ -185,7 +185,7 @@ class App:
             UnknownWorkflow: if this app does not have the workflow.
             RecordUnavailable: if the record stays out of reach.
         """
-        self._known(workflow.name)
+        self.workflow(workflow.name)
         new = new_start(self.runtime, workflow, args, kwargs, id)
         relay = self._relay
 
@@ -212,7 +212,7 @@ class App:
             UnknownWorkflow: if there is none of that id.
         """
         start = await find_start(self.runtime, id)
-        return Handle(self.runtime, self._known(start.workflow), id, start)
+        return Handle(self.runtime, self.workflow(start.workflow), id, start)
 
     async def retry(self, id: str) -> Handle[Any]:
         """Open a failed workflow again: a new epoch, in which everything that was completed stays done.
@@ -233,7 +233,7 @@ class App:
             found = await find_start(self.runtime, id)
             raise Misuse(f"workflow {id!r} is {found.state}; only a failed one can be retried")
         self.runtime.nudge()
-        return Handle(self.runtime, self._known(start.workflow), id, start)
+        return Handle(self.runtime, self.workflow(start.workflow), id, start)
 
     @property
     def record(self) -> AppRecord:
@@ -275,14 +275,16 @@ class App:
     def _set_relay(self, relay: Relay | None) -> None:
         self._relay = relay
 
-    def _known(self, name: str) -> Workflow[..., Any]:
+    def workflow(self, name: str) -> Workflow[..., Any]:
+        """Return the workflow of this name.
+
+        Raises:
+            UnknownWorkflow: if this app has none of that name; lists those that it has.
+        """
         if name not in self._workflows:
             known = ", ".join(self._workflows) or "none"
             raise UnknownWorkflow(f"app {self.name!r} has no workflow {name!r}; it has: {known}")
         return self._workflows[name]
-
-    workflow = _known
-    """The workflow of a name. Raises ``UnknownWorkflow``."""
 
 
 def _by_name(workflows: Iterable[Workflow[..., Any]], what: str) -> dict[str, Workflow[..., Any]]:

@@ -65,4 +65,5 @@ type Observer = Callable[[Event], None]
 
 def log_events(event: Event) -> None:
     """Write each event to the ``recordfirst`` logger. No event carries arguments or results."""
-    _log.info("%s", event)
+    level = logging.WARNING if isinstance(event, (Suspected, Released, WorkInterrupted, RelayFailed)) else logging.INFO
+    _log.log(level, "%s", event)

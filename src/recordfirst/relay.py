@@ -193,11 +193,11 @@ class Relay:
 
         try:
             await self._runtime.patiently("closing starts", store, release=False)
-        except RecordfirstError as error:
-            # Nothing is lost: the workflows are open in the record and are put back at the next start.
-            self._runtime.observe(RelayFailed(str(error)))
+        except Exception as error:  # noqa: BLE001 - nothing is lost: they are open in the record, and are kept for another try
+            self._runtime.observe(RelayFailed(f"{type(error).__name__}: {error}"))
             self._ended = batch + self._ended
             self._some_ended.set()
+            await self._runtime.sleeper(_POLL_S)
             return
         for engine_id, finish, error_ in batch:
             self._handed.pop(finish.id, None)

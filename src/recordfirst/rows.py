@@ -60,6 +60,9 @@ async def insert_or_same(tx: Any, table: str, key: Mapping[str, Any], values: Ma
     found = dict(zip(values, stored, strict=True))
     different = [name for name in values if found[name] != values[name]]
     if different:
-        show = lambda of: ", ".join(f"{name}={of[name]!r}" for name in different)  # noqa: E731
-        raise DifferentRow(shown, show(found), show(values))
+        raise DifferentRow(shown, _show(found, different), _show(values, different))
     return False
+
+
+def _show(row: Mapping[str, Any], names: list[str]) -> str:
+    return ", ".join(f"{name}={row[name]!r}" for name in names)

@@ -59,7 +59,11 @@ def storable(type_: Any) -> str | None:
     except TypeError as error:
         return _one_line(error)
     info = msgspec.inspect.type_info(type_)
-    if isinstance(info, msgspec.inspect.CustomType) and not hasattr(info.cls, "model_validate") and info.cls is not object:
+    if (
+        isinstance(info, msgspec.inspect.CustomType)
+        and not hasattr(info.cls, "model_validate")
+        and info.cls is not object
+    ):
         return f"{_type_name(info.cls)} is not a type that JSON can carry"
     return None
 

@@ -7,6 +7,9 @@ store or a random number; the property tests drive both against a model of a pro
 What each rests on: ``doubts`` counts calls that may have had their effect without our knowing, and goes down only on
 proof. While it is above zero the effect is called again only with a key that the provider still honours, or when the
 effect itself says ``in_doubt="repeat"``.
+
+Assumed, because nothing here could hold it: what a call sent arrives before its claim runs out (``timeout_s`` bounds
+the call, the claim is longer), and the margin taken off a key's retention is longer than a claim.
 """
 
 from __future__ import annotations
@@ -16,6 +19,10 @@ from typing import Literal
 import msgspec
 
 from recordfirst.core.receipt import Change, Receipt
+
+
+_ENDED = ""
+"""A claim that nobody holds: nobody waits for an answer any more, yet what was sent may arrive while it lasts."""
 
 
 class Guarantee(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,8 +89,8 @@ def decide(receipt: Receipt, now_ms: int, guarantee: Guarantee) -> Action:  # no
         return Wait(receipt.next_at_ms)
     if receipt.doubts == 0 or _key_settles_it(receipt, now_ms, guarantee):
         return Call()
-    # From here on a second call could be a second effect. A call may still be in flight: let its claim run out first.
-    if receipt.claim is not None and receipt.claim_until_ms is not None and now_ms < receipt.claim_until_ms:
+    # From here on a second call could be a second effect. Somebody may wait for an answer: let the claim run out first.
+    if receipt.claim and receipt.claim_until_ms is not None and now_ms < receipt.claim_until_ms:
         return Wait(receipt.claim_until_ms)
     if guarantee.can_probe:
         return Probe()
@@ -95,6 +102,29 @@ def _key_settles_it(receipt: Receipt, now_ms: int, guarantee: Guarantee) -> bool
     if guarantee.key_honoured_ms is None or receipt.replayed or receipt.doubts >= guarantee.max_doubts:
         return False
     return receipt.key_since_ms is not None and now_ms < receipt.key_since_ms + guarantee.key_honoured_ms
+
+
+def may_send(begun: Receipt, guarantee: Guarantee) -> bool:
+    """Whether the call that ``begun`` announces may still go out; if not, it is :func:`not_done`.
+
+    Between deciding and beginning an executor may have slept for longer than the provider honours a key, and no
+    revision tells. The time at which the record began the call does.
+    """
+    before = msgspec.structs.replace(begun, doubts=begun.doubts - 1)
+    if before.doubts == 0 or _key_settles_it(before, begun.last_call_at_ms or 0, guarantee):
+        return True
+    return guarantee.in_doubt == "repeat" and not guarantee.can_probe
+
+
+def still_counts(outcome: Literal["succeeded", "declined", "not done", "unknown"], asked: Receipt, now: Receipt) -> bool:
+    """Whether an outcome may be stored over ``now``, when ``asked`` is what its call or probe went out with.
+
+    A final receipt stands. A decline speaks for its own call: if another was begun meanwhile, that one's outcome is
+    asked for, since it may have had its effect.
+    """
+    if now.state in ("succeeded", "declined"):
+        return False
+    return outcome != "declined" or now.calls == asked.calls
 
 
 # ── events: (receipt, what happened) -> what the receipt becomes ────────────
@@ -115,34 +145,51 @@ def begin_call(receipt: Receipt, *, claim: str, claim_ms: int) -> Change:
 
 def succeeded(receipt: Receipt, result: str | None, error: str | None = None) -> Change:
     """The effect happened. ``error`` says why its result could not be stored, if it could not."""
-    return _next(receipt, state="succeeded", doubts=0, result=result, error=error)
+    return _next(receipt, state="succeeded", doubts=0, result=result, error=error, reply=None)
 
 
 def declined(receipt: Receipt, error: str) -> Change:
-    """The provider refused for good; ``error`` is the JSON of its reason and code."""
-    return _next(receipt, state="declined", doubts=0, error=error)
+    """The provider refused for good; ``error`` is the JSON of its reason and code. See :func:`still_counts`."""
+    return _next(receipt, state="declined", doubts=0, error=error, reply=None)
 
 
 def not_done(receipt: Receipt, error: str, wait_ms: int, *, claim: str) -> Change:
-    """The call made under ``claim`` certainly had no effect."""
+    """The call made under ``claim`` certainly had no effect.
+
+    That takes back a doubt only while the claim is still its own. Later a probe may have taken all doubts back, and
+    the one that is there belongs to somebody else's call.
+    """
+    if receipt.claim != claim:
+        return _next(receipt, error=error, wait_ms=wait_ms, claim=receipt.claim)
     doubts = max(0, receipt.doubts - 1)
-    return _next(receipt, doubts=doubts, error=error, wait_ms=wait_ms, claim=_others(receipt, claim))
+    return _next(receipt, doubts=doubts, error=error, wait_ms=wait_ms, claim=_ENDED if doubts else None)
 
 
 def in_doubt(receipt: Receipt, error: str, wait_ms: int, *, claim: str, replayed: bool) -> Change:
-    """The call made under ``claim`` may have had its effect."""
-    replayed = receipt.replayed or replayed
-    return _next(receipt, replayed=replayed, error=error, wait_ms=wait_ms, claim=_others(receipt, claim))
+    """The call made under ``claim`` may have had its effect, now or before its claim would have run out.
+
+    An answer that the provider stores (``replayed``) says that it is over. Somebody else's claim stays theirs.
+    """
+    ended = receipt.claim == claim
+    return _next(
+        receipt,
+        replayed=receipt.replayed or replayed,
+        error=error,
+        wait_ms=wait_ms,
+        claim=_ENDED if ended else receipt.claim,
+        claim_for_ms=0 if ended and replayed else None,
+    )
 
 
 def absent(receipt: Receipt, now_ms: int, lag_ms: int) -> Change:
-    """A probe did not find the effect: proof, once the provider has had time to show it; until then, look again.
+    """A probe that began at ``now_ms`` did not find the effect: proof, once nothing sent can still arrive and the
+    provider has had time to show what did; until then, look again.
 
     When the provider stores an unusable answer under the key, the next call needs a new one.
     """
-    visible_at_ms = (receipt.last_call_at_ms or 0) + lag_ms
+    visible_at_ms = max(receipt.last_call_at_ms or 0, receipt.claim_until_ms or 0) + lag_ms
     if now_ms < visible_at_ms:
-        return _next(receipt, error=receipt.error, wait_ms=visible_at_ms - now_ms)
+        return _next(receipt, error=receipt.error, wait_ms=visible_at_ms - now_ms, claim=receipt.claim)
     return _next(
         receipt, doubts=0, replayed=False, reissue=receipt.reissue + 1 if receipt.replayed else receipt.reissue
     )
@@ -159,8 +206,11 @@ def parked(receipt: Receipt, promise: str) -> Change:
 
 
 def replied(receipt: Receipt, reply: str, error: str) -> Change:
-    """The provider answered, and storing it failed in the user's own transaction: keep the answer."""
-    return _next(receipt, reply=reply, error=error)
+    """The provider answered, and storing it failed in the user's own transaction: keep the answer.
+
+    Nobody needs to be asked any more, so one who waits for a person goes on.
+    """
+    return _next(receipt, state="intended", reply=reply, error=error)
 
 
 def resolved_not_done(receipt: Receipt) -> Change:
@@ -170,8 +220,13 @@ def resolved_not_done(receipt: Receipt) -> Change:
 
 
 def withdrawn(receipt: Receipt) -> Change:
-    """The call that an intent announced was never made, and the one who was to make it says so."""
-    return _next(receipt, calls=0, doubts=0)
+    """The call that an intent announced was never made, and the one who was to make it says so.
+
+    If somebody else has called since, or it is settled, this changes nothing: their call may have had its effect.
+    """
+    if receipt.state == "intended" and receipt.calls == 1 and receipt.reply is None:
+        return _next(receipt, calls=0, doubts=0)
+    return _next(receipt, result=receipt.result, error=receipt.error, claim=receipt.claim)
 
 
 def undone(receipt: Receipt, by: str) -> Change:
@@ -179,19 +234,15 @@ def undone(receipt: Receipt, by: str) -> Change:
     return _next(receipt, result=receipt.result, error=receipt.error, undone_by=by)
 
 
-def _others(receipt: Receipt, claim: str) -> str | None:
-    """Somebody else's claim outlives our outcome: their call is still in flight."""
-    return receipt.claim if receipt.claim != claim else None
-
-
 def _next(receipt: Receipt, **what: object) -> Change:
-    """Carry over what counts on; whatever belongs to one call (claim, wait, error, reply) goes unless it is given."""
+    """Carry over what counts on; whatever belongs to one call (claim, wait, error) goes unless it is given."""
     kept: dict[str, object] = {
         "state": receipt.state,
         "calls": receipt.calls,
         "doubts": receipt.doubts,
         "replayed": receipt.replayed,
         "reissue": receipt.reissue,
+        "reply": receipt.reply,
         "undone_by": receipt.undone_by,
         "parked_on": receipt.parked_on,
     }

@@ -56,7 +56,9 @@ class Template(msgspec.Struct, frozen=True):
         if isinstance(value, enum.Enum):
             value = value.value
         if isinstance(value, bool) or not isinstance(value, _PLAIN_TYPES):
-            raise BadKey(f"{place} is {type(value).__name__}; a key is made of text, whole numbers, dates, UUIDs or enums")
+            raise BadKey(
+                f"{place} is {type(value).__name__}; a key is made of text, whole numbers, dates, UUIDs or enums"
+            )
         text = str(value)
         if not text or "\0" in text:
             raise BadKey(f"{place} is {text!r}, which tells nothing apart")

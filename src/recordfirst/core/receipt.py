@@ -48,7 +48,7 @@ class Receipt(NewReceipt, frozen=True, kw_only=True):
     reissue: int = 0
     """How often the provider key had to be replaced after the call was proved absent."""
     claim: str | None = None
-    """Who has a call in flight, until ``claim_until_ms``."""
+    """Who has a call in flight, until ``claim_until_ms``; empty: nobody waits for it, but it may arrive until then."""
     claim_until_ms: int | None = None
     key_since_ms: int | None = None
     """When the provider key in use was first sent: its age counts against the provider's retention."""

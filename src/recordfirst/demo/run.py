@@ -160,15 +160,11 @@ async def _rows(app: App) -> list[Row]:
 async def _ledger(stripe_url: str) -> tuple[dict[str, list[int]], dict[str, int]]:
     """What the provider did, by order: the amounts charged, and the last amount declined."""
     async with aiohttp.ClientSession() as session, session.get(f"{stripe_url}/_sim/ledger") as reply:
-        entries: list[dict[str, Any]] = msgspec.json.decode(await reply.read())["entries"]
+        ledger: dict[str, list[dict[str, Any]]] = msgspec.json.decode(await reply.read())
     charged: dict[str, list[int]] = defaultdict(list)
-    declined: dict[str, int] = {}
-    for entry in entries:
-        order = entry["metadata"].get("order", "?")
-        if entry["kind"] == "charge":
-            charged[order].append(entry["amount_minor"])
-        elif entry["kind"] == "decline":
-            declined[order] = entry["amount_minor"]
+    for entry in ledger["charges"]:
+        charged[entry["metadata"].get("order", "?")].append(entry["amount_minor"])
+    declined = {entry["metadata"].get("order", "?"): entry["amount_minor"] for entry in ledger["declines"]}
     return charged, declined
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 import msgspec
+import stripe
 from stripe import StripeClient
 
 from recordfirst import (
@@ -95,18 +96,18 @@ async def mark_free(w: Write[Any], order: Order) -> None:
     await _mark(w, order, "paid", None)
 
 
-async def find_charge(call: Call, order: Order, *, stripe: StripeClient = inject()) -> Probed:
+async def find_charge(call: Call, order: Order, *, client: StripeClient = inject()) -> Probed:
     """Ask Stripe what became of the charge."""
-    found = await find_payment_intent(stripe, marker=call.marker, since_ms=call.since_ms)
+    found = await find_payment_intent(client, marker=call.marker, since_ms=call.since_ms)
     if isinstance(found, Found) and found.result.amount_minor != order.amount_minor:
         return CannotTell(f"charged {found.result.amount_minor} instead of {order.amount_minor}")
     return found
 
 
 @effect(key="order:{order.id}:charge", provider=Stripe(lag_s=1.0), after=insert_order, probe=find_charge, timeout_s=10)
-async def charge_card(call: Call, order: Order, *, stripe: StripeClient = inject()) -> Payment:
+async def charge_card(call: Call, order: Order, *, client: StripeClient = inject()) -> Payment:
     """Charge the card, with the key that stays the same however often this is sent."""
-    intent = await stripe.v1.payment_intents.create_async(
+    intent = await client.v1.payment_intents.create_async(
         {
             "amount": order.amount_minor,
             "currency": "usd",
@@ -169,6 +170,7 @@ async def create_order(ctx: Context, order: Order) -> OrderStatus:
 
 def build_app(record: Record[Any], stripe_url: str, warehouse_url: str) -> App:
     """The shop on this record, against a Stripe and a warehouse at these addresses."""
+    stripe.enable_telemetry = False
     app = App("shop", record=record, workflows=[create_order])
     app.provide_factory(StripeClient, partial(stripe_client, "sk_test_demo", base_url=stripe_url))
 

@@ -26,7 +26,12 @@ def connect(given: str | Resonate | None, *, concurrency: int, encryptor: Any) -
         return ResonateEngine(given, memory_identity() if local else "resonate", exclusive=local)
     if given.startswith(("http://", "https://")):
         resonate = Resonate(
-            url=given, max_concurrent_tasks=concurrency, encryptor=encryptor, env={}, subscription_refresh_secs=0, autostart=False
+            url=given,
+            max_concurrent_tasks=concurrency,
+            encryptor=encryptor,
+            env={},
+            subscription_refresh_secs=0,
+            autostart=False,
         )
         return ResonateEngine(resonate, given, exclusive=False)
     raise Misuse(f"engine={given!r}: give None, the http(s) URL of a Resonate Server, or a Resonate object")

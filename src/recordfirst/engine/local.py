@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from resonate.connections import LocalConnection
+from resonate.connections.local import ServerState
 from resonate.error import ServerError
 from resonate.ids import origin_of
 from resonate.resonate import Resonate
@@ -75,11 +76,20 @@ class ResonateEngine:
         """A server collects by its own rules."""
 
 
+class _State(ServerState):
+    """The SDK's in-memory server, without the preloads: they scan all that exists, and only save a request on a replay."""
+
+    def preload(self, promise_id: str) -> list[dict[str, Any]]:
+        del promise_id
+        return []
+
+
 class LocalEngine(ResonateEngine):
     """The in-memory engine; see the module."""
 
     def __init__(self, *, concurrency: int) -> None:
         self._connection = LocalConnection()
+        self._connection.state = _State()
         self._finished: set[str] = set()
         resonate = Resonate(
             network=self._connection,

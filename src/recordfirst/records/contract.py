@@ -80,7 +80,7 @@ class Session[C](Protocol):
         """Open starts that this engine was not given yet, oldest first."""
 
     async def dispatched(self, starts: Sequence[Start], engine: str) -> None:
-        """Say that ``engine`` has these, in the epoch that each carries."""
+        """Say that ``engine`` has these, in the epoch that each carries; an open start's epoch moves on to it, never back."""
 
     async def finish(self, finishes: Sequence[Finish]) -> None:
         """Close starts; one whose epoch moved on, or that is closed already, stays as it is."""

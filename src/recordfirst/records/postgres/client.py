@@ -37,6 +37,10 @@ type _Connection = psycopg.AsyncConnection[Any]
 _PACKAGE = __package__ or ""
 _OPEN_S = 5.0
 """``open`` says within this time what is wrong."""
+_CONNECT_S = 10
+"""For one address to answer; ``open`` is the first to lose patience."""
+_LEASE_WAIT_MS = 10_000
+"""A statement that waits keeps the server from cleaning up behind it: so long at a time, and then anew."""
 _POOL_WAIT_S = 10.0
 """For a connection of the pool; then the record counts as unreachable, and the caller's patience begins."""
 _KEEPALIVE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
@@ -48,6 +52,9 @@ FROM (VALUES ('tcp_keepalives_idle', '5'), ('tcp_keepalives_interval', '2'), ('t
 JOIN pg_settings USING (name)
 """
 """The same the other way round, so that a lease does not outlive a machine. What a server lacks is skipped."""
+_WAIT_FOR_LEASE = """
+DO $$ BEGIN PERFORM pg_advisory_lock({}); EXCEPTION WHEN lock_not_available THEN NULL; END $$
+"""
 
 
 class PostgresRecord:
@@ -82,7 +89,7 @@ class PostgresRecord:
     # ── open and close ──────────────────────────────────────────────────────
 
     async def open(self, app: str) -> None:
-        if self._pool is not None:
+        if self._pool is not None and not self._pool.closed:
             raise Misuse(f"the record at {self.where} is open already")
         # The pool would only say that it timed out; a connection of our own says why.
         try:
@@ -94,7 +101,7 @@ class PostgresRecord:
             raise RecordUnavailable(self.where, cause_of(str(error))) from error
         pool: AsyncConnectionPool[_Connection] = AsyncConnectionPool(
             self._conninfo,
-            kwargs={"autocommit": True, "application_name": _label(app)},
+            kwargs={"autocommit": True, "connect_timeout": _CONNECT_S, "application_name": _label(app)},
             min_size=1,
             max_size=self._pool_size,
             open=False,
@@ -107,16 +114,14 @@ class PostgresRecord:
         self._listener = Listener(self._listen, psycopg.Error)
 
     async def close(self) -> None:
-        pool, self._pool = self._pool, None
         if self._listener is not None:
             await self._listener.close()
-            self._listener = None
-        if pool is not None:
-            await pool.close()
+        if self._pool is not None:
+            await self._pool.close()
 
     async def _connect(self, app: str, role: str = "") -> _Connection:
         return await psycopg.AsyncConnection.connect(
-            self._conninfo, autocommit=True, connect_timeout=int(_OPEN_S), application_name=_label(app, role)
+            self._conninfo, autocommit=True, connect_timeout=_CONNECT_S, application_name=_label(app, role)
         )
 
     @contextlib.asynccontextmanager
@@ -203,10 +208,15 @@ class PostgresRecord:
     @contextlib.asynccontextmanager
     async def lease(self, name: str) -> AsyncIterator[Lease]:
         """Wait inside the server for a lock of the session: it is free once the server sees the session end."""
+        number = _lock_number(self._schema, "lease", self._app, name)
         async with self._watching(f"lease {name}") as connection:
-            await connection.execute(
-                "SELECT pg_advisory_lock(%s)", [_lock_number(self._schema, "lease", self._app, name)]
-            )
+            await connection.execute(cast("Any", f"SET lock_timeout = {_LEASE_WAIT_MS}"))
+            while True:
+                # In a block, so that giving up for a moment is not an error in the server's log.
+                await connection.execute(cast("Any", _WAIT_FOR_LEASE.format(number)))
+                cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", [number])
+                if (await cursor.fetchall())[0][0]:
+                    break
 
             async def broken() -> None:
                 with contextlib.suppress(psycopg.Error, OSError):
@@ -218,7 +228,8 @@ class PostgresRecord:
     async def changed(self, timeout_s: float) -> None:
         if self._listener is None:
             raise Misuse(f"the record at {self.where} is not open")
-        await self._listener.wait(timeout_s)
+        if not await self._listener.wait(timeout_s):
+            raise psycopg.OperationalError("the record is closed")
 
     async def notify(self, session: Session[Any]) -> None:
         await session.connection.execute(self._notify, {"channel": self._channel}, prepare=True)

@@ -12,6 +12,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 type News = AsyncIterator[object]
 
+_AGAIN_S = 1.0
+"""Between two tries to listen: often enough, as timed-out waits look for themselves anyway."""
+
 
 class Listener:
     """Keeps one connection listening from the first wait on, and wakes the waiting."""
@@ -22,14 +25,16 @@ class Listener:
         self._listen, self._lost = listen, lost
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._closed = False
 
-    async def wait(self, timeout_s: float) -> None:
-        """Return at news that came since the last wait, or after ``timeout_s``."""
-        if self._task is None:
+    async def wait(self, timeout_s: float) -> bool:
+        """Return at news that came since the last wait, or after ``timeout_s``; ``False``: nobody listens any more."""
+        if self._task is None and not self._closed:
             self._task = asyncio.create_task(self._run())
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._news.wait(), timeout_s)
         self._news.clear()
+        return not self._closed
 
     async def _run(self) -> None:
         while True:
@@ -42,18 +47,13 @@ class Listener:
                 await asyncio.sleep(_AGAIN_S)
 
     async def close(self) -> None:
-        if self._task is not None:
-            await ended(self._task)
-
-
-_AGAIN_S = 1.0
-"""Between two tries to listen: often enough, as timed-out waits look for themselves anyway."""
-
-
-async def ended(task: asyncio.Task[None]) -> None:
-    """Cancel a task and wait for its end."""
-    task.cancel()
-    await asyncio.wait([task])
+        """Stop listening, and let nobody wait."""
+        self._closed = True
+        self._news.set()
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
 
 
 class HeldLease:

@@ -33,6 +33,7 @@ _BUSY_MS = 2_000
 _OPEN_S = 5.0
 _LOOK_S = 0.05
 """Between two looks for what other processes committed."""
+_CLOSED = frozenset({"Connection closed", "no active connection"})
 _CONTENTION = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _UNREACHABLE = frozenset({
     sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOLFS, sqlite3.SQLITE_PROTOCOL,
@@ -51,7 +52,7 @@ class SqliteRecord:
         self.where = str(path)
         self._statements = statements.load(_PACKAGE)
         self.migrations = statements.migrations(_PACKAGE)
-        self._app = ""
+        self._app: str | None = None
         self._writer: aiosqlite.Connection | None = None
         self._reader: aiosqlite.Connection | None = None
         self._writing = _Turn(self.where)
@@ -65,6 +66,7 @@ class SqliteRecord:
         if self._writer is not None:
             raise Misuse(f"the record at {self.where} is open already")
         self._app = app
+        self._writing, self._reading, self._news = _Turn(self.where), _Turn(self.where), asyncio.Event()
         try:
             self._writer = await self._connect("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL")
             self._reader = await self._connect("PRAGMA query_only = ON")
@@ -119,7 +121,7 @@ class SqliteRecord:
         async with self._writing:
             dialect = _InTransaction(connection)
             async with _transaction(connection, "BEGIN IMMEDIATE"):
-                yield SqlSession(connection, dialect, self._statements, self._app)
+                yield SqlSession(connection, dialect, self._statements, self._name)
                 dialect.check()
         if dialect.has_news:
             self._news.set()
@@ -127,7 +129,7 @@ class SqliteRecord:
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncIterator[Session[aiosqlite.Connection]]:
         connection = self._opened(self._writer)
-        yield SqlSession(connection, _Alone(connection, self._writing), self._statements, self._app)
+        yield SqlSession(connection, _Alone(connection, self._writing), self._statements, self._name)
 
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncIterator[aiosqlite.Connection]:
@@ -135,13 +137,22 @@ class SqliteRecord:
         async with self._reading, _transaction(connection, "BEGIN"):
             yield connection
 
+    @property
+    def _name(self) -> str:
+        return self._app or ""
+
     def _opened(self, connection: aiosqlite.Connection | None) -> aiosqlite.Connection:
-        if connection is None:
+        if self._app is None:
             raise Misuse(f"the record at {self.where} is not open")
+        if connection is None:
+            closed = sqlite3.OperationalError("the record is closed")
+            closed.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+            raise closed
         return connection
 
     def fault(self, error: BaseException) -> Fault | None:
-        if isinstance(error, RecordUnavailable):
+        # aiosqlite says the last in so many words when a connection was closed under a statement.
+        if isinstance(error, RecordUnavailable) or (isinstance(error, ValueError) and str(error) in _CLOSED):
             return "unreachable"
         if not isinstance(error, sqlite3.Error):
             return None
@@ -185,7 +196,7 @@ class SqliteRecord:
     @contextlib.asynccontextmanager
     async def lease(self, name: str) -> AsyncIterator[Lease]:
         """Hold the lock on ``<path>.<app>.<name>.lease``; the file stays."""
-        file = f"{self._path.name}.{quote(self._app, safe='')}.{quote(name, safe='')}.lease"
+        file = f"{self._path.name}.{quote(self._name, safe='')}.{quote(name, safe='')}.lease"
         async with hold(self._path.with_name(file)) as lease:
             yield lease
 

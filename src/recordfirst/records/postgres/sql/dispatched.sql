@@ -1,5 +1,5 @@
--- One that was closed or opened anew in the meantime is not this engine's business any more.
+-- Which engine has them, in which epoch. An epoch only moves on; what was closed in the meantime is no engine's business.
 UPDATE recordfirst.start AS start
-SET engine = given.engine
+SET engine = given.engine, epoch = given.epoch
 FROM unnest(%(id)s::text[], %(epoch)s::integer[], %(engine)s::text[]) AS given (id, epoch, engine)
-WHERE start.app = %(app)s AND start.id = given.id AND start.epoch = given.epoch AND start.state = 'open'
+WHERE start.app = %(app)s AND start.id = given.id AND start.epoch <= given.epoch AND start.state = 'open'

@@ -1,5 +1,5 @@
--- One that was closed or opened anew in the meantime is not this engine's business any more.
+-- Which engine has them, in which epoch. An epoch only moves on; what was closed in the meantime is no engine's business.
 UPDATE recordfirst_start
-SET engine = json_extract(given, '$.engine')
+SET engine = json_extract(given, '$.engine'), epoch = json_extract(given, '$.epoch')
 FROM (SELECT value AS given FROM json_each(:rows))
-WHERE app = :app AND id = json_extract(given, '$.id') AND epoch = json_extract(given, '$.epoch') AND state = 'open'
+WHERE app = :app AND id = json_extract(given, '$.id') AND epoch <= json_extract(given, '$.epoch') AND state = 'open'
