@@ -307,7 +307,7 @@ class Drive:
     async def _store(
         self, receipt: Receipt, change_of: Callable[[Receipt], Change], what: str, hook: Any = None
     ) -> Receipt:
-        """Apply an event to the receipt as it is by now. A final receipt stands; what comes late is dropped, and said."""
+        """Apply an event to the receipt as it is by now. A final one stands; what comes late is dropped, and said."""
 
         async def once() -> Receipt:
             seen = receipt

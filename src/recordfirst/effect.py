@@ -37,7 +37,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     """How often this attempt was called before, and now: 1 for the first."""
     since_ms: int
-    """When the intent was stored, by the record's clock, in milliseconds since 1970: a probe need not look further back."""
+    """When the intent was stored: the record's milliseconds since 1970. A probe need not look further back."""
     request: Any
     """What ``freeze=`` rendered before the first call; every call sends this (P4). ``None`` without ``freeze=``."""
 
@@ -222,10 +222,10 @@ def effect(
     It may raise ``Declined``, ``NotDone`` or ``Unknown`` itself; any other exception is read by the provider (P5).
 
     Args:
-        key: template of the business key, such as ``"order:{order.id}:charge"``. It is what makes the effect one and
-            the same across crashes, deploys and engines, so it names the business fact, never a position.
-        after: the write that must have its receipt before this is called (P1); ``None`` says in the open that it depends
-            on no write.
+        key: template of the business key, such as ``"order:{order.id}:charge"``. It is what makes the effect one
+            and the same across crashes, deploys and engines, so it names the business fact, never a position.
+        after: the write that must have its receipt before this is called (P1); ``None`` says in the open that it
+            depends on no write.
         provider: whom it calls, with what they guarantee.
         probe: ``async def probe(call, ...)``, with the same parameters: asks the provider what became of the call, and
             returns ``Found(result)``, ``Absent()`` or ``CannotTell(why)``; or raises ``Declined``.
@@ -234,8 +234,8 @@ def effect(
         undo: the effect that compensates this one if the workflow ends in failure. It takes this one's parameters by
             name, and at most one more: the result.
         timeout_s: seconds after which a call is given up as unknown.
-        in_doubt: with a provider that honours no key and cannot be probed: ``"park"`` waits for a person when an outcome
-            is unknown, ``"repeat"`` calls again, which may repeat the effect.
+        in_doubt: with a provider that honours no key and cannot be probed: ``"park"`` waits for a person when an
+            outcome is unknown, ``"repeat"`` calls again, which may repeat the effect.
         max_doubts: after so many calls without a known outcome the key alone is not trusted any more: probe, or park.
         name: the name in receipts. Default: the function's. Keep the old one here when you rename a function.
 
@@ -273,7 +273,7 @@ def _check_after(function: Function, after: WriteStep[..., Any] | None) -> Write
     if missing:
         raise Misuse(
             f"{function.place} runs after {after.name}, whose key {after.template and after.template.text!r} needs "
-            f"{', '.join(missing)}; give {function.name} the same parameter, so that it can tell which receipt to wait for"
+            f"{', '.join(missing)}; give {function.name} the same parameter, to tell which receipt to wait for"
         )
     return after
 

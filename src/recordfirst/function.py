@@ -144,7 +144,7 @@ class Function:
                 hints[name] = eval(annotation, names)  # noqa: S307 - the user's own annotation, as typing.get_type_hints does
             except Exception as error:  # noqa: BLE001 - whatever it is, the annotation cannot be used
                 self._refuse(
-                    f"has the annotation {name}: {annotation}, which cannot be resolved when the program runs ({error}); "
+                    f"has the annotation {name}: {annotation}, which is not known at run time ({error}); "
                     "import it outside `if TYPE_CHECKING:`"
                 )
         return {name: type(None) if hint is None else hint for name, hint in hints.items()}

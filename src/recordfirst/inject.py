@@ -31,7 +31,7 @@ class Injector:
         self._registry.register_value(key, value, enter=False)
 
     def provide_factory(self, as_: Any, factory: Callable[..., Any]) -> None:
-        """Register a factory (sync, async, or an async generator or context manager), called once, cleaned up at close."""
+        """Register a factory (sync, async, generator or context manager): called once, cleaned up at close."""
         self._claim(as_, f"factory {getattr(factory, '__qualname__', factory)!r}")
         self._registry.register_factory(as_, factory)
 

@@ -43,7 +43,7 @@ class Relay:
         self._handed: dict[str, str] = {}
         """Engine id by workflow id, of every life that this relay handed over and that has not ended."""
         self._unmarked: set[str] = set()
-        """Those of them that the record does not know to be handed over: most end before that would be worth a commit."""
+        """Those that the record does not know to be handed over: most end before that would be worth a commit."""
         self._backlog = False
         self._look = asyncio.Event()
         self._ended: list[tuple[str, Finish, Exception | None]] = []

@@ -1,4 +1,4 @@
-"""Resolving: a person says what became of an effect whose outcome is unknown. The record first, then the wake (P5, P6)."""
+"""Resolving: a person says what became of an effect. The record is written first, then the workflow woken (P5, P6)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def resolve(
     reason: str | None,
     attempt: int | None,
 ) -> Receipt:
-    """Store what a person said, with ``on_success`` or ``on_decline`` in the same transaction; see :meth:`App.resolve`."""
+    """Store what a person said, with ``on_success`` or ``on_decline`` in the same transaction; see ``App.resolve``."""
     receipt = _one(receipts, key, attempt)
     effect = effects.get(receipt.function)
     if effect is None:

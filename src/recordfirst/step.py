@@ -1,4 +1,4 @@
-"""What writes, effects and reads share: a step is called with the workflow's context and is one engine id (design 3)."""
+"""What writes, effects and reads share: a step is called with the workflow's context, and is one engine id."""
 
 from __future__ import annotations
 

@@ -37,8 +37,8 @@ async def undo_all(ctx: Context, execution: Execution, effects: dict[str, Effect
         effect = effects.get(receipt.function)
         if effect is None or effect.undo is None:
             raise Misuse(
-                f"effect {receipt.key!r} must be undone by {receipt.undo!r}, but no effect {receipt.function!r} with an undo "
-                "is known any more; keep both, or name them in @workflow(steps=...)"
+                f"effect {receipt.key!r} must be undone by {receipt.undo!r}, but no effect {receipt.function!r} with "
+                "an undo is known any more; keep both, or name them in @workflow(steps=...)"
             )
         arguments = effect.function.fit(codec.decode(execution.runtime.unseal(receipt.request)))
         result = None

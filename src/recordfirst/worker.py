@@ -1,4 +1,4 @@
-"""A worker: holds the record's lease where the engine needs it, runs an engine and a relay, and starts over when it must."""
+"""A worker: holds the record's lease where the engine needs it, runs engine and relay, starts over when it must."""
 
 from __future__ import annotations
 

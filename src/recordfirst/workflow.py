@@ -44,7 +44,7 @@ class Workflow[**P, R]:
         return body
 
     def steps(self) -> list[Step[..., Any]]:
-        """The steps that the body names, directly or through functions of its own module, and those given to ``steps=``."""
+        """The steps that the body names, directly or through functions of its package, and those given to ``steps=``."""
         return list(dict.fromkeys([*self._named_steps, *_named_in(self.function.fn, set())]))
 
     def check_keys(self, seen: dict[str, Step[..., Any]]) -> None:

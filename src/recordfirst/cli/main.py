@@ -75,7 +75,7 @@ async def migrate(app_path: str | None, url: str | None, apply_: bool, sql: bool
         newest = record.migrations[-1].version
         if found > newest:
             fail(
-                f"the tables in {record.where} are at version {found}, newer than this recordfirst knows ({newest}); upgrade it"
+                f"the tables in {record.where} are at version {found}, newer than this program knows ({newest}); upgrade"
             )
         if not missing:
             click.echo(f"{record.where} is at version {found}: nothing to do")

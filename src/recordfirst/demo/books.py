@@ -61,7 +61,7 @@ def balance(
     kills: int,
     seconds: float,
 ) -> Books:
-    """Compare the three. ``wanted`` is amount by order id; ``charged`` and ``declined`` are the provider's, by order id."""
+    """Compare the three. Amounts by order id: ``wanted`` by the file, ``charged`` and ``declined`` by the provider."""
     rows = {row.id: row for row in record}
     duplicates = {id for id, amounts in charged.items() if len(amounts) > 1} | {
         id for id, n in shipments.items() if n > 1

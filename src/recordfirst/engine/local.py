@@ -77,7 +77,7 @@ class ResonateEngine:
 
 
 class _State(ServerState):
-    """The SDK's in-memory server, without the preloads: they scan all that exists, and only save a request on a replay."""
+    """The SDK's in-memory server without its preloads: they scan all that exists, and save a request on a replay."""
 
     def preload(self, promise_id: str) -> list[dict[str, Any]]:
         del promise_id

@@ -80,7 +80,7 @@ class Session[C](Protocol):
         """Open starts that this engine was not given yet, oldest first."""
 
     async def dispatched(self, starts: Sequence[Start], engine: str) -> None:
-        """Say that ``engine`` has these, in the epoch that each carries; an open start's epoch moves on to it, never back."""
+        """Say that ``engine`` has these, in the epoch that each carries: an open start moves on to it, never back."""
 
     async def finish(self, finishes: Sequence[Finish]) -> None:
         """Close starts; one whose epoch moved on, or that is closed already, stays as it is."""
@@ -129,7 +129,7 @@ class Record[C](Protocol):
         """The version of the tables; 0 when there are none."""
 
     async def migrate(self) -> list[Migration]:
-        """Run what is missing, each step in a transaction of its own; return it. Safe to run twice, or by two at once."""
+        """Run what is missing, each step in its own transaction; return it. Safe to run twice, or by two at once."""
 
     def lease(self, name: str) -> AbstractAsyncContextManager[Lease]:
         """Wait until this process holds the lease ``name``, and hold it during the block.
