@@ -398,6 +398,30 @@ def test_p9_a_lease_is_lost_with_its_connection(postgres_dsn):
     run(go())
 
 
+def test_p9_a_long_wait_for_a_lease_holds_nothing_up(postgres_dsn, monkeypatch):
+    """Each statement that waits is short, or dead rows could not be cleaned up; the wait as such goes on."""
+    monkeypatch.setattr("recordfirst.records.postgres.client._LEASE_WAIT_MS", 50)
+
+    async def go():
+        async with opened(make(postgres_dsn)) as one, opened(make(postgres_dsn)) as other:
+
+            async def hold():
+                async with other.lease("worker"):
+                    pass
+
+            async with one.lease("worker"):
+                waiting = asyncio.create_task(hold())
+                await asyncio.wait([waiting], timeout=0.5)
+                assert not waiting.done()
+                oldest = "SELECT max(extract(epoch FROM clock_timestamp() - query_start)) FROM pg_stat_activity"
+                waits = f"{oldest} WHERE application_name LIKE '%lease%' AND backend_xmin IS NOT NULL"
+                [(age_s,)] = await asyncio.to_thread(execute, postgres_dsn, waits)
+                assert (age_s or 0) < 0.4
+            await asyncio.wait_for(waiting, 5)
+
+    run(go())
+
+
 def test_p7_listening_begins_again_when_its_connection_breaks(postgres_dsn):
     """The wait ends when it does, since news may have been missed; and later news is heard again."""
 
@@ -541,6 +565,12 @@ def test_p8_a_record_that_is_not_open_says_so(postgres_dsn):
         with pytest.raises(Misuse, match="open already"):
             await record.open("shop")
         await record.close()
+        await record.close()
+        for work in (record.schema_version(), record.changed(1)):
+            with pytest.raises(psycopg.OperationalError, match="closed") as caught:
+                await work
+            assert record.fault(caught.value) == "unreachable"
+        await record.open("shop")
         await record.close()
 
     run(go())

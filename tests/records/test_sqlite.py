@@ -91,6 +91,7 @@ def test_p9_faults_are_told_from_the_users_errors(sqlite_path):
     assert record.fault(error(sqlite3.SQLITE_CANTOPEN)) == "unreachable"
     assert record.fault(error(sqlite3.SQLITE_CONSTRAINT_UNIQUE)) is None
     assert record.fault(sqlite3.ProgrammingError("x")) is None
+    assert record.fault(ValueError("Connection closed")) == "unreachable"
     assert record.fault(ValueError()) is None
 
 
@@ -302,6 +303,12 @@ def test_p8_a_record_that_is_not_open_says_so(sqlite_path):
         with pytest.raises(Misuse, match="open already"):
             await record.open("shop")
         await record.close()
+        await record.close()
+        for work in (record.schema_version(), record.changed(1)):
+            with pytest.raises(sqlite3.OperationalError, match="closed") as caught:
+                await work
+            assert record.fault(caught.value) == "unreachable"
+        await record.open("shop")
         await record.close()
 
     run(go())

@@ -61,12 +61,33 @@ class StartConformance:
                 starts = await session.undispatched("here", 10)
                 assert [found.id for found in starts] == ["c", "a", "b"]
                 assert await session.undispatched("here", 2) == starts[:2]
-                stale = Start(**{name: getattr(starts[1], name) for name in Start.__struct_fields__} | {"epoch": 2})
-                await session.dispatched([starts[0], stale], "here")
+                await session.dispatched(starts[:1], "here")
                 assert await session.undispatched("here", 10) == starts[1:]
                 assert len(await session.undispatched("another", 10)) == 3  # noqa: PLR2004 - a, b and c
                 await session.finish([Finish(id="a", epoch=1, state="succeeded")])
+                await session.dispatched(starts[1:2], "here")
                 assert [found.id for found in await session.undispatched("here", 10)] == ["b"]
+                closed = await session.find_start("a")
+                assert closed is not None
+                assert (closed.state, closed.engine) == ("succeeded", None)
+
+        run(go())
+
+    def test_p6_an_open_starts_epoch_moves_on_and_never_back(self, make_record: MakeRecord) -> None:
+        """A start that is put back into an engine lives on in the epoch it was given; only its end counts."""
+
+        async def go() -> None:
+            async with opened(make_record) as record, record.session() as session:
+                [(first, _)] = await session.add_starts([start()])
+                later = Start(**{name: getattr(first, name) for name in Start.__struct_fields__} | {"epoch": 3})
+                await session.dispatched([later], "new")
+                await session.dispatched([first], "old")
+                await session.finish([Finish(id=first.id, epoch=1, state="failed")])
+                found = await session.find_start(first.id)
+                assert found is not None
+                assert (found.state, found.epoch, found.engine) == ("open", 3, "new")
+                await session.finish([Finish(id=first.id, epoch=3, state="succeeded")])
+                assert [found.id for found in await session.starts("succeeded", 10)] == [first.id]
 
         run(go())
 

@@ -14,6 +14,7 @@ import contextlib
 import json
 import os
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from pathlib import Path
 from typing import Any
@@ -80,9 +81,14 @@ class SqliteRecord:
 
     async def _connect(self, *pragmas: str) -> aiosqlite.Connection:
         connection = aiosqlite.connect(self._path, timeout=_BUSY_MS / 1000, isolation_level=None)
-        # A program that forgets to close its record must still be able to end.
-        vars(connection).get("_thread", connection).daemon = True
-        await connection
+        worker: threading.Thread = vars(connection).get("_thread", connection)
+        worker.daemon = True  # a program that forgets to close its record must still be able to end
+        try:
+            await connection
+        except BaseException:
+            # The driver lets its thread go, which would speak to a loop that may be closed by then.
+            await _to_the_end(asyncio.to_thread(worker.join))
+            raise
         try:
             for pragma in (*pragmas, "PRAGMA foreign_keys = ON"):
                 await _until_free(lambda sql=pragma: connection.execute_fetchall(sql))
