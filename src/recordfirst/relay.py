@@ -42,6 +42,8 @@ class Relay:
         self._running: set[str] = set()
         self._handed: dict[str, str] = {}
         """Engine id by workflow id, of every life that this relay handed over and that has not ended."""
+        self._new: set[str] = set()
+        """Engine ids of lives that no engine had before, and whose body has not run yet."""
         self._unmarked: set[str] = set()
         """Those that the record does not know to be handed over: most end before that would be worth a commit."""
         self._backlog = False
@@ -53,8 +55,12 @@ class Relay:
 
     # ── what the bodies report ──────────────────────────────────────────────
 
-    def entered(self, engine_id: str) -> None:
+    def entered(self, engine_id: str) -> bool:
         self._running.add(engine_id)
+        if engine_id not in self._new:
+            return False
+        self._new.remove(engine_id)
+        return True
 
     def left(self, engine_id: str) -> None:
         self._running.discard(engine_id)
@@ -168,6 +174,8 @@ class Relay:
             engine_id = identity.engine_id(self._runtime.app, start.id, start.epoch)
             self._handed[start.id] = engine_id
             self._running.add(engine_id)
+            if start.engine is None and start.epoch == 1:
+                self._new.add(engine_id)
             if await self._engine.create(engine_id, start.workflow, arguments) == "running":
                 return
             # The engine says that this life is over, the record that the workflow is open: the record wins (P6).

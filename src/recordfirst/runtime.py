@@ -144,9 +144,11 @@ def fault_of(record: Record[Any], error: BaseException) -> Fault | None:
 class Execution:
     """One run of a workflow's body: whose it is, and which of its writes are on their way."""
 
-    def __init__(self, runtime: Runtime, workflow_id: str) -> None:
+    def __init__(self, runtime: Runtime, workflow_id: str, *, first_run: bool) -> None:
         self.runtime = runtime
         self.workflow_id = workflow_id
+        self.first_run = first_run
+        """As far as this worker knows, no body of this workflow ran before. A hint: nothing rests on it."""
         self.writes: dict[str, asyncio.Future[Any]] = {}
         """Writes of this run by key, from the moment they are called; an effect waits for its own (P1, trap 9)."""
         self.default_keys: dict[str, str] = {}

@@ -44,7 +44,7 @@ class Workflow[**P, R]:
         return body
 
     def steps(self) -> list[Step[..., Any]]:
-        """The steps that the body names, directly or through functions of its package, and those given to ``steps=``."""
+        """The steps that the body names, directly or through functions of its package, and those in ``steps=``."""
         return list(dict.fromkeys([*self._named_steps, *_named_in(self.function.fn, set())]))
 
     def check_keys(self, seen: dict[str, Step[..., Any]]) -> None:
@@ -97,7 +97,9 @@ def _attribute_names(code: types.CodeType) -> set[str]:
 class Lifecycle(Protocol):
     """Who wants to know that a body runs, stops running, and has come to its end."""
 
-    def entered(self, engine_id: str) -> None: ...
+    def entered(self, engine_id: str) -> bool:
+        """A body runs. Whether it is, as far as is known here, the first run of a new workflow."""
+
     def left(self, engine_id: str) -> None: ...
     def finished(self, engine_id: str, finish: Finish, error: Exception | None) -> None: ...
 
@@ -109,8 +111,8 @@ def body_of(
 
     async def body(ctx: Context, *args: Any, **kwargs: Any) -> Any:
         _, id, epoch, lineage = identity.parse_engine_id(ctx.info.id)
-        execution = Execution(runtime, f"{id}:{lineage}" if lineage else id)
-        life.entered(ctx.info.id)
+        first_run = life.entered(ctx.info.id)
+        execution = Execution(runtime, f"{id}:{lineage}" if lineage else id, first_run=first_run)
         try:
             with running(execution):
                 return await _live(ctx, execution, id if not lineage else None, epoch, args, kwargs)

@@ -134,11 +134,15 @@ class WriteStep[**P, R](Step[P, R]):
         )
         injected = await runtime.injector.resolve(self.function)
 
-        async def once() -> str:
+        async def stored() -> str | None:
+            async with runtime.record.session() as session:
+                seen = (await session.find_receipt(key)).receipt
+            return stored_result(runtime, self.function, seen, receipt) if seen is not None else None
+
+        async def once(*, look_first: bool) -> str:
             async with runtime.record.transaction() as tx:
-                seen = await tx.find_receipt(key)
-                if seen.receipt is not None:
-                    return stored_result(runtime, self.function, seen.receipt, receipt)
+                if look_first and (seen := (await tx.find_receipt(key)).receipt) is not None:
+                    return stored_result(runtime, self.function, seen, receipt)
                 w = open_write(runtime, tx, execution, blocking=not self.function.is_async)
                 value = await self.function.call(w, arguments, injected, runtime.executor)
                 result = codec.encode(value, f"the result of {self.function!r}")
@@ -149,11 +153,19 @@ class WriteStep[**P, R](Step[P, R]):
             return result
 
         async def until_settled() -> str:
+            # In the first run of a new workflow there is no receipt to be found; should there be one after all, then
+            # it is the unique key that tells, or the error that comes of rows which are there already.
+            look_first = not execution.first_run
             while True:
                 try:
-                    return await once()
+                    return await once(look_first=look_first)
                 except _Lost:
                     runtime.observe(LostRace(key))
+                except Exception:
+                    if look_first or (found := await stored()) is None:
+                        raise
+                    return found
+                look_first = True
 
         text = await runtime.patiently(repr(self), until_settled)
         return cast("R", codec.shape(codec.decode(text), self.function.returns, f"the result of {self.function!r}"))
@@ -192,13 +204,115 @@ def compare(runtime: Runtime, function: Function, stored: Receipt, asked: NewRec
     """Raise the conflict, naming both sides, if a key's receipt is not of this function and request."""
     if (stored.kind, stored.function) != (asked.kind, asked.function):
         raise DifferentFunction(asked.key, f"{stored.kind} {stored.function}", f"{asked.kind} {asked.function}")
-    if stored.fingerprint != asked.fingerprint and not same_today(
-        function, runtime.unseal(stored.request), runtime.unseal(asked.request)
-    ):
+    if stored.fingerprint == asked.fingerprint:
+        return
+    was, asks = runtime.unseal(stored.request), runtime.unseal(asked.request)
+    if not same_today(function, was, asks):
         raise DifferentRequest(
             asked.key,
-            f"the request with fingerprint {stored.fingerprint} (workflow {stored.workflow!r})",
-            f"{asked.fingerprint} (workflow {asked.workflow!r})",
+            f"the request of {stored.function} that workflow {stored.workflow!r} stored",
+            f"one of workflow {asked.workflow!r} with another {codec.differences(was, asks)}",
+        )
+
+
+def same_today(function: Function, stored: str, given: str) -> bool:
+    """Whether two requests that differ as text are one by today's types: a field with a default was added, say."""
+    try:
+        return codec.encode(function.fit(codec.decode(stored)), "the stored request") == given
+    except RecordfirstError:
+        return False
+
+
+def open_write[C](runtime: Runtime, tx: Session[C], execution: Execution | None, *, blocking: bool = False) -> Write[C]:
+    """A write on this transaction; for a function in a thread, with a connection that blocks it."""
+    w = Write(runtime, tx, execution)
+    if blocking:
+        w.tx = cast("C", Blocking(w.tx, asyncio.get_running_loop()))
+    return w
+
+
+async def flush(w: Write[Any], tx: Session[Any], receipts: Sequence[NewReceipt], *, own_key: str | None) -> bool:
+    """Store what a write has gathered, right before COMMIT. ``False``: its own receipt exists already."""
+    from recordfirst.effect import store_intents  # noqa: PLC0415 - effects are made of writes
+
+    if receipts and len(await tx.add_receipts(receipts)) < len(receipts):
+        return False
+    if w._intents:
+        await store_intents(w._runtime, tx, w._intents, w._execution, own_key)
+    if w._starts:
+        rows = await tx.add_starts([new for _, new in w._starts])
+        for (function, new), (stored, _) in zip(w._starts, rows, strict=True):
+            check_same_start(w._runtime, function, stored, new)
+        await w._runtime.record.notify(tx)
+    return True
+
+
+def new_start(
+    runtime: Runtime, workflow: Workflow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], id: str
+) -> NewStart:
+    """A start for these arguments, checked and encoded."""
+    arguments = workflow.function.bind(args, kwargs)
+    text = codec.encode(arguments, f"the arguments of {workflow.function!r}")
+    # What the worker will read back is what must fit, so a dict where a struct is declared shows here.
+    workflow.function.fit(codec.decode(text))
+    return NewStart(
+        id=identity.check_id(id),
+        workflow=workflow.name,
+        arguments=runtime.seal(text),
+        fingerprint=codec.fingerprint(workflow.name, text),
+    )
+
+
+def check_same_start(runtime: Runtime, function: Function, stored: Start, given: NewStart) -> None:
+    """Raise the conflict if an id was started before as something else (P8)."""
+    if stored.fingerprint == given.fingerprint:
+        return
+    if stored.workflow != given.workflow:
+        raise DifferentArguments(given.id, stored.workflow, given.workflow)
+    was, asks = runtime.unseal(stored.arguments), runtime.unseal(given.arguments)
+    if not same_today(function, was, asks):
+        another = f"{given.workflow} with another {codec.differences(was, asks)}"
+        raise DifferentArguments(given.id, stored.workflow, another)
+
+
+@overload
+    def __call__[**P, R](self, fn: Callable[Concatenate[Write[Any], P], Awaitable[R]], /) -> WriteStep[P, R]: ...
+    @overload
+    def __call__[**P, R](self, fn: Callable[Concatenate[Write[Any], P], R], /) -> WriteStep[P, R]: ...
+
+
+class _Lost(Exception):  # noqa: N818 - control flow inside this module, never seen outside
+    """Another execution's receipt was there first: roll back, and take its result."""
+
+
+def default_key(workflow_id: str, name: str) -> str:
+    """The key of a write that names none."""
+    return f"{workflow_id}/{name}"
+
+
+def fields_of(receipt: NewReceipt) -> dict[str, Any]:
+    """A receipt's fields by name."""
+    return {name: getattr(receipt, name) for name in receipt.__struct_fields__}
+
+
+def stored_result(runtime: Runtime, function: Function, stored: Receipt, asked: NewReceipt) -> str:
+    """Return a stored receipt's result, once it is shown to be of the same step and request (P8)."""
+    compare(runtime, function, stored, asked)
+    return runtime.unseal(stored.result) if stored.result is not None else "null"
+
+
+def compare(runtime: Runtime, function: Function, stored: Receipt, asked: NewReceipt) -> None:
+    """Raise the conflict, naming both sides, if a key's receipt is not of this function and request."""
+    if (stored.kind, stored.function) != (asked.kind, asked.function):
+        raise DifferentFunction(asked.key, f"{stored.kind} {stored.function}", f"{asked.kind} {asked.function}")
+    if stored.fingerprint == asked.fingerprint:
+        return
+    was, asks = runtime.unseal(stored.request), runtime.unseal(asked.request)
+    if not same_today(function, was, asks):
+        raise DifferentRequest(
+            asked.key,
+            f"the request of {stored.function} that workflow {stored.workflow!r} stored",
+            f"one of workflow {asked.workflow!r} with another {codec.differences(was, asks)}",
         )
 
 

@@ -7,6 +7,7 @@ refused with the type and the field named, before anything depends on it.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -71,6 +72,28 @@ def storable(type_: Any) -> str | None:
 def fingerprint(*parts: str) -> str:
     """Return the hash by which two requests are compared: 128 bits of SHA-256, hex."""
     return hashlib.sha256("\x00".join(parts).encode()).hexdigest()[:32]
+
+
+def differences(stored: str, given: str) -> str:
+    """Name the fields in which two JSON texts differ, without their values, which may be nobody's business."""
+    paths = list(_different(decode(stored), decode(given), ""))
+    shown = ", ".join(path.lstrip(".") or "everything" for path in paths[:_SHOWN])
+    return shown + (f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else "")
+
+
+_SHOWN = 4
+"""Fields that an error names."""
+
+
+def _different(stored: Any, given: Any, path: str) -> Iterator[str]:
+    if isinstance(stored, dict) and isinstance(given, dict):
+        for name in sorted(stored.keys() | given.keys()):
+            yield from _different(stored.get(name), given.get(name), f"{path}.{name}")
+    elif isinstance(stored, list) and isinstance(given, list) and len(stored) == len(given):
+        for index, (one, other) in enumerate(zip(stored, given, strict=True)):
+            yield from _different(one, other, f"{path}[{index}]")
+    elif stored != given:
+        yield path
 
 
 def _model_to_builtins(value: Any) -> Any:

@@ -23,7 +23,7 @@ from resonate.types import TaskData, Value
 from recordfirst.engine import leaf
 from recordfirst.engine.contract import Life
 
-_FORGET_BATCH = 32
+_FORGET_BATCH = 8
 """Finished lineages are dropped this many at a time: one pass over what is open, spread over them."""
 
 
