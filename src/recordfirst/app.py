@@ -97,6 +97,7 @@ class App:
             random=random,
             observer=observer,
             nudge=lambda: self._relay.nudge() if self._relay is not None else None,
+            works_here=lambda: self._relay is not None,
         )
         self._encryptor = encryptor
 

@@ -51,9 +51,11 @@ class Runtime:
         random: Callable[[], float],
         observer: Observer,
         nudge: Callable[[], None],
+        works_here: Callable[[], bool],
     ) -> None:
         self.app, self.record, self.injector, self.executor = app, record, injector, executor
-        self.sleeper, self.random, self.observe, self.nudge = sleeper, random, observer, nudge
+        self.sleeper, self.random, self.observe = sleeper, random, observer
+        self.nudge, self.works_here = nudge, works_here
         self._encryptor = encryptor
         self._worker, self._claims = uuid.uuid4().hex[:12], itertools.count(1)
         self._in_flight: dict[str, tuple[asyncio.Lock, list[None]]] = {}

@@ -243,7 +243,9 @@ async def flush(w: Write[Any], tx: Session[Any], receipts: Sequence[NewReceipt],
         rows = await tx.add_starts([new for _, new in w._starts])
         for (function, new), (stored, _) in zip(w._starts, rows, strict=True):
             check_same_start(w._runtime, function, stored, new)
-        await w._runtime.record.notify(tx)
+        if not w._runtime.works_here():
+            # Elsewhere only: Postgres lets transactions that notify commit one at a time.
+            await w._runtime.record.notify(tx)
     return True
 
 
@@ -273,108 +275,6 @@ def check_same_start(runtime: Runtime, function: Function, stored: Start, given:
     if not same_today(function, was, asks):
         another = f"{given.workflow} with another {codec.differences(was, asks)}"
         raise DifferentArguments(given.id, stored.workflow, another)
-
-
-@overload
-    def __call__[**P, R](self, fn: Callable[Concatenate[Write[Any], P], Awaitable[R]], /) -> WriteStep[P, R]: ...
-    @overload
-    def __call__[**P, R](self, fn: Callable[Concatenate[Write[Any], P], R], /) -> WriteStep[P, R]: ...
-
-
-class _Lost(Exception):  # noqa: N818 - control flow inside this module, never seen outside
-    """Another execution's receipt was there first: roll back, and take its result."""
-
-
-def default_key(workflow_id: str, name: str) -> str:
-    """The key of a write that names none."""
-    return f"{workflow_id}/{name}"
-
-
-def fields_of(receipt: NewReceipt) -> dict[str, Any]:
-    """A receipt's fields by name."""
-    return {name: getattr(receipt, name) for name in receipt.__struct_fields__}
-
-
-def stored_result(runtime: Runtime, function: Function, stored: Receipt, asked: NewReceipt) -> str:
-    """Return a stored receipt's result, once it is shown to be of the same step and request (P8)."""
-    compare(runtime, function, stored, asked)
-    return runtime.unseal(stored.result) if stored.result is not None else "null"
-
-
-def compare(runtime: Runtime, function: Function, stored: Receipt, asked: NewReceipt) -> None:
-    """Raise the conflict, naming both sides, if a key's receipt is not of this function and request."""
-    if (stored.kind, stored.function) != (asked.kind, asked.function):
-        raise DifferentFunction(asked.key, f"{stored.kind} {stored.function}", f"{asked.kind} {asked.function}")
-    if stored.fingerprint == asked.fingerprint:
-        return
-    was, asks = runtime.unseal(stored.request), runtime.unseal(asked.request)
-    if not same_today(function, was, asks):
-        raise DifferentRequest(
-            asked.key,
-            f"the request of {stored.function} that workflow {stored.workflow!r} stored",
-            f"one of workflow {asked.workflow!r} with another {codec.differences(was, asks)}",
-        )
-
-
-def same_today(function: Function, stored: str, given: str) -> bool:
-    """Whether two requests that differ as text are one by today's types: a field with a default was added, say."""
-    try:
-        return codec.encode(function.fit(codec.decode(stored)), "the stored request") == given
-    except RecordfirstError:
-        return False
-
-
-def open_write[C](runtime: Runtime, tx: Session[C], execution: Execution | None, *, blocking: bool = False) -> Write[C]:
-    """A write on this transaction; for a function in a thread, with a connection that blocks it."""
-    w = Write(runtime, tx, execution)
-    if blocking:
-        w.tx = cast("C", Blocking(w.tx, asyncio.get_running_loop()))
-    return w
-
-
-async def flush(w: Write[Any], tx: Session[Any], receipts: Sequence[NewReceipt], *, own_key: str | None) -> bool:
-    """Store what a write has gathered, right before COMMIT. ``False``: its own receipt exists already."""
-    from recordfirst.effect import store_intents  # noqa: PLC0415 - effects are made of writes
-
-    if receipts and len(await tx.add_receipts(receipts)) < len(receipts):
-        return False
-    if w._intents:
-        await store_intents(w._runtime, tx, w._intents, w._execution, own_key)
-    if w._starts:
-        rows = await tx.add_starts([new for _, new in w._starts])
-        for (function, new), (stored, _) in zip(w._starts, rows, strict=True):
-            check_same_start(w._runtime, function, stored, new)
-        await w._runtime.record.notify(tx)
-    return True
-
-
-def new_start(
-    runtime: Runtime, workflow: Workflow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], id: str
-) -> NewStart:
-    """A start for these arguments, checked and encoded."""
-    arguments = workflow.function.bind(args, kwargs)
-    text = codec.encode(arguments, f"the arguments of {workflow.function!r}")
-    # What the worker will read back is what must fit, so a dict where a struct is declared shows here.
-    workflow.function.fit(codec.decode(text))
-    return NewStart(
-        id=identity.check_id(id),
-        workflow=workflow.name,
-        arguments=runtime.seal(text),
-        fingerprint=codec.fingerprint(workflow.name, text),
-    )
-
-
-def check_same_start(runtime: Runtime, function: Function, stored: Start, given: NewStart) -> None:
-    """Raise the conflict if an id was started before as something else (P8)."""
-    if stored.fingerprint == given.fingerprint:
-        return
-    same_workflow = stored.workflow == given.workflow
-    if not same_workflow or not same_today(function, runtime.unseal(stored.arguments), runtime.unseal(given.arguments)):
-        raise DifferentArguments(given.id, _described(stored), _described(given))
-
-
-def _described(start: NewStart) -> str:
-    return f"{start.workflow}(...) with fingerprint {start.fingerprint}"
 
 
 @overload

@@ -74,9 +74,7 @@ async def migrate(app_path: str | None, url: str | None, apply_: bool, sql: bool
             return
         newest = record.migrations[-1].version
         if found > newest:
-            fail(
-                f"the tables in {record.where} are at version {found}, newer than this program knows ({newest}); upgrade"
-            )
+            fail(f"the tables in {record.where} are at version {found}, newer than this program ({newest}); upgrade it")
         if not missing:
             click.echo(f"{record.where} is at version {found}: nothing to do")
         for step in applied if apply_ else missing:
