@@ -32,7 +32,6 @@ async def undo_all(ctx: Context, execution: Execution, effects: dict[str, Effect
     """Run the undo of every effect of this workflow that names one and has happened."""
     if not any(effect.undo is not None for effect in effects.values()):
         return
-    await _withdraw_uncalled(execution)
     for receipt in sorted(await _called(execution), key=lambda r: r.created_at_ms, reverse=True):
         effect = effects.get(receipt.function)
         if effect is None or effect.undo is None:
@@ -65,8 +64,8 @@ async def _called(execution: Execution) -> list[Receipt]:
     return [receipt for receipt in receipts if receipt.undo is not None and receipt.calls > 0]
 
 
-async def _withdraw_uncalled(execution: Execution) -> None:
-    """Take back the calls that ``w.intend`` announced and this run never made: nothing happened that needs an undo."""
+async def withdraw_uncalled(execution: Execution) -> None:
+    """Take back the calls that ``w.intend`` announced and this run has not made, so that they are in nobody's doubt."""
     while execution.begun:
         _, begun = execution.begun.popitem()
         await _change(execution, begun.receipt, d.withdrawn)

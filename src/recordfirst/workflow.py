@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Concatenate, Protocol, cast, overload
 
 from resonate.context import Context
+from resonate.error import Suspended
 
 from recordfirst.core import codec, identity
 from recordfirst.core.start import Finish
@@ -17,7 +18,7 @@ from recordfirst.errors import Misuse, SharedKey
 from recordfirst.function import Function
 from recordfirst.runtime import Execution, Runtime, running
 from recordfirst.step import Step
-from recordfirst.undo import undo_all
+from recordfirst.undo import undo_all, withdraw_uncalled
 
 if TYPE_CHECKING:
     from recordfirst.effect import Effect
@@ -131,8 +132,13 @@ def body_of(
             if leaf.waits_for_others(ctx):
                 return result
             text = codec.encode(result, f"the result of {workflow.function!r}")
+            await withdraw_uncalled(execution)
+        except Suspended:
+            await withdraw_uncalled(execution)
+            raise
         except Exception as error:
             await ctx.flush_local_work()
+            await withdraw_uncalled(execution)
             if leaf.waits_for_others(ctx):
                 raise
             await undo_all(ctx, execution, effects)

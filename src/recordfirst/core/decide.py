@@ -71,6 +71,9 @@ class GiveUp(msgspec.Struct, frozen=True):
     """Nothing left to try: the outcome is unknown."""
 
 
+type Outcome = Literal["succeeded", "declined", "not done", "unknown"]
+"""What a call or a probe came to."""
+
 type Action = Return | RaiseDeclined | Park | Wait | Call | Probe | Settle | GiveUp
 
 
@@ -116,15 +119,17 @@ def may_send(begun: Receipt, guarantee: Guarantee) -> bool:
     return guarantee.in_doubt == "repeat" and not guarantee.can_probe
 
 
-def still_counts(outcome: Literal["succeeded", "declined", "not done", "unknown"], asked: Receipt, now: Receipt) -> bool:
+def still_counts(
+    outcome: Literal["succeeded", "declined", "not done", "unknown"], asked: Receipt, now: Receipt
+) -> bool:
     """Whether an outcome may be stored over ``now``, when ``asked`` is what its call or probe went out with.
 
-    A final receipt stands. A decline speaks for its own call: if another was begun meanwhile, that one's outcome is
-    asked for, since it may have had its effect.
+    A final receipt stands. A decline speaks for its own call: if another was begun or answered meanwhile, that one's
+    outcome is asked for, since it may have had its effect.
     """
     if now.state in ("succeeded", "declined"):
         return False
-    return outcome != "declined" or now.calls == asked.calls
+    return outcome != "declined" or (now.calls, now.reply) == (asked.calls, asked.reply)
 
 
 # ── events: (receipt, what happened) -> what the receipt becomes ────────────
@@ -136,10 +141,13 @@ def begin_call(receipt: Receipt, *, claim: str, claim_ms: int) -> Change:
         receipt,
         calls=receipt.calls + 1,
         doubts=receipt.doubts + 1,
+        # Called though the answer under the key is known to be unusable (``in_doubt="repeat"``): only a new key helps.
+        replayed=False,
+        reissue=receipt.reissue + receipt.replayed,
         claim=claim,
         claim_for_ms=claim_ms,
         begins_call=True,
-        restart_key_age=receipt.doubts == 0,
+        restart_key_age=receipt.doubts == 0 or receipt.replayed,
     )
 
 
