@@ -224,7 +224,7 @@ class SchemaMismatch(RecordfirstError):
                 f"({self.wanted}); upgrade it: pip install -U recordfirst"
             )
         state = "are missing" if self.found == 0 else f"are at version {self.found}, {self.wanted} is needed"
-        return f"recordfirst's tables in {self.where} {state}; run: recordfirst migrate --record {self.where}"
+        return f"recordfirst's tables in {self.where} {state}; run: recordfirst migrate --record {self.where} --apply"
 
 
 class RecordUnavailable(RecordfirstError):

@@ -98,7 +98,9 @@ async def mark_free(w: Write[Any], order: Order) -> None:
 
 async def find_charge(call: Call, order: Order, *, client: StripeClient = inject()) -> Probed:
     """Ask Stripe what became of the charge."""
-    found = await find_payment_intent(client, marker=call.marker, since_ms=call.since_ms)
+    # One customer's payments, not everybody's of the last minutes.
+    customer = f"cus_{order.customer}"
+    found = await find_payment_intent(client, marker=call.marker, since_ms=call.since_ms, customer=customer)
     if isinstance(found, Found) and found.result.amount_minor != order.amount_minor:
         return CannotTell(f"charged {found.result.amount_minor} instead of {order.amount_minor}")
     return found
@@ -112,6 +114,7 @@ async def charge_card(call: Call, order: Order, *, client: StripeClient = inject
             "amount": order.amount_minor,
             "currency": "usd",
             "confirm": True,
+            "customer": f"cus_{order.customer}",
             "payment_method": "pm_card_visa",
             "metadata": {METADATA_KEY: call.marker, "order": order.id},
         },

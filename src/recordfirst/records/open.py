@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from recordfirst.errors import Misuse
 from recordfirst.records.contract import Record
 
-_HOW = "write postgresql://user@host:5432/database, sqlite:///path/to/file.db, or a path that ends in .db or .sqlite"
+_HOW = "write postgresql://user@host:5432/database, sqlite:///path/to/file.db, or the path of a file that exists or ends in .db or .sqlite"
 
 
 def record_from_url(url: str) -> Record[Any]:
@@ -22,7 +23,7 @@ def record_from_url(url: str) -> Record[Any]:
             raise Misuse(f"{url!r} names no file; {_HOW}")
         # As SQLAlchemy writes it: three slashes for a relative path, four for an absolute one.
         return _sqlite(rest[1:])
-    if not separator and url.endswith((".db", ".sqlite", ".sqlite3")):
+    if not separator and (url.endswith((".db", ".sqlite", ".sqlite3")) or Path(url).is_file()):
         return _sqlite(url)
     raise Misuse(f"{scheme + '://...' if separator else repr(url)} names no record; {_HOW}")
 
