@@ -55,7 +55,7 @@ class Drive:
             begun = self.execution.begun.pop(f"{self.key}#{self.attempt}", None)
             if begun is not None and time.monotonic() < begun.until_s:
                 self._check(begun.receipt, None)
-                receipt, now_ms = await self._call(begun.receipt, begun.claim), begun.receipt.created_at_ms
+                receipt, now_ms = await self._look_after(await self._call(begun.receipt, begun.claim))
             else:
                 receipt, now_ms = await self._first_look()
             while True:
@@ -73,7 +73,8 @@ class Drive:
                         change = d.begin_call(receipt, claim=claim, claim_ms=self._claim_ms)
                         begun_receipt = await self._change(receipt, change)
                         if begun_receipt is not None:
-                            await self._call(begun_receipt, claim)
+                            receipt, now_ms = await self._look_after(await self._call(begun_receipt, claim))
+                            continue
                     case d.Probe():
                         await self._probe(receipt, now_ms)
                     case d.Settle():
@@ -127,8 +128,7 @@ class Drive:
             self._check(receipt, asked)
             # Ours, also when the reply to the statement that stored it was lost: nobody else knows this claim.
             if receipt.claim == claim and receipt.calls == 1:
-                await self._call(receipt, claim)
-                return await self._look()
+                return await self._look_after(await self._call(receipt, claim))
             return receipt, intended.now_ms
 
     async def _check_previous_attempt(self) -> None:
@@ -170,6 +170,10 @@ class Drive:
         if seen.receipt is None:
             raise RecordfirstError(f"the receipt of {self.key!r} is gone from the record while its workflow runs")
         return seen.receipt, seen.now_ms
+
+    async def _look_after(self, called: Receipt) -> tuple[Receipt, int]:
+        """The receipt after a call, with the record's time where that still matters."""
+        return (called, 0) if called.state in ("succeeded", "declined") else await self._look()
 
     async def _change(self, receipt: Receipt, change: Change) -> Receipt | None:
         async def apply() -> Receipt | None:
