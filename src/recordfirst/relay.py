@@ -64,7 +64,8 @@ class Relay:
 
     def left(self, engine_id: str) -> None:
         self._running.discard(engine_id)
-        if self._backlog:
+        # Refilled by the half, so that a backlog costs a look at the record for many bodies and not for each.
+        if self._backlog and len(self._running) <= self._most_running // 2:
             self._look.set()
 
     def finished(self, engine_id: str, finish: Finish, error: Exception | None) -> None:

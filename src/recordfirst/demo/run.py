@@ -116,7 +116,7 @@ async def _sell(app: App, wanted: list[Order], crew: Workers, points: list[int],
                 points.pop(0)
                 await crew.kill_working()
                 continue
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.1)
     finally:
         taking.cancel()
         await asyncio.gather(taking, return_exceptions=True)
