@@ -7,7 +7,6 @@ compare-and-set. It may die between any two lines: what is stored is always enou
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -53,9 +52,9 @@ class Drive:
         """Return the effect's result, or raise its stored decline; suspend where it must wait."""
         async with self.runtime.one_at_a_time(f"{self.key}#{self.attempt}"):
             begun = self.execution.begun.pop(f"{self.key}#{self.attempt}", None)
-            if begun is not None and time.monotonic() < begun.until_s:
+            if begun is not None and self.runtime.loop.time() < begun.until_s:
                 self._check(begun.receipt, None)
-                receipt, now_ms = await self._look_after(await self._call(begun.receipt, begun.claim))
+                receipt, now_ms = await self._look_after(await self._call(begun.receipt, begun.claim, begun.until_s))
             else:
                 receipt, now_ms = await self._first_look()
             while True:
@@ -69,11 +68,11 @@ class Drive:
                     case d.Wait(until_ms):
                         await self._wait(receipt, until_ms - now_ms)
                     case d.Call():
-                        claim = self.runtime.new_claim()
+                        claim, until_s = self.runtime.new_claim(), self._until_s
                         change = d.begin_call(receipt, claim=claim, claim_ms=self._claim_ms)
                         begun_receipt = await self._change(receipt, change)
                         if begun_receipt is not None:
-                            receipt, now_ms = await self._look_after(await self._call(begun_receipt, claim))
+                            receipt, now_ms = await self._look_after(await self._call(begun_receipt, claim, until_s))
                             continue
                     case d.Probe():
                         await self._probe(receipt, now_ms)
@@ -91,6 +90,11 @@ class Drive:
     def _claim_ms(self) -> int:
         return int(self.effect.timeout_s * 1000) + _IN_PLACE_MS
 
+    @property
+    def _until_s(self) -> float:
+        """By when, on the event loop's clock, a call that is being claimed now must be on its way."""
+        return self.runtime.loop.time() + _IN_PLACE_MS / 1000
+
     async def _asked(self) -> NewReceipt:
         return await self.effect.new_receipt(self.runtime, self.execution.workflow_id, self.arguments)
 
@@ -105,7 +109,7 @@ class Drive:
             await self._check_previous_attempt()
         asked = await self._asked()
         after = self.effect.after_key(self.execution.workflow_id, self.arguments)
-        claim = self.runtime.new_claim()
+        claim, until_s = self.runtime.new_claim(), self._until_s
         waited = False
         while True:
 
@@ -123,12 +127,12 @@ class Drive:
 
                     raise after_missing(self.effect, after or "")
                 await asyncio.shield(on_its_way)
-                waited = True
+                waited, until_s = True, self._until_s
                 continue
             self._check(receipt, asked)
             # Ours, also when the reply to the statement that stored it was lost: nobody else knows this claim.
             if receipt.claim == claim and receipt.calls == 1:
-                return await self._look_after(await self._call(receipt, claim))
+                return await self._look_after(await self._call(receipt, claim, until_s))
             return receipt, intended.now_ms
 
     async def _check_previous_attempt(self) -> None:
@@ -188,11 +192,17 @@ class Drive:
         """P4: what was first asked for, whatever this execution was given."""
         return self.effect.function.fit(codec.decode(self.runtime.unseal(receipt.request)))
 
-    async def _call(self, receipt: Receipt, claim: str) -> Receipt:
-        """Make the call that the record holds as begun, and store what came of it."""
+    async def _call(self, receipt: Receipt, claim: str, until_s: float) -> Receipt:
+        """Make the call that the record holds as begun, and store what came of it.
+
+        If this process was held up for so long that the call could outlive its claim, it is not made: somebody else may
+        have proved it absent by then.
+        """
         function, call = self.effect.function, self.effect.call_for(self.runtime, receipt)
         arguments = self._frozen_arguments(receipt)
         injected = await self.runtime.injector.resolve(function)
+        if self.runtime.loop.time() > until_s:
+            return await self._store_verdict(receipt, NotDone("held up before the call was made"), claim, arguments)
         limit = asyncio.timeout(self.effect.timeout_s)
         try:
             async with limit:

@@ -6,7 +6,6 @@ What is declared here is run by ``drive.py``; what to do next is decided by ``co
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Concatenate, Literal, Protocol, Self, cast, overload
 
@@ -181,7 +180,7 @@ async def store_intents(
         if intended.receipt is None:
             raise after_missing(effect, after or "")
         if intended.inserted:
-            until_s = time.monotonic() + claim_ms / 2000
+            until_s = runtime.loop.time() + claim_ms / 2000
             execution.begun[f"{new.key}#{new.attempt}"] = Begun(intended.receipt, claim, until_s)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from recordfirst.errors import Misuse
 from recordfirst.records.contract import Record
 
-_HOW = "write postgresql://user@host:5432/database, sqlite:///path/to/file.db, or the path of a file that exists or ends in .db or .sqlite"
+_HOW = "write postgresql://user@host:5432/database, sqlite:///path/to/file.db, or a path that ends in .db or .sqlite"
 
 
 def record_from_url(url: str) -> Record[Any]:
