@@ -1,0 +1,174 @@
+"""The workflows that die: each calls the bank in one of the ways in which an effect can, and passes points to die at."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from recordfirst import Absent, Call, Context, Declined, Found, Provider, Write, effect, inject, workflow, write
+from recordfirst.providers.contract import Probed
+from tests.effects.harness import ORDER, Bank, Order, Plug, Shop, die, mark, sql
+
+KEYED = Provider(name="bank with keys", retention_s=24 * 3600)
+PLAIN = Provider(name="bank without keys")
+
+
+async def insert(w: Write, order: Order) -> None:
+    await w.tx.execute(
+        sql(w.tx, "INSERT INTO orders (id, amount, state) VALUES (?, ?, 'new')"), (order.id, order.amount_minor)
+    )
+
+
+@write
+async def insert_order(w: Write, order: Order) -> None:
+    await insert(w, order)
+
+
+@write
+async def announce_order(w: Write, order: Order, *, plug: Plug = inject()) -> None:
+    await insert(w, order)
+    w.intend(charge_announced, order)
+    plug("in the write")
+
+
+def post(call: Call, order: Order, bank: Bank, plug: Plug, kind: str = "charge", *, keyed: bool = True) -> str:
+    """One call of the bank, and the points around it."""
+    plug(f"{kind} calling")
+    posted = bank.post(kind, order, key=call.key if keyed else None, marker=call.marker)
+    plug(f"{kind} applied")
+    return posted
+
+
+async def probe_charge(call: Call, order: Order, *, bank: Bank = inject(), plug: Plug = inject()) -> Probed:
+    plug("probing")
+    found = bank.find("charge", call.marker)
+    return Found(found) if found else Absent()
+
+
+@effect(key="order:{order.id}:refund", provider=KEYED, after=insert_order)
+async def refund(call: Call, order: Order, *, bank: Bank = inject(), plug: Plug = inject()) -> str:
+    return post(call, order, bank, plug, "refund")
+
+
+@effect(key="order:{order.id}:charge", provider=KEYED, after=insert_order, undo=refund)
+async def charge(call: Call, order: Order, *, bank: Bank = inject(), plug: Plug = inject()) -> str:
+    return post(call, order, bank, plug)
+
+
+@effect(key="order:{order.id}:charge announced", provider=KEYED, after=announce_order)
+async def charge_announced(call: Call, order: Order, *, bank: Bank = inject(), plug: Plug = inject()) -> str:
+    return post(call, order, bank, plug)
+
+
+@effect(key="order:{order.id}:charge probed", provider=PLAIN, after=insert_order, probe=probe_charge)
+async def charge_probed(call: Call, order: Order, *, bank: Bank = inject(), plug: Plug = inject()) -> str:
+    return post(call, order, bank, plug, keyed=False)
+
+
+@effect(key="order:{order.id}:charge blind", provider=PLAIN, after=insert_order)
+async def charge_blind(call: Call, order: Order, *, bank: Bank = inject(), plug: Plug = inject()) -> str:
+    return post(call, order, bank, plug, keyed=False)
+
+
+@effect(key="order:{order.id}:charge again", provider=PLAIN, after=insert_order, in_doubt="repeat")
+async def charge_again(call: Call, order: Order, *, bank: Bank = inject(), plug: Plug = inject()) -> str:
+    return post(call, order, bank, plug, keyed=False)
+
+
+@effect(key="order:{order.id}:charge twice", provider=KEYED, after=insert_order)
+async def charge_twice(call: Call, order: Order, *, bank: Bank = inject(), plug: Plug = inject()) -> str:
+    if call.attempt == 1:
+        raise Declined("no money yet")
+    return post(call, order, bank, plug)
+
+
+async def mark_paid(w: Write, order: Order, *, plug: Plug = inject()) -> None:
+    await mark(w, order.id, "paid")
+    plug("in on_success")
+
+
+async def mark_declined(w: Write, order: Order, *, plug: Plug = inject()) -> None:
+    await mark(w, order.id, "declined")
+    plug("in on_decline")
+
+
+for _effect in (charge, charge_announced, charge_probed, charge_blind, charge_again, charge_twice):
+    _effect.on_success(mark_paid)
+    _effect.on_decline(mark_declined)
+
+
+@refund.on_success
+async def mark_refunded(w: Write, order: Order, *, plug: Plug = inject()) -> None:
+    await mark(w, order.id, "refunded")
+    plug("in on_success of the refund")
+
+
+class ShopIsClosed(Exception):
+    """The workflow's own failure."""
+
+
+@workflow
+async def keyed(ctx: Context, order: Order) -> str:
+    await insert_order(ctx, order)
+    return await charge(ctx, order)
+
+
+@workflow
+async def announced(ctx: Context, order: Order) -> str:
+    await announce_order(ctx, order)
+    return await charge_announced(ctx, order)
+
+
+@workflow
+async def probed(ctx: Context, order: Order) -> str:
+    await insert_order(ctx, order)
+    return await charge_probed(ctx, order)
+
+
+@workflow
+async def blind(ctx: Context, order: Order) -> str:
+    await insert_order(ctx, order)
+    return await charge_blind(ctx, order)
+
+
+@workflow
+async def again(ctx: Context, order: Order) -> str:
+    await insert_order(ctx, order)
+    return await charge_again(ctx, order)
+
+
+@workflow
+async def second(ctx: Context, order: Order) -> str:
+    await insert_order(ctx, order)
+    try:
+        return await charge_twice(ctx, order)
+    except Declined:
+        return await charge_twice.attempt(2)(ctx, order)
+
+
+@workflow
+async def refunded(ctx: Context, order: Order) -> str:
+    await insert_order(ctx, order)
+    await charge(ctx, order)
+    raise ShopIsClosed("out of stock")
+
+
+WORKFLOWS = (keyed, announced, probed, blind, again, second, refunded)
+
+
+async def work(url: str, bank: Path, name: str, at: dict[str, Callable[[], object]]) -> None:
+    """Start the workflow of this name, and work on whatever is open until it has ended."""
+    wanted = next(workflow for workflow in WORKFLOWS if workflow.name == name)
+    async with Shop(url, Bank(bank)).working(*WORKFLOWS, plug=Plug(at), random=lambda: 0.0) as app:
+        await (await app.start(wanted, ORDER, id="order:1")).result()
+
+
+def run_until(url: str, bank: Path, name: str, point: str) -> None:
+    """What a process does that is to die at a point; it ends in peace if it never gets there."""
+    asyncio.run(work(url, bank, name, {point: die}))
+
+
+def run_and_hang(url: str, bank: Path, name: str, point: str) -> None:
+    """What a process does that stands still at a point, with its loop, until it is killed."""
+    asyncio.run(work(url, bank, name, {point: lambda: __import__("time").sleep(600)}))
