@@ -69,8 +69,7 @@ class Drive:
                         await self._wait(receipt, until_ms - now_ms)
                     case d.Call():
                         claim, until_s = self.runtime.new_claim(), self._until_s
-                        change = d.begin_call(receipt, claim=claim, claim_ms=self._claim_ms)
-                        begun_receipt = await self._change(receipt, change)
+                        begun_receipt = await self._begin(receipt, claim)
                         if begun_receipt is not None:
                             receipt, now_ms = await self._look_after(await self._call(begun_receipt, claim, until_s))
                             continue
@@ -188,6 +187,21 @@ class Drive:
 
     # ── calling and probing ─────────────────────────────────────────────────
 
+    async def _begin(self, receipt: Receipt, claim: str) -> Receipt | None:
+        """Announce a call; ``None`` if the receipt has changed meanwhile."""
+        change = d.begin_call(receipt, claim=claim, claim_ms=self._claim_ms)
+
+        async def begin() -> Receipt | None:
+            async with self.runtime.record.session() as session:
+                begun = await session.change_receipt(receipt, change)
+                if begun is None:
+                    # Ours, also when the reply to the statement was lost: nobody else knows this claim.
+                    seen = (await session.find_receipt(self.key, self.attempt)).receipt
+                    begun = seen if seen is not None and seen.claim == claim else None
+                return begun
+
+        return await self.runtime.patiently(f"receipt of {self.key!r}", begin)
+
     def _frozen_arguments(self, receipt: Receipt) -> dict[str, Any]:
         """P4: what was first asked for, whatever this execution was given."""
         return self.effect.function.fit(codec.decode(self.runtime.unseal(receipt.request)))
@@ -201,7 +215,7 @@ class Drive:
         function, call = self.effect.function, self.effect.call_for(self.runtime, receipt)
         arguments = self._frozen_arguments(receipt)
         injected = await self.runtime.injector.resolve(function)
-        if self.runtime.loop.time() > until_s:
+        if self.runtime.loop.time() > until_s or not d.may_send(receipt, self.effect.guarantee):
             return await self._store_verdict(receipt, NotDone("held up before the call was made"), claim, arguments)
         limit = asyncio.timeout(self.effect.timeout_s)
         try:
@@ -315,13 +329,13 @@ class Drive:
         except Exception as error:
             reply = self.runtime.seal(codec.encode({"state": outcome.state, "text": outcome.text}, "a reply"))
             reason = _reason(f"{hook[0].name} failed after the call had {outcome.state}: {describe(error)}")
-            await self._store(receipt, lambda r: d.replied(r, reply, reason), "reply")
+            await self._store(receipt, lambda r: d.replied(r, reply, reason), outcome.state)
             raise
 
     async def _store(
-        self, receipt: Receipt, change_of: Callable[[Receipt], Change], what: str, hook: Any = None
+        self, receipt: Receipt, change_of: Callable[[Receipt], Change], what: d.Outcome, hook: Any = None
     ) -> Receipt:
-        """Apply an event to the receipt as it is by now. A final one stands; what comes late is dropped, and said."""
+        """Apply an event to the receipt as it is by now. What comes too late to count is dropped, and said."""
 
         async def once() -> Receipt:
             seen = receipt
@@ -330,7 +344,7 @@ class Drive:
                 if done is not None:
                     return done
                 seen, _ = await self._look()
-                if seen.state in ("succeeded", "declined"):
+                if not d.still_counts(what, receipt, seen):
                     if seen.state != what:
                         self.runtime.observe(LateOutcome(self.key, seen.state, what))
                     return seen
