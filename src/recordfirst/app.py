@@ -15,7 +15,7 @@ from recordfirst.core import identity
 from recordfirst.core.receipt import Receipt
 from recordfirst.core.start import Start
 from recordfirst.effect import Effect
-from recordfirst.engine.connect import connect
+from recordfirst.engine.connect import check, connect
 from recordfirst.errors import Misuse, SchemaMismatch, UnknownWorkflow
 from recordfirst.handle import Handle, find_start
 from recordfirst.inject import Injector
@@ -56,7 +56,7 @@ class App:
         observer: gets an event for whatever is dropped or repeated on purpose.
 
     Raises:
-        Misuse: if two workflows, or two different effects, have one name.
+        Misuse: if two workflows, or two different effects, have one name, or ``engine`` is none that is known.
         SharedKey: if two effects declare one key (P8).
     """
 
@@ -80,6 +80,7 @@ class App:
         keys_seen: dict[str, Step[..., Any]] = {}
         for workflow in self._workflows.values():
             workflow.check_keys(keys_seen)
+        check(engine)
         self._engine_given = engine
         self._concurrency = concurrency
         self._injector = Injector()

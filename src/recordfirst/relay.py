@@ -8,14 +8,13 @@ but those who ask for a result.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+from resonate.error import ResonateError
 
 from recordfirst.core import codec, identity
 from recordfirst.core.start import Finish, Start
-from recordfirst.errors import RecordfirstError
 from recordfirst.observe import RelayFailed
 from recordfirst.runtime import Runtime
 
@@ -28,6 +27,13 @@ _POLL_S = 1.0
 
 _WAKES = 100
 """Wakes handed on in one round."""
+
+
+class _Life(NamedTuple):
+    """A start in the epoch in which it is to live, and its arguments."""
+
+    start: Start
+    arguments: dict[str, Any]
 
 
 class Relay:
@@ -46,6 +52,10 @@ class Relay:
         """Engine ids of lives that no engine had before, and whose body has not run yet."""
         self._unmarked: set[str] = set()
         """Those that the record does not know to be handed over: most end before that would be worth a commit."""
+        self._unfit: set[str] = set()
+        """Starts that this version cannot run, as it has said."""
+        self._passed_over = 0
+        """How many open starts the last round could not take."""
         self._backlog = False
         self._look = asyncio.Event()
         self._ended: list[tuple[str, Finish, Exception | None]] = []
@@ -80,14 +90,24 @@ class Relay:
 
     async def hand_over(self, start: Start) -> None:
         """Give a start that was just stored to the engine, if there is room; else it waits for its turn."""
-        if len(self._running) < self._most_running and not self._backlog:
-            self._unmarked.add(start.id)
-            await self._create(start)
-        else:
+        if len(self._running) >= self._most_running or self._backlog:
             self._backlog = True
+            return
+        life = self._life_of(start)
+        if life is None:
+            return
+        if self._engine.exclusive:
+            self._unmarked.add(start.id)
+        try:
+            await self._create(life)
+        except Exception as error:  # noqa: BLE001 - it is accepted, whatever the engine says; the next round tries again
+            self._say(start, error)
+            self._look.set()
 
-    def ended(self, id: str) -> asyncio.Future[tuple[Finish, Exception | None]]:
-        """A future for the end of a workflow, as the record has it."""
+    def ended(self, id: str) -> asyncio.Future[tuple[Finish, Exception | None]] | None:
+        """A future for the end of a workflow, as the record has it; ``None`` if it may end in another process."""
+        if not self._engine.exclusive:
+            return None
         future: asyncio.Future[tuple[Finish, Exception | None]] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(id, []).append(future)
         return future
@@ -132,8 +152,9 @@ class Relay:
         async with self._runtime.record.session() as session:
             wakes = await session.wakes(_WAKES)
         woken = [wake for wake in wakes if await self._engine.settle(wake.parked_on)]
-        # Starts that were handed over without being marked come back from the query: ask for that many more.
-        limit = room + len(self._unmarked)
+        # Starts that were handed over without being marked come back from the query, and so does what this version
+        # cannot run: ask for that many more, so that they stand in nobody's way.
+        limit = room + len(self._unmarked) + 2 * self._passed_over
         async with self._runtime.record.session() as session:
             if woken:
                 await session.woken(woken)
@@ -141,48 +162,91 @@ class Relay:
                 self._backlog = True
                 return
             starts = await session.undispatched(self._engine.identity, limit)
-            self._backlog = len(starts) == limit
-        lives = [self._next_life(start) for start in starts if start.workflow in self._workflows]
-        reborn = [life for life in lives if life.epoch > 1 and life.id not in self._handed]
+        here = [start for start in starts if self._has(start)]
+        lives = [life for start in starts if not self._has(start) and (life := self._life_of(start)) is not None]
+        passed_over = len(starts) - len(here) - len(lives)
+        if len(starts) == limit and passed_over > self._passed_over:
+            self._look.set()
+        self._passed_over = passed_over
+        self._backlog = len(starts) == limit or len(lives) > room
+        await self._hand_over(lives[:room], here)
+
+    async def _hand_over(self, lives: list[_Life], here: list[Start]) -> None:
+        """Create these lives, and mark them together with those that are here already. One that fails stops none."""
+        reborn = [life.start for life in lives if life.start.epoch > 1]
         if reborn:
             # A new epoch is in the record before it lives: its end counts only for the epoch that stands there.
             await self._mark(reborn)
+        failed: list[Exception] = []
         for life in lives:
-            await self._create(life)
-        if lives:
-            await self._mark(lives)
+            try:
+                await self._create(life)
+                here.append(life.start)
+            except Exception as error:  # noqa: BLE001 - it stays open, and is tried again
+                self._say(life.start, error)
+                failed.append(error)
+        if here:
+            await self._mark(here)
+        if failed:
+            raise failed[0]
 
-    def _next_life(self, start: Start) -> Start:
-        """The life that a start from the record is to have: a new one if another engine had it, or one that forgot.
+    def _has(self, start: Start) -> bool:
+        """Whether this relay has handed over this life."""
+        return self._handed.get(start.id) == self._engine_id(start)
 
-        Receipts belong to the business key, so nothing that was completed repeats.
+    def _engine_id(self, start: Start) -> str:
+        return identity.engine_id(self._runtime.app, start.id, start.epoch)
+
+    def _life_of(self, start: Start) -> _Life | None:
+        """The life that a start is to have; ``None`` if this version cannot run it: then it stays open, visibly.
+
+        A new epoch if another engine had it, which is gone. Receipts belong to the business key, so nothing that was
+        completed repeats.
         """
-        if start.id in self._handed or start.engine in (None, self._engine.identity):
-            return start
-        return msgspec.structs.replace(start, epoch=start.epoch + 1)
-
-    async def _mark(self, lives: list[Start]) -> None:
-        async with self._runtime.record.session() as session:
-            await session.dispatched(lives, self._engine.identity)
-        self._unmarked.difference_update(life.id for life in lives)
-
-    async def _create(self, start: Start) -> None:
-        """Give one life to the engine, unless it was."""
-        if start.id in self._handed or start.workflow not in self._workflows:
-            return
-        arguments = codec.decode(self._runtime.unseal(start.arguments))
-        while True:
-            engine_id = identity.engine_id(self._runtime.app, start.id, start.epoch)
-            self._handed[start.id] = engine_id
-            self._running.add(engine_id)
-            if start.engine is None and start.epoch == 1:
-                self._new.add(engine_id)
-            if await self._engine.create(engine_id, start.workflow, arguments) == "running":
-                return
-            # The engine says that this life is over, the record that the workflow is open: the record wins (P6).
-            self._running.discard(engine_id)
+        workflow = self._workflows.get(start.workflow)
+        if workflow is None or start.id in self._unfit:
+            return None
+        try:
+            arguments = codec.decode(self._runtime.unseal(start.arguments))
+            workflow.function.fit(workflow.function.bind((), arguments))
+        except Exception as error:  # noqa: BLE001 - a lost key, a parameter of another version: nobody else's business
+            self._unfit.add(start.id)
+            self._say(start, error)
+            return None
+        if start.engine not in (None, self._engine.identity):
             start = msgspec.structs.replace(start, epoch=start.epoch + 1)
-            await self._mark([start])
+        return _Life(start, arguments)
+
+    def _say(self, start: Start, error: Exception) -> None:
+        cause = f"workflow {start.id!r} was not handed over: {type(error).__name__}: {error}"
+        self._runtime.observe(RelayFailed(cause))
+
+    async def _mark(self, starts: list[Start]) -> None:
+        async with self._runtime.record.session() as session:
+            await session.dispatched(starts, self._engine.identity)
+        self._unmarked.difference_update(start.id for start in starts)
+
+    async def _create(self, life: _Life) -> None:
+        """Give one life to the engine."""
+        start, arguments = life
+        try:
+            while True:
+                engine_id = self._engine_id(start)
+                if self._engine.exclusive:
+                    # Whatever lives runs here. With an engine that others work for, too, it may run and end elsewhere.
+                    self._handed[start.id] = engine_id
+                    self._running.add(engine_id)
+                    if start.engine is None and start.epoch == 1:
+                        self._new.add(engine_id)
+                if await self._engine.create(engine_id, start.workflow, arguments) == "running":
+                    return
+                # The engine says that this life is over, the record that the workflow is open: the record wins (P6).
+                self._running.discard(engine_id)
+                start = msgspec.structs.replace(start, epoch=start.epoch + 1)
+                await self._mark([start])
+        except BaseException:
+            self._running.discard(self._handed.pop(start.id, ""))
+            raise
 
     async def _closing(self) -> None:
         while True:
@@ -209,7 +273,8 @@ class Relay:
             await self._runtime.sleeper(_POLL_S)
             return
         for engine_id, finish, error_ in batch:
-            self._handed.pop(finish.id, None)
+            if self._handed.get(finish.id) == engine_id:
+                del self._handed[finish.id]
             self._unmarked.discard(finish.id)
             self._engine.forget(engine_id)
             for future in self._waiting.pop(finish.id, []):
@@ -217,12 +282,16 @@ class Relay:
                     future.set_result((finish, error_))
 
     async def put_back_open(self) -> None:
-        """At start-up, with an engine that outlives workers: make sure that it has every open start."""
+        """At start-up, with an engine that outlives workers: make sure that it has what it was given."""
         async with self._runtime.record.session() as session:
             starts = await session.starts("open", _ALL)
         for start in starts:
-            with contextlib.suppress(RecordfirstError):
-                await self._create(start)
+            life = self._life_of(start) if start.engine == self._engine.identity else None
+            if life is not None:
+                try:
+                    await self._create(life)
+                except ResonateError as error:
+                    self._say(start, error)
 
 
 _ALL = 1_000_000

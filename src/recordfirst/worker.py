@@ -11,6 +11,7 @@ import msgspec
 
 from recordfirst.effect import Effect
 from recordfirst.engine.contract import Engine
+from recordfirst.errors import Misuse
 from recordfirst.observe import WorkInterrupted
 from recordfirst.relay import Relay
 from recordfirst.runtime import Runtime
@@ -41,7 +42,7 @@ class Worker:
         self.working = asyncio.Event()
         """Set while this process works; clear while it stands by."""
         self.task = asyncio.create_task(self._keep_working())
-        """Ends when it has stopped."""
+        """Ends when it has stopped. Raises ``Misuse`` if it cannot work again, with an engine that was used up."""
 
     async def _keep_working(self) -> None:
         """Work, or stand by, until :attr:`stopping` is set, whatever becomes of the record or the engine meanwhile."""
@@ -50,6 +51,8 @@ class Worker:
             try:
                 await self._work()
                 pause_s = 0.2
+            except Misuse:
+                raise  # no time will mend it
             except Exception as error:  # noqa: BLE001 - a worker outlives its record's and its engine's bad hours (P9)
                 runtime.observe(WorkInterrupted(runtime.app, f"{type(error).__name__}: {error}"))
                 with contextlib.suppress(TimeoutError):

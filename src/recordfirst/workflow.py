@@ -112,6 +112,8 @@ def body_of(
 
     async def body(ctx: Context, *args: Any, **kwargs: Any) -> Any:
         _, id, epoch, lineage = identity.parse_engine_id(ctx.info.id)
+        # A body that fails is not run again by the SDK, not even one that had no step yet: its end is in the record.
+        leaf.never_retried(ctx)
         first_run = life.entered(ctx.info.id)
         execution = Execution(runtime, f"{id}:{lineage}" if lineage else id, first_run=first_run)
         try:

@@ -42,8 +42,9 @@ class Shop:
 
     @contextlib.asynccontextmanager
     async def working(self, *workflows: Any, **options: Any) -> AsyncIterator[App]:
-        """An app with a worker."""
-        async with self.app(*workflows, **options) as app, app.worker():
+        """An app with a worker that works."""
+        async with self.app(*workflows, **options) as app, app.worker() as worker:
+            await worker.working.wait()
             yield app
 
     async def rows(self, app: App, query: str) -> list[tuple[Any, ...]]:

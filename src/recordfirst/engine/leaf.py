@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from resonate.connections import LocalConnection
 from resonate.context import Context
 from resonate.error import PlatformError, ResonateError
 from resonate.ids import join_id
@@ -71,6 +72,17 @@ def release(cause: BaseException) -> PlatformError:
     error = PlatformError([Released(str(cause))])
     error.__cause__ = cause
     return error
+
+
+def is_local(resonate: Any) -> bool:
+    """Whether this Resonate's engine is in the memory of this process."""
+    return isinstance(resonate._network, LocalConnection)
+
+
+def was_stopped(resonate: Any) -> bool:
+    """Whether this Resonate was stopped: it takes no work any more, and cannot be started again."""
+    stopped: bool = resonate._runtime.stopping
+    return stopped
 
 
 def address_of(resonate: Any) -> str:

@@ -107,8 +107,10 @@ class LocalEngine(ResonateEngine):
         if len(self._finished) < _FORGET_BATCH:
             return
         state = self._connection.state
-        # A life whose task is not fulfilled yet (its last request is on the way) stays for the next round.
-        ripe = {id for id in self._finished if (task := state.tasks.get(id)) is None or task.state == "fulfilled"}
+        # What has a task that is not fulfilled (its last request is on the way, or a detached child lives on) stays
+        # for a later round.
+        busy = {origin_of(id) for id, task in state.tasks.items() if task.state != "fulfilled"}
+        ripe = self._finished - busy
         self._finished -= ripe
         for gone in [id for id in state.promises if origin_of(id) in ripe]:
             del state.promises[gone]
