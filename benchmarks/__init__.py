@@ -1,0 +1,1 @@
+"""What recordfirst costs, measured beside what else one could use."""
