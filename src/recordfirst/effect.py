@@ -157,13 +157,14 @@ def _first_and_rest(function: Function, arguments: dict[str, Any]) -> tuple[Any,
 
 async def store_intents(
     runtime: Runtime, tx: Session[Any], intents: Sequence[Intent], execution: Execution | None, own_key: str | None
-) -> None:
-    """Store what ``w.intend`` announced, in the write's transaction.
+) -> dict[str, Begun]:
+    """Store what ``w.intend`` announced, in the write's transaction; return the calls that begin with its commit (P1).
 
     Where the provider honours keys, the first call counts as begun: a crash in between repeats it under the same key,
     and the call itself needs no commit of its own before it. Elsewhere nothing is begun, since a call that nobody made
     must not be in doubt.
     """
+    begun: dict[str, Begun] = {}
     for intent in intents:
         effect = intent.effect
         new = await effect.new_receipt(runtime, intent.workflow, intent.arguments)
@@ -181,7 +182,8 @@ async def store_intents(
             raise after_missing(effect, after or "")
         if intended.inserted:
             until_s = runtime.loop.time() + claim_ms / 2000
-            execution.begun[f"{new.key}#{new.attempt}"] = Begun(intended.receipt, claim, until_s)
+            begun[f"{new.key}#{new.attempt}"] = Begun(intended.receipt, claim, until_s)
+    return begun
 
 
 def after_missing(effect: Effect[..., Any], after: str) -> AfterMissing:
@@ -251,15 +253,28 @@ def effect(
         made.template = keys.parse(key, repr(function), function.parameters)
         made.after = _check_after(function, after)
         if probe is not None:
-            made.probe, _ = follow_up(function, Function(probe, kind="probe"), "probe")
+            made.probe = Function(probe, kind="probe")
+            _check_parameters(function, made.probe, list(made.probe.parameters))
         if freeze is not None:
             made.freeze = Function(freeze, kind="freeze")
+            _check_parameters(
+                function, made.freeze, [*list(made.freeze.signature.parameters)[:1], *made.freeze.parameters]
+            )
         if undo is not None:
             _, made.undo_extra = follow_up(function, undo.function, "undo")
             made.undo = undo
         return made
 
     return cast("EffectDecorator", decorate)
+
+
+def _check_parameters(function: Function, helper: Function, names: list[str]) -> None:
+    strange = [name for name in names if name not in function.parameters]
+    if strange:
+        raise Misuse(
+            f"@{helper.kind} {helper.place} takes {', '.join(strange)}, which {function.name} does not have; "
+            f"its parameters are {', '.join(function.parameters) or 'none'}"
+        )
 
 
 def _check_after(function: Function, after: WriteStep[..., Any] | None) -> WriteStep[..., Any] | None:

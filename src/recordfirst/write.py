@@ -27,7 +27,7 @@ from recordfirst.errors import (
 from recordfirst.function import Function
 from recordfirst.observe import LostRace
 from recordfirst.records.contract import Session
-from recordfirst.runtime import Execution, Runtime
+from recordfirst.runtime import Begun, Execution, Runtime
 from recordfirst.step import Step
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Write[C]:
         self._execution = execution
         self._starts: list[tuple[Function, NewStart]] = []
         self._intents: list[Intent] = []
+        self._begun: dict[str, Begun] = {}
 
     def start(self, workflow: Workflow[..., Any], /, *args: Any, id: str, **kwargs: Any) -> None:
         """Accept a workflow in this transaction: it runs after COMMIT, and only then (P7).
@@ -76,7 +77,9 @@ class Write[C]:
         return [new for _, new in self._starts]
 
     def committed(self) -> None:
-        """Tell the worker in this process, if there is one, what COMMIT has given it to do."""
+        """Tell this run of the workflow, and the worker in this process, what COMMIT has given them to do."""
+        if self._execution is not None:
+            self._execution.begun.update(self._begun)
         if self._starts:
             self._runtime.nudge()
 
@@ -238,7 +241,7 @@ async def flush(w: Write[Any], tx: Session[Any], receipts: Sequence[NewReceipt],
     if receipts and len(await tx.add_receipts(receipts)) < len(receipts):
         return False
     if w._intents:
-        await store_intents(w._runtime, tx, w._intents, w._execution, own_key)
+        w._begun = await store_intents(w._runtime, tx, w._intents, w._execution, own_key)
     if w._starts:
         rows = await tx.add_starts([new for _, new in w._starts])
         for (function, new), (stored, _) in zip(w._starts, rows, strict=True):

@@ -1,4 +1,4 @@
-"""The workflows that die: each calls the bank in one of the ways in which an effect can, and passes points to die at."""
+"""The workflows that die: each calls the bank in one of an effect's ways, and passes points to die at."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ async def mark_refunded(w: Write, order: Order, *, plug: Plug = inject()) -> Non
     plug("in on_success of the refund")
 
 
-class ShopIsClosed(Exception):
+class OutOfStockError(Exception):
     """The workflow's own failure."""
 
 
@@ -151,7 +151,7 @@ async def second(ctx: Context, order: Order) -> str:
 async def refunded(ctx: Context, order: Order) -> str:
     await insert_order(ctx, order)
     await charge(ctx, order)
-    raise ShopIsClosed("out of stock")
+    raise OutOfStockError("out of stock")
 
 
 WORKFLOWS = (keyed, announced, probed, blind, again, second, refunded)
