@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -13,7 +13,7 @@ from resonate.resonate import Resonate
 
 from recordfirst.core import identity
 from recordfirst.core.receipt import Receipt
-from recordfirst.core.start import Start
+from recordfirst.core.start import NewStart, Start
 from recordfirst.effect import Effect
 from recordfirst.engine.connect import check, connect
 from recordfirst.errors import Misuse, SchemaMismatch, UnknownWorkflow
@@ -25,6 +25,7 @@ from recordfirst.relay import Relay
 from recordfirst.resolve import resolve
 from recordfirst.runtime import Encryptor, Runtime
 from recordfirst.step import Step
+from recordfirst.together import Together
 from recordfirst.transaction import AppRecord
 from recordfirst.worker import Crew, Worker
 from recordfirst.workflow import Workflow
@@ -101,6 +102,7 @@ class App:
             works_here=lambda: self._relay is not None,
         )
         self._encryptor = encryptor
+        self._starting = Together(self._add_starts)
 
     def __repr__(self) -> str:
         return f"<App {self.name!r} on {self._store.where}>"
@@ -190,15 +192,7 @@ class App:
         self.workflow(workflow.name)
         new = new_start(self.runtime, workflow, args, kwargs, id)
         relay = self._relay
-
-        async def add() -> tuple[Start, bool]:
-            async with self._store.session() as session:
-                [(start, added)] = await session.add_starts([new])
-                if added and relay is None:
-                    await self._store.notify(session)
-                return start, added
-
-        start, added = await self.runtime.patiently(f"start of {id!r}", add, release=False)
+        start, added = await self.runtime.patiently(f"start of {id!r}", lambda: self._starting.add(new), release=False)
         check_same_start(self.runtime, workflow.function, start, new)
         handle = Handle(self.runtime, workflow, id, start)
         if start.state == "open" and relay is not None and relay is self._relay:
@@ -206,6 +200,13 @@ class App:
             if added:
                 await relay.hand_over(start)
         return handle
+
+    async def _add_starts(self, starts: Sequence[NewStart]) -> list[tuple[Start, bool]]:
+        async with self._store.session() as session:
+            rows = await session.add_starts(starts)
+            if not self.runtime.works_here() and any(added for _, added in rows):
+                await self._store.notify(session)
+        return rows
 
     async def handle(self, id: str) -> Handle[Any]:
         """Return a handle on a workflow that was started before, here or elsewhere.

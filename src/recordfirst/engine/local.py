@@ -100,6 +100,7 @@ class LocalEngine(ResonateEngine):
             env={},
             autostart=False,
         )
+        leaf.count_requests(resonate)
         super().__init__(resonate, memory_identity(), exclusive=True)
 
     def forget(self, id: str) -> None:
