@@ -1,0 +1,112 @@
+"""A Resonate Server for tests: the SDK's own in-memory state, spoken to over HTTP and server-sent events.
+
+It keeps its state as long as it lives, delivers each task to one worker of the group in turn, and can take a task away
+from a worker as a lapsed lease does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from resonate.connections.local import ServerState, unwrap_request_envelope, wrap_response_envelope
+from resonate.timing import now_ms
+
+_TICK_S = 0.05
+
+
+class Server:
+    """One server; ``async with server.running() as url``."""
+
+    def __init__(self) -> None:
+        self.state = ServerState()
+        self.requests: Counter[str] = Counter()
+        self.deliveries: list[tuple[str, str]] = []
+        """Which worker (by its pid) was given which task."""
+        self._workers: dict[str, asyncio.Queue[str]] = {}
+        self._turn = itertools.count()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[str]:
+        app = web.Application()
+        app.router.add_post("/", self._request)
+        app.router.add_get("/poll/{group}/{pid}", self._poll)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        ticking = asyncio.create_task(self._tick())
+        try:
+            yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+        finally:
+            ticking.cancel()
+            await asyncio.gather(ticking, return_exceptions=True)
+            await runner.cleanup()
+
+    def take_away(self, task: str) -> None:
+        """The lease of this task has lapsed: somebody else is to have it, in a new version."""
+        for timeout in self.state.t_timeouts:
+            if timeout.id == task:
+                timeout.timeout = 0
+        self._run(lambda: self.state.tick(now_ms()))
+
+    @property
+    def workers(self) -> int:
+        """How many listen."""
+        return len(self._workers)
+
+    def _run(self, work: Any) -> Any:
+        self.state.outgoing = []
+        result = work()
+        messages, self.state.outgoing = self.state.outgoing, []
+        for message in messages:
+            self._deliver(message.address, message.message)
+        return result
+
+    def _deliver(self, address: str, message: Any) -> None:
+        """To the one that is named, or to one of all in turn. Whom nobody hears is delivered again by a later tick."""
+        kind, _, name = address.removeprefix("poll://").partition("@")
+        if kind == "uni":
+            pid = name.partition("/")[2]
+        elif self._workers:
+            pids = list(self._workers)
+            pid = pids[next(self._turn) % len(pids)]
+        else:
+            return
+        if pid in self._workers:
+            if message["kind"] == "execute":
+                self.deliveries.append((pid, message["data"]["task"]["id"]))
+            self._workers[pid].put_nowait(msgspec.json.encode(message).decode())
+
+    async def _request(self, request: web.Request) -> web.Response:
+        flat = unwrap_request_envelope(msgspec.json.decode(await request.read()))
+        self.requests[flat["kind"]] += 1
+        answer = self._run(lambda: self.state.apply(now_ms(), flat))
+        return web.Response(body=msgspec.json.encode(wrap_response_envelope(answer)), content_type="application/json")
+
+    async def _poll(self, request: web.Request) -> web.StreamResponse:
+        pid = request.match_info["pid"]
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        queue: asyncio.Queue[str] = asyncio.Queue()
+        self._workers[pid] = queue
+        try:
+            # What nobody was there to hear.
+            for task in self.state.t_timeouts:
+                if task.typ == 0 and self.state.promises[task.id].tags.get("resonate:timer") != "true":
+                    task.timeout = 0
+            while True:
+                await response.write(f"data: {await queue.get()}\n\n".encode())
+        finally:
+            del self._workers[pid]
+
+    async def _tick(self) -> None:
+        while True:
+            self._run(lambda: self.state.tick(now_ms()))
+            await asyncio.sleep(_TICK_S)

@@ -1,0 +1,262 @@
+"""Each private use of the SDK, held against the SDK that is installed: an upgrade that moves one fails here first."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from datetime import timedelta
+
+import pytest
+from resonate.connections import HttpConnection, LocalConnection
+from resonate.connections.local import ServerState
+from resonate.resonate import Resonate
+from resonate.retry import Constant
+from resonate.types import Value
+
+from recordfirst.conformance.record import run
+from recordfirst.engine import leaf
+from recordfirst.engine.local import _State
+
+
+@contextlib.asynccontextmanager
+async def resonating(*functions):
+    """A Resonate in memory that would run a failed leaf ten times, at once."""
+    connection = LocalConnection(tick_interval=0.01)
+    resonate = Resonate(
+        network=connection,
+        retry_policy=Constant(delay=0, max_retries=10),
+        subscription_refresh_secs=0,
+        env={},
+        autostart=False,
+    )
+    for function in functions:
+        resonate.register(function)
+    resonate.start()
+    try:
+        yield resonate, connection.state
+    finally:
+        await resonate.stop()
+
+
+async def settled(resonate, id):
+    """Wait for a promise's end."""
+    while (record := await resonate.promises.get(id)).state == "pending":
+        await asyncio.sleep(0.005)
+    return record
+
+
+class Step:
+    """As recordfirst's steps are: an object that the SDK names by its ``__name__``."""
+
+    __name__ = "write visit"
+
+    async def __call__(self, ctx, who: str) -> bool:
+        return leaf.is_leaf_of(ctx, "write visit")
+
+
+def test_a_leaf_knows_that_it_is_one():
+    """P3: the child context is named after the step's ``__name__``, and the body's own is not."""
+
+    async def body(ctx) -> list[bool]:
+        return [leaf.is_leaf_of(ctx, "write visit"), await ctx.run(Step(), "ann")]
+
+    async def go():
+        async with resonating(body) as (resonate, _):
+            assert await resonate.run("w", body).result() == [False, True]
+
+    run(go())
+
+
+@pytest.mark.parametrize(("marked", "runs"), [(True, 1), (False, 11)])
+def test_never_retried(marked, runs):
+    """P5: a leaf that is marked runs once when it raises; the SDK's own policy would run it eleven times."""
+    seen: list[int] = []
+
+    async def step(ctx) -> None:
+        seen.append(1)
+        if marked:
+            leaf.never_retried(ctx)
+        raise LookupError
+
+    async def body(ctx) -> None:
+        await ctx.run(step)
+
+    async def go():
+        async with resonating(body) as (resonate, _):
+            with pytest.raises(LookupError):
+                await resonate.run("w", body).result()
+        assert len(seen) == runs
+
+    run(go())
+
+
+def test_sleep_is_numbered_by_the_caller():
+    """P3: the leaf's sleep has the id of its number, suspends the workflow, and is over when the leaf runs again."""
+    runs: list[str] = []
+
+    async def step(ctx) -> str:
+        runs.append(leaf.wait_id(ctx, 7))
+        await leaf.sleep(ctx, 7, 0.05)
+        return "slept"
+
+    async def body(ctx) -> str:
+        return await ctx.run(step)
+
+    async def go():
+        async with resonating(body) as (resonate, state):
+            assert await resonate.run("w", body).result() == "slept"
+            assert runs == ["w:1.7", "w:1.7"]
+            assert state.promises["w:1.7"].tags["resonate:timer"] == "true"
+
+    run(go())
+
+
+def test_park_waits_for_the_promise_of_its_number():
+    """P5: the leaf's park suspends until somebody settles its promise, by the id that the receipt stores."""
+
+    async def step(ctx) -> str:
+        await leaf.park(ctx, 12)
+        return "woken"
+
+    async def body(ctx) -> str:
+        return await ctx.run(step)
+
+    async def go():
+        async with resonating(body) as (resonate, state):
+            handle = resonate.run("w", body)
+            while state.tasks.get("w") is None or state.tasks["w"].state != "suspended":
+                await asyncio.sleep(0.005)
+            ten_years = timedelta(days=3649) / timedelta(milliseconds=1)
+            assert state.promises["w"].timeout_at >= state.promises["w:1.12"].timeout_at
+            assert leaf.FAR / timedelta(milliseconds=1) > ten_years
+            await resonate.promises.resolve("w:1.12", Value())
+            assert await handle.result() == "woken"
+
+    run(go())
+
+
+def test_wait_number_reads_what_wait_id_wrote():
+    """P6: and calls another life's wait a stranger."""
+    found: list[object] = []
+
+    async def step(ctx) -> None:
+        ids = [leaf.wait_id(ctx, 3), "w~2:1.3", "w:1", "w:10.3", "w:1.3.4"]
+        found.extend(leaf.wait_number(ctx, id) for id in ids)
+
+    async def body(ctx) -> None:
+        await ctx.run(step)
+
+    async def go():
+        async with resonating(body) as (resonate, _):
+            await resonate.run("w", body).result()
+        assert found == [3, None, None, None, None]
+
+    run(go())
+
+
+def test_waits_for_others():
+    """P7: a body that returned has not ended while a promise elsewhere is pending."""
+    seen: list[bool] = []
+
+    async def body(ctx) -> str:
+        waiting = ctx.promise()
+        await ctx.flush_local_work()
+        seen.append(leaf.waits_for_others(ctx))
+        del waiting
+        return "ended"
+
+    async def go():
+        async with resonating(body) as (resonate, _):
+            handle = resonate.run("w", body)
+            while not seen:
+                await asyncio.sleep(0.005)
+            await resonate.promises.resolve("w:1", Value())
+            assert await handle.result() == "ended"
+        assert seen == [True, False]
+
+    run(go())
+
+
+def test_release_gives_the_task_back(caplog):
+    """P9: nothing is recorded of the step, and the task is delivered again."""
+    caplog.set_level(logging.CRITICAL, logger="resonate")
+    runs: list[int] = []
+
+    async def step(ctx) -> str:
+        runs.append(1)
+        if len(runs) == 1:
+            raise leaf.release(ConnectionError("the record is away"))
+        return "done"
+
+    async def body(ctx) -> str:
+        return await ctx.run(step)
+
+    async def go():
+        async with resonating(body) as (resonate, state):
+            assert await resonate.run("w", body).result() == "done"
+            assert len(runs) == 2
+            assert state.tasks["w"].version == 1
+
+    run(go())
+
+
+def test_address_and_clock():
+    """P7: a promise for our own group, with a deadline ten years on."""
+
+    async def go():
+        async with resonating() as (resonate, _):
+            assert leaf.address_of(resonate) == "local://any@default"
+            assert leaf.far_from_now_ms(resonate) - 3650 * 86_400_000 == pytest.approx(resonate._clock(), abs=5_000)
+        served = Resonate(url="http://127.0.0.1:9", autostart=False, env={})
+        assert leaf.address_of(served) == "poll://any@default"
+
+    run(go())
+
+
+def test_register_replaces_and_knows_the_alias():
+    """P7: an app that is opened again replaces its old bodies; ``rpc`` finds them by the user's object."""
+    alias = object()
+
+    async def child_before(ctx) -> str:
+        return "before"
+
+    async def child_after(ctx) -> str:
+        return "after"
+
+    async def body(ctx) -> str:
+        return await ctx.rpc(alias)
+
+    async def go():
+        async with resonating(body) as (resonate, _):
+            leaf.register(resonate, "child", child_before, alias)
+            leaf.register(resonate, "child", child_after, alias)
+            assert await resonate.run("w", body).result() == "after"
+
+    run(go())
+
+
+def test_kind_of_connection():
+    """P6: what is in memory is told from what outlives the process."""
+    assert leaf.is_local(Resonate(network=LocalConnection(), autostart=False, env={}))
+    assert not leaf.is_local(Resonate(network=HttpConnection("http://127.0.0.1:9"), autostart=False, env={}))
+
+
+def test_stopped():
+    """P7: a Resonate that was stopped is known, since it would take work and run nothing."""
+
+    async def go():
+        async with resonating() as (resonate, _):
+            assert not leaf.was_stopped(resonate)
+        assert leaf.was_stopped(resonate)
+
+    run(go())
+
+
+def test_in_memory_state_has_what_forgetting_needs():
+    """P6: the fields that the local engine drops finished lineages from, and the preload that it leaves out."""
+    state = ServerState()
+    assert (state.promises, state.tasks, state.p_timeouts, state.t_timeouts) == ({}, {}, [], [])
+    assert issubclass(_State, ServerState)
+    assert _State().preload("any") == []
+    assert hasattr(LocalConnection(), "state")

@@ -1,0 +1,212 @@
+"""``App(engine="http://...")``: the SDK's protocol over HTTP and server-sent events, with workers side by side."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+
+from recordfirst import Call, Context, Provider, WorkflowFailed, effect, inject, workflow, write
+from recordfirst.conformance.record import run
+from tests.engine.double import Server
+
+ORDERS = 40
+
+
+class World:
+    """What was called, and where a step can be held up."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+        self.bodies: list[str] = []
+        self.bug = False
+        self.entered = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+
+@write
+async def visit(w, who: str) -> str:
+    await w.tx.execute(f"INSERT INTO visits (who) VALUES ('{who}')")
+    return who
+
+
+@write
+async def held(w, who: str, *, world: World = inject()) -> str:
+    await w.tx.execute(f"INSERT INTO visits (who) VALUES ('{who}')")
+    if not world.entered.is_set():
+        world.entered.set()
+        await world.go_on.wait()
+    return who
+
+
+@effect(key="{who}:charge", provider=Provider(name="bank", retention_s=86_400), after=visit)
+async def charge(call: Call, who: str, *, world: World = inject()) -> str:
+    world.calls[call.key] += 1
+    if world.bug:
+        raise ConnectionRefusedError
+    return "charged"
+
+
+@write
+async def check(w, *, world: World = inject()) -> None:
+    if world.bug:
+        raise ZeroDivisionError("a bug")
+
+
+@workflow
+async def order(ctx: Context, who: str) -> str:
+    await visit(ctx, who)
+    await charge(ctx, who)
+    await ctx.sleep(timedelta(milliseconds=20))
+    return who
+
+
+@workflow
+async def checking(ctx: Context) -> str:
+    await check(ctx)
+    return "fine"
+
+
+@effect(key="pause", provider=Provider(name="bank", retention_s=86_400), after=None)
+async def pause(call: Call, *, world: World = inject()) -> None:
+    world.calls[call.key] += 1
+    world.entered.set()
+    await world.go_on.wait()
+
+
+@workflow
+async def pausing(ctx: Context) -> str:
+    await pause(ctx)
+    await visit(ctx, "ann")
+    return "ann"
+
+
+BODIES: list[str] = []
+
+
+@workflow
+async def holding(ctx: Context) -> str:
+    stored = await held(ctx, "ann")
+    BODIES.append(stored)
+    return stored
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog):
+    """The SDK logs a task that was taken away with its whole traceback."""
+    caplog.set_level(logging.CRITICAL, logger="resonate")
+
+
+@contextlib.asynccontextmanager
+async def served(shop, world, *workflows, workers=2):
+    """A server, and so many apps that work for it."""
+    server = Server()
+    async with server.running() as url, contextlib.AsyncExitStack() as stack:
+        given = {"engine": url, "provide": {World: world}}
+        apps = [await stack.enter_async_context(shop.working(*workflows, **given)) for _ in range(workers)]
+        while server.workers < workers:
+            await asyncio.sleep(0.01)
+        yield server, apps
+
+
+def test_two_workers_at_once(shop):
+    """P3: both run workflows of one server, started on either; each charge is made once, each row is there once."""
+
+    async def go():
+        world = World()
+        async with served(shop, world, order) as (server, (one, other)):
+            handles = [await one.start(order, f"1/{n}", id=f"1/{n}") for n in range(ORDERS // 2)]
+            handles += [await other.start(order, f"2/{n}", id=f"2/{n}") for n in range(ORDERS // 2)]
+            async with one.record.write() as w:
+                w.start(order, "3", id="3")
+            handles.append(await other.handle("3"))
+            results = await asyncio.gather(*(handle.result() for handle in handles))
+            assert len(set(results)) == ORDERS + 1
+            assert Counter(world.calls.values()) == {1: ORDERS + 1}
+            assert await shop.rows(one, "SELECT count(*), count(DISTINCT who) FROM visits") == [(ORDERS + 1,) * 2]
+            assert len({pid for pid, _ in server.deliveries}) == 2
+            async with one.runtime.record.session() as session:
+                starts = await session.starts(None, 100)
+            assert {start.state for start in starts} == {"succeeded"}
+            for app in (one, other):
+                kept = [app._relay._running, app._relay._handed, app._relay._waiting, app._relay._unmarked]
+                assert kept == [set(), {}, {}, set()]
+
+    run(go())
+
+
+def test_open_starts_are_put_back_at_start_up(shop):
+    """P6: a server that lost what it was given, or was never told, gets every open start when a worker comes."""
+
+    async def go():
+        world, server = World(), Server()
+        async with server.running() as url, shop.app(order, provide={World: world}) as client:
+            handles = [await client.start(order, id, id=id) for id in ("never told", "lost")]
+            async with client.runtime.record.session() as session:
+                await session.dispatched([await handles[1].status()], url)
+            async with shop.working(order, provide={World: world}, engine=url):
+                assert [await handle.result() for handle in handles] == ["never told", "lost"]
+            assert [(await handle.status()).epoch for handle in handles] == [1, 1]
+            assert Counter(world.calls.values()) == {1: 2}
+
+    run(go())
+
+
+def test_what_the_server_had_already_is_not_run_again(shop):
+    """P6: put back as well by a second worker while the first one runs it, a workflow has one life."""
+
+    async def go():
+        world = World()
+        async with served(shop, world, pausing, workers=1) as (server, [app]):
+            handle = await app.start(pausing, id="p")
+            await world.entered.wait()
+            async with shop.working(pausing, engine=app._engine_given, provide={World: world}):
+                world.go_on.set()
+                assert await handle.result() == "ann"
+            assert [task for _, task in server.deliveries] == ["shop~p"]
+            assert (await handle.status()).epoch == 1
+            assert world.calls == {"shop/pause": 1}
+
+    run(go())
+
+
+def test_loser_runs_nothing_after_the_write(shop):
+    """P2: a worker whose task was taken away while it wrote goes no further; the successor has the one set of rows."""
+    BODIES.clear()
+
+    async def go():
+        world = World()
+        async with served(shop, world, holding) as (server, (app, _)):
+            handle = await app.start(holding, id="h")
+            await world.entered.wait()
+            server.take_away("shop~h")
+            assert len({pid for pid, _ in server.deliveries}) == 2
+            if shop.url.startswith("sqlite"):
+                world.go_on.set()  # one write at a time: the successor's waits for this one's transaction
+            assert await handle.result() == "ann"
+            world.go_on.set()
+            await asyncio.sleep(0.2)
+            assert BODIES == ["ann"]
+            assert await shop.rows(app, "SELECT who FROM visits") == [("ann",)]
+
+    run(go())
+
+
+def test_retry_reaches_whichever_worker(shop):
+    """P7: what failed on one worker is opened again and ends, whoever is given it."""
+
+    async def go():
+        world = World()
+        async with served(shop, world, checking) as (_, apps):
+            for number in range(4):
+                world.bug = True
+                with pytest.raises(WorkflowFailed, match="a bug"):
+                    await (await apps[0].start(checking, id=f"c{number}")).result()
+                world.bug = False
+                assert await (await apps[number % 2].retry(f"c{number}")).result() == "fine"
+
+    run(go())
