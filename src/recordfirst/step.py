@@ -33,6 +33,8 @@ class Step[**P, R]:
         # The SDK names the child context after this; a space keeps it apart from every function's own name.
         self.__name__ = f"{function.kind} {function.name}"
         self.__signature__ = function.signature
+        context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_ONLY)
+        self._bound_signature = inspect.Signature([context], return_annotation=function.returns)
 
     def __repr__(self) -> str:
         return f"<{self.__name__}>"
@@ -51,10 +53,14 @@ class Step[**P, R]:
             raise Misuse(f"{self.name} was called outside a workflow; call it from a @workflow that an App runs")
         arguments = self.function.bind(args, kwargs)
         if leaf.is_leaf_of(ctx, self.__name__):
-            leaf.never_retried(ctx)
-            return self._run(execution, ctx, arguments)
-        future: Awaitable[R] = ctx.options(timeout=leaf.FAR).run(self, *args, **kwargs)
+            return self._as_leaf(execution, ctx, arguments)
+        far = ctx if ctx.opts.timeout is leaf.FAR else ctx.options(timeout=leaf.FAR)
+        future: Awaitable[R] = far.run(_Bound(self, execution, arguments))
         return future
+
+    def _as_leaf(self, execution: Execution, ctx: Context, arguments: dict[str, Any]) -> Awaitable[R]:
+        leaf.never_retried(ctx)
+        return self._run(execution, ctx, arguments)
 
     async def _run(self, execution: Execution, ctx: Context, arguments: dict[str, Any]) -> R:
         raise NotImplementedError
@@ -62,6 +68,17 @@ class Step[**P, R]:
     def functions(self) -> list[Function]:
         """Every function of the user's that this step may run, for the check of what they need injected."""
         return [self.function]
+
+
+class _Bound[R]:
+    """One call of a step as the SDK takes it. Its arguments are bound, so the SDK does not bind them twice again."""
+
+    def __init__(self, step: Step[..., R], execution: Execution, arguments: dict[str, Any]) -> None:
+        self._step, self._execution, self._arguments = step, execution, arguments
+        self.__name__, self.__signature__ = step.__name__, step._bound_signature  # noqa: SLF001 - of this module
+
+    def __call__(self, ctx: Context, /) -> Awaitable[R]:
+        return self._step._as_leaf(self._execution, ctx, self._arguments)  # noqa: SLF001
 
 
 def follow_up(owner: Function, fn: Any, kind: str) -> tuple[Function, str | None]:

@@ -1,0 +1,47 @@
+"""Arguments by name: the short way of binding them answers as Python's own does."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import itertools
+
+import pytest
+
+from recordfirst.errors import BadArguments
+from recordfirst.function import Function
+
+
+def none(first): ...
+def plain(first, a, b): ...
+def defaults(first, a, b=2, *, c=3): ...
+def needs_keyword(first, a, *, c): ...
+def by_position(first, a, /, b=2, *, c=3): ...
+
+
+FUNCTIONS = [none, plain, defaults, needs_keyword, by_position]
+CALLS = list(itertools.product(range(4), [{}, {"b": 5}, {"c": 6}, {"b": 5, "c": 6}, {"z": 7}]))
+
+
+@pytest.mark.parametrize("fn", FUNCTIONS)
+@pytest.mark.parametrize(("count", "kwargs"), CALLS)
+def test_arguments_are_named_as_python_names_them(fn, count, kwargs):
+    """P8: what is stored of a call, and compared on every replay, is what Python binds, or an error that names it."""
+    args = tuple(range(count))
+    try:
+        bound = inspect.signature(fn).bind("first", *args, **kwargs).arguments
+    except TypeError:
+        with pytest.raises(BadArguments, match=fn.__name__):
+            Function(fn, kind="write").bind(args, kwargs)
+        return
+    found = Function(fn, kind="write").bind(args, kwargs)
+    assert list(found.items()) == [item for item in bound.items() if item[0] != "first"]
+
+
+def test_parameters_that_take_no_name_are_given_by_position():
+    """P4: stored arguments reach the function whichever way it takes them."""
+
+    async def fn(first, a, /, b=2, *, c=3):
+        return first, a, b, c
+
+    assert asyncio.run(Function(fn, kind="effect").call(0, {"a": 1, "c": 9}, {}, None)) == (0, 1, 2, 9)
