@@ -81,7 +81,7 @@ async def show(app_path: str, name: str, reveal: bool, as_json: bool) -> None:
         shown = {
             key: value for key, value in _receipt(app, receipt, reveal=reveal).items() if value not in (None, 0, False)
         }
-        table(list(shown.items()))
+        table([(name.replace("_", " "), value) for name, value in shown.items()])
 
 
 def _start(start: Start) -> dict[str, Any]:
@@ -105,15 +105,15 @@ def _receipt(app: App, receipt: Receipt, *, reveal: bool) -> dict[str, Any]:
         "workflow": receipt.workflow,
         "state": receipt.state,
         "calls": receipt.calls,
-        "in doubt": receipt.doubts,
+        "in_doubt": receipt.doubts,
         "reissued": receipt.reissue,
         "created": _time(receipt.created_at_ms),
-        "last call": _time(receipt.last_call_at_ms),
+        "last_call": _time(receipt.last_call_at_ms),
         "next": _time(receipt.next_at_ms) if receipt.state == "intended" else None,
         "settled": _time(receipt.settled_at_ms),
-        "parked on": receipt.parked_on,
+        "parked_on": receipt.parked_on,
         "undo": receipt.undo,
-        "undone by": receipt.undone_by,
+        "undone_by": receipt.undone_by,
         "error": _error(receipt.error) or None,
     } | _hidden(app, receipt, ("request", "frozen", "result", "reply"), reveal=reveal)
 
