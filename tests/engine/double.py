@@ -19,6 +19,7 @@ from resonate.connections.local import ServerState, unwrap_request_envelope, wra
 from resonate.timing import now_ms
 
 _TICK_S = 0.05
+_FENCED = {"task.acquire", "task.release", "task.fulfill", "task.suspend"}
 
 
 class Server:
@@ -87,8 +88,15 @@ class Server:
     async def _request(self, request: web.Request) -> web.Response:
         flat = unwrap_request_envelope(msgspec.json.decode(await request.read()))
         self.requests[flat["kind"]] += 1
-        answer = self._run(lambda: self.state.apply(now_ms(), flat))
+        answer = self._refusal(flat) or self._run(lambda: self.state.apply(now_ms(), flat))
         return web.Response(body=msgspec.json.encode(wrap_response_envelope(answer)), content_type="application/json")
+
+    def _refusal(self, flat: dict[str, Any]) -> dict[str, Any] | None:
+        """What the SDK's state is too kind to say: a task's version fences all that is asked in its name."""
+        task = self.state.tasks.get(flat.get("id", "")) if flat["kind"] in _FENCED else None
+        if task is None or task.version == flat["version"]:
+            return None
+        return {"kind": flat["kind"], "corrId": flat["corrId"], "status": 409, "error": "another version"}
 
     async def _poll(self, request: web.Request) -> web.StreamResponse:
         pid = request.match_info["pid"]
