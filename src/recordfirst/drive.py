@@ -104,7 +104,7 @@ class Drive:
             if seen.receipt is not None:
                 self._check(seen.receipt, None)
                 return seen.receipt, seen.now_ms
-        if self.attempt > 1:
+        if self.attempt > 1 and not self.effect.follows:
             await self._check_previous_attempt()
         asked = await self._asked()
         after = self.effect.after_key(self.execution.workflow_id, self.arguments)

@@ -54,6 +54,8 @@ class Effect[**P, R](Step[P, R]):
     success: tuple[Function, str | None] | None = None
     decline: tuple[Function, str | None] | None = None
     attempt_number: int = 1
+    follows: bool = False
+    """Its attempts are those of the effect that it undoes."""
 
     def __init__(
         self, function: Function, *, timeout_s: float, in_doubt: Literal["park", "repeat"], max_doubts: int
@@ -92,6 +94,12 @@ class Effect[**P, R](Step[P, R]):
             raise Misuse(f"attempt {number} of {self.name}: attempts are counted from 1")
         other = copy.copy(self)
         other.attempt_number = number
+        return other
+
+    def undoing(self, number: int) -> Self:
+        """Return this effect as the undo of another one's attempt ``number``, which follows no attempt of its own."""
+        other = self.attempt(number)
+        other.follows = True
         return other
 
     def functions(self) -> list[Function]:

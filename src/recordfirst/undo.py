@@ -5,56 +5,129 @@ first call of what it undoes. It runs after every sibling has stopped, and only 
 effect whose outcome is unknown keeps its workflow parked until it is known.
 
 Every step here takes the same engine ids on every run of the body: what is asked first for each receipt is its effect
-itself, whose answer is final from then on, and only that answer decides what follows.
+itself, whose answer is final from then on, and only that answer decides what follows. That an effect was undone is
+stored with the workflow's end, in one transaction: until then its result stands, and a body that runs again after a
+crash fails as it did before.
 """
 
 from __future__ import annotations
 
-import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
 from resonate.context import Context
 
 from recordfirst.core import codec
 from recordfirst.core import decide as d
 from recordfirst.core.receipt import Change, Receipt
+from recordfirst.core.start import Finish
 from recordfirst.errors import Declined, Misuse, ResultNotStored, Undone
+from recordfirst.providers.contract import describe
 from recordfirst.runtime import Execution
 from recordfirst.step import follow_up_arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from recordfirst.effect import Effect
+    from recordfirst.records.contract import Session
 
 
-async def undo_all(ctx: Context, execution: Execution, effects: dict[str, Effect[..., Any]]) -> None:
-    """Run the undo of every effect of this workflow that names one and has happened."""
-    if not any(effect.undo is not None for effect in effects.values()):
-        return
-    for receipt in sorted(await _called(execution), key=lambda r: r.created_at_ms, reverse=True):
-        effect = effects.get(receipt.function)
-        if effect is None or effect.undo is None:
-            raise Misuse(
-                f"effect {receipt.key!r} must be undone by {receipt.undo!r}, but no effect {receipt.function!r} with "
-                "an undo is known any more; keep both, or name them in @workflow(steps=...)"
-            )
-        arguments = effect.function.fit(codec.decode(execution.runtime.unseal(receipt.request)))
-        result = None
+class Undoing(NamedTuple):
+    """What came of it."""
+
+    done: list[tuple[Receipt, str]]
+    """What was undone, with the key of the undo."""
+    left: list[str]
+    """What was not, and why, for a person."""
+
+
+async def undo_all(ctx: Context, execution: Execution, effects: dict[str, Effect[..., Any]]) -> Undoing:
+    """Run the undo of every effect of this workflow that names one and has happened. One that fails stops no other."""
+    undoing = Undoing([], [])
+    for receipt in reversed(await _called(execution)):
         try:
-            result = await effect.attempt(receipt.attempt)(ctx, **arguments)
-        except (Declined, Undone):
-            continue
-        except ResultNotStored:
-            pass
-        chosen = follow_up_arguments(effect.undo.function, effect.undo_extra, arguments, result)
-        await effect.undo(ctx, **chosen)
-        by = effect.undo.key_for(chosen)
-        await _change(execution, receipt, functools.partial(d.undone, by=by))
+            by = await _undo(ctx, execution, effects, receipt)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs into the workflow's failure
+            undoing.left.append(f"{receipt.key!r} ({describe(error)})")
+        else:
+            if by is not None:
+                undoing.done.append((receipt, by))
+    return undoing
+
+
+async def _undo(
+    ctx: Context, execution: Execution, effects: dict[str, Effect[..., Any]], receipt: Receipt
+) -> str | None:
+    """Undo one effect, and return the key of what did; ``None`` if it had not happened."""
+    effect = effects.get(receipt.function)
+    if effect is None or effect.undo is None:
+        if receipt.state == "declined" or receipt.undone_by is not None:
+            return None
+        raise Misuse(
+            f"it must be undone by {receipt.undo!r}, but no effect {receipt.function!r} with an undo is known any "
+            "more; keep both, or name them in @workflow(steps=...)"
+        )
+    arguments = effect.function.fit(codec.decode(execution.runtime.unseal(receipt.request)))
+    result = None
+    try:
+        result = await effect.attempt(receipt.attempt)(ctx, **arguments)
+    except (Declined, Undone):
+        return None
+    except ResultNotStored:
+        pass
+    except Exception:
+        # Its on_success fails, say. It has happened all the same if the provider's answer is kept.
+        text = _kept(execution, await _find(execution, receipt))
+        if text is None:
+            raise
+        result = codec.shape(codec.decode(text), effect.function.returns, f"the result of {effect.function!r}")
+    chosen = follow_up_arguments(effect.undo.function, effect.undo_extra, arguments, result)
+    await effect.undo.undoing(receipt.attempt)(ctx, **chosen)
+    return effect.undo.key_for(chosen)
+
+
+async def close_undone(execution: Execution, done: list[tuple[Receipt, str]], finish: Finish | None) -> None:
+    """Say in each receipt what undid it, in one transaction with the end of the workflow's life."""
+    if not done:
+        return
+
+    async def store() -> None:
+        async with execution.runtime.record.transaction() as tx:
+            if finish is not None:
+                await tx.finish([finish])
+                start = await tx.find_start(finish.id)
+                if start is None or (start.epoch, start.state) != (finish.epoch, finish.state):
+                    return  # Another life of this workflow goes on, and comes to the same.
+            for receipt, by in done:
+                await _mark(tx, execution, receipt, by)
+
+    await execution.runtime.patiently(f"undo in {execution.workflow_id!r}", store)
+
+
+async def _mark(tx: Session[Any], execution: Execution, receipt: Receipt, by: str) -> None:
+    while True:
+        seen = (await tx.find_receipt(receipt.key, receipt.attempt)).receipt
+        if seen is None or await tx.change_receipt(seen, _undone(execution, seen, by)) is not None:
+            return
+
+
+def _undone(execution: Execution, receipt: Receipt, by: str) -> Change:
+    text = _kept(execution, receipt)
+    if text is None:
+        return d.undone(receipt, by)
+    # No later life is to store a success, with its rows, that was taken back.
+    return msgspec.structs.replace(d.succeeded(receipt, execution.runtime.seal(text)), undone_by=by)
+
+
+def _kept(execution: Execution, receipt: Receipt | None) -> str | None:
+    """The result in a provider's answer that could not be stored as a success."""
+    if receipt is None or receipt.reply is None:
+        return None
+    reply = codec.decode(execution.runtime.unseal(receipt.reply))
+    return reply["text"] if reply["state"] == "succeeded" else None
 
 
 async def _called(execution: Execution) -> list[Receipt]:
-    """The receipts that may need an undo. Nothing that a failed body does adds to them."""
+    """The receipts that may need an undo, oldest first. Nothing that a failed body does adds to them."""
 
     async def find() -> list[Receipt]:
         async with execution.runtime.record.session() as session:
@@ -64,18 +137,23 @@ async def _called(execution: Execution) -> list[Receipt]:
     return [receipt for receipt in receipts if receipt.undo is not None and receipt.calls > 0]
 
 
+async def _find(execution: Execution, receipt: Receipt) -> Receipt | None:
+    async def find() -> Receipt | None:
+        async with execution.runtime.record.session() as session:
+            return (await session.find_receipt(receipt.key, receipt.attempt)).receipt
+
+    return await execution.runtime.patiently(f"receipt of {receipt.key!r}", find)
+
+
 async def withdraw_uncalled(execution: Execution) -> None:
     """Take back the calls that ``w.intend`` announced and this run has not made, so that they are in nobody's doubt."""
     while execution.begun:
         _, begun = execution.begun.popitem()
-        await _change(execution, begun.receipt, d.withdrawn)
 
+        async def withdraw(receipt: Receipt = begun.receipt) -> None:
+            async with execution.runtime.record.session() as session:
+                seen = (await session.find_receipt(receipt.key, receipt.attempt)).receipt
+                if seen is not None:
+                    await session.change_receipt(seen, d.withdrawn(seen))
 
-async def _change(execution: Execution, receipt: Receipt, change_of: Callable[[Receipt], Change]) -> None:
-    async def apply() -> None:
-        async with execution.runtime.record.session() as session:
-            seen = (await session.find_receipt(receipt.key, receipt.attempt)).receipt
-            if seen is not None:
-                await session.change_receipt(seen, change_of(seen))
-
-    await execution.runtime.patiently(f"undo of {receipt.key!r}", apply)
+        await execution.runtime.patiently(f"intent of {begun.receipt.key!r}", withdraw)

@@ -18,7 +18,7 @@ from recordfirst.errors import Misuse, SharedKey
 from recordfirst.function import Function
 from recordfirst.runtime import Execution, Runtime, running
 from recordfirst.step import Step
-from recordfirst.undo import undo_all, withdraw_uncalled
+from recordfirst.undo import close_undone, undo_all, withdraw_uncalled
 
 if TYPE_CHECKING:
     from recordfirst.effect import Effect
@@ -143,10 +143,10 @@ def body_of(
             await withdraw_uncalled(execution)
             if leaf.waits_for_others(ctx):
                 raise
-            await undo_all(ctx, execution, effects)
-            if id is not None:
-                failure = codec.encode({"type": type(error).__qualname__, "message": str(error)}, "an error")
-                finish = Finish(id=id, epoch=epoch, state="failed", error=failure)
+            undone = await undo_all(ctx, execution, effects)
+            finish = _failed(id, epoch, error, undone.left) if id is not None else None
+            await close_undone(execution, undone.done, finish)
+            if finish is not None:
                 life.finished(ctx.info.id, finish, error)
             raise
         if id is not None:
@@ -157,6 +157,13 @@ def body_of(
     body.__name__ = workflow.name
     body.__signature__ = workflow.function.signature  # type: ignore[attr-defined]
     return body
+
+
+def _failed(id: str, epoch: int, error: Exception, left: list[str]) -> Finish:
+    """The end of a life in failure; what could not be undone is said, since somebody must see to it."""
+    message = str(error) + (f"; NOT UNDONE: {', '.join(left)}" if left else "")
+    failure = codec.encode({"type": type(error).__qualname__, "message": message}, "an error")
+    return Finish(id=id, epoch=epoch, state="failed", error=failure)
 
 
 class WorkflowDecorator(Protocol):

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import psycopg
 
-from recordfirst import App
+from recordfirst import App, Call
 from recordfirst.core.receipt import Change, Receipt
 from recordfirst.records.contract import Record
 from recordfirst.records.open import record_from_url
@@ -194,6 +194,21 @@ class Bank:
         """What it did: kind, order, amount."""
         with self._books() as books:
             return books.execute("SELECT kind, id, amount FROM applied ORDER BY rowid").fetchall()
+
+
+class Script:
+    """What a provider answers, call by call; then it does what it is asked."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.calls: list[Call] = []
+
+    def next(self, call: Call) -> Any:
+        self.calls.append(call)
+        answer = self.answers.pop(0) if self.answers else "done"
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
 
 # ── a shop ──────────────────────────────────────────────────────────────────

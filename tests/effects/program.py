@@ -56,27 +56,27 @@ async def charge(call: Call, order: Order, *, bank: Bank = inject(), plug: Plug 
     return post(call, order, bank, plug)
 
 
-@effect(key="order:{order.id}:charge announced", provider=KEYED, after=announce_order)
+@effect(key="order:{order.id}:charge-announced", provider=KEYED, after=announce_order)
 async def charge_announced(call: Call, order: Order, *, bank: Bank = inject(), plug: Plug = inject()) -> str:
     return post(call, order, bank, plug)
 
 
-@effect(key="order:{order.id}:charge probed", provider=PLAIN, after=insert_order, probe=probe_charge)
+@effect(key="order:{order.id}:charge-probed", provider=PLAIN, after=insert_order, probe=probe_charge)
 async def charge_probed(call: Call, order: Order, *, bank: Bank = inject(), plug: Plug = inject()) -> str:
     return post(call, order, bank, plug, keyed=False)
 
 
-@effect(key="order:{order.id}:charge blind", provider=PLAIN, after=insert_order)
+@effect(key="order:{order.id}:charge-blind", provider=PLAIN, after=insert_order)
 async def charge_blind(call: Call, order: Order, *, bank: Bank = inject(), plug: Plug = inject()) -> str:
     return post(call, order, bank, plug, keyed=False)
 
 
-@effect(key="order:{order.id}:charge again", provider=PLAIN, after=insert_order, in_doubt="repeat")
+@effect(key="order:{order.id}:charge-again", provider=PLAIN, after=insert_order, in_doubt="repeat")
 async def charge_again(call: Call, order: Order, *, bank: Bank = inject(), plug: Plug = inject()) -> str:
     return post(call, order, bank, plug, keyed=False)
 
 
-@effect(key="order:{order.id}:charge twice", provider=KEYED, after=insert_order)
+@effect(key="order:{order.id}:charge-twice", provider=KEYED, after=insert_order)
 async def charge_twice(call: Call, order: Order, *, bank: Bank = inject(), plug: Plug = inject()) -> str:
     if call.attempt == 1:
         raise Declined("no money yet")

@@ -126,7 +126,7 @@ async def test_without_key_and_probe(shop, point):
     async with shop.app(*program.WORKFLOWS) as app:
         await pass_time(app, 100)
         async with app.worker():
-            key = "order:1:charge blind"
+            key = "order:1:charge-blind"
             await until_state(app, key, "unknown")
             if happened:
                 await app.resolve(key, outcome="succeeded", result="charge of 1")
@@ -155,7 +155,7 @@ async def test_second_attempt(shop, point):
     async with shop.app(*program.WORKFLOWS) as app:
         assert await orders(app) == [("paid", 2)]
     assert shop.bank.applied == CHARGED_ONCE
-    assert {key for _, key, _ in shop.bank.requests} == {"shop/order:1:charge twice#2"}
+    assert {key for _, key, _ in shop.bank.requests} == {"shop/order:1:charge-twice#2"}
 
 
 UNDO = ["refund calling", "refund applied", "in on_success of the refund", "before undone", "after undone"]

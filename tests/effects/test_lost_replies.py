@@ -21,7 +21,7 @@ async def run_with(shop, name, at, **options):
     async with shop.working(*program.WORKFLOWS, plug=plug, random=lambda: 0.0, **options) as app:
         result = await (await app.start(getattr(program, name), ORDER, id="order:1")).result()
         assert not plug.at, "it never came to that point"
-        key = {"keyed": "charge", "announced": "charge announced", "probed": "charge probed", "blind": "charge blind"}
+        key = {"keyed": "charge", "announced": "charge-announced", "probed": "charge-probed", "blind": "charge-blind"}
         return result, await orders(app), await receipt(app, f"order:1:{key[name]}")
 
 

@@ -28,23 +28,8 @@ from recordfirst import (
 )
 from recordfirst.core import decide as d
 from recordfirst.observe import LateOutcome
-from tests.effects.harness import ORDER, Bank, Order, Plug, mark, orders, receipt, until_state
+from tests.effects.harness import ORDER, Bank, Order, Plug, Script, mark, orders, receipt, until_state
 from tests.effects.program import KEYED, PLAIN, charge, insert, insert_order, keyed, post, probe_charge, refund
-
-
-class Script:
-    """What a provider answers, call by call; then it does what it is asked."""
-
-    def __init__(self, *answers: Any) -> None:
-        self.answers = list(answers)
-        self.calls: list[Call] = []
-
-    def next(self, call: Call) -> Any:
-        self.calls.append(call)
-        answer = self.answers.pop(0) if self.answers else "done"
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
 
 
 @effect(key="order:{order.id}:scripted", provider=KEYED, after=insert_order)

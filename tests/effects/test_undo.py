@@ -1,0 +1,276 @@
+"""P3 and P5 backwards: what an effect did is taken back, once, newest first, and never on a guess."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+import pytest
+
+from recordfirst import (
+    Call,
+    Context,
+    Declined,
+    Undone,
+    Unknown,
+    WorkflowFailed,
+    Write,
+    effect,
+    inject,
+    workflow,
+)
+from tests.effects.harness import ORDER, Order, mark, orders, receipt, until_state
+from tests.effects.program import PLAIN, insert_order
+
+
+class World:
+    """What was called, in order, and what it is to answer."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.log: list[str] = []
+        self.keys: list[str] = []
+        self.answers = answers
+        self.mended = False
+
+    def call(self, call: Call, what: str) -> str:
+        self.log.append(what)
+        self.keys.append(call.key)
+        answer = self.answers.pop(what.replace(" ", "_"), what.upper())
+        if isinstance(answer, Exception):
+            raise answer
+        return str(answer)
+
+
+@effect(key="back:{name}", provider=PLAIN, after=None)
+async def back(call: Call, name: str, result: str, *, world: World = inject()) -> None:
+    world.call(call, f"back {name}")
+    assert result == f"DO {name}".upper()
+
+
+@effect(key="do:{name}", provider=PLAIN, after=None, undo=back)
+async def do(call: Call, name: str, *, world: World = inject()) -> str:
+    return world.call(call, f"do {name}")
+
+
+class OutOfStockError(Exception):
+    """Why the workflows fail."""
+
+
+@workflow
+async def three(ctx: Context) -> None:
+    for name in "abc":
+        with contextlib.suppress(Declined):
+            await do(ctx, name)
+    raise OutOfStockError("out of stock")
+
+
+@workflow
+async def side_by_side(ctx: Context) -> None:
+    await asyncio.gather(do(ctx, "a"), do(ctx, "b"))
+
+
+@contextlib.asynccontextmanager
+async def failing(shop, workflow_, world, *args):
+    """A worker, and the handle of a workflow that it runs."""
+    async with shop.working(workflow_, provide={World: world}, random=lambda: 0.0) as app:
+        yield app, await app.start(workflow_, *args, id="o")
+
+
+async def fails(handle, why="OutOfStockError: out of stock;"):
+    with pytest.raises(WorkflowFailed, match=why):
+        await handle.result()
+
+
+async def undone_by(app, *keys):
+    return [(await receipt(app, key)).undone_by for key in keys]
+
+
+async def test_succeeded_only_newest_first(shop):
+    """P5: what succeeded is undone, newest first, with its result; what was declined is not."""
+    world = World(do_b=Declined("no"))
+    async with failing(shop, three, world) as (app, handle):
+        await fails(handle)
+        assert world.log == ["do a", "do b", "do c", "back c", "back a"]
+        assert await undone_by(app, "do:a", "do:b", "do:c") == ["back:a", None, "back:c"]
+
+
+@effect(key="back nothing", provider=PLAIN, after=None)
+async def back_nothing(call: Call) -> None:
+    raise AssertionError
+
+
+@effect(key="look", provider=PLAIN, after=None, undo=back_nothing)
+async def look(call: Call, *, apps: list = inject()) -> str | None:
+    return (await receipt(apps[0], "look")).undo
+
+
+@workflow
+async def looking(ctx: Context) -> str | None:
+    return await look(ctx)
+
+
+async def test_stored_before_the_call(shop):
+    """P5, trap 10: the undo is in the record before the first call of what it undoes."""
+    apps: list[Any] = []
+    async with shop.working(looking, provide={list: apps}) as app:
+        apps.append(app)
+        assert await (await app.start(looking, id="o")).result() == "back_nothing"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "taken_back"),
+    [({"outcome": "succeeded", "result": "DO A"}, ["back a"]), ({"outcome": "declined", "reason": "no"}, [])],
+    ids=["succeeded", "declined"],
+)
+async def test_ambiguous_sibling(shop, outcome, taken_back):
+    """P5, trap 10: one step fails, and of the other it is not known if it happened: that is waited for, then undone."""
+    world = World(do_a=Unknown("timeout"), do_b=Declined("sold out"))
+    async with failing(shop, side_by_side, world) as (app, handle):
+        await until_state(app, "do:a", "unknown")
+        assert (await handle.status()).state == "open"
+        await app.resolve("do:a", **outcome)
+        await fails(handle, "declined: ")
+        assert sorted(world.log[:2]) == ["do a", "do b"]
+        assert world.log[2:] == taken_back
+
+
+@effect(key="back slow", provider=PLAIN, after=None)
+async def back_slow(call: Call, *, world: World = inject()) -> None:
+    world.call(call, "back slow")
+
+
+async def test_sibling_still_running(shop):
+    """P3: one step fails while the other is in the middle of its call: the undo waits for that one to end."""
+    go = asyncio.Event()
+
+    @effect(key="go slow", provider=PLAIN, after=None, undo=back_slow)
+    async def go_slow(call: Call, *, world: World = inject()) -> str:
+        await go.wait()
+        return world.call(call, "do slow")
+
+    @workflow
+    async def racing(ctx: Context) -> None:
+        await asyncio.gather(go_slow(ctx), do(ctx, "b"))
+
+    world = World(do_b=Declined("sold out"))
+    async with failing(shop, racing, world) as (app, handle):
+        await until_state(app, "do:b", "declined")
+        assert world.log == ["do b"]
+        go.set()
+        await fails(handle, "sold out")
+        assert world.log == ["do b", "do slow", "back slow"]
+
+
+async def test_one_undo_is_refused(shop):
+    """P5, P7: an undo that is declined is named in the workflow's failure; the others are made, and it ends."""
+    world = World(back_c=Declined("too late"))
+    async with failing(shop, three, world) as (app, handle):
+        await fails(handle, r"out of stock; NOT UNDONE: 'do:c' \(Declined: effect 'back:c': declined: too late\)")
+        assert world.log[3:] == ["back c", "back b", "back a"]
+        assert await undone_by(app, "do:a", "do:b", "do:c") == ["back:a", "back:b", None]
+
+
+async def test_parked_undo(shop):
+    """P5: an undo whose outcome is unknown parks its workflow as any effect does; resolved, it goes on to the next."""
+    world = World(back_c=Unknown("timeout"))
+    async with failing(shop, three, world) as (app, handle):
+        await until_state(app, "back:c", "unknown")
+        assert (await handle.status()).state == "open"
+        await app.resolve("back:c", outcome="succeeded")
+        await fails(handle)
+        assert world.log[3:] == ["back c", "back b", "back a"]
+        assert await undone_by(app, "do:a", "do:b", "do:c") == ["back:a", "back:b", "back:c"]
+
+
+async def test_undo_that_a_deploy_took_away(shop):
+    """P8: an effect that was to be undone by what nobody knows any more is named in the failure, never passed over."""
+    async with failing(shop, parking, World(do_b=Unknown("timeout"))) as (app, _):
+        await until_state(app, "do:b", "unknown")
+    async with shop.app(parking, provide={World: World()}) as app:
+        await app.resolve("do:b", outcome="declined")
+    async with shop.working(without(parking), provide={World: World()}) as app:
+        await fails(
+            await app.handle("o"), r"NOT UNDONE: 'do:a' \(Misuse: it must be undone by 'back'[^)]*\(steps=...\)\);"
+        )
+
+
+@workflow
+async def parking(ctx: Context) -> None:
+    await do(ctx, "a")
+    await do(ctx, "b")
+
+
+def without(_: Any) -> Any:
+    """The same workflow, after a deploy in which its effect lost its undo."""
+
+    @effect(key="do:{name}", provider=PLAIN, after=None, name="do")
+    async def do_only(call: Call, name: str) -> str:
+        raise AssertionError
+
+    @workflow(name="parking")
+    async def parking_only(ctx: Context) -> None:
+        await do_only(ctx, "a")
+        await do_only(ctx, "b")
+
+    return parking_only
+
+
+# ── a workflow that is retried after its effects were undone ────────────────
+
+
+@workflow
+async def retried(ctx: Context) -> str:
+    for attempt in (1, 2, 3):
+        with contextlib.suppress(Undone):
+            await do.attempt(attempt)(ctx, "a")
+            raise OutOfStockError(f"out of stock at attempt {attempt}")
+    return "gave up"
+
+
+async def test_every_attempt_has_its_undo(shop):
+    """P3: a new attempt after an undo is called under its own key, and so is the undo of that attempt."""
+    world = World()
+    async with failing(shop, retried, world) as (app, handle):
+        await fails(handle, "at attempt 1")
+        await fails(await app.retry("o"), "at attempt 2")
+        assert world.keys == ["shop/do:a", "shop/back:a", "shop/do:a#2", "shop/back:a#2"]
+        assert [(await receipt(app, "do:a", attempt)).undone_by for attempt in (1, 2)] == ["back:a"] * 2
+
+
+# ── an effect that happened, and whose on_success cannot be stored ──────────
+
+
+@effect(key="order:{order.id}:back", provider=PLAIN, after=insert_order)
+async def back_order(call: Call, order: Order, charge: str, *, world: World = inject()) -> None:
+    world.call(call, f"back {charge}")
+
+
+@effect(key="order:{order.id}:unmarked", provider=PLAIN, after=insert_order, undo=back_order)
+async def charge_unmarked(call: Call, order: Order, *, world: World = inject()) -> str:
+    return world.call(call, "charge")
+
+
+@charge_unmarked.on_success
+async def mark_or_fail(w: Write, order: Order, *, world: World = inject()) -> None:
+    await mark(w, order.id, "paid")
+    assert world.mended, "not mended"
+
+
+@workflow
+async def unmarked(ctx: Context, order: Order) -> str:
+    await insert_order(ctx, order)
+    return await charge_unmarked(ctx, order)
+
+
+async def test_happened_but_not_stored(shop):
+    """P3, P5: on_success fails, so the workflow does; what happened is undone all the same, and never stored later."""
+    world = World()
+    async with failing(shop, unmarked, world, ORDER) as (app, handle):
+        await fails(handle, "AssertionError: not mended")
+        stored = await receipt(app, "order:1:unmarked")
+        assert (stored.state, stored.undone_by, stored.reply) == ("succeeded", "order:1:back", None)
+        world.mended = True
+        await fails(await app.retry("o"), "Undone: ")
+        assert await orders(app) == [("new", 0)]
+    assert world.log == ["charge", "back CHARGE"]
