@@ -108,10 +108,11 @@ def test_two_executions_of_one_write(make_shop, request, product):
                 while len(results) < 2:
                     await asyncio.sleep(0.01)
             assert await shop.rows(zombie, "SELECT who FROM visits") == [(stored,)]
-            assert results == [stored, stored]
+            # Two that never hear of each other's lease hand the start to their engines in turn: two runs, or more.
+            assert set(results) == {stored}
             async with zombie.runtime.record.session() as session:
                 assert [receipt.result for receipt in await session.receipts_of("r")] == [f'"{stored}"']
         if product == "postgres":
-            assert [event.key for event in shop.seen(LostRace)] == ["r/" + visit.name]
+            assert {event.key for event in shop.seen(LostRace)} == {"r/" + visit.name}
 
     run(go())
