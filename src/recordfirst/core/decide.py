@@ -20,7 +20,6 @@ import msgspec
 
 from recordfirst.core.receipt import Change, Receipt
 
-
 _ENDED = ""
 """A claim that nobody holds: nobody waits for an answer any more, yet what was sent may arrive while it lasts."""
 
@@ -137,17 +136,15 @@ def still_counts(
 
 def begin_call(receipt: Receipt, *, claim: str, claim_ms: int) -> Change:
     """A call is about to be sent: from here until its outcome is stored, it may have happened."""
+    # An answer that is known to be unusable is called over only by ``in_doubt="repeat"``, and then a new key must be.
     return _next(
         receipt,
         calls=receipt.calls + 1,
         doubts=receipt.doubts + 1,
-        # Called though the answer under the key is known to be unusable (``in_doubt="repeat"``): only a new key helps.
-        replayed=False,
-        reissue=receipt.reissue + receipt.replayed,
         claim=claim,
         claim_for_ms=claim_ms,
         begins_call=True,
-        restart_key_age=receipt.doubts == 0 or receipt.replayed,
+        **_unspent_key(receipt, is_new=receipt.calls == 0),
     )
 
 
@@ -198,9 +195,7 @@ def absent(receipt: Receipt, now_ms: int, lag_ms: int) -> Change:
     visible_at_ms = max(receipt.last_call_at_ms or 0, receipt.claim_until_ms or 0) + lag_ms
     if now_ms < visible_at_ms:
         return _next(receipt, error=receipt.error, wait_ms=visible_at_ms - now_ms, claim=receipt.claim)
-    return _next(
-        receipt, doubts=0, replayed=False, reissue=receipt.reissue + 1 if receipt.replayed else receipt.reissue
-    )
+    return _next(receipt, doubts=0, **_unspent_key(receipt))
 
 
 def unknown(receipt: Receipt, error: str) -> Change:
@@ -223,8 +218,7 @@ def replied(receipt: Receipt, reply: str, error: str) -> Change:
 
 def resolved_not_done(receipt: Receipt) -> Change:
     """A person says that it certainly did not happen: it may be called again, under a new key if the old is spent."""
-    reissue = receipt.reissue + 1 if receipt.replayed else receipt.reissue
-    return _next(receipt, state="intended", doubts=0, replayed=False, reissue=reissue, parked_on=receipt.parked_on)
+    return _next(receipt, state="intended", doubts=0, **_unspent_key(receipt))
 
 
 def withdrawn(receipt: Receipt) -> Change:
@@ -240,6 +234,19 @@ def withdrawn(receipt: Receipt) -> Change:
 def undone(receipt: Receipt, by: str) -> Change:
     """The undo effect ``by`` has succeeded."""
     return _next(receipt, result=receipt.result, error=receipt.error, undone_by=by)
+
+
+def _unspent_key(receipt: Receipt, *, is_new: bool = False) -> dict[str, object]:
+    """A new key in place of one that only repeats an unusable answer.
+
+    Only a new key is young again. The provider may still know the old one from its first call, whatever has been
+    proved since, and forget it between two calls that are then two effects.
+    """
+    return {
+        "replayed": False,
+        "reissue": receipt.reissue + receipt.replayed,
+        "restart_key_age": is_new or receipt.replayed,
+    }
 
 
 def _next(receipt: Receipt, **what: object) -> Change:

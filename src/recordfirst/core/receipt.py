@@ -51,7 +51,7 @@ class Receipt(NewReceipt, frozen=True, kw_only=True):
     """Who has a call in flight, until ``claim_until_ms``; empty: nobody waits for it, but it may arrive until then."""
     claim_until_ms: int | None = None
     key_since_ms: int | None = None
-    """When the provider key in use was first sent: its age counts against the provider's retention."""
+    """Since when the provider key in use may have been sent: its age counts against the provider's retention."""
     last_call_at_ms: int | None = None
     next_at_ms: int | None = None
     """Nothing is to be done before this time."""
@@ -80,7 +80,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     """``None`` clears the claim and its time; the claim as it was keeps both."""
     claim_for_ms: int | None = None
     restart_key_age: bool = False
-    """The key is sent for the first time by the call that this change begins."""
+    """From here on it is a new key."""
     begins_call: bool = False
     wait_ms: int | None = None
     result: str | None = None

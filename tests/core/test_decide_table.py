@@ -1,0 +1,287 @@
+"""Design section 6, row by row: what the next execution does, and what becomes of the receipt."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recordfirst.core import decide as d
+from recordfirst.core import model
+from recordfirst.core.decide import Guarantee
+from recordfirst.core.receipt import NewReceipt, Receipt
+
+NOW = 1_000_000
+HONOURED_MS = 800
+KEYED = Guarantee(key_honoured_ms=HONOURED_MS)
+KEYED_PROBE = Guarantee(key_honoured_ms=HONOURED_MS, can_probe=True)
+PROBE = Guarantee(key_honoured_ms=None, can_probe=True)
+NEITHER = Guarantee(key_honoured_ms=None)
+REPEAT = Guarantee(key_honoured_ms=None, in_doubt="repeat")
+
+INTENT = NewReceipt(
+    key="order:1:charge",
+    kind="effect",
+    function="charge",
+    workflow="order:1",
+    state="intended",
+    fingerprint="f",
+    request="{}",
+)
+
+
+def receipt(**fields) -> Receipt:
+    """An intent whose one call is in doubt, long ago, with a key that is young."""
+    usual = model.intended(INTENT, claim="a", claim_ms=65, now_ms=NOW - 100)
+    return msgspec.structs.replace(usual, **fields)
+
+
+def after(stored: Receipt, change) -> Receipt:
+    changed = model.changed(stored, stored, change, NOW)
+    assert changed is not None
+    return changed
+
+
+# ── what the next execution does ────────────────────────────────────────────
+
+
+ROWS = [
+    ("P5 succeeded: hand out the result", receipt(state="succeeded"), KEYED, d.Return()),
+    ("P5 declined: raise it again", receipt(state="declined"), KEYED, d.RaiseDeclined()),
+    ("P5 unknown: wait for a person", receipt(state="unknown"), KEYED, d.Park()),
+    ("P5 unknown, even without a doubt", receipt(state="unknown", doubts=0), REPEAT, d.Park()),
+    ("P3 the answer is stored: finish", receipt(reply="{}"), KEYED, d.Settle()),
+    ("P3 the answer is stored, before its time", receipt(reply="{}", next_at_ms=NOW + 1), KEYED, d.Settle()),
+    ("P5 not before its time", receipt(next_at_ms=NOW + 1), KEYED, d.Wait(NOW + 1)),
+    ("P5 its time has come", receipt(next_at_ms=NOW), KEYED, d.Call()),
+    ("P3 nothing in doubt", receipt(doubts=0, claim=None), NEITHER, d.Call()),
+    ("P3 nothing in doubt, announced only", receipt(doubts=0, calls=0, key_since_ms=None), KEYED, d.Call()),
+    ("P3 in doubt, key is young", receipt(), KEYED, d.Call()),
+    ("P3 in doubt, key is young, one is calling", receipt(claim_until_ms=NOW + 1), KEYED_PROBE, d.Call()),
+    ("P3 key in its last moment", receipt(key_since_ms=NOW - HONOURED_MS + 1), KEYED_PROBE, d.Call()),
+    ("P3 key is old: probe", receipt(key_since_ms=NOW - HONOURED_MS), KEYED_PROBE, d.Probe()),
+    ("P3 key is old, no probe", receipt(key_since_ms=NOW - HONOURED_MS), KEYED, d.GiveUp()),
+    ("P5 a 500 is stored under the key: probe", receipt(replayed=True), KEYED_PROBE, d.Probe()),
+    ("P5 a 500 is stored under the key, no probe", receipt(replayed=True), KEYED, d.GiveUp()),
+    ("P5 too many doubts: probe", receipt(doubts=10), KEYED_PROBE, d.Probe()),
+    ("P5 too many doubts, no probe", receipt(doubts=10), KEYED, d.GiveUp()),
+    ("P3 no keys: one may be calling", receipt(claim_until_ms=NOW + 1), PROBE, d.Wait(NOW + 1)),
+    ("P3 no keys: nobody is calling any more", receipt(claim_until_ms=NOW), PROBE, d.Probe()),
+    ("P3 no keys: the caller gave up", receipt(claim="", claim_until_ms=NOW + 1), PROBE, d.Probe()),
+    ("P3 neither: one may be calling", receipt(claim_until_ms=NOW + 1), NEITHER, d.Wait(NOW + 1)),
+    ("P5 neither: unknown", receipt(), NEITHER, d.GiveUp()),
+    ("P3 neither, and repeats are allowed", receipt(), REPEAT, d.Call()),
+]
+
+
+@pytest.mark.parametrize(("stored", "guarantee", "action"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
+def test_next_action(stored, guarantee, action):
+    """P3 P5: a row of the table."""
+    assert d.decide(stored, NOW, guarantee) == action
+
+
+def test_probe_comes_before_repeating():
+    """P3: an effect that may be repeated is asked about first if it can be."""
+    either = Guarantee(key_honoured_ms=None, can_probe=True, in_doubt="repeat")
+    assert d.decide(receipt(), NOW, either) == d.Probe()
+
+
+RECEIPTS = st.builds(
+    receipt,
+    state=st.sampled_from(["intended", "unknown", "declined", "succeeded"]),
+    doubts=st.integers(0, 12),
+    replayed=st.booleans(),
+    claim=st.sampled_from([None, "", "a"]),
+    key_since_ms=st.none() | st.integers(NOW - 1000, NOW),
+    claim_until_ms=st.none() | st.integers(NOW - 100, NOW + 100),
+    next_at_ms=st.none() | st.integers(NOW - 100, NOW + 100),
+    reply=st.sampled_from([None, "{}"]),
+)
+GUARANTEES = st.builds(
+    Guarantee,
+    key_honoured_ms=st.none() | st.just(HONOURED_MS),
+    can_probe=st.booleans(),
+    in_doubt=st.sampled_from(["park", "repeat"]),
+)
+
+
+@given(RECEIPTS, GUARANTEES)
+def test_calls_rest_on_something(stored, guarantee):
+    """P3: no call goes out while an outcome, an answer, or an unprotected doubt stands."""
+    if d.decide(stored, NOW, guarantee) == d.Call():
+        assert (stored.state, stored.reply) == ("intended", None)
+        is_young = stored.key_since_ms is not None and stored.key_since_ms + HONOURED_MS > NOW
+        is_key_good = guarantee.key_honoured_ms is not None and is_young and not stored.replayed
+        assert stored.doubts == 0 or is_key_good or guarantee.in_doubt == "repeat"
+
+
+@given(RECEIPTS, GUARANTEES)
+def test_waits_end(stored, guarantee):
+    """P7: a wait is for a time to come, and when it has come there is one more wait at most."""
+    now_ms, waits = NOW, 0
+    while isinstance(action := d.decide(stored, now_ms, guarantee), d.Wait):
+        assert action.until_ms > now_ms
+        now_ms, waits = action.until_ms, waits + 1
+    assert waits <= 2
+
+
+# ── what becomes of the receipt ─────────────────────────────────────────────
+
+
+def test_call_is_in_doubt_from_its_beginning():
+    """P3: a crash at any later moment finds the doubt and the claim in the record."""
+    begun = after(receipt(doubts=0, claim=None), d.begin_call(receipt(doubts=0), claim="b", claim_ms=65))
+    assert (begun.calls, begun.doubts, begun.claim, begun.claim_until_ms) == (2, 1, "b", NOW + 65)
+    assert begun.last_call_at_ms == NOW
+
+
+def test_age_of_a_key_is_kept():
+    """P3: only a new key is young: the provider may know the old one from its first call."""
+    old = receipt(key_since_ms=NOW - 700)
+    assert after(old, d.begin_call(old, claim="b", claim_ms=65)).key_since_ms == NOW - 700
+    certain = receipt(key_since_ms=NOW - 700, doubts=0)
+    assert after(certain, d.begin_call(certain, claim="b", claim_ms=65)).key_since_ms == NOW - 700
+    never_sent = receipt(calls=0, doubts=0, key_since_ms=None)
+    assert after(never_sent, d.begin_call(never_sent, claim="b", claim_ms=65)).key_since_ms == NOW
+
+
+def test_success_and_decline_end_all_doubt():
+    """P5: a final receipt has its outcome, and nothing that belongs to a call."""
+    done = after(receipt(reply="x"), d.succeeded(receipt(reply="x"), "1"))
+    assert (done.state, done.result, done.doubts, done.claim, done.reply) == ("succeeded", "1", 0, None, None)
+    declined = after(receipt(), d.declined(receipt(), '{"reason":"no"}'))
+    assert (declined.state, declined.error, declined.doubts) == ("declined", '{"reason":"no"}', 0)
+    assert declined.settled_at_ms == NOW
+
+
+def test_not_done_takes_back_its_own_doubt():
+    """P5: a 429 had no effect, so it is called again, later, under the same key."""
+    changed = after(receipt(), d.not_done(receipt(), "429", 50, claim="a"))
+    assert (changed.doubts, changed.claim, changed.next_at_ms) == (0, None, NOW + 50)
+
+
+def test_not_done_leaves_the_doubts_of_others():
+    """P3: an earlier call stays in doubt, and somebody else's claim stays theirs."""
+    both = receipt(doubts=2)
+    changed = after(both, d.not_done(both, "429", 50, claim="a"))
+    assert (changed.doubts, changed.claim, changed.claim_until_ms) == (1, "", both.claim_until_ms)
+    changed = after(both, d.not_done(both, "429", 50, claim="zombie"))
+    assert (changed.doubts, changed.claim) == (2, "a")
+
+
+def test_doubt_outlives_the_caller():
+    """P3: the client gave up; until the claim ends what it sent may arrive, and no probe can deny it."""
+    sent = receipt(claim_until_ms=NOW + 40)
+    unsure = after(sent, d.in_doubt(sent, "timeout", 0, claim="a", replayed=False))
+    assert (unsure.doubts, unsure.claim, unsure.claim_until_ms) == (1, "", NOW + 40)
+    again = after(unsure, d.absent(unsure, NOW, 30))
+    assert (again.doubts, again.next_at_ms, again.claim_until_ms) == (1, NOW + 70, NOW + 40)
+    assert after(again, d.absent(again, NOW + 70, 30)).doubts == 0
+
+
+def test_stored_answer_says_that_the_call_is_over():
+    """P5: a 500 that the provider stores is probed at once, and later called under a new key."""
+    sent = receipt(claim_until_ms=NOW + 40)
+    spent = after(sent, d.in_doubt(sent, "500", 0, claim="a", replayed=True))
+    assert (spent.replayed, spent.claim_until_ms) == (True, NOW)
+    renewed = after(spent, d.absent(spent, NOW + 30, 30))
+    assert (renewed.doubts, renewed.replayed, renewed.reissue, renewed.key_since_ms) == (0, False, 1, NOW)
+
+
+def test_absence_keeps_an_unspent_key():
+    """P3: the key that was sent is sent again, so that even a probe that erred does no harm."""
+    changed = after(receipt(), d.absent(receipt(), NOW, 0))
+    assert (changed.doubts, changed.reissue, changed.key_since_ms) == (0, 0, receipt().key_since_ms)
+
+
+def test_repeating_takes_a_new_key_when_the_old_is_spent():
+    """P5: an effect that may be repeated does not ask for ever for the answer that it cannot use."""
+    spent = receipt(replayed=True)
+    begun = after(spent, d.begin_call(spent, claim="b", claim_ms=65))
+    assert (begun.reissue, begun.replayed, begun.key_since_ms) == (1, False, NOW)
+
+
+def test_reply_is_kept_until_it_is_settled():
+    """P3: an answer whose transaction failed is not lost by what comes late, and ends a parked effect's waiting."""
+    replied = after(
+        receipt(state="unknown", parked_on="p"), d.replied(receipt(state="unknown", parked_on="p"), "x", "e")
+    )
+    assert (replied.state, replied.reply, replied.parked_on) == ("intended", "x", "p")
+    late = after(replied, d.in_doubt(replied, "timeout", 9, claim="a", replayed=False))
+    assert d.decide(late, NOW, NEITHER) == d.Settle()
+
+
+def test_person_says_not_done():
+    """P5: it is called again, under a new key only if the old is spent; whoever waits is still to be woken."""
+    stored = receipt(state="unknown", parked_on="p")
+    resolved = after(stored, d.resolved_not_done(stored))
+    assert (resolved.state, resolved.doubts, resolved.reissue, resolved.parked_on) == ("intended", 0, 0, "p")
+    spent = receipt(state="unknown", replayed=True)
+    assert after(spent, d.resolved_not_done(spent)).reissue == 1
+
+
+def test_announced_call_is_withdrawn():
+    """P5: nothing was sent, so nothing is in doubt and nothing needs an undo."""
+    changed = after(receipt(), d.withdrawn(receipt()))
+    assert (changed.calls, changed.doubts, changed.claim) == (0, 0, None)
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        receipt(calls=2, doubts=2),
+        receipt(state="succeeded", result="1", doubts=0),
+        receipt(reply="x"),
+        receipt(state="unknown"),
+    ],
+    ids=["called by another", "succeeded", "answered", "unknown"],
+)
+def test_withdrawal_comes_too_late(stored):
+    """P3 P5: whoever has called since stays in doubt, and an outcome stays as it is."""
+    changed = after(stored, d.withdrawn(stored))
+    same = ("state", "calls", "doubts", "result", "reply", "claim", "claim_until_ms")
+    assert [getattr(changed, name) for name in same] == [getattr(stored, name) for name in same]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "now", "counts"),
+    [
+        ("succeeded", receipt(), True),
+        ("succeeded", receipt(calls=2), True),
+        ("succeeded", receipt(state="unknown"), True),
+        ("succeeded", receipt(state="declined"), False),
+        ("declined", receipt(), True),
+        ("declined", receipt(calls=2), False),
+        ("declined", receipt(reply="x"), False),
+        ("declined", receipt(state="succeeded"), False),
+        ("not done", receipt(calls=2), True),
+        ("unknown", receipt(state="succeeded"), False),
+    ],
+)
+def test_late_outcome(outcome, now, counts):
+    """P5: what is final stands; a decline does not speak for a call that was begun after it."""
+    assert d.still_counts(outcome, receipt(), now) is counts
+
+
+@pytest.mark.parametrize(
+    ("begun", "guarantee", "may"),
+    [
+        (receipt(doubts=1, key_since_ms=NOW - 9000), KEYED, True),
+        (receipt(doubts=2, last_call_at_ms=NOW, key_since_ms=NOW - HONOURED_MS + 1), KEYED, True),
+        (receipt(doubts=2, last_call_at_ms=NOW, key_since_ms=NOW - HONOURED_MS), KEYED, False),
+        (receipt(doubts=2), PROBE, False),
+        (receipt(doubts=2), REPEAT, True),
+    ],
+    ids=["nothing in doubt", "young key", "slept too long", "no key", "may repeat"],
+)
+def test_begun_call_may_be_sent(begun, guarantee, may):
+    """P3: the record's time of the beginning decides, not the time of the decision."""
+    assert d.may_send(begun, guarantee) is may
+
+
+@given(st.integers(-5, 10_000), st.floats(0, 1, exclude_max=True))
+def test_backoff_is_bounded(calls, jitter):
+    """P9: waits double from 0.1 s up to five minutes, and never become nothing."""
+    assert 100 <= d.backoff_ms(calls, jitter) <= 300_000
+    assert d.backoff_ms(calls + 1, jitter) >= d.backoff_ms(calls, jitter)
