@@ -7,7 +7,9 @@ refused with the type and the field named, before anything depends on it.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import msgspec
@@ -22,12 +24,35 @@ def encode(value: Any, what: str) -> str:
         Unencodable: naming the type and the path of the first value that JSON cannot carry.
     """
     try:
-        return msgspec.json.encode(value, enc_hook=_model_to_builtins, order="deterministic").decode()
-    except (TypeError, ValueError, OverflowError, msgspec.MsgspecError, RecursionError) as error:
+        return _text(value)
+    except _REFUSED as error:
         path, culprit = _first_unencodable(value, "")
         place = f"its field {path.lstrip('.')!r}" if path else "it"
         message = f"{what} cannot be stored as JSON: {place} is {_type_name(culprit)} ({_one_line(error)})"
         raise Unencodable(message) from error
+
+
+_REFUSED = (TypeError, ValueError, OverflowError, msgspec.MsgspecError, RecursionError)
+_STRICT = json.JSONEncoder(allow_nan=False)
+
+
+def _text(value: Any) -> str:
+    text = msgspec.json.encode(value, enc_hook=_model_to_builtins, order="deterministic").decode()
+    # What follows looks at every value, so only where the text shows that it could find something.
+    if "null" in text:
+        # msgspec makes null of NaN without a word; this encoder refuses it.
+        _STRICT.encode(to_builtins(value))
+    if "[[" in text and _holds_sets_of_sets(value):
+        raise ValueError("sets of sets have no order")
+    return text
+
+
+def _holds_sets_of_sets(value: Any, *, in_set: bool = False) -> bool:
+    """Find what has no order: sets compare as subsets, so sorting them gives another text in another process."""
+    is_set = isinstance(value, AbstractSet)
+    if is_set and in_set:
+        return True
+    return any(_holds_sets_of_sets(child, in_set=in_set or is_set) for _, child in _children(value))
 
 
 def decode(text: str) -> Any:
@@ -59,14 +84,24 @@ def storable(type_: Any) -> str | None:
         msgspec.json.Decoder(type_, dec_hook=_model_from_builtins)
     except TypeError as error:
         return _one_line(error)
-    info = msgspec.inspect.type_info(type_)
-    if (
-        isinstance(info, msgspec.inspect.CustomType)
-        and not hasattr(info.cls, "model_validate")
-        and info.cls is not object
-    ):
-        return f"{_type_name(info.cls)} is not a type that JSON can carry"
+    for cls in _custom_types(msgspec.inspect.type_info(type_), set()):
+        if not hasattr(cls, "model_validate") and cls is not object:
+            return f"{_type_name(cls)} is not a type that JSON can carry"
     return None
+
+
+def _custom_types(info: Any, seen: set[int]) -> Iterator[Any]:
+    """Find the types that msgspec leaves to us, however deep they are."""
+    if id(info) in seen:
+        return
+    seen.add(id(info))
+    if isinstance(info, msgspec.inspect.CustomType):
+        yield info.cls
+    for name in info.__struct_fields__:
+        value = getattr(info, name)
+        for child in value if isinstance(value, tuple) else (value,):
+            if isinstance(child, (msgspec.inspect.Type, msgspec.inspect.Field)):
+                yield from _custom_types(child, seen)
 
 
 def fingerprint(*parts: str) -> str:
@@ -99,8 +134,22 @@ def _different(stored: Any, given: Any, path: str) -> Iterator[str]:
 def _model_to_builtins(value: Any) -> Any:
     """Encode Pydantic-like models, without importing Pydantic."""
     if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json")
+        return _sort_sets(value.model_dump(mode="json"), value.model_dump())
     raise TypeError(f"objects of type {_type_name(value)} are not JSON")
+
+
+def _sort_sets(dumped: Any, original: Any) -> Any:
+    """Give lists that were sets an order: their own is another one in another process."""
+    if isinstance(original, dict) and isinstance(dumped, dict) and len(original) == len(dumped):
+        pairs = zip(dumped.items(), original.values(), strict=True)
+        return {name: _sort_sets(child, before) for (name, child), before in pairs}
+    if not isinstance(dumped, list):
+        return dumped
+    if isinstance(original, AbstractSet):
+        return sorted(dumped, key=lambda child: msgspec.json.encode(child, order="deterministic"))
+    if isinstance(original, (list, tuple)) and len(original) == len(dumped):
+        return [_sort_sets(child, before) for child, before in zip(dumped, original, strict=True)]
+    return dumped
 
 
 def _model_from_builtins(type_: Any, value: Any) -> Any:
@@ -115,8 +164,8 @@ def _first_unencodable(value: Any, path: str) -> tuple[str, Any]:
     """Find the innermost value that does not encode. Runs only once something is known not to."""
     for name, child in _children(value):
         try:
-            msgspec.json.encode(child, enc_hook=_model_to_builtins)
-        except (TypeError, ValueError, OverflowError, msgspec.MsgspecError, RecursionError):
+            _text(child)
+        except _REFUSED:
             if len(path) > 200:  # noqa: PLR2004 - deep enough for a message; a cycle would go on for ever
                 return path, child
             return _first_unencodable(child, f"{path}{name}")
@@ -128,6 +177,8 @@ def _children(value: Any) -> list[tuple[str, Any]]:
         return [(f".{key}", child) for key, child in value.items()]
     if isinstance(value, (list, tuple)):
         return [(f"[{index}]", child) for index, child in enumerate(value)]
+    if isinstance(value, AbstractSet):
+        return [("{}", child) for child in value]
     fields = getattr(value, "__struct_fields__", None) or getattr(value, "__dataclass_fields__", None) or ()
     return [(f".{name}", getattr(value, name)) for name in fields if hasattr(value, name)]
 

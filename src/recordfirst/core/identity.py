@@ -11,13 +11,19 @@ import uuid
 from typing import Any
 from urllib.parse import quote, unquote
 
-from recordfirst.errors import BadId
+from recordfirst.errors import BadId, BadKey
 
 _NAMESPACE = uuid.UUID("6f2d0f5e-9d0c-5d5b-8a53-0f3f4b0b7a10")
 """Namespace of the UUIDs that :func:`derived_uuid` makes; arbitrary, fixed for ever."""
 
 _PLAIN = "-_.@+ "
 """What an engine id carries as it is, besides letters and digits. ``:`` is Resonate's, ``~`` marks the epoch."""
+
+_KEY_PLAIN = "!$&'()*+,-.:;=@_"
+"""What a provider key carries as it is, besides letters and digits. ``/``, ``#`` and ``~`` part what it is made of."""
+
+_LIMIT_LEAST = 20
+"""Characters that a provider must take when a key is too long for it: eighty bits of a hash."""
 
 
 def check_id(id: Any) -> str:
@@ -53,26 +59,33 @@ def parse_engine_id(engine: str) -> tuple[str, str, int, str]:
     return unquote(app), unquote(id), int(life[0]) if life else 1, lineage
 
 
-def _quote(text: str) -> str:
+def _quote(text: str, plain: str = _PLAIN) -> str:
     # quote() leaves "~" alone whatever it is told, and here it separates.
-    return quote(text, safe=_PLAIN).replace("~", "%7E")
+    return quote(text, safe=plain).replace("~", "%7E")
 
 
 def provider_key(app: str, key: str, attempt: int, reissue: int, limit: int) -> str:
     """Return the idempotency key that a provider gets: namespaced by app, one per attempt, within its length limit.
 
     ``reissue`` counts keys given up because the provider had stored an unusable answer under them, after a probe
-    had shown that nothing happened.
+    had shown that nothing happened. What is not plain is percent-encoded, so that two effects never share a key, and
+    any header can carry it.
+
+    Raises:
+        BadKey: if it is over a limit that leaves no room to tell effects apart.
     """
-    full = f"{app}/{key}"
+    full = f"{_quote(app, _KEY_PLAIN)}/{_quote(key, _KEY_PLAIN + '/')}"
     if attempt > 1:
         full += f"#{attempt}"
     if reissue:
         full += f"~{reissue}"
     if len(full) <= limit:
         return full
+    if limit < _LIMIT_LEAST:
+        raise BadKey(f"key {full!r} is too long for a provider that takes {limit} characters; {_LIMIT_LEAST} would do")
     digest = hashlib.sha256(full.encode()).hexdigest()[:32]
-    return f"{full[: limit - len(digest) - 1]}~{digest}"
+    room = limit - len(digest) - 1
+    return f"{full[:room]}~{digest}" if room > 0 else digest[:limit]
 
 
 def marker(app: str, key: str, attempt: int, limit: int) -> str:

@@ -60,8 +60,10 @@ class Template(msgspec.Struct, frozen=True):
                 f"{place} is {type(value).__name__}; a key is made of text, whole numbers, dates, UUIDs or enums"
             )
         text = str(value)
-        if not text or "\0" in text:
+        if not text.strip():
             raise BadKey(f"{place} is {text!r}, which tells nothing apart")
+        if "\0" in text or _is_broken(text):
+            raise BadKey(f"{place} is {text!r}, which no store can carry")
         return text
 
 
@@ -89,6 +91,11 @@ def parse(text: str, step: str, parameters: Mapping[str, Any]) -> Template:
         _check_path(parameters[name], path, f"key {text!r} of {step}: {{{field}}}")
         names.append(name)
     return Template(text, tuple(dict.fromkeys(names)))
+
+
+def _is_broken(text: str) -> bool:
+    """Half a surrogate pair, as it comes from JSON."""
+    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _check_path(type_: Any, path: list[str], place: str) -> None:
