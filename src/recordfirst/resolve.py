@@ -33,11 +33,8 @@ async def resolve(
         raise Misuse(f"key {key!r} belongs to effect {receipt.function!r}, which this app does not have")
     arguments = effect.function.fit(codec.decode(runtime.unseal(receipt.request)))
     hook: Any = None
-    change: Change
     final: Outcome | None = None
     match outcome:
-        case "not done":
-            change = d.resolved_not_done(receipt)
         case "succeeded":
             what = f"the result of {effect.function!r}"
             value = codec.shape(result, effect.function.returns, what)
@@ -46,14 +43,19 @@ async def resolve(
             declined = Declined(reason or "declined, as a person said", None, key)
             text = codec.encode({"reason": declined.reason, "code": None}, "a decline")
             final, hook = Outcome("declined", text, declined), effect.decline
-    if final is not None:
-        change = after_outcome(receipt, final, runtime.seal)
 
-    async def store() -> Receipt | None:
+    async def store() -> Receipt:
         async with runtime.record.transaction() as tx:
-            changed = await tx.change_receipt(receipt, change)
-            if changed is None:
-                return (await tx.find_receipt(key, receipt.attempt)).receipt
+            seen, changed = receipt, None
+            while changed is None:
+                if seen.state != "unknown":
+                    return seen
+                changed = await tx.change_receipt(seen, _answered(runtime, seen, final))
+                if changed is None:
+                    # It parks anew, say; or somebody else answered; or we did, and the reply to COMMIT was lost.
+                    found = (await tx.find_receipt(key, receipt.attempt)).receipt
+                    assert found is not None
+                    seen = found
             w = open_write(runtime, tx, None, blocking=hook is not None and not hook[0].is_async)
             if hook is not None and final is not None:
                 injected = await runtime.injector.resolve(hook[0])
@@ -64,12 +66,25 @@ async def resolve(
             return changed
 
     changed = await runtime.patiently(f"resolving {key!r}", store, release=False)
-    assert changed is not None
-    wanted = {"not done": "intended"}.get(outcome, outcome)
-    if changed.state != wanted:
-        raise Misuse(f"effect {key!r} is {changed.state} by now; nothing was changed")
+    if not _says(runtime, changed, final):
+        raise Misuse(f"effect {key!r} is {changed.state} by now, as somebody else said; nothing was changed")
     runtime.nudge()
     return changed
+
+
+def _answered(runtime: Runtime, receipt: Receipt, final: Outcome | None) -> Change:
+    return d.resolved_not_done(receipt) if final is None else after_outcome(receipt, final, runtime.seal)
+
+
+def _says(runtime: Runtime, receipt: Receipt, final: Outcome | None) -> bool:
+    """Whether a receipt says what was to be said, whoever has said it."""
+    if final is None:
+        return receipt.state == "intended"
+    if final.state != receipt.state:
+        return False
+    if final.state == "declined":
+        return receipt.error == final.text
+    return receipt.result is not None and runtime.unseal(receipt.result) == final.text
 
 
 def _one(receipts: Sequence[Receipt], key: str, attempt: int | None) -> Receipt:

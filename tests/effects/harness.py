@@ -224,7 +224,12 @@ class Shop:
 
     @contextlib.asynccontextmanager
     async def app(
-        self, *workflows: Any, plug: Plug | None = None, provide: Mapping[Any, Any] | None = None, **options: Any
+        self,
+        *workflows: Any,
+        plug: Plug | None = None,
+        provide: Mapping[Any, Any] | None = None,
+        factories: Mapping[Any, Any] | None = None,
+        **options: Any,
     ) -> AsyncIterator[App]:
         """An app, open, whose record has all tables."""
         plug = plug or Plug()
@@ -234,6 +239,8 @@ class Shop:
         app = App("shop", record=record, workflows=workflows, **options)  # type: ignore[arg-type]
         for key, value in ({Bank: self.bank, Plug: plug} | dict(provide or {})).items():
             app.provide(value, as_=key)
+        for key, factory in (factories or {}).items():
+            app.provide_factory(key, factory)
         async with app:
             yield app
 

@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
+import signal
+import time
 from collections.abc import Callable
+from functools import partial
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
+
+import stripe
+from stripe import StripeClient
 
 from recordfirst import Absent, Call, Context, Declined, Found, Provider, Write, effect, inject, workflow, write
 from recordfirst.providers.contract import Probed
+from recordfirst.providers.stripe import (
+    METADATA_KEY,
+    Payment,
+    Refund,
+    Stripe,
+    find_payment_intent,
+    payment_of,
+    refund_of,
+    stripe_client,
+)
 from tests.effects.harness import ORDER, Bank, Order, Plug, Shop, die, mark, sql
 
 KEYED = Provider(name="bank with keys", retention_s=24 * 3600)
 PLAIN = Provider(name="bank without keys")
+STRIPE = Stripe(lag_s=0.0)
+
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload([__name__, "recordfirst.records.postgres", "recordfirst.records.sqlite"])
 
 
 async def insert(w: Write, order: Order) -> None:
@@ -154,21 +177,89 @@ async def refunded(ctx: Context, order: Order) -> str:
     raise OutOfStockError("out of stock")
 
 
-WORKFLOWS = (keyed, announced, probed, blind, again, second, refunded)
+async def find_payment(call: Call, order: Order, *, client: StripeClient = inject(), plug: Plug = inject()) -> Probed:
+    plug("probing")
+    return await find_payment_intent(client, marker=call.marker, since_ms=call.since_ms)
 
 
-async def work(url: str, bank: Path, name: str, at: dict[str, Callable[[], object]]) -> None:
+def charging(order: Order, call: Call) -> Any:
+    return {
+        "amount": order.amount_minor,
+        "currency": "usd",
+        "confirm": True,
+        "payment_method": "pm_card_visa",
+        "metadata": {METADATA_KEY: call.marker},
+    }
+
+
+@effect(key="order:{order.id}:stripe-refund", provider=STRIPE, after=insert_order)
+async def refund_stripe(call: Call, order: Order, payment: Payment, *, client: StripeClient = inject()) -> Refund:
+    made = await client.v1.refunds.create_async(
+        {"payment_intent": payment.id, "metadata": {METADATA_KEY: call.marker}}, {"idempotency_key": call.key}
+    )
+    return refund_of(made)
+
+
+@effect(key="order:{order.id}:stripe", provider=STRIPE, after=insert_order, probe=find_payment, undo=refund_stripe)
+async def charge_stripe(call: Call, order: Order, *, client: StripeClient = inject(), plug: Plug = inject()) -> Payment:
+    plug("charge calling")
+    intent = await client.v1.payment_intents.create_async(charging(order, call), {"idempotency_key": call.key})
+    plug("charge applied")
+    return payment_of(intent)
+
+
+@workflow
+async def by_card(ctx: Context, order: Order) -> str:
+    await insert_order(ctx, order)
+    return (await charge_stripe(ctx, order)).status
+
+
+@workflow
+async def by_card_in_vain(ctx: Context, order: Order) -> str:
+    await insert_order(ctx, order)
+    await charge_stripe(ctx, order)
+    raise OutOfStockError("out of stock")
+
+
+charge_stripe.on_success(mark_paid)
+charge_stripe.on_decline(mark_declined)
+WORKFLOWS = (keyed, announced, probed, blind, again, second, refunded, by_card, by_card_in_vain)
+
+
+def stripe_at(url: str) -> dict[Any, Any]:
+    """How a shop is given its Stripe; nobody goes there who has no need to."""
+    stripe.enable_telemetry = False
+    return {StripeClient: partial(stripe_client, "sk_test_x", base_url=url or "http://127.0.0.1:9", timeout_s=0.3)}
+
+
+async def work(url: str, bank: Path, stripe_url: str, name: str, at: dict[str, Callable[[], object]]) -> None:
     """Start the workflow of this name, and work on whatever is open until it has ended."""
     wanted = next(workflow for workflow in WORKFLOWS if workflow.name == name)
-    async with Shop(url, Bank(bank)).working(*WORKFLOWS, plug=Plug(at), random=lambda: 0.0) as app:
+    shop = Shop(url, Bank(bank))
+    async with shop.working(*WORKFLOWS, plug=Plug(at), random=lambda: 0.0, factories=stripe_at(stripe_url)) as app:
         await (await app.start(wanted, ORDER, id="order:1")).result()
 
 
-def run_until(url: str, bank: Path, name: str, point: str) -> None:
+def run_until(url: str, bank: Path, stripe_url: str, name: str, point: str) -> None:
     """What a process does that is to die at a point; it ends in peace if it never gets there."""
-    asyncio.run(work(url, bank, name, {point: die}))
+    asyncio.run(work(url, bank, stripe_url, name, {point: die}))
 
 
-def run_and_hang(url: str, bank: Path, name: str, point: str) -> None:
+def run_and_hang(url: str, bank: Path, stripe_url: str, name: str, point: str) -> None:
     """What a process does that stands still at a point, with its loop, until it is killed."""
-    asyncio.run(work(url, bank, name, {point: lambda: __import__("time").sleep(600)}))
+    asyncio.run(work(url, bank, stripe_url, name, {point: lambda: time.sleep(600)}))
+
+
+def process(target: Callable[..., None], shop: Shop, name: str, point: str, stripe_url: str = "") -> BaseProcess:
+    """Another process, as the tests run it."""
+    made = PROCESSES.Process(target=target, args=(shop.url, shop.bank.path, stripe_url, name, point))
+    made.start()
+    return made
+
+
+async def dies_at(shop: Shop, name: str, point: str, stripe_url: str = "") -> None:
+    """Let a process work until it kills itself at this point."""
+    dying = process(run_until, shop, name, point, stripe_url)
+    await asyncio.to_thread(dying.join)
+    assert dying.exitcode == -signal.SIGKILL, f"it never came to {point!r}"
+    dying.close()

@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
-import signal
 
 import pytest
 
 from recordfirst import WorkflowFailed
 from tests.effects import program
 from tests.effects.harness import ORDER, Shop, orders, pass_time, receipt, until, until_state
+from tests.effects.program import dies_at
 
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(
-    ["tests.effects.program", "recordfirst.records.postgres", "recordfirst.records.sqlite"]
-)
-
+WORKFLOWS = [workflow for workflow in program.WORKFLOWS if not workflow.name.startswith("by_card")]
 CHARGED_ONCE = [("charge", "1", 1999)]
-
-
-async def dies_at(shop: Shop, name: str, point: str) -> None:
-    """Let a process work until it kills itself at this point."""
-    process = PROCESSES.Process(target=program.run_until, args=(shop.url, shop.bank.path, name, point))
-    process.start()
-    await asyncio.to_thread(process.join)
-    assert process.exitcode == -signal.SIGKILL, f"it never came to {point!r}"
-    process.close()
 
 
 async def takes_over(shop: Shop, name: str) -> object:
     """Finish here what the dead have left; every claim of theirs has run out by then."""
     wanted = getattr(program, name)
-    async with shop.app(*program.WORKFLOWS) as app:
+    async with shop.app(*WORKFLOWS) as app:
         await pass_time(app, 100)
         async with app.worker():
             return await (await app.start(wanted, ORDER, id="order:1")).result()
@@ -46,7 +32,7 @@ KEYED = ["before intend", "after intend", "charge calling", "charge applied", "b
 async def test_with_a_key(shop, point):
     """P3: whatever was sent is sent again under the same key, and what is stored is not sent again."""
     await dies_at(shop, "keyed", point)
-    async with shop.app(*program.WORKFLOWS) as app:
+    async with shop.app(*WORKFLOWS) as app:
         assert await takes_over(shop, "keyed") == "charge of 1"
         assert await orders(app) == [("paid", 1)]
         assert (await receipt(app, "order:1:charge")).state == "succeeded"
@@ -59,7 +45,7 @@ async def test_again_and_again(shop):
     for point in ["charge applied", "after begin", "charge calling", "charge applied", "in on_success"]:
         await dies_at(shop, "keyed", point)
     assert await takes_over(shop, "keyed") == "charge of 1"
-    async with shop.app(*program.WORKFLOWS) as app:
+    async with shop.app(*WORKFLOWS) as app:
         assert await orders(app) == [("paid", 1)]
         assert (await receipt(app, "order:1:charge")).calls == 6
     assert shop.bank.applied == CHARGED_ONCE
@@ -72,7 +58,7 @@ ANNOUNCED = ["in the write", "before intend", "commit intend", "after intend", "
 async def test_announced_by_a_write(shop, point):
     """P1, P3: an intent that rides in a write is there with the write's rows or not at all; there is one charge."""
     await dies_at(shop, "announced", point)
-    async with shop.app(*program.WORKFLOWS) as app:
+    async with shop.app(*WORKFLOWS) as app:
         committed = point not in ("in the write", "before intend", "commit intend")
         assert len(await orders(app)) == committed
         assert await takes_over(shop, "announced") == "charge of 1"
@@ -98,11 +84,11 @@ async def test_without_a_key_but_a_probe(shop, points):
     """P3: a successor asks before it calls, and calls only if nothing was done."""
     for number, point in enumerate(points):
         if number:
-            async with shop.app(*program.WORKFLOWS) as app:
+            async with shop.app(*WORKFLOWS) as app:
                 await pass_time(app, 100)
         await dies_at(shop, "probed", point)
     assert await takes_over(shop, "probed") == "charge of 1"
-    async with shop.app(*program.WORKFLOWS) as app:
+    async with shop.app(*WORKFLOWS) as app:
         assert await orders(app) == [("paid", 1)]
     assert shop.bank.applied == CHARGED_ONCE
     assert len(shop.bank.requests) == 1
@@ -112,7 +98,7 @@ async def test_call_after_a_probe_found_nothing(shop):
     """P3: a call that was begun because the probe found nothing is probed for in its turn."""
     for point in ["after intend", "after begin", "charge applied"]:
         await dies_at(shop, "probed", point)
-        async with shop.app(*program.WORKFLOWS) as app:
+        async with shop.app(*WORKFLOWS) as app:
             await pass_time(app, 100)
     assert await takes_over(shop, "probed") == "charge of 1"
     assert shop.bank.requests == [("charge", None, 1999)]
@@ -123,7 +109,7 @@ async def test_without_key_and_probe(shop, point):
     """P3, trap 6: a call that nothing can tell of is not repeated: a person says what became of it."""
     await dies_at(shop, "blind", point)
     happened = bool(shop.bank.applied)
-    async with shop.app(*program.WORKFLOWS) as app:
+    async with shop.app(*WORKFLOWS) as app:
         await pass_time(app, 100)
         async with app.worker():
             key = "order:1:charge-blind"
@@ -152,7 +138,7 @@ async def test_second_attempt(shop, point):
     """P3, P5: a decline is stored once with its rows; the attempt after it has a key of its own, and is made once."""
     await dies_at(shop, "second", point)
     assert await takes_over(shop, "second") == "charge of 1"
-    async with shop.app(*program.WORKFLOWS) as app:
+    async with shop.app(*WORKFLOWS) as app:
         assert await orders(app) == [("paid", 2)]
     assert shop.bank.applied == CHARGED_ONCE
     assert {key for _, key, _ in shop.bank.requests} == {"shop/order:1:charge-twice#2"}
@@ -167,7 +153,7 @@ async def test_undo(shop, point):
     await dies_at(shop, "refunded", point)
     with pytest.raises(WorkflowFailed, match="OutOfStockError: out of stock"):
         await takes_over(shop, "refunded")
-    async with shop.app(*program.WORKFLOWS) as app:
+    async with shop.app(*WORKFLOWS) as app:
         assert await orders(app) == [("refunded", 2)]
         assert (await receipt(app, "order:1:charge")).undone_by == "order:1:refund"
     assert shop.bank.applied == [("charge", "1", 1999), ("refund", "1", 1999)]
@@ -175,15 +161,14 @@ async def test_undo(shop, point):
 
 async def test_standby_takes_over(shop):
     """P3, P7: one worker stands by while the other is in the middle of a call; it goes on when that one is killed."""
-    process = PROCESSES.Process(target=program.run_and_hang, args=(shop.url, shop.bank.path, "keyed", "charge applied"))
-    process.start()
+    process = program.process(program.run_and_hang, shop, "keyed", "charge applied")
     try:
 
         async def applied() -> bool:
             return bool(shop.bank.applied)
 
         await until(applied)
-        async with shop.app(*program.WORKFLOWS) as app, app.worker() as worker:
+        async with shop.app(*WORKFLOWS) as app, app.worker() as worker:
             handle = await app.handle("order:1")
             assert not worker.working.is_set()
             process.kill()
