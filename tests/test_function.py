@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import itertools
 
 import pytest
 
-from recordfirst.errors import BadArguments
+from recordfirst.errors import BadArguments, Misuse
 from recordfirst.function import Function
 
 
@@ -45,3 +46,33 @@ def test_parameters_that_take_no_name_are_given_by_position():
         return first, a, b, c
 
     assert asyncio.run(Function(fn, kind="effect").call(0, {"a": 1, "c": 9}, {}, None)) == (0, 1, 2, 9)
+
+
+def test_p3_a_wrapped_async_function_is_awaited():
+    """P3: an effect behind a sync wrapper is called before it is stored as having succeeded."""
+    called = []
+
+    async def inner(call, n: int) -> int:
+        called.append(n)
+        return n
+
+    @functools.wraps(inner)
+    def marked(*args, **kwargs):
+        return inner(*args, **kwargs)
+
+    def unmarked(call, n: int) -> int:
+        return inner(call, n)  # type: ignore[return-value]
+
+    for fn in (marked, unmarked):
+        assert asyncio.run(Function(fn, kind="effect").call(None, {"n": 1}, {}, None)) == 1
+    assert called == [1, 1]
+
+
+def test_p3_a_generator_is_refused():
+    """P3: what yields would be stored as done before it has run."""
+
+    def yields(call, n: int):
+        yield n
+
+    with pytest.raises(Misuse, match="yields"):
+        Function(yields, kind="effect")

@@ -184,3 +184,27 @@ def test_given_value_is_not_closed(injector):
 def test_type_name():
     """P10: a type as a person writes it."""
     assert [type_name(key) for key in (Pool, Reports, Mailer)] == ["Pool", "Reports", "Mailer"]
+
+
+def test_p8_two_that_ask_at_once_get_one_value():
+    """P8: an async factory is called once, however many steps start with it."""
+    made = []
+
+    async def make() -> Pool:
+        await asyncio.sleep(0)
+        made.append(1)
+        return Pool("one")
+
+    async def one(call, *, pool: Pool = inject()) -> None: ...
+    async def other(call, *, pool: Pool = inject()) -> None: ...
+
+    async def go():
+        injector = Injector()
+        injector.provide_factory(Pool, make)
+        functions = [Function(fn, kind="effect") for fn in (one, other)]
+        first, second = await asyncio.gather(*(injector.resolve(function) for function in functions))
+        await injector.close()
+        return first["pool"] is second["pool"]
+
+    assert asyncio.run(go())
+    assert made == [1]

@@ -44,7 +44,11 @@ class Function:
         self.fn = fn
         self.kind = kind
         self.name = name or fn.__name__
-        self.is_async = inspect.iscoroutinefunction(fn)
+        inner = inspect.unwrap(fn)
+        if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
+            self._refuse("yields; it must return its result, once")
+        # Behind a wrapper too: what is async runs on the event loop, whatever its wrapper looks like.
+        self.is_async = inspect.iscoroutinefunction(inner)
         signature = inspect.signature(fn)
         positional = [p for p in signature.parameters.values() if p.default is not _INJECT]
         wanted = [p for p in signature.parameters.values() if p.default is _INJECT]
@@ -135,9 +139,12 @@ class Function:
             bound.arguments.update(arguments)
             args, kwargs = bound.args, bound.kwargs
         if self.is_async:
-            return await self.fn(first, *args, **kwargs, **injected)
+            result = self.fn(first, *args, **kwargs, **injected)
+            return await result if inspect.isawaitable(result) else result
         run = functools.partial(contextvars.copy_context().run, self.fn, first, *args, **kwargs, **injected)
-        return await asyncio.get_running_loop().run_in_executor(executor, run)
+        result = await asyncio.get_running_loop().run_in_executor(executor, run)
+        # A coroutine that nobody awaited would be an effect that is stored and was never called.
+        return await result if inspect.isawaitable(result) else result
 
     def _shown(self) -> str:
         return str(self._user_signature.replace(return_annotation=inspect.Signature.empty))

@@ -6,8 +6,9 @@ needs is checked before anything runs.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, get_args
 
 import svcs
 
@@ -22,6 +23,8 @@ class Injector:
         self._registry = svcs.Registry()
         self._container = svcs.Container(self._registry)
         self._sources: dict[Any, str] = {}
+        self._made: dict[Function, dict[str, Any]] = {}
+        self._making = asyncio.Lock()
 
     def provide(self, value: object, as_: Any = None) -> None:
         """Register a value under ``as_``, or under its own class."""
@@ -53,11 +56,18 @@ class Injector:
         """Return the values for a function's injected parameters."""
         if not function.injected:
             return {}
-        self.check([function])
-        return {name: await self._container.aget(key) for name, key in function.injected.items()}
+        made = self._made.get(function)
+        if made is None:
+            # One at a time: two that find nothing made would each call the factory.
+            async with self._making:
+                self.check([function])
+                made = {name: await self._container.aget(key) for name, key in function.injected.items()}
+                self._made[function] = made
+        return made
 
     async def close(self) -> None:
         """Clean up what factories made."""
+        self._made.clear()
         await self._container.aclose()
 
     def _claim(self, key: Any, source: str) -> None:
@@ -68,4 +78,6 @@ class Injector:
 
 def type_name(key: Any) -> str:
     """A type as a person writes it."""
+    if get_args(key):
+        return repr(key)
     return getattr(key, "__qualname__", None) or getattr(key, "__name__", None) or repr(key)
