@@ -62,8 +62,9 @@ def test_killed_between_any_two_commits(shop):
 
     async def go():
         async with shop.app(order) as app, processes(shop.url) as start:
-            victim, standby = await start(), await start()
+            victim = await start()
             await victim.hear("working")
+            standby = await start()
             for point in POINTS:
                 await standby.hear("standing by")
                 victim.tell(f"die {point}", f"start order {point}")
