@@ -102,8 +102,10 @@ class Function:
         try:
             return dict(self._user_signature.bind(*args, **kwargs).arguments)
         except TypeError as error:
+            strangers = ", ".join(repr(name) for name in kwargs if name not in self.parameters)
+            also = f" (and it has no {strangers})" if strangers else ""
             raise BadArguments(
-                f"{self!r} does not take these arguments: {error}; it is {self.name}{self._shown()}"
+                f"{self!r} does not take these arguments: {error}{also}; it is {self.name}{self._shown()}"
             ) from None
 
     def fit(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
