@@ -44,5 +44,7 @@ def connect(given: str | Resonate | None, *, concurrency: int, encryptor: Any) -
     if leaf.was_stopped(given):
         raise Misuse("the Resonate object given as engine= was stopped, and cannot be started again: make a new one")
     local = leaf.is_local(given)
+    if local:
+        leaf.guard_releases(given)
     # An in-memory Resonate of the caller's forgets with this process, so it is a new engine each time.
     return ResonateEngine(given, memory_identity() if local else "resonate", exclusive=local)

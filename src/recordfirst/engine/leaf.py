@@ -80,6 +80,25 @@ def is_local(resonate: Any) -> bool:
     return isinstance(resonate._network, LocalConnection)
 
 
+def guard_releases(resonate: Any) -> None:
+    """Let nobody release a task of this in-memory engine but who holds it now.
+
+    The connection does not look at the version. An execution whose lease has ended would release its successor's task,
+    which is delivered again and makes that one stale, and so on: they would take it from each other for ever (trap 30).
+    """
+    state = resonate._network.state
+    release = state.task_release
+
+    def release_own(now: int, corr_id: Any, request: Any) -> dict[str, Any]:
+        task = state.tasks.get(request["id"])
+        if task is not None and task.version != request["version"]:
+            return {"kind": "task.release", "corrId": corr_id, "status": 409}
+        released: dict[str, Any] = release(now, corr_id, request)
+        return released
+
+    state.task_release = release_own
+
+
 def was_stopped(resonate: Any) -> bool:
     """Whether this Resonate was stopped: it takes no work any more, and cannot be started again."""
     stopped: bool = resonate._runtime.stopping
