@@ -1,141 +1,128 @@
-"""The command line as its users run it: as processes, in a folder with a shop of theirs."""
+"""The command line as processes of their own."""
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
+from click.testing import CliRunner
 
-SHOP = """
-import os
-import sqlite3
-import msgspec
-from recordfirst import App, Call, Context, Declined, Provider, Unknown, Write, effect, workflow, write
-from recordfirst.records.open import record_from_url
+from recordfirst.cli import main
 
-class Order(msgspec.Struct, frozen=True):
-    id: str
-    amount_minor: int
-
-@write
-async def insert_order(w: Write, order: Order) -> None:
-    mark = "?" if "aiosqlite" in type(w.tx).__module__ else "%s"
-    await w.tx.execute(f"INSERT INTO orders VALUES ({mark}, {mark})", (order.id, order.amount_minor))
-
-@effect(key="order:{order.id}:mail", provider=Provider(name="mail"), after=insert_order)
-async def send_mail(call: Call, order: Order) -> str:
-    if order.amount_minor == 13:
-        raise Unknown("the line went dead")
-    if order.amount_minor == 14:
-        raise Declined("no such address", "550")
-    return f"mail {order.id}"
-
-@workflow
-async def create_order(ctx: Context, order: Order) -> str:
-    await insert_order(ctx, order)
-    if order.amount_minor == 15 and not os.path.exists("mended"):
-        raise ValueError("a bug")
-    return await send_mail(ctx, order)
-
-@write
-async def unstorable(w: Write) -> object:
-    await w.tx.execute("INSERT INTO orders VALUES ('unstorable', 1)")
-    return object()
-
-@workflow
-async def returns_nonsense(ctx: Context) -> None:
-    await unstorable(ctx)
-
-app = App("shop", record=record_from_url(os.environ["SHOP_RECORD"]), workflows=[create_order, returns_nonsense])
-nothing = 42
-"""
+ROOT = Path(__file__).parents[2]
+APP = "tests.cli.shop:app"
 
 
-@dataclasses.dataclass
-class Said:
-    """What a command came to."""
+class CommandLine:
+    """Runs commands on one record: as processes of their own, or in this one, which takes a tenth of the time."""
 
-    status: int
-    out: str
-    err: str
+    here = False
+    once = False
+    """Each command as a process the first time, with and without ``--json``, and in this one when it comes again."""
 
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
+    def __init__(self, url: str, folder: Path) -> None:
+        self.url = url
+        self._known: set[tuple[str, bool]] = set()
+        self.fixed = folder / "fixed"
+        self.env = os.environ | {"SHOP_RECORD": url, "SHOP_FIXED": str(self.fixed), "RECORDFIRST_APP": APP}
 
-    def is_one_clear_line(self, *needles: str, status: int = 1) -> bool:
-        """One line on standard error that says all of these; no traceback; nothing on standard output."""
-        lines = [line for line in self.err.strip().splitlines() if not line.startswith(("Usage:", "Try '"))]
-        clear = len([line for line in lines if line.strip()]) == 1 and "Traceback" not in self.err
-        missing = [needle for needle in needles if needle not in self.err]
-        assert (self.status, self.out, clear, missing) == (status, "", True, []), self
-        return True
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A user's folder, with ``shop.py``."""
-    (tmp_path / "shop.py").write_text(SHOP)
-    return tmp_path
-
-
-@pytest.fixture
-def environment(record_url: str) -> dict[str, str]:
-    """The user's environment."""
-    return {**os.environ, "SHOP_RECORD": record_url, "PYTHONWARNINGS": "error", "COLUMNS": "200"}
-
-
-@pytest.fixture
-def recordfirst(folder: Path, environment: dict[str, str]) -> Callable[..., Said]:
-    """Run a command."""
-
-    def run(*words: str, **more: str) -> Said:
-        command = [sys.executable, "-m", "recordfirst.cli", *words]
-        done = subprocess.run(
-            command, cwd=folder, env=environment | more, capture_output=True, text=True, timeout=60, check=False
+    def run(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        kind = (words[0], "--json" in words)
+        if self.here or (self.once and kind in self._known):
+            return run_here(words, self.env | env)
+        self._known.add(kind)
+        return subprocess.run(
+            command(*words), cwd=ROOT, env=self.env | env, capture_output=True, text=True, timeout=60, check=False
         )
-        return Said(done.returncode, done.stdout, done.stderr)
 
-    return run
+    def done(self, *words: str, **env: str) -> str:
+        """What a command that must succeed prints."""
+        ended = self.run(*words, **env)
+        assert (ended.returncode, ended.stderr) == (0, ""), ended.stderr
+        return ended.stdout
+
+    def json(self, *words: str) -> Any:
+        """What it prints as JSON, on its last line."""
+        return json.loads(self.done(*words, "--json").splitlines()[-1])
+
+    def refused(self, *words: str, status: int = 1, **env: str) -> str:
+        """The one line of a command that must fail."""
+        ended = self.run(*words, **env)
+        assert ended.returncode == status, (ended.returncode, ended.stdout, ended.stderr)
+        [line] = ended.stderr.splitlines()
+        assert line.startswith("recordfirst: "), line
+        assert ended.stdout == ""
+        return line.removeprefix("recordfirst: ")
+
+    @contextlib.contextmanager
+    def worker(self) -> Iterator[subprocess.Popen[str]]:
+        """A worker process, killed at the end if it is still there."""
+        process = subprocess.Popen(
+            command("worker"), cwd=ROOT, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def run_here(words: tuple[str, ...], env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a command in this process, on an app that is imported anew."""
+    sys.modules.pop("tests.cli.shop", None)
+    with mock.patch.dict(os.environ, env):
+        result = CliRunner().invoke(main, words, prog_name="recordfirst")
+    if not isinstance(result.exception, SystemExit | None):
+        raise result.exception
+    return subprocess.CompletedProcess(words, result.exit_code, result.stdout, result.stderr)
+
+
+def command(*words: str) -> list[str]:
+    """The command line as a process."""
+    return [sys.executable, "-m", "recordfirst.cli", *words]
+
+
+def hear(process: subprocess.Popen[str], what: str) -> None:
+    """Wait for a worker's line."""
+    assert process.stdout is not None
+    assert any(line.rstrip().endswith(what) for line in process.stdout)
+
+
+def end(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """SIGTERM; return status and what was said since."""
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=30)
+    return process.returncode, out, err
 
 
 @pytest.fixture
-def shop(recordfirst: Callable[..., Said], folder: Path, environment: dict[str, str]) -> Callable[..., Said]:
-    """The same, with the shop's tables in place and ``--app`` given."""
-    assert recordfirst("migrate", "--app", "shop:app", "--apply").status == 0
-    make = (
-        "import asyncio, shop\n"
-        "async def go():\n"
-        "    async with shop.app, shop.app.record.write() as w:\n"
-        "        await w.tx.execute('CREATE TABLE orders (id TEXT PRIMARY KEY, amount_minor INTEGER)')\n"
-        "asyncio.run(go())"
-    )
-    subprocess.run([sys.executable, "-c", make], cwd=folder, env=environment, check=True, timeout=60)
-
-    def run(command: str, *words: str, **more: str) -> Said:
-        return recordfirst(command, "--app", "shop:app", *words, **more)
-
-    return run
+def cli(record_url: str, tmp_path: Path) -> CommandLine:
+    """On each record."""
+    return CommandLine(record_url, tmp_path)
 
 
 @pytest.fixture
-def worker(folder: Path, environment: dict[str, str], shop: Callable[..., Said]) -> Any:
-    """``recordfirst worker``, working, and told to end at the end."""
-    command = [sys.executable, "-m", "recordfirst.cli", "worker", "--app", "shop:app"]
-    with subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert "standing by" in process.stdout.readline()
-        assert "working" in process.stdout.readline()
-        yield process
-        process.terminate()
-        out, err = process.communicate(timeout=30)
-        assert (process.returncode, "stopping" in out, "Traceback" in err) == (0, True, False), err
+def cli_on_postgres(postgres_dsn: str, tmp_path: Path) -> CommandLine:
+    return CommandLine(postgres_dsn, tmp_path)
+
+
+@pytest.fixture
+def cli_on_sqlite(sqlite_path: Path, tmp_path: Path) -> CommandLine:
+    return CommandLine(f"sqlite:///{sqlite_path}", tmp_path)
+
+
+@pytest.fixture
+def cli_here(cli_on_sqlite: CommandLine) -> CommandLine:
+    """In this process."""
+    cli_on_sqlite.here = True
+    return cli_on_sqlite

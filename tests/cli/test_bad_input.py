@@ -1,147 +1,162 @@
-"""Mistakes that we can name: one clear line, a non-zero status, nothing half done (P8, P9)."""
+"""Bad input: one clear line that names what and where, a status that is not zero, and nothing half done."""
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
-from pathlib import Path
-from urllib.parse import urlsplit
 
+import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+ORDER = '{"order": {"id": "1", "amount": 5}}'
 
 
-def test_p8_unknown_workflow(shop):
-    """P8: names the workflow and those there are."""
-    said = shop("start", "create_odrer", "{}", "--id", "x")
-    assert said.is_one_clear_line("create_odrer", "create_order")
+@pytest.fixture
+def shop(cli_here):
+    """With its tables, and no order."""
+    cli_here.done("migrate", "--apply")
+    cli_here.here = False
+    return cli_here
+
+
+def query(cli, sql):
+    with contextlib.closing(sqlite3.connect(cli.url.removeprefix("sqlite:///"), autocommit=True)) as connection:
+        return connection.execute(sql).fetchall()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "needles"),
+    ("words", "status", "said"),
     [
-        ('{"order": {"id": "1", "amount_minor": "much"}}', ["'order'", "amount_minor"]),
-        ('{"order": {"id": "1"}}', ["amount_minor"]),
-        ('{"ordre": 1}', ["ordre", "create_order"]),
-        ("[]", ["create_order", "order"]),
-        ("[1, 2, 3]", ["create_order"]),
+        (["nothing"], 1, "app 'shop' has no workflow 'nothing'; it has: create_order, unencodable, keyless, slow"),
+        (["create_order", '{"order": {"id": "1"}}'], 1, "argument 'order' of workflow 'create_order' is not "),
+        (["create_order", '{"order": {"id": "1", "amount": "5"}}'], 1, "Expected `int`, got `str` - at `$.amount`"),
+        (["create_order", '{"ordre": {"id": "1", "amount": 5}}'], 1, "it is create_order(order: "),
+        (["create_order", "[]"], 1, "missing a required argument: 'order'"),
+        (["create_order", '{"order": '], 2, "ARGUMENTS is not JSON: "),
+        (["create_order", "5"], 2, "ARGUMENTS must be a JSON object or array"),
     ],
 )
-def test_p8_arguments_that_do_not_fit(shop, arguments, needles):
-    """P8: names the argument and the field, and stores nothing."""
-    assert shop("start", "create_order", arguments, "--id", "x").is_one_clear_line(*needles)
-    assert shop("status", "--json").json["counts"]["start.open"] == 0
+def test_start_refuses(shop, words, status, said):
+    """P8: an unknown workflow, arguments that do not fit, bad JSON; no workflow was started."""
+    shop.here = said.startswith(("missing", "ARGUMENTS must", "Expected", "it is"))
+    assert said in shop.refused("start", *words, "--id", "order:1", status=status)
+    assert query(shop, "SELECT count(*) FROM recordfirst_start") == [(0,)]
 
 
-@pytest.mark.parametrize("words", [["create_order", "{", "--id", "x"], ["create_order", "7", "--id", "x"]])
-def test_p8_what_is_not_json(shop, words):
-    """P8: says which argument is no JSON object."""
-    assert shop("start", *words).is_one_clear_line("ARGUMENTS", status=2)
+def test_conflicts(shop):
+    """P8: the same id with other arguments, an empty id, an id that nobody started."""
+    shop.here = True
+    shop.done("start", "create_order", ORDER, "--id", "order:1")
+    other = shop.refused("start", "create_order", ORDER.replace("5", "6"), "--id", "order:1")
+    assert "workflow 'order:1' was already started as create_order" in other
+    assert "must be text and not empty" in shop.refused("start", "create_order", ORDER, "--id", "")
+    assert shop.refused("show", "order:2") == "app 'shop' has no workflow and no key 'order:2'"
+    assert shop.refused("retry", "order:2") == "no workflow 'order:2' was ever started in app 'shop'"
+    assert "'order:1' is open; only a failed one can be retried" in shop.refused("retry", "order:1")
+    assert "no effect has the key 'order:1:charge'" in shop.refused("resolve", "order:1:charge", "--not-done")
 
 
-@pytest.mark.parametrize("id", ["", "a\udcffb"])
-def test_p8_an_id_that_cannot_be_stored(shop, id):
-    """P8: refused before anything is stored."""
-    said = shop("start", "create_order", '{"order": {"id": "1", "amount_minor": 1}}', "--id", id)
-    assert said.is_one_clear_line("workflow id")
+def test_failures_inside_a_workflow(shop):
+    """P8, P2: a result that cannot be stored, a key whose field is missing: named, and the rows were taken back."""
+    with shop.worker():
+        thing = shop.refused("start", "unencodable", "--id", "thing", "--wait")
+        assert "write 'take_thing' cannot be stored as JSON: its field 'lock' is _thread.lock" in thing
+        key = shop.refused("start", "keyless", '{"order": {"nr": 1}}', "--id", "keyless", "--wait")
+        assert "BadKey: key 'order:{order.id}:log' of write 'log': {order.id}: dict has no 'id'" in key
+    assert query(shop, "SELECT name FROM sqlite_master WHERE name = 'things'") == []
+    assert query(shop, "SELECT count(*) FROM recordfirst_receipt") == [(0,)]
 
 
-def test_p2_an_unencodable_result_rolls_its_rows_back(shop, worker):
-    """P2: the type is named, and the rows of the write are not there."""
-    shop("start", "returns_nonsense", "--id", "n", "--wait").is_one_clear_line("object", "unstorable", "n")
-    receipts = shop("show", "n", "--json").json["receipts"]
-    assert receipts == []
+@pytest.mark.parametrize(
+    ("app", "status", "said"),
+    [
+        ("tests.cli.shop:nothing", 2, "tests.cli.shop has no 'nothing'"),
+        ("tests.cli.shop:number", 2, "tests.cli.shop has a int, not an App, as 'number'"),
+        ("tests.cli.nowhere:app", 2, "there is no module 'tests.cli.nowhere' here"),
+        ("tests.cli.shop", 2, "write MODULE:APP, such as shop.app:app"),
+        ("tests.cli.bad_key:app", 1, "tests.cli.bad_key could not be imported: key 'order:{order.nmae}' of write "),
+    ],
+)
+def test_app_that_is_none(cli_on_sqlite, app, status, said):
+    """P8: which module, and what is wrong with it; a key template that names a missing field fails the import."""
+    cli_on_sqlite.here = "bad_key" not in app and "nothing" not in app
+    assert said in cli_on_sqlite.refused("status", "--app", app, status=status)
 
 
-def test_p8_a_key_template_that_names_a_missing_field(shop, folder):
-    """P8: found when the module is imported, with template, field and what there is."""
-    module = (folder / "shop.py").read_text().replace("order:{order.id}:mail", "order:{order.number}:mail")
-    (folder / "typo.py").write_text(module)
-    said = shop("status", "--app", "typo:app")
-    assert said.is_one_clear_line("order.number", "send_mail", "id, amount_minor")
+def test_engine_that_is_none(cli_here):
+    """P8: what App(engine=...) was given is named."""
+    line = cli_here.refused("worker", SHOP_ENGINE="localhost:8001")
+    assert "engine='localhost:8001': give None, the http(s) URL of a Resonate Server" in line
 
 
-def test_p9_a_schema_that_is_missing(recordfirst):
-    """P9: names the command that makes it, and that command does."""
-    said = recordfirst("status", "--app", "shop:app")
-    assert said.is_one_clear_line("are missing", "recordfirst migrate --record")
-    words = said.err.strip().rsplit("run: recordfirst ", 1)[1].split()
-    assert recordfirst(*words).status == 0
-    assert recordfirst("status", "--app", "shop:app").status == 0
+@pytest.mark.parametrize("words", [["status"], ["worker"], ["start", "slow", "--id", "1"]], ids=lambda words: words[0])
+def test_dead_database(cli_on_sqlite, words):
+    """P9: the address and the cause; no secret."""
+    cli_on_sqlite.here = words != ["status"]
+    line = cli_on_sqlite.refused(*words, SHOP_RECORD="postgresql://me:secret@127.0.0.1:1/shop")
+    assert line.startswith("cannot reach the record at postgresql://me@127.0.0.1:1/shop: ")
+    assert "onnection refused" in line
 
 
-def test_p9_a_schema_that_is_too_new(shop, record_url):
-    """P9: a worker of an older version keeps its hands off."""
-    if record_url.startswith("sqlite"):
-        with sqlite3.connect(record_url.removeprefix("sqlite:///")) as connection:
-            connection.execute("INSERT INTO recordfirst_migration VALUES (99, 'from the future', 0)")
-        connection.close()
+def guarded(dsn, password):
+    """The server lets this role in with a password only, and to look."""
+    host = conninfo_to_dict(dsn)
+    return f"postgresql://guarded:{password}@/{host['dbname']}?host={host['host']}&port={host.get('port', 5432)}"
+
+
+def test_wrong_password(cli_on_postgres):
+    """P9: the server's own words, and not the password."""
+    line = cli_on_postgres.refused("status", SHOP_RECORD=guarded(cli_on_postgres.url, "wrong"))
+    assert 'password authentication failed for user "guarded"' in line
+    assert "wrong" not in line
+
+
+def test_no_right_to_create_tables(cli_on_postgres):
+    """P9: what the server refuses is one line, and nothing was made."""
+    cli_on_postgres.here = True
+    line = cli_on_postgres.refused("migrate", "--record", guarded(cli_on_postgres.url, "right"), "--apply")
+    assert line.startswith("the record refuses: InsufficientPrivilege: permission denied for database ")
+
+
+def test_missing_schema(cli):
+    """P8: which record, and the command that mends it."""
+    for words in (["status"], ["worker"], ["start", "slow", "--id", "1"]):
+        cli.here = words != ["status"]
+        line = cli.refused(*words)
+        assert "recordfirst's tables in " in line
+        assert "are missing; run: recordfirst migrate --record " in line
+
+
+def test_schema_of_a_newer_version(cli):
+    """P8: an old program leaves new tables alone, whatever it is asked, and says so."""
+    cli.here = True
+    cli.done("migrate", "--apply")
+    if cli.url.startswith("sqlite"):
+        query(cli, "INSERT INTO recordfirst_migration (version, name, applied_at_ms) VALUES (999, 'later', 0)")
     else:
-        import psycopg  # noqa: PLC0415 - Postgres alone
-
-        with psycopg.connect(record_url, autocommit=True) as future:
-            future.execute("INSERT INTO recordfirst.migration (version, name) VALUES (99, 'from the future')")
-    assert shop("worker").is_one_clear_line("version 99", "upgrade")
-
-
-@pytest.mark.parametrize(
-    ("app", "needles"),
-    [
-        ("nowhere:app", ["nowhere"]),
-        ("shop:missing", ["shop", "missing"]),
-        ("shop:nothing", ["shop", "int", "nothing"]),
-        ("shop", ["MODULE:APP"]),
-    ],
-)
-def test_p8_an_app_that_is_not_there(recordfirst, app, needles):
-    """P8: says what is missing where."""
-    assert recordfirst("status", "--app", app).is_one_clear_line(*needles, status=2)
-
-
-def test_p8_no_app_at_all(recordfirst):
-    """P8: says which option is missing."""
-    assert recordfirst("status").is_one_clear_line("--app", status=2)
-
-
-@pytest.mark.parametrize("words", [[], ["--not-done", "--declined", "no"]])
-def test_p5_resolve_wants_one_answer(shop, words):
-    """P5: none, or two, are refused."""
-    assert shop("resolve", "order:1:mail", *words).is_one_clear_line(
-        "--succeeded", "--declined", "--not-done", status=2
-    )
-
-
-def test_p8_a_key_that_nobody_has(shop):
-    """P8: resolve, show and retry name what they did not find."""
-    assert shop("resolve", "order:9:mail", "--not-done").is_one_clear_line("order:9:mail")
-    assert shop("show", "order:9").is_one_clear_line("order:9")
-    assert shop("retry", "order:9").is_one_clear_line("order:9")
+        with psycopg.connect(cli.url, autocommit=True) as connection:
+            connection.execute("INSERT INTO recordfirst.migration (version, name) VALUES (999, 'later')")
+    for words in (["status"], ["worker"], ["migrate"], ["migrate", "--json"], ["migrate", "--apply", "--json"]):
+        cli.here = words != ["status"]
+        line = cli.refused(*words)
+        assert "are at version 999, newer than this recordfirst knows" in line
+        assert "upgrade it" in line
 
 
 @pytest.mark.parametrize(
-    ("url", "needles"),
+    ("words", "said"),
     [
-        ("postgresql://postgres@127.0.0.1:1/shop", ["127.0.0.1", "1"]),
-        ("sqlite:////no/such/folder/shop.db", ["/no/such/folder"]),
-        ("mysql://localhost/shop", ["mysql", "postgresql://"]),
+        (["start"], "Missing argument 'WORKFLOW'. (see "),
+        (["nonsense"], "No such command 'nonsense'. (see "),
+        (["status", "--sate", "open"], "No such option"),
+        (["resolve", "k"], "say exactly one of --succeeded JSON, --declined REASON, --not-done"),
+        (["resolve", "k", "--not-done", "--declined", "no"], "say exactly one of"),
+        (["resolve", "k", "--succeeded", "{"], "--succeeded is not JSON"),
+        (["migrate", "--record", "mysql://x"], "mysql://... names no record; write postgresql://"),
     ],
 )
-def test_p9_a_record_that_cannot_be_reached(recordfirst, url, needles):
-    """P9: host and cause, in one line."""
-    assert recordfirst("migrate", "--record", url).is_one_clear_line(*needles)
-
-
-def test_p9_a_wrong_password(recordfirst, postgres_dsn):
-    """P9: says so, and does not print the password."""
-    parts = urlsplit(postgres_dsn)
-    url = f"postgresql://guarded:secretly-wrong@{parts.path}?{parts.query}"
-    said = recordfirst("migrate", "--record", url)
-    assert said.is_one_clear_line("password", "guarded")
-    assert "secretly-wrong" not in said.err
-
-
-def test_p9_a_file_that_is_no_database(recordfirst, tmp_path: Path):
-    """P9: says so, and leaves the file as it is."""
-    file = tmp_path / "letter.db"
-    file.write_text("Dear Sir or Madam, this is not a database at all.\n" * 40)
-    before = file.read_bytes()
-    assert recordfirst("migrate", "--record", str(file), "--apply").is_one_clear_line("not a")
-    assert file.read_bytes() == before
+def test_usage(cli_here, words, said):
+    """P8: a command that was not understood is one line, too."""
+    status = 1 if "mysql://x" in words else 2
+    assert said in cli_here.refused(*words, status=status)

@@ -1,116 +1,116 @@
-"""Every command, as a process, on both records (P10)."""
+"""Every command, as a process, for a person and for a machine."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-ORDER = '{"order": {"id": "%s", "amount_minor": %d}}'
+from recordfirst.cli import main
+from tests.cli.conftest import end, hear
+
+ORDER = '{"order": {"id": "%s", "amount": 5}}'
 
 
-def test_p10_migrate_shows_first_and_runs_when_told(recordfirst):
-    """P10: what will run is shown, nothing is changed without --apply, and a second time there is nothing to do."""
-    shown = recordfirst("migrate", "--app", "shop:app", "--json").json
-    assert (shown["found"], shown["applied"], len(shown["steps"])) == (0, False, len(shown["steps"]))
-    assert "CREATE TABLE" in recordfirst("migrate", "--app", "shop:app", "--sql").out
-    assert "would run" in recordfirst("migrate", "--app", "shop:app").out
-    assert recordfirst("migrate", "--app", "shop:app", "--apply", "--json").json["steps"] == shown["steps"]
-    assert "nothing to do" in recordfirst("migrate", "--app", "shop:app", "--apply").out
+def test_a_shops_day(cli):
+    """P10, P7: migrate, start, work, look, resolve, retry: each by its business key, on each record."""
+    cli.here, cli.once = cli.url.startswith("postgresql"), True
+    assert "would run  1" in cli.done("migrate")
+    assert cli.json("migrate", "--apply")["applied"] is True
+    assert "nothing to do" in cli.done("migrate", "--apply")
+    assert cli.done("start", "create_order", ORDER % "1", "--id", "order:1") == "order:1 is open\n"
+    with cli.worker() as worker:
+        hear(worker, "working")
+        bad = cli.refused("start", "create_order", '[{"id": "bad", "amount": 5}]', "--id", "order:bad", "--wait")
+        assert bad.startswith("workflow 'order:bad' failed: LookupError: a bug in two lines; ")
+        lost = cli.json("start", "create_order", ORDER % "lost", "--id", "order:lost")
+        assert lost == {"id": "order:lost", "state": "open", "workflow": "create_order"}
+        done = cli.json("start", "create_order", ORDER % "1", "--id", "order:1", "--wait")
+        assert done == {"id": "order:1", "state": "succeeded", "result": "card 4242"}
+
+        wait_until_parked(cli)
+        shown = cli.json("show", "order:lost")
+        assert shown["workflow"]["state"] == "open"
+        assert [receipt["key"] for receipt in shown["receipts"]] == ["order:lost/insert_order", "order:lost:charge"]
+        resolved = cli.done("resolve", "order:lost:charge", "--succeeded", '"card 1881"')
+        assert resolved == "order:lost:charge (attempt 1) is succeeded; workflow order:lost goes on\n"
+        cli.fixed.touch()
+        assert cli.json("retry", "order:bad") == {"id": "order:bad", "state": "open", "epoch": 2}
+        for id, result in (("bad", "card 4242"), ("lost", "card 1881")):
+            words = ("start", "create_order", ORDER % id, "--id", f"order:{id}", "--wait")
+            assert cli.done(*words) == f"order:{id} succeeded: {result!r}\n"
+        status, _, said = end(worker)
+        assert (status, said) == (
+            0,
+            "Suspected(key='order:lost:charge', cause='TimeoutError: the bank did not answer')\n",
+        )
+
+    found = cli.json("status", "--state", "succeeded", "--limit", "2")
+    assert found["counts"]["start.succeeded"] == 3
+    assert [start["id"] for start in found["workflows"]] == ["order:lost", "order:bad"]
 
 
-def test_p7_start_worker_status_show(shop, worker):
-    """P7, P10: what one process accepts another runs, and every process reads it by its business key."""
-    assert shop("start", "create_order", ORDER % ("1", 100), "--id", "order:1", "--wait", "--json").json == {
-        "id": "order:1",
-        "state": "succeeded",
-        "result": "mail 1",
-    }
-    assert "already started" in shop("start", "create_order", ORDER % ("1", 999), "--id", "order:1").err
-    status = shop("status", "--json").json
-    assert (status["counts"]["start.succeeded"], status["workflows"]) == (1, [])
-    shown = shop("show", "order:1", "--json").json
-    assert shown["workflow"]["state"] == "succeeded"
-    assert [(r["kind"], r["function"], r["state"]) for r in shown["receipts"]] == [
-        ("write", "insert_order", "succeeded"),
-        ("effect", "send_mail", "succeeded"),
-    ]
-    assert "bytes" in shown["workflow"]["arguments"]
-    revealed = shop("show", "order:1:mail", "--json", "--reveal").json
-    assert revealed["receipts"][0]["result"] == "mail 1"
-    assert "send_mail" in shop("show", "order:1").out
+def wait_until_parked(cli):
+    """Until the charge's outcome is nobody's but a person's to tell."""
+    how, cli.here = cli.here, True
+    state = None
+    while state != "unknown":
+        time.sleep(0.02)
+        state = next((r["state"] for r in cli.json("show", "order:lost")["receipts"] if r["kind"] == "effect"), None)
+    cli.here = how
 
 
-def test_p5_resolve_wakes_a_parked_workflow(shop, worker):
-    """P5: what nobody can tell waits for a person, and goes on when one has spoken, in another process."""
-    shop("start", "create_order", ORDER % ("2", 13), "--id", "order:2")
-    while not shop("show", "order:2:mail", "--json").out.count('"unknown"'):
-        pass
-    assert shop("status", "--json").json["counts"]["effect.unknown"] == 1
-    shop("resolve", "order:2:mail", "--succeeded", "7").is_one_clear_line("send_mail", "str")
-    told = shop("resolve", "order:2:mail", "--succeeded", '"sent by hand"', "--json").json
-    assert told == {"key": "order:2:mail", "attempt": 1, "state": "succeeded", "workflow": "order:2"}
-    waited = shop("start", "create_order", ORDER % ("2", 13), "--id", "order:2", "--wait", "--json").json
-    assert waited["result"] == "sent by hand"
-    shop("resolve", "order:2:mail", "--not-done").is_one_clear_line("order:2:mail", "succeeded")
+@pytest.fixture
+def after_hours(cli_here):
+    """A shop with one order that nobody has worked on, and an engine that nobody can reach."""
+    cli = cli_here
+    cli.done("migrate", "--apply")
+    cli.done("start", "create_order", ORDER % "1", "--id", "order:1")
+    cli.env["SHOP_ENGINE"] = "http://127.0.0.1:9"
+    return cli
 
 
-def test_p7_retry_after_a_bug_is_mended(shop, worker, folder):
-    """P7, trap 23: a failed workflow is tried again under its id, and what was done stays done."""
-    failed = shop("start", "create_order", ORDER % ("3", 15), "--id", "order:3", "--wait")
-    failed.is_one_clear_line("order:3", "ValueError: a bug", "recordfirst retry order:3")
-    assert [w["error"] for w in shop("status", "--state", "failed", "--json").json["workflows"]] == [
-        "ValueError: a bug"
-    ]
-    (folder / "mended").touch()
-    assert shop("retry", "order:3", "--json").json == {"id": "order:3", "state": "open", "epoch": 2}
-    assert (
-        shop("start", "create_order", ORDER % ("3", 15), "--id", "order:3", "--wait", "--json").json["result"]
-        == "mail 3"
-    )
-    shop("retry", "order:3").is_one_clear_line("order:3", "only a failed one")
+def test_lists_come_from_the_record(after_hours):
+    """P10: whatever we list is read from the record, engine or no engine (trap 25)."""
+    assert "order:1  create_order  open   1      20" in after_hours.done("status")
+    assert "workflow   create_order" in after_hours.done("show", "order:1")
+    assert after_hours.json("status")["workflows"][0]["id"] == "order:1"
 
 
-def test_p5_a_decline_is_shown_with_its_code(shop, worker):
-    """P5, P10: a decline is a stored outcome that one can read."""
-    shop("start", "create_order", ORDER % ("4", 14), "--id", "order:4", "--wait").is_one_clear_line("Declined", "550")
-    [receipt] = shop("show", "order:4:mail", "--json").json["receipts"]
-    assert (receipt["state"], receipt["error"]) == ("declined", "no such address (550)")
+def test_values_are_hidden_unless_asked_for(after_hours):
+    """P10: arguments can hold personal data, so only their size is shown without --reveal."""
+    hidden, shown = after_hours.done("show", "order:1"), after_hours.done("show", "order:1", "--reveal")
+    assert ("amount" in hidden, "bytes, --reveal shows them" in hidden) == (False, True)
+    assert "'amount': 5" in shown
+    revealed = after_hours.json("show", "order:1", "--reveal")
+    assert revealed["workflow"]["arguments"] == {"order": {"id": "1", "amount": 5}}
 
 
-def test_p7_a_standby_ends_when_told(shop, worker, folder, environment):
-    """P7: a second worker stands by, says so, and ends cleanly on SIGTERM without ever having worked."""
-    command = [sys.executable, "-m", "recordfirst.cli", "worker", "--app", "shop:app"]
-    with subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as standby:
-        assert standby.stdout is not None
-        assert "standing by" in standby.stdout.readline()
-        standby.terminate()
-        out, err = standby.communicate(timeout=30)
-    assert (standby.returncode, "working" in out, "Traceback" in err) == (0, False, False)
-
-
-@pytest.mark.parametrize("command", ["migrate", "worker", "start", "status", "show", "resolve", "retry", "demo"])
-def test_every_command_explains_itself_with_examples(recordfirst, command):
-    """P10: --help shows at least one example that can be pasted."""
-    said = recordfirst(command, "--help")
-    assert said.status == 0
-    assert f"recordfirst {command}" in said.out.split("Example", 1)[1]
+def test_sql_is_for_psql(cli_on_postgres):
+    """P10: what migrate prints is what it would run: applied by hand, there is nothing left to do."""
+    cli_on_postgres.here = True
+    sql = cli_on_postgres.done("migrate", "--sql")
+    assert sql.startswith("-- 1: ")
+    assert "CREATE TABLE IF NOT EXISTS recordfirst.start" in sql
+    assert cli_on_postgres.json("migrate", "--record", cli_on_postgres.url)["found"] == 0
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_for_shells(shell):
-    """P10: the completion script comes out."""
-    script = Path(sys.executable).with_name("recordfirst")
-    said = subprocess.run(
-        [script],
-        env={**os.environ, "_RECORDFIRST_COMPLETE": f"{shell}_source"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "_RECORDFIRST_COMPLETE" in said.stdout
+def test_completion(shell):
+    """P10: the script that a shell evaluates comes out."""
+    program = Path(sys.executable).with_name("recordfirst")
+    env = os.environ | {"_RECORDFIRST_COMPLETE": f"{shell}_source"}
+    script = subprocess.run([program], env=env, capture_output=True, text=True, check=True, timeout=60)
+    assert f"_RECORDFIRST_COMPLETE={shell}_complete" in script.stdout
+
+
+@pytest.mark.parametrize("name", sorted(main.commands))
+def test_help_shows_examples_as_they_are_typed(cli_here, name):
+    """P10: each example stands on a line of its own."""
+    lines = cli_here.done(name, "--help").splitlines()
+    first = next(number for number, line in enumerate(lines) if line.strip() in ("Example:", "Examples:")) + 1
+    assert lines[first].startswith(f"    recordfirst {name}")

@@ -1,4 +1,4 @@
-"""A web handler that commits an order and its workflow's start in one transaction; its process dies around the commit."""
+"""A web handler commits an order and its workflow's start in one transaction, and its process dies around it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def rows(app, query):
 
 
 def test_order_and_workflow_commit_together(record_url):
-    """P7, P2: the handler answers when both are there; the worker elsewhere runs it; the announced charge is made once."""
+    """P7, P2: both are there when the handler answers, a worker elsewhere runs it, and charges once as announced."""
 
     async def go():
         async with web_shop(record_url) as (_, address), shop(record_url) as app, app.worker():

@@ -51,7 +51,6 @@ def shop(url: str) -> App:
     return App("shop", record=record_from_url(url), workflows=[create_order])
 
 
-# [handler]
 def asgi(app: App) -> Any:
     """The ASGI application: POST an order, and it is taken together with its workflow, or not at all."""
 
@@ -75,9 +74,6 @@ def asgi(app: App) -> Any:
         await send({"type": "http.response.body", "body": text})
 
     return handle
-
-
-# [/handler]
 
 
 def served(application: Any) -> Any:

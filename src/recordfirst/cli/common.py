@@ -6,8 +6,9 @@ import asyncio
 import functools
 import importlib
 import json
+import re
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,8 +20,8 @@ from recordfirst.errors import RecordfirstError
 from recordfirst.records.contract import Record
 from recordfirst.records.open import record_from_url
 
-USAGE = 2
-"""Exit status for a mistake in the command itself; 1 is for what it met."""
+_DRIVERS = {"psycopg", "psycopg_pool", "sqlite3", "aiosqlite"}
+"""Whose exceptions say what the record has against a command: rights that are missing, say."""
 
 
 def app_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -87,13 +88,40 @@ def runs(command: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Non
             fail(str(error))
         except KeyboardInterrupt:
             fail("interrupted", status=130)
+        except Exception as error:
+            if type(error).__module__.partition(".")[0] not in _DRIVERS:
+                raise
+            fail(f"the record refuses: {type(error).__name__}: {error}")
 
     return run
 
 
+class OneLine(click.Group):
+    """A group of commands whose mistakes in usage are told in one line, as everything else that goes wrong."""
+
+    def main(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **extra: Any
+    ) -> Any:
+        if not standalone_mode:
+            return super().main(args, standalone_mode=False, **extra)
+        try:
+            status = super().main(args, standalone_mode=False, **extra)
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except click.UsageError as error:
+            path = error.ctx.command_path if error.ctx is not None else "recordfirst"
+            fail(f"{error.format_message()} (see {path} --help)", status=error.exit_code)
+        except click.ClickException as error:
+            fail(error.format_message(), status=error.exit_code)
+        except click.Abort:
+            fail("interrupted", status=130)
+        sys.exit(status if isinstance(status, int) else 0)
+
+
 def fail(message: str, status: int = 1) -> NoReturn:
     """End with one line on standard error."""
-    click.echo(f"recordfirst: {message}", err=True)
+    click.echo("recordfirst: " + re.sub(r"\s*\n\s*", " ", message.strip()), err=True)
     sys.exit(status)
 
 

@@ -38,7 +38,7 @@ _ALL = 6919
 @click.option("--json", "as_json", is_flag=True, help="Print the table as one JSON object on the last line.")
 @runs
 async def demo(record: str | None, orders: int, kills: int, workers: int, seed: int, as_json: bool) -> None:
-    r"""Run 6,919 real purchases through a durable workflow, kill its workers with SIGKILL, and balance the books.
+    """Run 6,919 real purchases through a durable workflow, kill its workers with SIGKILL, and balance the books.
 
     A Stripe simulator in another process loses replies, answers 500, declines cards and limits rates.
     At the end the file, the record and the provider must agree to the cent; otherwise the exit status is 1.

@@ -25,7 +25,7 @@ from recordfirst.core.start import Start
 @json_option
 @runs
 async def status(app_path: str, state: str | None, limit: int, as_json: bool) -> None:
-    r"""Count workflows and effects by state, and list the workflows that are open or failed.
+    """Count workflows and effects by state, and list the workflows that are open or failed.
 
     \b
     Examples:
@@ -54,7 +54,7 @@ async def status(app_path: str, state: str | None, limit: int, as_json: bool) ->
 @json_option
 @runs
 async def show(app_path: str, name: str, reveal: bool, as_json: bool) -> None:
-    r"""Show a workflow with all its receipts, or every attempt of an effect's or write's key.
+    """Show a workflow with all its receipts, or every attempt of an effect's or write's key.
 
     \b
     Examples:

@@ -9,28 +9,27 @@ import signal
 import click
 
 from recordfirst.cli.common import (
+    OneLine,
     app_option,
-    fail,
     json_option,
     load_app,
     load_record,
     parse_json,
     print_json,
     runs,
-    table,
 )
 from recordfirst.cli.demo import demo
 from recordfirst.cli.look import show, status
 from recordfirst.cli.resolving import resolve, retry
-from recordfirst.errors import BadArguments
+from recordfirst.errors import SchemaMismatch
 
 _PROGRAM = "recordfirst"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=OneLine, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name=_PROGRAM, prog_name=_PROGRAM)
 def main() -> None:
-    r"""Durable workflows in which the system of record is written first, asked first and never contradicted.
+    """Durable workflows in which the system of record is written first, asked first and never contradicted.
 
     \b
     Completion for your shell:
@@ -50,7 +49,7 @@ def main() -> None:
 @json_option
 @runs
 async def migrate(app_path: str | None, url: str | None, apply_: bool, sql: bool, as_json: bool) -> None:
-    r"""Show which of recordfirst's tables the record lacks; create them with --apply.
+    """Show which of recordfirst's tables the record lacks; create them with --apply.
 
     \b
     Examples:
@@ -62,6 +61,9 @@ async def migrate(app_path: str | None, url: str | None, apply_: bool, sql: bool
     await record.open(name)
     try:
         found = await record.schema_version()
+        newest = record.migrations[-1].version
+        if found > newest:
+            raise SchemaMismatch(record.where, found, newest)
         missing = [step for step in record.migrations if step.version > found]
         if sql:
             for step in missing:
@@ -72,9 +74,6 @@ async def migrate(app_path: str | None, url: str | None, apply_: bool, sql: bool
             steps = applied if apply_ else missing
             print_json({"where": record.where, "found": found, "applied": apply_, "steps": [s.name for s in steps]})
             return
-        newest = record.migrations[-1].version
-        if found > newest:
-            fail(f"the tables in {record.where} are at version {found}, newer than this program ({newest}); upgrade it")
         if not missing:
             click.echo(f"{record.where} is at version {found}: nothing to do")
         for step in applied if apply_ else missing:
@@ -90,7 +89,7 @@ async def migrate(app_path: str | None, url: str | None, apply_: bool, sql: bool
 @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
 @runs
 async def worker(app_path: str, quiet: bool) -> None:
-    r"""Run workflows until SIGTERM or Ctrl-C.
+    """Run workflows until SIGTERM or Ctrl-C.
 
     With the in-memory engine one worker works at a time. A second one waits, and takes over at once
     when the first ends, however it ends. At the end, what runs comes to its next wait or end.
@@ -129,7 +128,7 @@ async def worker(app_path: str, quiet: bool) -> None:
 @json_option
 @runs
 async def start(app_path: str, workflow: str, arguments: str, id: str, wait: bool, as_json: bool) -> None:
-    r"""Start WORKFLOW with ARGUMENTS: a JSON object by parameter name, or a JSON array by position.
+    """Start WORKFLOW with ARGUMENTS: a JSON object by parameter name, or a JSON array by position.
 
     The same id with the same arguments is the same workflow; with others it is refused.
 
@@ -161,5 +160,3 @@ async def start(app_path: str, workflow: str, arguments: str, id: str, wait: boo
 
 for command in (status, show, resolve, retry, demo):
     main.add_command(command)
-
-__all__ = ["BadArguments", "main", "table"]

@@ -29,7 +29,7 @@ async def resolve(
     attempt: int | None,
     as_json: bool,
 ) -> None:
-    r"""Say what became of the effect KEY, whose outcome is unknown. Its workflow then goes on.
+    """Say what became of the effect KEY, whose outcome is unknown. Its workflow then goes on.
 
     The record is written first, with what on_success or on_decline does, in one transaction.
 
@@ -60,7 +60,7 @@ async def resolve(
 @json_option
 @runs
 async def retry(app_path: str, workflow_id: str, as_json: bool) -> None:
-    r"""Open the failed WORKFLOW again. Whatever was completed stays done.
+    """Open the failed WORKFLOW again. Whatever was completed stays done.
 
     \b
     Example:

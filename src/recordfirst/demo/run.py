@@ -107,7 +107,7 @@ async def _sell(app: App, wanted: list[Order], crew: Workers, points: list[int],
             done, failed = await _ended(app)
             progress(taken=shop.taken, done=done, kills=crew.kills)
             if failed:
-                raise Misuse(f"{failed} workflows failed; look at them: recordfirst status --failed")
+                raise Misuse(f"{failed} workflows failed; look at them: recordfirst status --state failed")
             if crew.failed is not None:
                 raise Misuse(crew.failed)
             if taking.done():

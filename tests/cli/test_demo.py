@@ -1,0 +1,46 @@
+"""``recordfirst demo``, small: real purchases, two workers killed, lost replies, and books that balance."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import subprocess
+import sys
+
+from recordfirst.demo.shop import TABLE
+
+KEYS = ["orders", "paid", "declined", "duplicates", "missing", "sum_file", "sum_record", "sum_provider", "kills"]
+
+
+def demo(url, *words):
+    """Run it as a process."""
+    command = [sys.executable, "-m", "recordfirst.cli", "demo", "--record", url, *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+
+
+def test_small_demo(record_url):
+    """P3, P7: no order charged twice, none lost, three sums equal, on each record."""
+    ended = demo(record_url, "--orders", "60", "--kills", "2", "--seed", "3", "--json")
+    assert ended.returncode == 0, ended.stderr
+    books = json.loads(ended.stdout.splitlines()[-1])
+    assert set(KEYS) | {"orders_per_second", "ok"} <= set(books)
+    assert books["ok"] is True
+    assert (books["orders"], books["kills"], books["duplicates"], books["missing"]) == (60, 2, 0, 0)
+    assert books["paid"] + books["declined"] == 60
+    assert books["sum_file"] == books["sum_record"] == books["sum_provider"]
+    assert "60 of 60 orders ended" in ended.stderr
+    assert "The books balance." in ended.stdout
+
+
+def test_demo_on_a_record_that_was_used(sqlite_path):
+    """P8: orders of an earlier run are not mixed with this one's: one line, and nothing runs."""
+    with contextlib.closing(sqlite3.connect(sqlite_path, autocommit=True)) as connection:
+        connection.execute(TABLE)
+        connection.execute(
+            "INSERT INTO orders (id, customer, day, quantity, amount_minor, status) VALUES ('1', '', '', 1, 1, 'paid')"
+        )
+    ended = demo(f"sqlite:///{sqlite_path}", "--orders", "1", "--kills", "0")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    [line] = ended.stderr.splitlines()
+    assert "holds orders of an earlier demo" in line
