@@ -213,8 +213,14 @@ class Drive:
         have proved it absent by then.
         """
         function, call = self.effect.function, self.effect.call_for(self.runtime, receipt)
-        arguments = self._frozen_arguments(receipt)
-        injected = await self.runtime.injector.resolve(function)
+        try:
+            arguments = self._frozen_arguments(receipt)
+            injected = await self.runtime.injector.resolve(function)
+        except Exception as error:
+            # Nothing was sent, and that must not be in doubt when somebody has mended what is wrong here.
+            reason = _reason(f"the call could not be made: {describe(error)}")
+            await self._store(receipt, lambda r: d.not_done(r, reason, 0, claim=claim), "not done")
+            raise
         if self.runtime.loop.time() > until_s or not d.may_send(receipt, self.effect.guarantee):
             return await self._store_verdict(receipt, NotDone("held up before the call was made"), claim, arguments)
         limit = asyncio.timeout(self.effect.timeout_s)

@@ -179,3 +179,19 @@ async def test_standby_takes_over(shop):
         await asyncio.to_thread(process.join)
         process.close()
     assert shop.bank.applied == CHARGED_ONCE
+
+
+@pytest.mark.parametrize("point", ["charge calling", "charge applied"])
+async def test_key_too_old_and_no_probe(shop, point):
+    """P3, trap 3: the provider may have forgotten the key and nothing else can tell: no call, a person says."""
+    await dies_at(shop, "keyed", point)
+    requests = len(shop.bank.requests)
+    async with shop.app(*WORKFLOWS) as app:
+        await pass_time(app, 25 * 3600)
+        async with app.worker():
+            await until_state(app, "order:1:charge", "unknown")
+            assert len(shop.bank.requests) == requests
+            await app.resolve("order:1:charge", outcome="declined", reason="gave up")
+            with pytest.raises(WorkflowFailed, match="declined: gave up"):
+                await (await app.handle("order:1")).result()
+            assert await orders(app) == [("declined", 1)]

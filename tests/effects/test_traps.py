@@ -92,6 +92,78 @@ async def a_tenth(seconds: float) -> None:
     await asyncio.sleep(seconds / 10)
 
 
+# ── calls that nothing tells of ─────────────────────────────────────────────
+
+
+@effect(key="doubted", provider=KEYED, after=None, max_doubts=3)
+async def doubted(call: Call, *, script: Script = inject()) -> str:
+    return str(script.next(call))
+
+
+@effect(key="repeated", provider=PLAIN, after=None, in_doubt="repeat")
+async def repeated(call: Call, *, script: Script = inject()) -> str:
+    return str(script.next(call))
+
+
+@workflow
+async def doubting(ctx: Context) -> str:
+    return await doubted(ctx)
+
+
+@workflow
+async def repeating(ctx: Context) -> str:
+    return await repeated(ctx)
+
+
+async def test_key_is_not_trusted_for_ever(shop):
+    """P3, P5: after max_doubts calls without a known outcome a key alone settles nothing: it parks."""
+    script = Script(*[Unknown("timeout")] * 5)
+    async with shop.working(doubting, provide={Script: script}, random=lambda: 0.0) as app:
+        handle = await app.start(doubting, id="o")
+        assert (await until_state(app, "doubted", "unknown")).doubts == 3
+        await app.resolve("doubted", outcome="succeeded", result="seen")
+        assert await handle.result() == "seen"
+    assert len(script.calls) == 3
+
+
+async def test_repeats_if_it_says_so(shop):
+    """P3, trap 6: an effect that declares itself at-least-once is called again while its outcome is unknown."""
+    script = Script(Unknown("timeout"), Unknown("timeout"))
+    async with shop.working(repeating, provide={Script: script}, random=lambda: 0.0) as app:
+        assert await (await app.start(repeating, id="o")).result() == "done"
+    assert len(script.calls) == 3
+
+
+class Client:
+    """What a factory makes, once it can."""
+
+
+@effect(key="made", provider=PLAIN, after=None)
+async def with_client(call: Call, *, client: Client = inject(), script: Script = inject()) -> str:
+    return str(script.next(call))
+
+
+@workflow
+async def making(ctx: Context) -> str:
+    return await with_client(ctx)
+
+
+async def test_client_cannot_be_made(shop):
+    """P3: what fails before the call is not in doubt: when it is mended, a retry makes the one call."""
+    plug, script = Plug({"making": OSError("no certificate")}), Script()
+
+    def make() -> Client:
+        plug("making")
+        return Client()
+
+    async with shop.working(making, provide={Script: script}, factories={Client: make}) as app:
+        with pytest.raises(WorkflowFailed, match="no certificate"):
+            await (await app.start(making, id="o")).result()
+        assert (await receipt(app, "made")).doubts == 0
+        assert await (await app.retry("o")).result() == "done"
+    assert len(script.calls) == 1
+
+
 # ── trap 7: one business id, two effects ────────────────────────────────────
 
 

@@ -1,8 +1,9 @@
-"""Trap 30: a lease that is too short for the load starts every body again, while the first still runs."""
+"""P3 when two executions of one workflow are alive: leases that are too short (trap 30), or that are lost."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import Counter
 from datetime import timedelta
 from typing import Any
@@ -13,8 +14,8 @@ from resonate.resonate import Resonate
 
 from recordfirst import Call, Context, Write, effect, inject, workflow, write
 from recordfirst.testing import SimClock
-from tests.effects.harness import Bank, Order, mark, orders
-from tests.effects.program import KEYED, PLAIN, insert, insert_order, probe_charge
+from tests.effects.harness import Bank, Order, Plug, Shop, mark, orders, pass_time
+from tests.effects.program import KEYED, PLAIN, insert, insert_order, post, probe_charge
 
 ORDERS = [Order(str(number), 100 + number) for number in range(24)]
 bodies: Counter[str] = Counter()
@@ -105,3 +106,53 @@ async def test_bodies_start_twice(shop, insert, charge):
         assert await orders(app) == [("paid", 1)] * len(ORDERS)
     assert bodies.total() > len(ORDERS)
     assert Counter(amount for _, _, amount in shop.bank.requests) == Counter(order.amount_minor for order in ORDERS)
+
+
+# ── a lease that is lost in the middle of a call ────────────────────────────
+
+
+@effect(key="order:{order.id}:stuck", provider=KEYED, after=insert_order)
+def stuck_keyed(call: Call, order: Order, *, bank: Bank = inject(), plug: Plug = inject()) -> str:
+    return post(call, order, bank, plug)
+
+
+@effect(key="order:{order.id}:stuck-probed", provider=PLAIN, after=insert_order, probe=probe_charge)
+def stuck_probed(call: Call, order: Order, *, bank: Bank = inject(), plug: Plug = inject()) -> str:
+    return post(call, order, bank, plug, keyed=False)
+
+
+END_LEASE = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name LIKE '%lease worker'
+"""
+
+
+@pytest.mark.parametrize("charge", [stuck_keyed, stuck_probed], ids=lambda charge: charge.name)
+async def test_lease_lost_in_the_middle_of_a_call(postgres_dsn, tmp_path, charge):
+    """P3: a worker loses its lease in the middle of a call; another takes over; then the first one's answer comes."""
+    shop, workflow_ = Shop(postgres_dsn, Bank(tmp_path / "bank.db")), charging(insert_order, charge)
+    called, gate = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        called.set()
+        gate.wait(30)
+
+    async with (
+        shop.app(workflow_, plug=Plug({"charge applied": hold})) as zombie,
+        shop.app(workflow_) as successor,
+        zombie.worker() as losing,
+        successor.worker() as taking,
+    ):
+        handle = await zombie.start(workflow_, ORDERS[0], id="o")
+        await asyncio.to_thread(called.wait)
+        assert not taking.working.is_set()
+        await pass_time(successor, 100)
+        async with successor.record.write() as w:
+            await w.tx.execute(END_LEASE)
+        assert await (await successor.handle("o")).result() == "charge of 0"
+        gate.set()
+        assert await handle.result() == "charge of 0"
+        assert await orders(successor) == [("paid", 1)]
+        assert taking.working.is_set()
+        assert not losing.working.is_set()
+    assert shop.bank.applied == [("charge", "0", 100)]
