@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import psycopg
 import pytest
 from click.testing import CliRunner
 
@@ -63,6 +65,15 @@ class CommandLine:
         assert line.startswith("recordfirst: "), line
         assert ended.stdout == ""
         return line.removeprefix("recordfirst: ")
+
+    def execute(self, sql: str) -> list[Any]:
+        """Run SQL as somebody else does; return the rows, if there are any."""
+        if self.url.startswith("sqlite"):
+            with contextlib.closing(sqlite3.connect(self.url.removeprefix("sqlite:///"), autocommit=True)) as file:
+                return file.execute(sql).fetchall()
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            cursor = connection.execute(sql.encode())
+            return cursor.fetchall() if cursor.description else []
 
     @contextlib.contextmanager
     def worker(self) -> Iterator[subprocess.Popen[str]]:

@@ -19,7 +19,6 @@ class Order(msgspec.Struct, frozen=True):
 
 @write
 async def insert_order(w, order: Order) -> None:
-    await w.tx.execute("CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY, amount INTEGER NOT NULL)")
     await insert_or_same(w.tx, "orders", {"id": order.id}, {"amount": order.amount})
 
 

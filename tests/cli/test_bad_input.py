@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
+import re
 
-import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
@@ -18,11 +16,6 @@ def shop(cli_here):
     cli_here.done("migrate", "--apply")
     cli_here.here = False
     return cli_here
-
-
-def query(cli, sql):
-    with contextlib.closing(sqlite3.connect(cli.url.removeprefix("sqlite:///"), autocommit=True)) as connection:
-        return connection.execute(sql).fetchall()
 
 
 @pytest.mark.parametrize(
@@ -41,7 +34,7 @@ def test_start_refuses(shop, words, status, said):
     """P8: an unknown workflow, arguments that do not fit, bad JSON; no workflow was started."""
     shop.here = said.startswith(("missing", "ARGUMENTS must", "Expected", "it is"))
     assert said in shop.refused("start", *words, "--id", "order:1", status=status)
-    assert query(shop, "SELECT count(*) FROM recordfirst_start") == [(0,)]
+    assert shop.execute("SELECT count(*) FROM recordfirst_start") == [(0,)]
 
 
 def test_conflicts(shop):
@@ -64,8 +57,8 @@ def test_failures_inside_a_workflow(shop):
         assert "write 'take_thing' cannot be stored as JSON: its field 'lock' is _thread.lock" in thing
         key = shop.refused("start", "keyless", '{"order": {"nr": 1}}', "--id", "keyless", "--wait")
         assert "BadKey: key 'order:{order.id}:log' of write 'log': {order.id}: dict has no 'id'" in key
-    assert query(shop, "SELECT name FROM sqlite_master WHERE name = 'things'") == []
-    assert query(shop, "SELECT count(*) FROM recordfirst_receipt") == [(0,)]
+    assert shop.execute("SELECT name FROM sqlite_master WHERE name = 'things'") == []
+    assert shop.execute("SELECT count(*) FROM recordfirst_receipt") == [(0,)]
 
 
 @pytest.mark.parametrize(
@@ -82,6 +75,14 @@ def test_app_that_is_none(cli_on_sqlite, app, status, said):
     """P8: which module, and what is wrong with it; a key template that names a missing field fails the import."""
     cli_on_sqlite.here = "bad_key" not in app and "nothing" not in app
     assert said in cli_on_sqlite.refused("status", "--app", app, status=status)
+
+
+def test_needs_that_nobody_provides(cli_here):
+    """P8: all of them at once, with the function that needs each, before anything is opened (trap 20)."""
+    for words in (["worker"], ["status"], ["start", "entering", "--id", "1"]):
+        line = cli_here.refused(*words, RECORDFIRST_APP="tests.cli.needy:app")
+        assert re.search(r"tests.cli.needy.enter \(.*needy.py:\d+\) needs ledger: Ledger", line)
+        assert re.search(r"tests.cli.needy.print_out \(.*needy.py:\d+\) needs printer: Printer", line)
 
 
 def test_engine_that_is_none(cli_here):
@@ -132,11 +133,9 @@ def test_schema_of_a_newer_version(cli):
     """P8: an old program leaves new tables alone, whatever it is asked, and says so."""
     cli.here = True
     cli.done("migrate", "--apply")
-    if cli.url.startswith("sqlite"):
-        query(cli, "INSERT INTO recordfirst_migration (version, name, applied_at_ms) VALUES (999, 'later', 0)")
-    else:
-        with psycopg.connect(cli.url, autocommit=True) as connection:
-            connection.execute("INSERT INTO recordfirst.migration (version, name) VALUES (999, 'later')")
+    sqlite = "INSERT INTO recordfirst_migration (version, name, applied_at_ms) VALUES (999, 'later', 0)"
+    postgres = "INSERT INTO recordfirst.migration (version, name) VALUES (999, 'later')"
+    cli.execute(sqlite if cli.url.startswith("sqlite") else postgres)
     for words in (["status"], ["worker"], ["migrate"], ["migrate", "--json"], ["migrate", "--apply", "--json"]):
         cli.here = words != ["status"]
         line = cli.refused(*words)

@@ -22,6 +22,7 @@ def test_a_shops_day(cli):
     assert "would run  1" in cli.done("migrate")
     assert cli.json("migrate", "--apply")["applied"] is True
     assert "nothing to do" in cli.done("migrate", "--apply")
+    cli.execute("CREATE TABLE orders (id TEXT PRIMARY KEY, amount INTEGER NOT NULL)")
     assert cli.done("start", "create_order", ORDER % "1", "--id", "order:1") == "order:1 is open\n"
     with cli.worker() as worker:
         hear(worker, "working")
