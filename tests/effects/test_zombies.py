@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections import Counter
 from datetime import timedelta
@@ -140,11 +141,14 @@ async def test_lease_lost_in_the_middle_of_a_call(postgres_dsn, tmp_path, charge
     async with (
         shop.app(workflow_, plug=Plug({"charge applied": hold})) as zombie,
         shop.app(workflow_) as successor,
-        zombie.worker() as losing,
-        successor.worker() as taking,
+        contextlib.AsyncExitStack() as workers,
     ):
+        losing = await workers.enter_async_context(zombie.worker())
+        await losing.working.wait()
+        taking = await workers.enter_async_context(successor.worker())
         handle = await zombie.start(workflow_, ORDERS[0], id="o")
-        await asyncio.to_thread(called.wait)
+        await asyncio.to_thread(called.wait, 30)
+        assert called.is_set()
         assert not taking.working.is_set()
         await pass_time(successor, 100)
         async with successor.record.write() as w:

@@ -22,6 +22,8 @@ PACKAGE = "recordfirst.records.postgres"
 KEYED = ["find_receipt", "receipts_by_key", "receipts_of", "change_receipt", "intend", "find_starts", "reopen", "wakes"]
 KEYED += ["dispatched", "finish", "woken", "undispatched"]
 """Statements that must go to the rows they want by an index."""
+_HERE = "WHERE datname = current_database() AND application_name"
+"""The sessions of this test alone: others use other databases of the same server at the same time."""
 TEXT_ARRAYS = {"id", "workflow", "engine", "state", "result", "error", "key", "parked_on"}
 
 
@@ -354,9 +356,7 @@ def test_p9_connections_that_died_while_idle_are_not_lent(postgres_dsn):
                     await tx.connection.execute("SELECT pg_sleep(0.05)")
 
             await asyncio.gather(*[one() for _ in range(8)])
-            end_all = (
-                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name LIKE 'recordf%'"
-            )
+            end_all = f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity {_HERE} LIKE 'recordf%'"
             assert len(await asyncio.to_thread(execute, postgres_dsn, end_all)) > 1
             await asyncio.gather(*[one() for _ in range(8)])
 
@@ -389,7 +389,7 @@ def test_p9_a_lease_is_lost_with_its_connection(postgres_dsn):
             lost = asyncio.create_task(lease.lost())
             await asyncio.wait([lost], timeout=0.1)
             assert not lost.done()
-            end = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name LIKE '%lease%'"
+            end = f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity {_HERE} LIKE '%lease%'"
             assert len(await asyncio.to_thread(execute, postgres_dsn, end)) == 1
             await asyncio.wait_for(lost, 5)
             async with asyncio.timeout(5), other.lease("worker"):
@@ -414,7 +414,7 @@ def test_p9_a_long_wait_for_a_lease_holds_nothing_up(postgres_dsn, monkeypatch):
                 await asyncio.wait([waiting], timeout=0.5)
                 assert not waiting.done()
                 oldest = "SELECT max(extract(epoch FROM clock_timestamp() - query_start)) FROM pg_stat_activity"
-                waits = f"{oldest} WHERE application_name LIKE '%lease%' AND backend_xmin IS NOT NULL"
+                waits = f"{oldest} {_HERE} LIKE '%lease%' AND backend_xmin IS NOT NULL"
                 [(age_s,)] = await asyncio.to_thread(execute, postgres_dsn, waits)
                 assert (age_s or 0) < 0.4
             await asyncio.wait_for(waiting, 5)
@@ -428,7 +428,7 @@ def test_p7_listening_begins_again_when_its_connection_breaks(postgres_dsn):
     async def go():
         async with opened(make(postgres_dsn)) as record:
             await record.changed(5)
-            end = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name LIKE '%listen'"
+            end = f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity {_HERE} LIKE '%listen'"
             assert len(await asyncio.to_thread(execute, postgres_dsn, end)) == 1
             began = time.monotonic()
             await record.changed(30)
