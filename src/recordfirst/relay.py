@@ -266,6 +266,9 @@ class Relay:
 
         try:
             await self._runtime.patiently("closing starts", store, release=False)
+        except asyncio.CancelledError:
+            self._ended = batch + self._ended  # we are stopping, and they are stored at the end of that
+            raise
         except Exception as error:  # noqa: BLE001 - nothing is lost: they are open in the record, and are kept for another try
             self._runtime.observe(RelayFailed(f"{type(error).__name__}: {error}"))
             self._ended = batch + self._ended
