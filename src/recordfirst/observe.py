@@ -16,6 +16,14 @@ class LostRace(msgspec.Struct, frozen=True):
     key: str
 
 
+class CommitFound(msgspec.Struct, frozen=True):
+    """The connection was lost while a COMMIT was on its way; its receipt, or start, shows that it had arrived (P2)."""
+
+    what: str
+    """The write's key, or the id of the workflow that the caller's own transaction started."""
+    cause: str
+
+
 class LateOutcome(msgspec.Struct, frozen=True):
     """A call's outcome came when the receipt was final already: the stored one stands."""
 
@@ -59,7 +67,7 @@ class RelayFailed(msgspec.Struct, frozen=True):
     cause: str
 
 
-type Event = LostRace | LateOutcome | Repeated | Released | Suspected | WorkInterrupted | RelayFailed
+type Event = LostRace | CommitFound | LateOutcome | Repeated | Released | Suspected | WorkInterrupted | RelayFailed
 type Observer = Callable[[Event], None]
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from recordfirst.errors import CommitUnknown, RecordUnavailable
+from recordfirst.observe import CommitFound
 from recordfirst.runtime import Runtime, fault_of
 from recordfirst.write import Write, flush, open_write
 
@@ -53,7 +54,10 @@ class AppRecord:
                 start = await session.find_start(w.started[-1].id)
                 return start is not None and start.fingerprint == w.started[-1].fingerprint
 
-        return await runtime.patiently("what became of COMMIT", look, release=False)
+        arrived = await runtime.patiently("what became of COMMIT", look, release=False)
+        if arrived:
+            runtime.observe(CommitFound(w.started[-1].id, str(error)))
+        return arrived
 
     @contextlib.asynccontextmanager
     async def read(self) -> AsyncIterator[Any]:

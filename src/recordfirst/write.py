@@ -25,9 +25,9 @@ from recordfirst.errors import (
     SharedKey,
 )
 from recordfirst.function import Function
-from recordfirst.observe import LostRace
+from recordfirst.observe import CommitFound, LostRace
 from recordfirst.records.contract import Session
-from recordfirst.runtime import Begun, Execution, Runtime
+from recordfirst.runtime import Begun, Execution, Runtime, fault_of
 from recordfirst.step import Step
 
 if TYPE_CHECKING:
@@ -142,10 +142,8 @@ class WriteStep[**P, R](Step[P, R]):
                 seen = (await session.find_receipt(key)).receipt
             return stored_result(runtime, self.function, seen, receipt) if seen is not None else None
 
-        async def once(*, look_first: bool) -> str:
+        async def once() -> str:
             async with runtime.record.transaction() as tx:
-                if look_first and (seen := (await tx.find_receipt(key)).receipt) is not None:
-                    return stored_result(runtime, self.function, seen, receipt)
                 w = open_write(runtime, tx, execution, blocking=not self.function.is_async)
                 value = await self.function.call(w, arguments, injected, runtime.executor)
                 result = codec.encode(value, f"the result of {self.function!r}")
@@ -155,20 +153,33 @@ class WriteStep[**P, R](Step[P, R]):
             w.committed()
             return result
 
+        # In the first run of a new workflow there is no receipt to be found; should there be one after all, then it is
+        # the unique key that tells, or the error that comes of rows which are there already.
+        look, lost_with = not execution.first_run, ""
+
         async def until_settled() -> str:
-            # In the first run of a new workflow there is no receipt to be found; should there be one after all, then
-            # it is the unique key that tells, or the error that comes of rows which are there already.
-            look_first = not execution.first_run
+            nonlocal look, lost_with
             while True:
+                # Outside the transaction, whose first statement may have to be the user's (SET TRANSACTION, say).
+                if look and (found := await stored()) is not None:
+                    if lost_with:
+                        runtime.observe(CommitFound(key, lost_with))
+                    return found
+                look = True
                 try:
-                    return await once(look_first=look_first)
+                    return await once()
                 except _Lost:
                     runtime.observe(LostRace(key))
-                except Exception:
-                    if look_first or (found := await stored()) is None:
+                except Exception as error:
+                    fault = fault_of(runtime.record, error)
+                    if fault is not None:
+                        lost_with = str(error) if fault == "unreachable" else ""
                         raise
+                    # The function's own error may come of the rows of one who was faster.
+                    if (found := await stored()) is None:
+                        raise
+                    runtime.observe(LostRace(key))
                     return found
-                look_first = True
 
         text = await runtime.patiently(repr(self), until_settled)
         return cast("R", codec.shape(codec.decode(text), self.function.returns, f"the result of {self.function!r}"))

@@ -13,6 +13,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from recordfirst import CommitUnknown, Context, RecordUnavailable, inject, workflow, write
 from recordfirst.conformance.record import run
+from recordfirst.observe import CommitFound
 from recordfirst.records.contract import Session
 from recordfirst.records.postgres import PostgresRecord
 from recordfirst.records.sqlite import SqliteRecord
@@ -162,6 +163,7 @@ def test_receipt_decides(broken, arrives):
                 assert await (await app.start(visiting, "ann", id="v")).result() == "ann"
             assert wire.cuts == 1
             assert await shop.rows(app, "SELECT who FROM visits") == [("ann",)]
+            assert [event.what for event in shop.seen(CommitFound)] == ["v/visit"] * arrives
 
     run(go())
 
@@ -187,6 +189,7 @@ def test_start_of_a_callers_transaction_decides(broken, arrives):
             assert len(await shop.rows(app, "SELECT who FROM visits")) == arrives
             async with app.runtime.record.session() as session:
                 assert (await session.find_start("i") is not None) is arrives
+            assert [event.what for event in shop.seen(CommitFound)] == ["i"] * arrives
 
     run(go())
 

@@ -12,6 +12,7 @@ import recordfirst.records.sqlite.client
 from recordfirst import Context, inject, insert_or_same, workflow, write
 from recordfirst.conformance.record import run
 from recordfirst.observe import Repeated
+from recordfirst.relay import Relay
 
 
 class Meeting:
@@ -153,9 +154,11 @@ def test_real_deadlock(make_shop, postgres_dsn):
     run(go())
 
 
-def test_real_serialization_failure(make_shop, postgres_dsn):
-    """P9: a row that changed under a repeatable read makes the whole write run again."""
+@pytest.mark.parametrize("first_run", [True, False])
+def test_real_serialization_failure(make_shop, postgres_dsn, monkeypatch, first_run):
+    """P9: a row that changed under a repeatable read makes the whole write run again, in a first run and in a later."""
     shop = make_shop(postgres_dsn)
+    monkeypatch.setattr(Relay, "entered", lambda self, engine_id: first_run)
 
     async def go():
         seen, changed = Meeting(), Changed()

@@ -14,6 +14,7 @@ from recordfirst.conformance.record import run
 from recordfirst.observe import LostRace
 from recordfirst.records.postgres import PostgresRecord
 from recordfirst.records.sqlite import SqliteRecord
+from recordfirst.relay import Relay
 
 
 class Both(asyncio.Barrier):
@@ -50,6 +51,22 @@ async def visit(w, *, inside: InWrite = inject()) -> str:
 async def visit_alone(w) -> str:
     me = uuid.uuid4().hex
     await w.tx.execute(f"INSERT INTO visits (who) VALUES ('{me}')")
+    return me
+
+
+class AfterRows(Both):
+    """The rows of the one that comes first are there, and not committed yet."""
+
+
+@write
+async def place(w, *, inside: InWrite = inject(), after: AfterRows = inject()) -> str:
+    me, first = uuid.uuid4().hex, inside.n_waiting == 0 and inside.met == 0
+    await inside.meet()
+    if not first:
+        await after.meet()
+    await w.tx.execute(f"INSERT INTO orders (id, amount) VALUES ('one', 1); INSERT INTO visits (who) VALUES ('{me}')")
+    if first:
+        await after.meet()
     return me
 
 
@@ -114,5 +131,30 @@ def test_two_executions_of_one_write(make_shop, request, product):
                 assert [receipt.result for receipt in await session.receipts_of("r")] == [f'"{stored}"']
         if product == "postgres":
             assert {event.key for event in shop.seen(LostRace)} == {"r/" + visit.name}
+
+    run(go())
+
+
+@pytest.mark.parametrize("first_run", [True, False], ids=["without a look", "after a look"])
+def test_loser_meets_the_winners_rows(make_shop, postgres_dsn, monkeypatch, first_run):
+    """P2: one that saw no receipt, and then finds the winner's row in its way, has lost the race, and not failed."""
+    shop = make_shop(postgres_dsn)
+    monkeypatch.setattr(Relay, "entered", lambda self, engine_id: first_run)
+
+    async def go():
+        results: list[str] = []
+        race, given = racing(place, nothing, results), {InWrite: InWrite(), AfterRows: AfterRows()}
+        async with (
+            shop.app(race, record=ZombieOnPostgres(postgres_dsn), provide=given) as zombie,
+            shop.app(race, record=ZombieOnPostgres(postgres_dsn), provide=given) as successor,
+        ):
+            handle = await zombie.start(race, id="r")
+            async with zombie.worker(), successor.worker():
+                stored = await handle.result()
+                while len(results) < 2:
+                    await asyncio.sleep(0.01)
+            assert await shop.rows(zombie, "SELECT who FROM visits") == [(stored,)]
+            assert set(results) == {stored}
+        assert {event.key for event in shop.seen(LostRace)} == {"r/place"}
 
     run(go())
