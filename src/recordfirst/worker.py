@@ -91,7 +91,7 @@ class Worker:
         for workflow in crew.workflows.values():
             engine.register(workflow.name, body_of(workflow, self._runtime, relay, crew.effects), workflow)
         await engine.start()
-        if not engine.exclusive:
+        if engine.lasting:
             await relay.put_back_open()
         self._on_relay(relay)
         relay.start()

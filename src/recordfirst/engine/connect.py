@@ -38,7 +38,7 @@ def connect(given: str | Resonate | None, *, concurrency: int, encryptor: Any) -
             subscription_refresh_secs=0,
             autostart=False,
         )
-        return ResonateEngine(resonate, given, exclusive=False)
+        return ResonateEngine(resonate, given, exclusive=False, lasting=True)
     if given is None:
         return LocalEngine(concurrency=concurrency)
     if leaf.was_stopped(given):
@@ -47,4 +47,4 @@ def connect(given: str | Resonate | None, *, concurrency: int, encryptor: Any) -
     if local:
         leaf.guard_releases(given)
     # An in-memory Resonate of the caller's forgets with this process, so it is a new engine each time.
-    return ResonateEngine(given, memory_identity() if local else "resonate", exclusive=local)
+    return ResonateEngine(given, memory_identity() if local else "resonate", exclusive=local, lasting=not local)

@@ -15,6 +15,8 @@ class Engine(Protocol):
     """Stored with each start that it was given. A new identity means that it knows nothing of older starts."""
     exclusive: bool
     """Whether only one worker process may work with it at a time."""
+    lasting: bool
+    """Whether what it was given outlives the worker's process."""
 
     def register(self, name: str, function: Callable[..., Any], alias: object) -> None:
         """Make a workflow's body runnable by name, and by ``alias``, the object users know. Before :meth:`start`."""
@@ -27,8 +29,17 @@ class Engine(Protocol):
     async def create(self, id: str, name: str, arguments: Mapping[str, Any]) -> Life:
         """Create the promise of a workflow's life, which makes a worker run it; the same again changes nothing."""
 
+    async def look(self, id: str) -> Life | None:
+        """Say what became of a promise; ``None`` if the engine does not have it (any more). Changes nothing."""
+
     async def settle(self, id: str) -> bool:
         """Settle a promise that a parked workflow waits on; ``False`` if the engine does not have it (yet)."""
+
+    async def note(self, id: str, text: str) -> str:
+        """Keep a text under this id, unless there is one; return the one that is kept. It runs nothing."""
+
+    async def noted(self, id: str) -> str | None:
+        """Return the text that is kept under this id, if there is one."""
 
     def forget(self, id: str) -> None:
         """A workflow's life has ended and the record says so: drop what is held of it in memory."""

@@ -18,10 +18,12 @@ from resonate.error import ServerError
 from resonate.ids import origin_of
 from resonate.resonate import Resonate
 from resonate.retry import Exponential
-from resonate.types import TaskData, Value
+from resonate.types import PromiseRecord, TaskData, Value
 
 from recordfirst.engine import leaf
 from recordfirst.engine.contract import Life
+
+_NO_SUCH_PROMISE = 404
 
 _FORGET_BATCH = 8
 """Finished lineages are dropped this many at a time: one pass over what is open, spread over them."""
@@ -35,10 +37,11 @@ def memory_identity() -> str:
 class ResonateEngine:
     """An engine on any ``Resonate`` object."""
 
-    def __init__(self, resonate: Resonate, identity: str, *, exclusive: bool) -> None:
+    def __init__(self, resonate: Resonate, identity: str, *, exclusive: bool, lasting: bool) -> None:
         self.resonate = resonate
         self.identity = identity
         self.exclusive = exclusive
+        self.lasting = lasting
 
     def register(self, name: str, function: Callable[..., Any], alias: object) -> None:
         leaf.register(self.resonate, name, function, alias)
@@ -63,14 +66,37 @@ class ResonateEngine:
         promise = await self.resonate.promises.create(id, timeout_at, Value(data=data), tags)
         return "running" if promise.state == "pending" else "settled"
 
+    async def look(self, id: str) -> Life | None:
+        promise = await self._get(id)
+        if promise is None:
+            return None
+        return "running" if promise.state == "pending" else "settled"
+
     async def settle(self, id: str) -> bool:
         try:
             await self.resonate.promises.resolve(id, Value())
         except ServerError as error:
-            if error.code == 404:  # noqa: PLR2004
+            if error.code == _NO_SUCH_PROMISE:
                 return False
             raise
         return True
+
+    async def note(self, id: str, text: str) -> str:
+        timeout_at = leaf.far_from_now_ms(self.resonate)
+        promise = await self.resonate.promises.create(id, timeout_at, Value(data=text), {})
+        return str(promise.param.data)
+
+    async def noted(self, id: str) -> str | None:
+        promise = await self._get(id)
+        return None if promise is None else str(promise.param.data)
+
+    async def _get(self, id: str) -> PromiseRecord | None:
+        try:
+            return await self.resonate.promises.get(id)
+        except ServerError as error:
+            if error.code == _NO_SUCH_PROMISE:
+                return None
+            raise
 
     def forget(self, id: str) -> None:
         """A server collects by its own rules."""
@@ -101,7 +127,7 @@ class LocalEngine(ResonateEngine):
             autostart=False,
         )
         leaf.count_requests(resonate)
-        super().__init__(resonate, memory_identity(), exclusive=True)
+        super().__init__(resonate, memory_identity(), exclusive=True, lasting=False)
 
     def forget(self, id: str) -> None:
         self._finished.add(id)
