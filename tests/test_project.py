@@ -145,7 +145,7 @@ def created_columns(record: str) -> dict[str, set[str]]:
     for path in sorted((SRC / "records" / record / "sql" / "migrations").glob("*.sql")):
         created = r"^CREATE TABLE IF NOT EXISTS recordfirst[._](\w+) \((.*?)^\);"
         for name, body in re.findall(created, path.read_text(), re.MULTILINE | re.DOTALL):
-            columns = re.findall(r"^ +([a-z_]+) ", body, re.MULTILINE)
+            columns = re.findall(r"^ +([a-z][a-z_0-9]*) ", body, re.MULTILINE)
             tables[name] = {column.removesuffix("_ms") for column in columns} - {"app"}
     return tables
 

@@ -1,13 +1,14 @@
 """Durable workflows in which the system of record is written first, asked first and never contradicted.
 
 This module is the whole public surface. Records are in ``recordfirst.records.postgres`` and
-``recordfirst.records.sqlite``, providers in ``recordfirst.providers``, doubles for tests in ``recordfirst.testing``.
+``recordfirst.records.sqlite``, TigerBeetle in ``recordfirst.ledgers.tigerbeetle``, providers in
+``recordfirst.providers``, doubles for tests in ``recordfirst.testing``.
 """
 
 from resonate.context import Context
 
 from recordfirst.app import App
-from recordfirst.core.identity import derived_uuid
+from recordfirst.core.identity import account_id, derived_uuid
 from recordfirst.effect import Call, Effect, effect
 from recordfirst.errors import (
     AfterMissing,
@@ -22,7 +23,10 @@ from recordfirst.errors import (
     DifferentFunction,
     DifferentRequest,
     DifferentRow,
+    DifferentTransfer,
     DuplicateDependency,
+    LedgerUnavailable,
+    LedgerVersion,
     MissingDependency,
     Misuse,
     NoRow,
@@ -40,6 +44,19 @@ from recordfirst.errors import (
 )
 from recordfirst.function import inject
 from recordfirst.handle import Handle
+from recordfirst.ledgers.contract import (
+    AMOUNT_MAX,
+    Account,
+    AccountFilter,
+    AccountFlags,
+    Capabilities,
+    Created,
+    Ledger,
+    QueryFilter,
+    Transfer,
+    TransferFlags,
+)
+from recordfirst.ledgers.sql import SqlLedger
 from recordfirst.providers.contract import Absent, CannotTell, Found, Provider
 from recordfirst.read import Read, ReadStep, read
 from recordfirst.rows import changed_one, insert_or_same
@@ -49,7 +66,11 @@ from recordfirst.workflow import Workflow, workflow
 from recordfirst.write import Write, WriteStep, write
 
 __all__ = [
+    "AMOUNT_MAX",
     "Absent",
+    "Account",
+    "AccountFilter",
+    "AccountFlags",
     "AfterMissing",
     "App",
     "AppRecord",
@@ -59,23 +80,30 @@ __all__ = [
     "BadKey",
     "Call",
     "CannotTell",
+    "Capabilities",
     "CommitUnknown",
     "Conflict",
     "Context",
+    "Created",
     "Declined",
     "DifferentArguments",
     "DifferentFunction",
     "DifferentRequest",
     "DifferentRow",
+    "DifferentTransfer",
     "DuplicateDependency",
     "Effect",
     "Found",
     "Handle",
+    "Ledger",
+    "LedgerUnavailable",
+    "LedgerVersion",
     "MissingDependency",
     "Misuse",
     "NoRow",
     "NotDone",
     "Provider",
+    "QueryFilter",
     "Read",
     "ReadStep",
     "RecordUnavailable",
@@ -83,6 +111,9 @@ __all__ = [
     "ResultNotStored",
     "SchemaMismatch",
     "SharedKey",
+    "SqlLedger",
+    "Transfer",
+    "TransferFlags",
     "Undone",
     "Unencodable",
     "Unknown",
@@ -92,6 +123,7 @@ __all__ = [
     "WorkflowFailed",
     "Write",
     "WriteStep",
+    "account_id",
     "changed_one",
     "derived_uuid",
     "effect",

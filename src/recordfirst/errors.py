@@ -139,6 +139,20 @@ class DifferentRow(Conflict):
         return f"{self.what} exists already with {self.stored}, not with {self.given}"
 
 
+class DifferentTransfer(Conflict):
+    """A ledger holds an account or transfer of this id, with other fields: it is not ours."""
+
+    def __init__(self, what: str, status: str, difference: str) -> None:
+        self.what, self.status, self.difference = what, status, difference
+        super().__init__(what, status, difference)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.what} is in the ledger with other fields ({self.status}): {self.difference}; nothing was moved; "
+            "find out who made it, and give what you make another key or id"
+        )
+
+
 class DuplicateDependency(Conflict):
     """Two values were provided for one type."""
 
@@ -236,6 +250,36 @@ class RecordUnavailable(RecordfirstError):
 
     def __str__(self) -> str:
         return f"cannot reach the record at {self.where}: {self.cause}"
+
+
+class LedgerUnavailable(RecordfirstError):
+    """A ledger did not answer in time. What was asked for may have happened; the same ids make it safe to ask again."""
+
+    fate = "unknown"
+
+    def __init__(self, where: str, cause: str) -> None:
+        self.where, self.cause = where, cause
+        super().__init__(where, cause)
+
+    def __str__(self) -> str:
+        return f"no answer from the ledger at {self.where}: {self.cause}"
+
+
+class LedgerVersion(RecordfirstError):
+    """A ledger's cluster does not speak with a client of this version. Nothing was sent."""
+
+    def __init__(self, where: str, client: str, problem: str) -> None:
+        self.where, self.client, self.problem = where, client, problem
+        super().__init__(where, client, problem)
+
+    def __str__(self) -> str:
+        what = (
+            "upgrade the client" if self.problem == "too old" else "upgrade the cluster first, or take an older client"
+        )
+        return (
+            f"the client {self.client} is {self.problem} for the ledger at {self.where}; {what}: "
+            "a client must be no newer than its cluster, and no older than the oldest that the cluster takes"
+        )
 
 
 class CommitUnknown(RecordfirstError):

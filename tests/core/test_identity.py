@@ -45,6 +45,37 @@ def test_derived_uuid_never_changes(vector):
     assert str(identity.derived_uuid(vector["key"])) == vector["is"]
 
 
+@pytest.mark.parametrize("vector", vectors("transfer_id"), ids=lambda v: v["is"])
+def test_transfer_id_never_changes(vector):
+    """P3, trap 29: a transfer that was sent once is sent again under its id, by whatever version."""
+    given = {name: value for name, value in vector.items() if name != "is"}
+    assert str(identity.transfer_id(**given)) == vector["is"]
+
+
+@pytest.mark.parametrize("vector", vectors("ledger_mark"), ids=lambda v: v["is"])
+def test_ledger_mark_never_changes(vector):
+    """P10: what a ledger holds is found by its business key, by whatever version."""
+    given = {name: value for name, value in vector.items() if name != "is"}
+    assert str(identity.ledger_mark(**given)) == vector["is"]
+
+
+@pytest.mark.parametrize("vector", vectors("account_id"), ids=lambda v: v["name"])
+def test_account_id_never_changes(vector):
+    """P3: an account that takes its id from a name finds itself again."""
+    assert str(identity.account_id(vector["name"])) == vector["is"]
+
+
+@given(keys=st.lists(st.tuples(TEXT, st.integers(1, 3), st.integers(0, 3)), min_size=2, unique=True), ms=st.integers(0))
+def test_transfer_ids_differ_and_lead_with_time(keys, ms):
+    """P3: no two keys, attempts or parts share an id; one made later, in milliseconds, is greater."""
+    ms %= 1 << 47
+    ids = [identity.transfer_id("shop", key, attempt, part, ms) for key, attempt, part in keys]
+    later = [identity.transfer_id("shop", key, attempt, part, ms + 1) for key, attempt, part in keys]
+    assert len(set(ids)) == len(ids)
+    assert max(ids) < min(later) < 1 << 128
+    assert [id & ((1 << 80) - 1) for id in ids] == [id & ((1 << 80) - 1) for id in later]
+
+
 # ── engine ids ──────────────────────────────────────────────────────────────
 
 

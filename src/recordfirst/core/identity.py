@@ -96,3 +96,25 @@ def marker(app: str, key: str, attempt: int, limit: int) -> str:
 def derived_uuid(key: str) -> uuid.UUID:
     """Return the UUID (version 5) that belongs to ``key``: for rows and messages that need an id of their own."""
     return uuid.uuid5(_NAMESPACE, key)
+
+
+def transfer_id(app: str, key: str, attempt: int, part: int, since_ms: int) -> int:
+    """Return the 128-bit id of a ledger transfer: 48 bits of time, and 80 of what it is for.
+
+    ``since_ms`` is the intent's time by the record's clock, so ids stay close to sorted. ``part`` counts the transfers
+    of one linked chain, from 0. The last 80 bits are the same whatever the time: they tell which key a transfer is of.
+    """
+    text = f"recordfirst transfer\0{app}\0{key}\0{attempt}\0{part}"
+    tail = int.from_bytes(hashlib.sha256(text.encode()).digest()[:10])
+    return (since_ms & ((1 << 48) - 1)) << 80 | tail
+
+
+def ledger_mark(app: str, key: str, attempt: int) -> int:
+    """Return what a transfer carries in ``user_data_128``, so that a ledger finds it by the key that it is for."""
+    text = f"recordfirst mark\0{app}\0{key}\0{attempt}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:16])
+
+
+def account_id(name: str) -> int:
+    """Return the 128-bit id that belongs to ``name``, such as ``"customer:42"``: for accounts that have none yet."""
+    return int.from_bytes(hashlib.sha256(f"recordfirst account\0{name}".encode()).digest()[:16])

@@ -7,7 +7,7 @@ A record hands out *sessions* on one connection of its driver. A session's metho
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, Protocol
 
@@ -97,12 +97,20 @@ class Session[C](Protocol):
     async def now_ms(self) -> int:
         """The record's clock."""
 
+    async def run(self, sql: str, **params: Any) -> list[tuple[Any, ...]]:
+        """Run a statement of :meth:`Record.statements_of`; the app is a parameter of each."""
+
+    async def run_many(self, sql: str, rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
+        """Run a statement that takes many rows, all with the same names; without rows, nothing runs."""
+
 
 class Record[C](Protocol):
     """A transactional store that decides."""
 
     where: str
     """How a person names it: a URL without its password, or a path."""
+    whole_number_max: int
+    """The largest whole number that its columns hold exactly."""
     migrations: Sequence[Migration]
     """The whole schema, first step first. The last one's version is the one this code needs."""
 
@@ -119,6 +127,12 @@ class Record[C](Protocol):
 
     def reading(self) -> AbstractAsyncContextManager[C]:
         """The driver's connection in a read-only transaction."""
+
+    def statements_of(self, package: str) -> Mapping[str, str]:
+        """The statements that a package has for this product, by their files' names, for :meth:`Session.run`.
+
+        They are in a folder of the package that is named after the product (``postgres``, ``sqlite``).
+        """
 
     def fault(self, error: BaseException) -> Fault | None:
         """What a driver's exception means (P9): ``contention`` (40001, 40P01, busy): the same again may succeed;

@@ -144,6 +144,12 @@ class SqlSession[C]:
         [row] = await self._rows(self._sql.now)
         return int(row[0])
 
+    async def run(self, sql: str, **params: Any) -> list[Row]:
+        return await self._rows(sql, **params)
+
+    async def run_many(self, sql: str, rows: Sequence[Params]) -> list[Row]:
+        return await self._many(sql, rows)
+
 
 def _fields(struct: msgspec.Struct) -> dict[str, Any]:
     return {name: getattr(struct, name) for name in struct.__struct_fields__}

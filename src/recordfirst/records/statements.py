@@ -55,8 +55,22 @@ def load(package: str) -> Statements:
 
 def read(package: str, name: str) -> str:
     """Return one file's SQL without its comment lines."""
-    text = (files(package) / "sql" / name).read_text()
+    return _bare((files(package) / "sql" / name).read_text())
+
+
+def _bare(text: str) -> str:
     return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--")).strip()
+
+
+def folder(package: str, product: str) -> dict[str, str]:
+    """Read what a package has in its folder for a product; ``{name}`` in a statement stands for its ``_name.sql``."""
+    place = files(package) / product
+    texts = {file.name.removesuffix(".sql"): _bare(file.read_text()) for file in place.iterdir()}
+    shared = {f"{{{name[1:]}}}": text.replace("\n", " ") for name, text in texts.items() if name.startswith("_")}
+    statements = {name: text for name, text in texts.items() if not name.startswith("_")}
+    for placeholder, names in shared.items():
+        statements = {name: text.replace(placeholder, names) for name, text in statements.items()}
+    return statements
 
 
 def migrations(package: str) -> Sequence[Migration]:

@@ -60,6 +60,7 @@ DO $$ BEGIN PERFORM pg_advisory_lock({}); EXCEPTION WHEN lock_not_available THEN
 class PostgresRecord:
     """A record in PostgreSQL, in a schema of its own beside the user's tables."""
 
+    whole_number_max = (1 << 128) - 1  # numeric holds more; nothing here needs more
     migrations: Sequence[Migration]
 
     def __init__(self, dsn: str, *, schema: str = "recordfirst", pool_size: int = 16) -> None:
@@ -158,6 +159,10 @@ class PostgresRecord:
 
     def _session(self, connection: _Connection, dialect: _Dialect) -> SqlSession[_Connection]:
         return SqlSession(connection, dialect, self._statements, self._app)
+
+    def statements_of(self, package: str) -> Mapping[str, str]:
+        found = statements.folder(package, "postgres")
+        return {name: _put_in_schema(text, self._schema) for name, text in found.items()}
 
     def fault(self, error: BaseException) -> Fault | None:
         if isinstance(error, RecordUnavailable):

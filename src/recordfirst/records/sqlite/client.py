@@ -15,7 +15,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -44,6 +44,7 @@ _UNREACHABLE = frozenset({
 class SqliteRecord:
     """A record in one SQLite file, in tables of its own beside the user's."""
 
+    whole_number_max = (1 << 63) - 1
     migrations: Sequence[Migration]
 
     def __init__(self, path: str | Path) -> None:
@@ -155,6 +156,9 @@ class SqliteRecord:
             closed.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
             raise closed
         return connection
+
+    def statements_of(self, package: str) -> Mapping[str, str]:
+        return statements.folder(package, "sqlite")
 
     def fault(self, error: BaseException) -> Fault | None:
         # aiosqlite says the last in so many words when a connection was closed under a statement.

@@ -1,0 +1,224 @@
+"""TigerBeetle through its official client: the only file that imports it.
+
+Promised: what was answered is durable on a quorum of the cluster. May be lost: the answer. The client itself waits for
+ever and is never cancelled, so the deadline is ours: when it has passed, the client is closed and the next request
+opens a new one. What was on its way may still happen, and the same ids make it safe to send again (trap 29).
+
+A client has one request in flight; what comes meanwhile goes together in the next (thousands of items fit).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from importlib.metadata import version
+from typing import Any, Self, cast
+
+import tigerbeetle as tb
+from tigerbeetle.client import InitError
+
+from recordfirst.errors import LedgerUnavailable, LedgerVersion, Misuse
+from recordfirst.ledgers import fields
+from recordfirst.ledgers.batches import Batches
+from recordfirst.ledgers.contract import (
+    Account,
+    AccountFilter,
+    AccountFlags,
+    AccountStatus,
+    Capabilities,
+    Created,
+    Ledger,
+    QueryFilter,
+    Transfer,
+    TransferFlags,
+    TransferStatus,
+)
+
+_BATCH_MAX = 8189
+"""Items in one request: a message is 1 MiB, an item 128 bytes; TigerBeetle's own number."""
+
+
+class TigerBeetle(Ledger):
+    """A TigerBeetle cluster as a :class:`Ledger`; safe to use from many tasks of one event loop.
+
+    Args:
+        addresses: of all replicas, as the client takes them: ``"3000"`` or ``"10.0.0.1:3000,10.0.0.2:3000"``.
+        cluster: the cluster's id.
+        deadline_s: how long to wait for an answer, seconds.
+
+    Raises:
+        Misuse: if the addresses cannot be read.
+    """
+
+    capabilities = Capabilities(batch_max=_BATCH_MAX)
+
+    def __init__(self, addresses: str, *, cluster: int = 0, deadline_s: float = 5.0) -> None:
+        if deadline_s <= 0:
+            raise Misuse(f"deadline_s must be more than 0, not {deadline_s}")
+        self.where = f"tigerbeetle://{addresses}/{cluster}"
+        self._addresses, self._cluster, self._deadline_s = addresses, cluster, deadline_s
+        self._client: tb.ClientAsync | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._asked: set[asyncio.Task[Any]] = set()
+        self._accounts: Batches[Account, Created[AccountStatus]] = Batches(self._create_accounts, most=_BATCH_MAX)
+        self._transfers: Batches[Transfer, Created[TransferStatus]] = Batches(self._create_transfers, most=_BATCH_MAX)
+
+    def __repr__(self) -> str:
+        return f"<TigerBeetle {self.where}>"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End the session. What is in flight is answered ``LedgerUnavailable``; a later request opens a new one."""
+        await self._give_up(self._client)
+
+    # ── creating ────────────────────────────────────────────────────────────
+
+    async def create_accounts(self, accounts: Sequence[Account]) -> list[Created[AccountStatus]]:
+        fields.check(accounts, Account, _BATCH_MAX)
+        if not accounts:
+            return []
+        return await self._accounts.add(accounts, alone=bool(accounts[-1].flags & AccountFlags.LINKED))
+
+    async def create_transfers(self, transfers: Sequence[Transfer]) -> list[Created[TransferStatus]]:
+        fields.check(transfers, Transfer, _BATCH_MAX)
+        if not transfers:
+            return []
+        return await self._transfers.add(transfers, alone=bool(transfers[-1].flags & TransferFlags.LINKED))
+
+    async def _create_accounts(self, accounts: Sequence[Account]) -> list[Created[AccountStatus]]:
+        items = [tb.Account(**_fields(account) | {"flags": tb.AccountFlags(account.flags)}) for account in accounts]
+        results = await self._ask(lambda client: client.create_accounts(items))
+        return [Created(cast("AccountStatus", result.status.name.lower()), result.timestamp) for result in results]
+
+    async def _create_transfers(self, transfers: Sequence[Transfer]) -> list[Created[TransferStatus]]:
+        items = [tb.Transfer(**_fields(given) | {"flags": tb.TransferFlags(given.flags)}) for given in transfers]
+        results = await self._ask(lambda client: client.create_transfers(items))
+        return [Created(cast("TransferStatus", result.status.name.lower()), result.timestamp) for result in results]
+
+    # ── looking ─────────────────────────────────────────────────────────────
+
+    async def lookup_accounts(self, ids: Sequence[int]) -> list[Account]:
+        fields.check_ids(ids, _BATCH_MAX)
+        found = await self._ask(lambda client: client.lookup_accounts(list(ids))) if ids else []
+        return [_account(account) for account in found]
+
+    async def lookup_transfers(self, ids: Sequence[int]) -> list[Transfer]:
+        fields.check_ids(ids, _BATCH_MAX)
+        found = await self._ask(lambda client: client.lookup_transfers(list(ids))) if ids else []
+        return [_transfer(transfer) for transfer in found]
+
+    async def query_accounts(self, filter: QueryFilter) -> list[Account]:
+        asked = _query(filter)
+        return [_account(account) for account in await self._ask(lambda client: client.query_accounts(asked))]
+
+    async def query_transfers(self, filter: QueryFilter) -> list[Transfer]:
+        asked = _query(filter)
+        return [_transfer(transfer) for transfer in await self._ask(lambda client: client.query_transfers(asked))]
+
+    async def get_account_transfers(self, filter: AccountFilter) -> list[Transfer]:
+        flags = tb.AccountFilterFlags.NONE
+        flags |= tb.AccountFilterFlags.DEBITS if filter.debits else flags
+        flags |= tb.AccountFilterFlags.CREDITS if filter.credits else flags
+        flags |= tb.AccountFilterFlags.REVERSED if filter.reversed else flags
+        asked = tb.AccountFilter(
+            account_id=filter.account_id,
+            user_data_128=0,
+            user_data_64=0,
+            user_data_32=0,
+            code=0,
+            timestamp_min=filter.timestamp_min,
+            timestamp_max=filter.timestamp_max,
+            limit=min(filter.limit, _BATCH_MAX),
+            flags=flags,
+        )
+        return [_transfer(transfer) for transfer in await self._ask(lambda client: client.get_account_transfers(asked))]
+
+    async def refusals(self, ids: Sequence[int]) -> dict[int, TransferStatus]:
+        """Nothing: TigerBeetle keeps the ids that have failed, without the reason."""
+        fields.check_ids(ids, _BATCH_MAX)
+        return {}
+
+    # ── asking ──────────────────────────────────────────────────────────────
+
+    def _connected(self) -> tb.ClientAsync:
+        loop = asyncio.get_running_loop()
+        if self._client is None or self._loop is not loop:
+            try:
+                self._client = tb.ClientAsync(cluster_id=self._cluster, replica_addresses=self._addresses)
+            except (InitError, UnicodeEncodeError) as error:
+                raise Misuse(
+                    f"TigerBeetle's client cannot be made for {self._addresses!r} ({error}); write addresses as "
+                    "'3000' or '10.0.0.1:3000,10.0.0.2:3000'"
+                ) from error
+            self._loop = loop
+        return self._client
+
+    async def _ask[R](self, request: Callable[[tb.ClientAsync], Coroutine[Any, Any, R]]) -> R:
+        client = self._connected()
+        # Never cancelled, also when whoever asked is: the client holds the request's memory until it was answered.
+        task = asyncio.create_task(request(client))
+        self._asked.add(task)
+        task.add_done_callback(self._answered)
+        done, _ = await asyncio.wait({task}, timeout=self._deadline_s)
+        if not done:
+            await self._give_up(client)
+            raise LedgerUnavailable(self.where, f"nothing came within {self._deadline_s:g} s")
+        try:
+            return task.result()
+        except (tb.ClientReleaseTooLowError, tb.ClientReleaseTooHighError) as error:
+            await self._give_up(client)
+            problem = "too old" if isinstance(error, tb.ClientReleaseTooLowError) else "too new"
+            raise LedgerVersion(self.where, f"tigerbeetle {version('tigerbeetle')}", problem) from None
+        except tb.ClientEvictedError:
+            await self._give_up(client)
+            cause = "it has evicted this session: more clients are open than it takes (64); a new session is opened"
+            raise LedgerUnavailable(self.where, cause) from None
+        except tb.ClientClosedError:
+            raise LedgerUnavailable(self.where, "the client was closed meanwhile") from None
+        except tb.TooMuchDataError:
+            raise Misuse(f"the ledger at {self.where} takes smaller requests than {_BATCH_MAX} items") from None
+
+    def _answered(self, task: asyncio.Task[Any]) -> None:
+        self._asked.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever asked may be gone; then this was the last to look
+
+    async def _give_up(self, client: tb.ClientAsync | None) -> None:
+        """Close a client; all that it has in flight is answered with its being closed."""
+        if client is None or client is not self._client:
+            return
+        self._client = None
+        await client.close()
+
+
+def _fields(item: Account | Transfer) -> dict[str, Any]:
+    return {name: getattr(item, name) for name in item.__struct_fields__}
+
+
+def _account(found: tb.Account) -> Account:
+    given = {name: getattr(found, name) for name in Account.__struct_fields__}
+    return Account(**given | {"flags": AccountFlags(int(found.flags))})
+
+
+def _transfer(found: tb.Transfer) -> Transfer:
+    given = {name: getattr(found, name) for name in Transfer.__struct_fields__}
+    return Transfer(**given | {"flags": TransferFlags(int(found.flags))})
+
+
+def _query(filter: QueryFilter) -> tb.QueryFilter:
+    return tb.QueryFilter(
+        user_data_128=filter.user_data_128,
+        user_data_64=filter.user_data_64,
+        user_data_32=filter.user_data_32,
+        ledger=filter.ledger,
+        code=filter.code,
+        timestamp_min=filter.timestamp_min,
+        timestamp_max=filter.timestamp_max,
+        limit=min(filter.limit, _BATCH_MAX),
+        flags=tb.QueryFilterFlags.REVERSED if filter.reversed else tb.QueryFilterFlags.NONE,
+    )

@@ -1,0 +1,54 @@
+"""Ledgers for tests: in each record, and TigerBeetle if somebody says where one is."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import os
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+
+from recordfirst import SqlLedger
+from recordfirst.conformance.record import run
+from recordfirst.records.open import record_from_url
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run an async test in an event loop of its own."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}))
+    return True
+
+
+@contextlib.asynccontextmanager
+async def sql_ledger(url: str, *, app: str = "shop") -> AsyncIterator[SqlLedger]:
+    """A ledger in the record of this URL, which gets its tables."""
+    record = record_from_url(url)
+    await record.open(app)
+    try:
+        await record.migrate()
+        yield SqlLedger(record)
+    finally:
+        await record.close()
+
+
+@pytest.fixture
+def tigerbeetle_addresses() -> str:
+    """Where a TigerBeetle cluster with the id 0 is; tests leave accounts and transfers with random ids there."""
+    addresses = os.environ.get("RECORDFIRST_TEST_TIGERBEETLE")
+    if not addresses:
+        pytest.skip("NOT TESTED on TigerBeetle: RECORDFIRST_TEST_TIGERBEETLE names no address")
+    return addresses
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port where nobody answers."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
