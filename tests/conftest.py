@@ -47,6 +47,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(home, ignore_errors=True)
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say aloud what was not tested for want of something outside."""
+    reports = [report for report in terminalreporter.stats.get("skipped", []) if isinstance(report.longrepr, tuple)]
+    for reason in sorted({str(report.longrepr[2]).removeprefix("Skipped: ") for report in reports}):
+        if reason.startswith("NOT TESTED"):
+            terminalreporter.write_line(reason, yellow=True)
+
+
 def _server(home: Path) -> Any:
     """The server's wheel wants a private runtime directory for its locks, and must be told before it is imported."""
     (home / "run").mkdir(mode=0o700, exist_ok=True)
