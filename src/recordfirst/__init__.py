@@ -56,11 +56,13 @@ from recordfirst.ledgers.contract import (
     Transfer,
     TransferFlags,
 )
+from recordfirst.ledgers.pending import post, reserve, void
 from recordfirst.ledgers.sql import SqlLedger
 from recordfirst.providers.contract import Absent, CannotTell, Found, Provider
 from recordfirst.read import Read, ReadStep, read
 from recordfirst.rows import changed_one, insert_or_same
 from recordfirst.transaction import AppRecord
+from recordfirst.transfer import OpenAccountStep, TransferStep, open_account, transfer
 from recordfirst.worker import Worker
 from recordfirst.workflow import Workflow, workflow
 from recordfirst.write import Write, WriteStep, write
@@ -102,6 +104,7 @@ __all__ = [
     "Misuse",
     "NoRow",
     "NotDone",
+    "OpenAccountStep",
     "Provider",
     "QueryFilter",
     "Read",
@@ -114,6 +117,7 @@ __all__ = [
     "SqlLedger",
     "Transfer",
     "TransferFlags",
+    "TransferStep",
     "Undone",
     "Unencodable",
     "Unknown",
@@ -129,7 +133,12 @@ __all__ = [
     "effect",
     "inject",
     "insert_or_same",
+    "open_account",
+    "post",
     "read",
+    "reserve",
+    "transfer",
+    "void",
     "workflow",
     "write",
 ]

@@ -18,6 +18,7 @@ from recordfirst.core.receipt import Change, NewReceipt, Receipt, Seen, Wake
 from recordfirst.engine import leaf
 from recordfirst.errors import (
     AttemptRefused,
+    Conflict,
     Declined,
     NotDone,
     RecordfirstError,
@@ -94,19 +95,21 @@ class Drive:
         """By when, on the event loop's clock, a call that is being claimed now must be on its way."""
         return self.runtime.loop.time() + _IN_PLACE_MS / 1000
 
-    async def _asked(self) -> NewReceipt:
-        return await self.effect.new_receipt(self.runtime, self.execution.workflow_id, self.arguments)
+    async def _asked(self, now_ms: int) -> NewReceipt:
+        return await self.effect.new_receipt(self.runtime, self.execution.workflow_id, self.arguments, now_ms)
 
     async def _first_look(self) -> tuple[Receipt, int]:
         """Find the receipt, or store the intent and make the first call."""
-        if self.effect.freeze is not None or self.attempt > 1:
+        now_ms = 0
+        if self.effect.renders or self.attempt > 1:
             seen = await self._find()
+            now_ms = seen.now_ms
             if seen.receipt is not None:
                 self._check(seen.receipt, None)
                 return seen.receipt, seen.now_ms
         if self.attempt > 1 and not self.effect.follows:
             await self._check_previous_attempt()
-        asked = await self._asked()
+        asked = await self._asked(now_ms)
         after = self.effect.after_key(self.execution.workflow_id, self.arguments)
         claim, until_s = self.runtime.new_claim(), self._until_s
         waited = False
@@ -212,10 +215,10 @@ class Drive:
         If this process was held up for so long that the call could outlive its claim, it is not made: somebody else may
         have proved it absent by then.
         """
-        function, call = self.effect.function, self.effect.call_for(self.runtime, receipt)
+        call = self.effect.call_for(self.runtime, receipt)
         try:
             arguments = self._frozen_arguments(receipt)
-            injected = await self.runtime.injector.resolve(function)
+            send = await self.effect.sender(self.runtime, call, arguments)
         except Exception as error:
             # Nothing was sent, and that must not be in doubt when somebody has mended what is wrong here.
             reason = _reason(f"the call could not be made: {describe(error)}")
@@ -226,7 +229,12 @@ class Drive:
         limit = asyncio.timeout(self.effect.timeout_s)
         try:
             async with limit:
-                value = await function.call(call, arguments, injected, self.runtime.executor)
+                value = await send()
+        except Conflict as error:
+            # What stands there under this identity is not ours, and that is certain: it was not done (P8).
+            reason = _reason(describe(error))
+            await self._store(receipt, lambda r: d.not_done(r, reason, 0, claim=claim), "not done")
+            raise
         except Exception as error:  # noqa: BLE001 - every exception is an outcome, and the provider says which
             verdict = self._verdict(error, limit)
             return await self._store_verdict(receipt, verdict, claim, arguments)

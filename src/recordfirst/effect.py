@@ -132,14 +132,30 @@ class Effect[**P, R](Step[P, R]):
             request=codec.decode(runtime.unseal(receipt.frozen)) if receipt.frozen is not None else None,
         )
 
-    async def new_receipt(self, runtime: Runtime, workflow_id: str, arguments: dict[str, Any]) -> NewReceipt:
+    async def sender(self, runtime: Runtime, call: Call, arguments: dict[str, Any]) -> Callable[[], Awaitable[Any]]:
+        """Return what makes one call; whatever is wrong before it is made is raised here."""
+        injected = await runtime.injector.resolve(self.function)
+        return lambda: self.function.call(call, arguments, injected, runtime.executor)
+
+    @property
+    def renders(self) -> bool:
+        """Whether what is sent is rendered once, before the first call."""
+        return self.freeze is not None
+
+    async def render(self, runtime: Runtime, arguments: dict[str, Any], now_ms: int) -> str | None:  # noqa: ARG002
+        """What every call is to send, as JSON. ``now_ms``, the record's time, is for what makes ids of it."""
+        if self.freeze is None:
+            return None
+        injected = await runtime.injector.resolve(self.freeze)
+        rendered = await self.freeze.call(*_first_and_rest(self.freeze, arguments), injected, runtime.executor)
+        return codec.encode(rendered, f"what {self.freeze!r} rendered")
+
+    async def new_receipt(
+        self, runtime: Runtime, workflow_id: str, arguments: dict[str, Any], now_ms: int
+    ) -> NewReceipt:
         """The intent for these arguments: key, frozen request, undo."""
         request = codec.encode(arguments, f"the arguments of {self.function!r}")
-        frozen: str | None = None
-        if self.freeze is not None:
-            injected = await runtime.injector.resolve(self.freeze)
-            rendered = await self.freeze.call(*_first_and_rest(self.freeze, arguments), injected, runtime.executor)
-            frozen = runtime.seal(codec.encode(rendered, f"what {self.freeze!r} rendered"))
+        rendered = await self.render(runtime, arguments, now_ms)
         return NewReceipt(
             key=self.key_for(arguments),
             attempt=self.attempt_number,
@@ -149,7 +165,7 @@ class Effect[**P, R](Step[P, R]):
             state="intended",
             fingerprint=codec.fingerprint(request),
             request=runtime.seal(request),
-            frozen=frozen,
+            frozen=runtime.seal(rendered) if rendered is not None else None,
             undo=self.undo.name if self.undo is not None else None,
         )
 
@@ -175,7 +191,8 @@ async def store_intents(
     begun: dict[str, Begun] = {}
     for intent in intents:
         effect = intent.effect
-        new = await effect.new_receipt(runtime, intent.workflow, intent.arguments)
+        now_ms = await tx.now_ms() if effect.renders else 0
+        new = await effect.new_receipt(runtime, intent.workflow, intent.arguments, now_ms)
         after = effect.after_key(intent.workflow, intent.arguments)
         # The receipt of the write that this transaction is, or the caller's own rows, commit together with the intent.
         after = None if after == own_key or execution is None else after
@@ -259,7 +276,7 @@ def effect(
         made: Effect[..., Any] = Effect(function, timeout_s=timeout_s, in_doubt=in_doubt, max_doubts=max_doubts)
         made.provider = provider() if isinstance(provider, type) else provider  # type: ignore[call-arg]
         made.template = keys.parse(key, repr(function), function.parameters)
-        made.after = _check_after(function, after)
+        made.after = check_after(function, after)
         if probe is not None:
             made.probe = Function(probe, kind="probe")
             _check_parameters(function, made.probe, list(made.probe.parameters))
@@ -285,7 +302,8 @@ def _check_parameters(function: Function, helper: Function, names: list[str]) ->
         )
 
 
-def _check_after(function: Function, after: WriteStep[..., Any] | None) -> WriteStep[..., Any] | None:
+def check_after(function: Function, after: WriteStep[..., Any] | None) -> WriteStep[..., Any] | None:
+    """P1: refuse an ``after`` whose receipt could not be found from this effect's arguments."""
     if after is None:
         return None
     if not isinstance(after, WriteStep):

@@ -38,7 +38,8 @@ def inject() -> Any:
 class Function:
     """What recordfirst knows of one function that a user decorated."""
 
-    def __init__(self, fn: Callable[..., Any], *, kind: str, name: str | None = None) -> None:
+    def __init__(self, fn: Callable[..., Any], *, kind: str, name: str | None = None, leads: bool = True) -> None:
+        """``leads``: whether its first parameter is recordfirst's; without, all are the caller's."""
         if not inspect.isfunction(fn):
             raise Misuse(f"@{kind} goes on a function, not on {fn!r}")
         self.fn = fn
@@ -49,7 +50,11 @@ class Function:
             self._refuse("yields; it must return its result, once")
         # Behind a wrapper too: what is async runs on the event loop, whatever its wrapper looks like.
         self.is_async = inspect.iscoroutinefunction(inner)
+        self._leads = leads
         signature = inspect.signature(fn)
+        if not leads:
+            context = inspect.Parameter("_ctx", inspect.Parameter.POSITIONAL_ONLY)
+            signature = signature.replace(parameters=[context, *signature.parameters.values()])
         positional = [p for p in signature.parameters.values() if p.default is not _INJECT]
         wanted = [p for p in signature.parameters.values() if p.default is _INJECT]
         if not positional or positional[0].kind not in (
@@ -140,10 +145,12 @@ class Function:
             bound = self._user_signature.bind_partial()
             bound.arguments.update(arguments)
             args, kwargs = bound.args, bound.kwargs
+        if self._leads:
+            args = (first, *args)
         if self.is_async:
-            result = self.fn(first, *args, **kwargs, **injected)
+            result = self.fn(*args, **kwargs, **injected)
             return await result if inspect.isawaitable(result) else result
-        run = functools.partial(contextvars.copy_context().run, self.fn, first, *args, **kwargs, **injected)
+        run = functools.partial(contextvars.copy_context().run, self.fn, *args, **kwargs, **injected)
         result = await asyncio.get_running_loop().run_in_executor(executor, run)
         # A coroutine that nobody awaited would be an effect that is stored and was never called.
         return await result if inspect.isawaitable(result) else result
@@ -154,7 +161,7 @@ class Function:
     def _hints(self) -> dict[str, Any]:
         raw = dict(inspect.get_annotations(self.fn))
         names = {**self.fn.__globals__, **inspect.getclosurevars(self.fn).nonlocals}
-        first = next(iter(inspect.signature(self.fn).parameters), "")
+        first = next(iter(inspect.signature(self.fn).parameters), "") if self._leads else ""
         hints: dict[str, Any] = {}
         for name, annotation in raw.items():
             if name == first:

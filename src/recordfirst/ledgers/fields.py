@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-import msgspec
 
 from recordfirst.errors import Misuse
 from recordfirst.ledgers.contract import (
@@ -70,12 +67,13 @@ def check_ids(ids: Sequence[int], batch_max: int) -> None:
             raise Misuse(f"{id!r} is no id: a whole number of at most 128 bits")
 
 
-def differing(stored: Transfer | Account, given: Transfer | Account) -> str:
+def differing(stored: Transfer | Account, given: Transfer | Account, *, but: Sequence[str] = ()) -> str:
     """Name the fields, with both values, in which what a ledger holds differs from what was to be created."""
-    fixed: dict[str, Any] = {name: 0 for name in _BALANCES if name in stored.__struct_fields__}
-    one, other = (msgspec.structs.replace(item, **fixed, timestamp=0) for item in (stored, given))
-    names = [name for name in one.__struct_fields__ if getattr(one, name) != getattr(other, name)]
-    return ", ".join(f"{name} {getattr(one, name)}, not {getattr(other, name)}" for name in names)
+    skipped = {*_BALANCES, "timestamp", *but}
+    pairs = {
+        name: (getattr(stored, name), getattr(given, name)) for name in stored.__struct_fields__ if name not in skipped
+    }
+    return ", ".join(f"{name} {one!r}, not {other!r}" for name, (one, other) in pairs.items() if one != other)
 
 
 _BALANCES = ("debits_pending", "debits_posted", "credits_pending", "credits_posted")
