@@ -129,3 +129,24 @@ def test_howto_web_commits_order_and_start_together(tmp_path: Path, monkeypatch:
 
     assert asyncio.run(scenario()) == "accepted"
     assert rows(tmp_path / "shop.db", "SELECT amount_minor, status FROM orders") == [(500, "accepted")]
+
+
+def test_howto_parts_reserve_each_line_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P7: side by side, in parts, and by a workflow that was started in a write."""
+    (tmp_path / "schema.sql").write_text("CREATE TABLE reserved (line TEXT PRIMARY KEY, item TEXT NOT NULL)")
+    shutil.copy(EXAMPLES / "howto" / "parts.py", tmp_path)
+    prepare(tmp_path, "parts:app")
+    monkeypatch.chdir(tmp_path)
+    module = load(tmp_path / "parts.py")
+    lines = [module.Line(str(number), f"item {number}") for number in range(6)]
+
+    async def scenario() -> list[Any]:
+        async with module.app.worker():
+            side = await module.app.start(module.reserve_all, lines[:2], id="a")
+            parts = await module.app.start(module.fulfil_all, [lines[2:4], lines[4:]], id="b")
+            await (await module.app.start(module.finish, "c", id="c")).result()
+            return [await side.result(), await parts.result(), await (await module.app.handle("c:thanks")).result()]
+
+    side = ["item 0", "item 1"]
+    assert asyncio.run(scenario()) == [side, [["item 2", "item 3"], ["item 4", "item 5"]], "thanked for c"]
+    assert rows(tmp_path / "shop.db", "SELECT count(*) FROM reserved") == [(6,)]

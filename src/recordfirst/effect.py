@@ -169,6 +169,9 @@ class Effect[**P, R](Step[P, R]):
             undo=self.undo.name if self.undo is not None else None,
         )
 
+    def identity(self, execution: Execution, arguments: dict[str, Any]) -> str:
+        return f"{self.key_for(arguments)}#{self.attempt_number} {super().identity(execution, arguments)}"
+
     async def _run(self, execution: Execution, ctx: Context, arguments: dict[str, Any]) -> R:
         return cast("R", await Drive(self, execution, ctx, arguments).outcome())
 

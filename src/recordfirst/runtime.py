@@ -146,9 +146,11 @@ def fault_of(record: Record[Any], error: BaseException) -> Fault | None:
 class Execution:
     """One run of a workflow's body: whose it is, and which of its writes are on their way."""
 
-    def __init__(self, runtime: Runtime, workflow_id: str, *, first_run: bool) -> None:
+    def __init__(self, runtime: Runtime, workflow_id: str, *, is_part: bool, first_run: bool) -> None:
         self.runtime = runtime
         self.workflow_id = workflow_id
+        self.is_part = is_part
+        """It is a body that the workflow runs by ``ctx.rpc``, and knows nothing of the others."""
         self.first_run = first_run
         """As far as this worker knows, no body of this workflow ran before. A hint: nothing rests on it."""
         self.writes: dict[str, asyncio.Future[Any]] = {}

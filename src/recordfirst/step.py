@@ -8,17 +8,19 @@ from typing import Any
 
 from resonate.context import Context
 
+from recordfirst.core import codec
 from recordfirst.engine import leaf
+from recordfirst.engine.context import Leaf, StepLike
 from recordfirst.errors import Misuse
 from recordfirst.function import Function
 from recordfirst.runtime import Execution, current
 
 
-class Step[**P, R]:
+class Step[**P, R](StepLike):
     """A decorated function. ``step(ctx, ...)`` and ``ctx.run(step, ...)`` mean the same.
 
     Every call takes exactly one id of the workflow, at the moment of the call, whatever the step then does inside; so
-    steps may run side by side under ``asyncio.gather``.
+    steps may run side by side under ``asyncio.gather``. The id names what is called, and no position.
     """
 
     function: Function
@@ -52,15 +54,13 @@ class Step[**P, R]:
         if execution is None:
             raise Misuse(f"{self.name} was called outside a workflow; call it from a @workflow that an App runs")
         arguments = self.function.bind(args, kwargs)
-        if leaf.is_leaf_of(ctx, self.__name__):
-            return self._as_leaf(execution, ctx, arguments)
-        far = ctx if ctx.opts.timeout is leaf.FAR else ctx.options(timeout=leaf.FAR)
-        future: Awaitable[R] = far.run(_Bound(self, execution, arguments))
+        future: Awaitable[R] = ctx.run(_Bound(self, execution, arguments))
         return future
 
-    def _as_leaf(self, execution: Execution, ctx: Context, arguments: dict[str, Any]) -> Awaitable[R]:
-        leaf.never_retried(ctx)
-        return self._run(execution, ctx, arguments)
+    def identity(self, execution: Execution, arguments: dict[str, Any]) -> str:
+        """All that makes a call of this step the one that it is."""
+        del execution
+        return f"{self.__name__} {codec.encode(arguments, f'the arguments of {self.function!r}')}"
 
     async def _run(self, execution: Execution, ctx: Context, arguments: dict[str, Any]) -> R:
         raise NotImplementedError
@@ -70,15 +70,17 @@ class Step[**P, R]:
         return [self.function]
 
 
-class _Bound[R]:
+class _Bound[R](Leaf):
     """One call of a step as the SDK takes it. Its arguments are bound, so the SDK does not bind them twice again."""
 
     def __init__(self, step: Step[..., R], execution: Execution, arguments: dict[str, Any]) -> None:
         self._step, self._execution, self._arguments = step, execution, arguments
         self.__name__, self.__signature__ = step.__name__, step._bound_signature  # noqa: SLF001 - of this module
+        self.identity = step.identity(execution, arguments)
 
     def __call__(self, ctx: Context, /) -> Awaitable[R]:
-        return self._step._as_leaf(self._execution, ctx, self._arguments)  # noqa: SLF001
+        leaf.never_retried(ctx)
+        return self._step._run(self._execution, ctx, self._arguments)  # noqa: SLF001
 
 
 def follow_up(owner: Function, fn: Any, kind: str) -> tuple[Function, str | None]:

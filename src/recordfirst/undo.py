@@ -85,18 +85,17 @@ async def _undo(
     return effect.undo.key_for(chosen)
 
 
-async def close_undone(execution: Execution, done: list[tuple[Receipt, str]], finish: Finish | None) -> None:
+async def close_undone(execution: Execution, done: list[tuple[Receipt, str]], finish: Finish) -> None:
     """Say in each receipt what undid it, in one transaction with the end of the workflow's life."""
     if not done:
         return
 
     async def store() -> None:
         async with execution.runtime.record.transaction() as tx:
-            if finish is not None:
-                await tx.finish([finish])
-                start = await tx.find_start(finish.id)
-                if start is None or (start.epoch, start.state) != (finish.epoch, finish.state):
-                    return  # Another life of this workflow goes on, and comes to the same.
+            await tx.finish([finish])
+            start = await tx.find_start(finish.id)
+            if start is None or (start.epoch, start.state) != (finish.epoch, finish.state):
+                return  # Another life of this workflow goes on, and comes to the same.
             for receipt, by in done:
                 await _mark(tx, execution, receipt, by)
 

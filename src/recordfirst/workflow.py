@@ -14,6 +14,7 @@ from resonate.error import Suspended
 from recordfirst.core import codec, identity
 from recordfirst.core.start import Finish
 from recordfirst.engine import leaf
+from recordfirst.engine.context import WorkflowContext, unhidden
 from recordfirst.errors import Misuse, SharedKey
 from recordfirst.function import Function
 from recordfirst.runtime import Execution, Runtime, running
@@ -110,25 +111,27 @@ def body_of(
 ) -> Any:
     """The function that the engine runs for a workflow: its body, and what must be done at its end."""
 
-    async def body(ctx: Context, *args: Any, **kwargs: Any) -> Any:
+    async def body(given: Context, *args: Any, **kwargs: Any) -> Any:
+        ctx = WorkflowContext(given)
+        # What a workflow runs by ctx.rpc is a part of it, elsewhere: its receipts are the workflow's, and its end is
+        # told by the engine alone.
         _, id, epoch, lineage = identity.parse_engine_id(ctx.info.id)
         # A body that fails is not run again by the SDK, not even one that had no step yet: its end is in the record.
         leaf.never_retried(ctx)
         first_run = life.entered(ctx.info.id)
-        execution = Execution(runtime, f"{id}:{lineage}" if lineage else id, first_run=first_run)
+        execution = Execution(runtime, id, is_part=bool(lineage), first_run=first_run)
         try:
             with running(execution):
-                return await _live(ctx, execution, id if not lineage else None, epoch, args, kwargs)
+                return await _live(ctx, execution, epoch, args, kwargs)
         finally:
             life.left(ctx.info.id)
 
     async def _live(
-        ctx: Context, execution: Execution, id: str | None, epoch: int, args: tuple[Any, ...], kwargs: dict[str, Any]
+        ctx: WorkflowContext, execution: Execution, epoch: int, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        # The engine's own deadlines are set out of the way: a deadline is the user's, and lives in the record.
-        far = ctx.options(timeout=leaf.FAR)
+        id, is_whole = execution.workflow_id, not execution.is_part
         try:
-            result = await workflow.function.fn(far, *args, **kwargs)
+            result = await unhidden(ctx, _awaiting(workflow.function.fn(ctx, *args, **kwargs)))
             # Siblings may still run, or wait elsewhere: then the engine suspends this life, and it has not ended.
             await ctx.flush_local_work()
             if leaf.waits_for_others(ctx):
@@ -141,15 +144,15 @@ def body_of(
         except Exception as error:
             await ctx.flush_local_work()
             await withdraw_uncalled(execution)
-            if leaf.waits_for_others(ctx):
+            # A part undoes nothing: its workflow may go on without it, and if not, undoes the whole.
+            if leaf.waits_for_others(ctx) or not is_whole:
                 raise
             undone = await undo_all(ctx, execution, effects)
-            finish = _failed(id, epoch, error, undone.left) if id is not None else None
+            finish = _failed(id, epoch, error, undone.left)
             await close_undone(execution, undone.done, finish)
-            if finish is not None:
-                life.finished(ctx.info.id, finish, error)
+            life.finished(ctx.info.id, finish, error)
             raise
-        if id is not None:
+        if is_whole:
             finish = Finish(id=id, epoch=epoch, state="succeeded", result=runtime.seal(text))
             life.finished(ctx.info.id, finish, None)
         return result
@@ -157,6 +160,11 @@ def body_of(
     body.__name__ = workflow.name
     body.__signature__ = workflow.function.signature  # type: ignore[attr-defined]
     return body
+
+
+async def _awaiting(body: Awaitable[Any]) -> Any:
+    """A coroutine, whatever stands around the user's function."""
+    return await body
 
 
 def _failed(id: str, epoch: int, error: Exception, left: list[str]) -> Finish:

@@ -108,9 +108,18 @@ class WriteStep[**P, R](Step[P, R]):
             return default_key(workflow_id, self.name)
         return self.template.render(arguments, repr(self.function))
 
+    def identity(self, execution: Execution, arguments: dict[str, Any]) -> str:
+        return f"{self.key_for(execution.workflow_id, arguments)} {super().identity(execution, arguments)}"
+
     async def _run(self, execution: Execution, ctx: Context, arguments: dict[str, Any]) -> R:
         key = self.key_for(execution.workflow_id, arguments)
         if self.template is None:
+            if execution.is_part:
+                raise Misuse(
+                    f"write {self.name} has no key of its own, and workflow {execution.workflow_id!r} calls it in a "
+                    f"part that runs by itself (ctx.rpc), where its default key {key!r} could be another call's; "
+                    f'name its key: @write(key="...") or {self.name}.with_key("...")(ctx, ...)'
+                )
             first = execution.default_keys.setdefault(key, ctx.info.id)
             if first != ctx.info.id:
                 raise SharedKey(

@@ -76,6 +76,13 @@ def test_transfer_ids_differ_and_lead_with_time(keys, ms):
     assert [id & ((1 << 80) - 1) for id in ids] == [id & ((1 << 80) - 1) for id in later]
 
 
+@pytest.mark.parametrize("vector", vectors("call_segment"), ids=lambda v: v["is"])
+def test_call_segment_never_changes(vector):
+    """P8: a workflow that an engine holds finds its own steps again, by whatever version."""
+    given = {name: value for name, value in vector.items() if name != "is"}
+    assert identity.call_segment(**given) == vector["is"]
+
+
 # ── engine ids ──────────────────────────────────────────────────────────────
 
 

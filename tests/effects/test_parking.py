@@ -257,7 +257,7 @@ async def test_same_answer_twice(shop, answer, result, row, calls):
     async with shop.working(ordering, provide=in_doubt(), random=lambda: 0.0) as app:
         handle = await parks(shop, app)
         told = await asyncio.gather(app.resolve(KEY, **answer), app.resolve(KEY, **answer), return_exceptions=True)
-        assert [answer for answer in told if isinstance(answer, Misuse)] in ([], told[1:])
+        assert len([answer for answer in told if isinstance(answer, Misuse)]) <= 1  # either may be the first
         assert await handle.result() == result
         assert await orders(app) == [row]
 

@@ -105,14 +105,17 @@ class Server:
         queue: asyncio.Queue[str] = asyncio.Queue()
         self._workers[pid] = queue
         try:
-            # What nobody was there to hear.
-            for task in self.state.t_timeouts:
-                if task.typ == 0 and self.state.promises[task.id].tags.get("resonate:timer") != "true":
-                    task.timeout = 0
+            self._deliver_again()  # what nobody was there to hear
             while True:
                 await response.write(f"data: {await queue.get()}\n\n".encode())
         finally:
             del self._workers[pid]
+            self._deliver_again()  # what this one has not heard
+
+    def _deliver_again(self) -> None:
+        for task in self.state.t_timeouts:
+            if task.typ == 0 and self.state.promises[task.id].tags.get("resonate:timer") != "true":
+                task.timeout = 0
 
     async def _tick(self) -> None:
         while True:

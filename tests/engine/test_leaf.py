@@ -46,28 +46,6 @@ async def settled(resonate, id):
     return record
 
 
-class Step:
-    """As recordfirst's steps are: an object that the SDK names by its ``__name__``."""
-
-    __name__ = "write visit"
-
-    async def __call__(self, ctx, who: str) -> bool:
-        return leaf.is_leaf_of(ctx, "write visit")
-
-
-def test_a_leaf_knows_that_it_is_one():
-    """P3: the child context is named after the step's ``__name__``, and the body's own is not."""
-
-    async def body(ctx) -> list[bool]:
-        return [leaf.is_leaf_of(ctx, "write visit"), await ctx.run(Step(), "ann")]
-
-    async def go():
-        async with resonating(body) as (resonate, _):
-            assert await resonate.run("w", body).result() == [False, True]
-
-    run(go())
-
-
 @pytest.mark.parametrize(("marked", "runs"), [(True, 1), (False, 11)])
 def test_never_retried(marked, runs):
     """P5: a leaf that is marked runs once when it raises; the SDK's own policy would run it eleven times."""

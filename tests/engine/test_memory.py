@@ -5,33 +5,17 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from recordfirst import Context, workflow, write
+from recordfirst import Context, workflow
 from recordfirst.conformance.record import run
 from recordfirst.engine.local import LocalEngine
 
 MANY = 2_000
 
 
-@write
-async def visit(w, who: str) -> None:
-    await w.tx.execute(f"INSERT INTO visits (who) VALUES ('{who}')")
-
-
 @workflow
 async def order(ctx: Context, who: str) -> None:
     await ctx.sleep(timedelta(0))
     await asyncio.sleep(0)
-
-
-@workflow
-async def parent(ctx: Context, who: str) -> None:
-    await ctx.detached("child", who)
-
-
-@workflow
-async def child(ctx: Context, who: str) -> None:
-    await ctx.sleep(timedelta(milliseconds=300))
-    await visit(ctx, who)
 
 
 def sizes(engine: LocalEngine) -> int:
@@ -73,23 +57,6 @@ def test_finished_lineages_are_forgotten(make_shop, sqlite_path, monkeypatch):
             assert relay is not None
             held = [relay._handed, relay._running, relay._unmarked, relay._new, relay._waiting, relay._unfit]
             assert max(map(len, held)) < 5
-
-    run(go())
-
-
-def test_detached_child_outlives_its_parent(make_shop, sqlite_path):
-    """P7: a child that was detached runs to its end, though its parent's lineage is due to be forgotten."""
-    shop = make_shop(f"sqlite:///{sqlite_path}")
-
-    async def go():
-        async with shop.working(parent, child, order) as app:
-            for number in range(20):
-                await (await app.start(parent, str(number), id=f"p{number}")).result()
-            for _ in range(200):
-                if await shop.rows(app, "SELECT count(*) FROM visits") == [(20,)]:
-                    break
-                await asyncio.sleep(0.05)
-            assert await shop.rows(app, "SELECT count(*), count(DISTINCT who) FROM visits") == [(20, 20)]
 
     run(go())
 

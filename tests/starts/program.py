@@ -1,7 +1,7 @@
 """A worker process that dies where it is told to: ``python -m tests.starts.program URL``.
 
 It says in lines what it has come to, with the machine's monotonic time, and does what it is told in lines: ``die
-POINT``, ``start WORKFLOW ID``.
+POINT``, ``start WORKFLOW: ID``.
 """
 
 from __future__ import annotations
@@ -131,6 +131,15 @@ async def sleeping(ctx: Context, who: str) -> list[str]:
 
 
 @workflow
+async def part(ctx: Context, who: str) -> list[str]:
+    done = await first.with_key("{who}: first")(ctx, who)
+    if _told["die"] == IN_THE_MIDDLE:
+        say("reached", who)
+    await ctx.sleep(timedelta(seconds=1))
+    return [done, await second.with_key("{who}: second")(ctx, who)]
+
+
+@workflow
 async def parking(ctx: Context, who: str) -> list[str]:
     done = await first(ctx, who)
     return [done, await call_once(ctx, who), await second(ctx, who)]
@@ -144,11 +153,29 @@ async def gathering(ctx: Context, who: str) -> list[str]:
 @workflow
 async def waiting(ctx: Context, who: str) -> list[str]:
     done = await first(ctx, who)
-    child = await ctx.rpc(sleeping, f"child of {who}")
+    child = await ctx.rpc(part, f"child of {who}")
     return [done, *child, await second(ctx, who)]
 
 
-MIDDLE = {"sleeping": sleeping, "parking": parking, "gathering": gathering, "waiting": waiting}
+@write
+async def hand_on(w, who: str) -> None:
+    w.start(sleeping, f"after {who}", id=f"after {who}")
+
+
+@workflow
+async def handing_on(ctx: Context, who: str) -> list[str]:
+    done = await first(ctx, who)
+    await hand_on(ctx, who)
+    return [done, await second(ctx, who)]
+
+
+MIDDLE = {
+    "sleeping": sleeping,
+    "parking": parking,
+    "gathering": gathering,
+    "waiting": waiting,
+    "handing on": handing_on,
+}
 
 
 async def main(url: str) -> None:
@@ -159,16 +186,17 @@ async def main(url: str) -> None:
     dying_after(Relay, "close_ended", "marked")
     lines = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
-    async with Shop(url).app(order, *MIDDLE.values()) as app, app.worker() as worker:
+    async with Shop(url).app(order, part, *MIDDLE.values()) as app, app.worker() as worker:
         say("standing by")
         await worker.working.wait()
         say("working")
         while line := (await lines.readline()).decode().strip():
-            command, name, *id = line.split(" ", 2)
+            command, _, told = line.partition(" ")
             if command == "die":
-                _told["die"] = " ".join([name, *id])
+                _told["die"] = told
             else:
-                await app.start({"order": order, **MIDDLE}[name], *id, id=id[0])
+                name, _, id = told.partition(": ")
+                await app.start({"order": order, **MIDDLE}[name], id, id=id)
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.Event().wait()
 

@@ -29,6 +29,13 @@ class Worker:
                 return float(at)
         raise AssertionError(f"the process ended without saying {what!r}")
 
+    async def hear_all(self, what):
+        """Wait for lines, in whatever order they come."""
+        missing = set(what)
+        while missing and (line := (await self.process.stdout.readline()).decode()):
+            missing.discard(line.strip().partition(" ")[2])
+        assert missing == set()
+
     def tell(self, *lines):
         self.process.stdin.write("".join(f"{line}\n" for line in lines).encode())
 
@@ -67,7 +74,7 @@ def test_killed_between_any_two_commits(shop):
             standby = await start()
             for point in POINTS:
                 await standby.hear("standing by")
-                victim.tell(f"die {point}", f"start order {point}")
+                victim.tell(f"die {point}", f"start order: {point}")
                 died_at = await victim.hear("dies")
                 assert await victim.process.wait() == -signal.SIGKILL
                 took_over_at = await standby.hear("working")
@@ -83,29 +90,34 @@ def test_killed_between_any_two_commits(shop):
 
 
 def test_engine_lost_in_the_middle(shop):
-    """P6: asleep, parked, with siblings side by side, waiting for a child: an empty engine goes on from the record."""
+    """P6, P7: asleep, parked, with siblings side by side, waiting for a part, started by one that has ended.
+
+    An empty engine goes on from the record with each.
+    """
 
     async def go():
-        names = [*MIDDLE, "child of waiting"]
+        names = [*MIDDLE, "child of waiting", "after handing on"]
         async with shop.app(order, *MIDDLE.values()) as app, processes(shop.url) as start:
             victim = await start()
             await victim.hear("working")
             standby = await start()
-            victim.tell(f"die {IN_THE_MIDDLE}", *(f"start {name} {name}" for name in MIDDLE))
-            for reached in ("sleeping", "gathering", "child of waiting"):
-                await victim.hear(f"reached {reached}")
+            victim.tell(f"die {IN_THE_MIDDLE}", *(f"start {name}: {name}" for name in MIDDLE))
+            await victim.hear_all(f"reached {name}" for name in ("sleeping", "gathering", *names[-2:]))
             while not (await parked(app) and ("gathering: first",) in await shop.rows(app, "SELECT who FROM visits")):
                 await asyncio.sleep(0.01)
             await standby.hear("standing by")
             victim.process.kill()
             await standby.hear("working")
             await app.resolve("parking: call", outcome="succeeded", result="called")
-            results = {name: await (await app.handle(name)).result() for name in MIDDLE}
+            handles = {name: await app.handle(name) for name in [*MIDDLE, "after handing on"]}
+            results = {name: await handle.result() for name, handle in handles.items()}
             assert results == {
                 "sleeping": ["first", "second"],
                 "parking": ["first", "called", "second"],
                 "gathering": ["first", "third", "second"],
                 "waiting": ["first", "first", "second", "second"],
+                "handing on": ["first", "second"],
+                "after handing on": ["first", "second"],
             }
             rows = [f"{name}: {step}" for name in names for step in ("first", "second")]
             rows.append("gathering: third")

@@ -59,6 +59,17 @@ def parse_engine_id(engine: str) -> tuple[str, str, int, str]:
     return unquote(app), unquote(id), int(life[0]) if life else 1, lineage
 
 
+def call_segment(name: str, what: str, number: int) -> str:
+    """Return what names one call of a workflow's body in the engine's ids, below the workflow's own.
+
+    ``what`` is all that makes the call the one that it is, ``number`` counts calls that are the same. It holds no
+    position, so that a step which is inserted moves no other; ``name`` is there for people.
+    """
+    digest = hashlib.blake2b(f"{what}#{number}".encode(), digest_size=12).hexdigest()
+    readable = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in name)
+    return f"{readable[:40]}-{digest}"
+
+
 def _quote(text: str, plain: str = _PLAIN) -> str:
     # quote() leaves "~" alone whatever it is told, and here it separates.
     return quote(text, safe=plain).replace("~", "%7E")

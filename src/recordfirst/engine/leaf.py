@@ -1,4 +1,4 @@
-"""What a step needs of the SDK beyond its public surface: all private access to ``resonate`` is in this file.
+"""What a step needs of the SDK beyond its public surface: with ``context.py``, all private access to ``resonate``.
 
 ``tests/engine/test_leaf.py`` holds each of these against the pinned SDK version.
 """
@@ -18,11 +18,6 @@ FAR = timedelta(days=3650)
 """The engine's own deadlines: set so far out that a deadline is only ever the user's, in the record."""
 
 
-def is_leaf_of(ctx: Context, name: str) -> bool:
-    """Whether ``ctx`` is the child context that ``ctx.run(step)`` made for the step of this name."""
-    return ctx.info.func_name == name
-
-
 def never_retried(ctx: Context) -> None:
     """Keep the SDK from running this leaf again when it raises: it has a footprint, in the record."""
     ctx._state.workflow = True
@@ -34,13 +29,13 @@ async def sleep(ctx: Context, number: int, seconds: float) -> None:
     Numbered by the caller because a leaf, unlike a workflow, does not repeat its earlier waits when it runs again.
     """
     ctx._state.seq = number - 1
-    await ctx.sleep(timedelta(seconds=seconds))
+    await Context.sleep(ctx, timedelta(seconds=seconds))  # the SDK's own, which numbers
 
 
 async def park(ctx: Context, number: int) -> None:
     """Wait on a durable promise, as the leaf's wait ``number``: raises ``Suspended`` until it is settled."""
     ctx._state.seq = number - 1
-    await ctx.promise(timeout=FAR)
+    await Context.promise(ctx, timeout=FAR)
 
 
 def wait_id(ctx: Context, number: int) -> str:

@@ -1,0 +1,179 @@
+"""The context that a workflow's body gets: the SDK's, with ids that name what is called, and with far deadlines.
+
+Kept: a promise that the engine holds answers the call it was made for and no other, whatever was inserted, removed or
+reordered in the body meanwhile. A body that was told to suspend starts nothing more in that run: no step in a
+``finally``, no step behind an ``except BaseException`` or a ``gather(return_exceptions=True)``.
+Lost: a suspension that the body hides in other ways (``asyncio.wait`` calls a branch that waits *done*). And of two
+calls that are the same in all respects the first in call order is the first: they have the same answer.
+
+Private parts of the SDK are used here and in ``leaf.py`` only; ``tests/engine/test_context.py`` holds them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import types
+import weakref
+from collections import Counter
+from collections.abc import Coroutine, Generator
+from datetime import timedelta
+from typing import Any, NoReturn, cast
+
+from resonate.context import Context, ResonateFuture
+from resonate.error import Suspended
+from resonate.ids import join_id
+
+from recordfirst.core import codec, identity
+from recordfirst.engine import leaf
+from recordfirst.errors import Misuse
+
+type Over = weakref.WeakSet[asyncio.Task[Any]]
+"""Tasks of one run of a body that were told to suspend: whatever they do now is unwinding."""
+
+
+class Leaf:
+    """One call of a step, as the SDK runs it."""
+
+    identity: str
+    """All that makes this call the one that it is: the step, its key, its arguments."""
+
+
+class StepLike:
+    """What is called as ``step(ctx, ...)``, so that ``ctx.run(step, ...)`` can mean the same."""
+
+
+class WorkflowContext(Context):
+    """See the module."""
+
+    def __init__(self, ctx: Context, over: Over | None = None) -> None:
+        super().__init__(ctx._state, ctx.opts)
+        self._over: Over = weakref.WeakSet() if over is None else over
+        self._calls: Counter[str] = Counter()
+        self._next: str | None = None
+
+    # ── what it does otherwise ──────────────────────────────────────────────
+
+    def run(self, fn: Any, *args: Any, **kwargs: Any) -> ResonateFuture[Any]:
+        """Run a step, or a function of the user's, as a part of this workflow."""
+        if isinstance(fn, StepLike):
+            called: ResonateFuture[Any] = cast("Any", fn)(self, *args, **kwargs)
+            return called
+        leaf.never_retried(self)  # whatever is refused here: whoever calls durably is a workflow
+        name = _name_of(fn)
+        if isinstance(fn, Leaf) and self.opts.timeout is not None:
+            raise Misuse(
+                f"{name} is called with ctx.options(timeout=...): what becomes of a step is said by the record, never "
+                "by the engine's clock; an effect's call is limited by @effect(timeout_s=...)"
+            )
+        self._begin(name, fn.identity if isinstance(fn, Leaf) else f"run {name}")
+        return self._watched(super().run(fn, *args, **kwargs))
+
+    def rpc(self, fn: Any, *args: Any, **kwargs: Any) -> ResonateFuture[Any]:
+        """Run a workflow as a part of this one, in a task of its own."""
+        leaf.never_retried(self)
+        name = _name_of(fn)
+        given = codec.encode([args, kwargs], f"the arguments of ctx.rpc({name})")
+        self._begin(name, f"rpc {name} {given}")
+        return self._watched(super().rpc(fn, *args, **kwargs))
+
+    def sleep(self, duration: timedelta) -> ResonateFuture[None]:
+        """Wait, durably."""
+        self._begin("sleep", f"sleep {duration / timedelta(milliseconds=1)}")
+        return self._watched(super().sleep(duration))
+
+    def promise(self, timeout: timedelta | None = None) -> ResonateFuture[Any]:
+        """Wait for a promise that somebody else settles."""
+        self._begin("promise", "promise")
+        return self._watched(super().promise(timeout))
+
+    def detached(self, fn: Any, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse: it would be in the engine alone, and lost with it."""
+        del args, kwargs
+        leaf.never_retried(self)
+        name = _name_of(fn)
+        raise Misuse(
+            f"ctx.detached({name}) would be lost with the engine once this workflow has ended (P7); give it a start of "
+            f"its own: w.start({name}, ..., id=...) in a @write"
+        )
+
+    # ── what the SDK asks of itself ─────────────────────────────────────────
+
+    def _begin(self, name: str, what: str) -> None:
+        """Name the promise that is about to be made."""
+        if asyncio.current_task() in self._over:
+            raise Suspended
+        self._calls[what] += 1
+        self._next = identity.call_segment(name, what, self._calls[what])
+
+    def _next_id(self) -> str:
+        segment, self._next = self._next, None
+        # A leaf numbers its own waits; see leaf.py.
+        return super()._next_id() if segment is None else join_id(self._state.id, segment)
+
+    def _child(self, id: str, func_name: str, timeout_at: int) -> WorkflowContext:
+        return WorkflowContext(super()._child(id, func_name, timeout_at), self._over)
+
+    def _child_timeout(self, requested: timedelta | None) -> int:
+        return super()._child_timeout(leaf.FAR if requested is None else requested)
+
+    def _watched[T](self, future: ResonateFuture[T]) -> ResonateFuture[T]:
+        return _Watched(_id=future._id, _task=future._task, _created=future._created, _over=self._over)
+
+
+def _name_of(fn: Any) -> str:
+    return fn if isinstance(fn, str) else str(getattr(fn, "__name__", "function"))
+
+
+class _Watched[T](ResonateFuture[T], frozen=True, kw_only=True, eq=False):
+    """Notes who is told to suspend, and lets nobody who stops waiting (a time-out, a task group) stop the call."""
+
+    _over: Over
+
+    def __await__(self) -> Generator[Any, None, T]:
+        try:
+            return (yield from asyncio.shield(self._task).__await__())
+        except Suspended:
+            task = asyncio.current_task()
+            if task is not None:
+                self._over.add(task)
+            raise
+
+
+async def unhidden[R](ctx: WorkflowContext, body: Coroutine[Any, Any, R]) -> R:
+    """Run a body, and raise ``Suspended`` in it where a ``gather(return_exceptions=True)`` has hidden one."""
+    try:
+        return await _driven(ctx, body)
+    except BaseExceptionGroup as group:
+        # A task group hands on all that its tasks raised.
+        if group.subgroup(Suspended) is None:
+            raise
+        raise Suspended from None
+
+
+@types.coroutine
+def _driven[R](ctx: WorkflowContext, body: Coroutine[Any, Any, R]) -> Generator[Any, None, R]:
+    step: Any = body.send
+    value: Any = None
+    while True:
+        try:
+            awaited = step(value)
+        except StopIteration as stop:
+            return cast("R", stop.value)
+        step, value = body.send, None
+        try:
+            yield awaited
+        except BaseException as error:  # noqa: BLE001 - it is the body's to handle: a cancellation, say
+            step, value = body.throw, error
+            continue
+        if _hides_suspension(awaited):
+            task = asyncio.current_task()
+            if task is not None:
+                ctx._over.add(task)
+            step, value = body.throw, Suspended()
+
+
+def _hides_suspension(awaited: Any) -> bool:
+    if not isinstance(awaited, asyncio.Future) or not awaited.done() or awaited.cancelled():
+        return False
+    results = None if awaited.exception() is not None else awaited.result()
+    return isinstance(results, list) and any(isinstance(result, Suspended) for result in results)
