@@ -91,7 +91,7 @@ BODIES: list[str] = []
 @workflow
 async def holding(ctx: Context) -> str:
     stored = await held(ctx, "ann")
-    BODIES.append(stored)
+    BODIES.append(ctx.info.id)
     return stored
 
 
@@ -191,7 +191,8 @@ def test_loser_runs_nothing_after_the_write(shop):
             world.go_on.set()
             while not server.requests["task.release"]:  # the loser gives up what it no longer has
                 await asyncio.sleep(0.01)
-            assert BODIES == ["ann"]
+            # The record hears of the end after the server does: in between the other worker may open another life.
+            assert BODIES.count("shop~h") == 1
             assert await shop.rows(app, "SELECT who FROM visits") == [("ann",)]
 
     run(go())
