@@ -15,6 +15,8 @@ import pytest
 import recordfirst
 import recordfirst.cli
 from recordfirst import errors
+from recordfirst.core import finding
+from recordfirst.reconcile.reconciler import PASSES
 
 ROOT = Path(__file__).parent.parent
 SRC = ROOT / "src" / "recordfirst"
@@ -248,6 +250,17 @@ def test_options_are_documented() -> None:
     ]
     assert [f"{name} {o.opts[-1]}" for name, o in options if not o.help and not o.hidden] == []
     assert [f"{name} {o.opts[-1]}" for name, o in options if f"`{max(o.opts, key=len)}" not in reference] == []
+
+
+def test_findings_page_is_that_of_the_code() -> None:
+    """P10: docs/reference/findings.md is what ``recordfirst.core.finding.page`` returns."""
+    assert (ROOT / "docs" / "reference" / "findings.md").read_text() == finding.page()
+
+
+def test_every_code_of_a_pass_is_explained() -> None:
+    """P10: and every code that is explained can be found."""
+    codes = [code for each in PASSES for code in each.codes]
+    assert sorted(codes) == sorted(finding.KINDS)
 
 
 # ── imports ─────────────────────────────────────────────────────────────────

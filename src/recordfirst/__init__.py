@@ -8,6 +8,7 @@ This module is the whole public surface. Records are in ``recordfirst.records.po
 from resonate.context import Context
 
 from recordfirst.app import App
+from recordfirst.core.finding import NewFinding
 from recordfirst.core.identity import account_id, derived_uuid
 from recordfirst.effect import Call, Effect, effect
 from recordfirst.errors import (
@@ -25,6 +26,7 @@ from recordfirst.errors import (
     DifferentRow,
     DifferentTransfer,
     DuplicateDependency,
+    EngineUnavailable,
     LedgerUnavailable,
     LedgerVersion,
     MissingDependency,
@@ -60,6 +62,7 @@ from recordfirst.ledgers.pending import post, reserve, void
 from recordfirst.ledgers.sql import SqlLedger
 from recordfirst.providers.contract import Absent, CannotTell, Found, Provider
 from recordfirst.read import Read, ReadStep, read
+from recordfirst.reconcile.reconciler import Report, Sighting
 from recordfirst.rows import changed_one, insert_or_same
 from recordfirst.transaction import AppRecord
 from recordfirst.transfer import OpenAccountStep, TransferStep, open_account, transfer
@@ -95,6 +98,7 @@ __all__ = [
     "DifferentTransfer",
     "DuplicateDependency",
     "Effect",
+    "EngineUnavailable",
     "Found",
     "Handle",
     "Ledger",
@@ -102,6 +106,7 @@ __all__ = [
     "LedgerVersion",
     "MissingDependency",
     "Misuse",
+    "NewFinding",
     "NoRow",
     "NotDone",
     "OpenAccountStep",
@@ -111,9 +116,11 @@ __all__ = [
     "ReadStep",
     "RecordUnavailable",
     "RecordfirstError",
+    "Report",
     "ResultNotStored",
     "SchemaMismatch",
     "SharedKey",
+    "Sighting",
     "SqlLedger",
     "Transfer",
     "TransferFlags",

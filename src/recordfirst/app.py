@@ -9,17 +9,22 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from resonate.error import ResonateError
 from resonate.resonate import Resonate
+from resonate_base.error import ConnectorError
 
 from recordfirst.core import identity
+from recordfirst.core.finding import Audit
 from recordfirst.core.receipt import Receipt
 from recordfirst.core.start import NewStart, Start
 from recordfirst.effect import Effect
 from recordfirst.engine.connect import check, connect
-from recordfirst.errors import Misuse, SchemaMismatch, UnknownWorkflow
+from recordfirst.errors import EngineUnavailable, Misuse, SchemaMismatch, UnknownWorkflow
 from recordfirst.handle import Handle, find_start
 from recordfirst.inject import Injector
 from recordfirst.observe import Observer, log_events
+from recordfirst.reconcile.contract import Scope
+from recordfirst.reconcile.reconciler import Report, look, passes_named, repair
 from recordfirst.records.contract import Record
 from recordfirst.relay import Relay
 from recordfirst.resolve import resolve
@@ -217,8 +222,13 @@ class App:
         start = await find_start(self.runtime, id)
         return Handle(self.runtime, self.workflow(start.workflow), id, start)
 
-    async def retry(self, id: str) -> Handle[Any]:
+    async def retry(self, id: str, *, who: str = "app", why: str | None = None) -> Handle[Any]:
         """Open a failed workflow again: a new epoch, in which everything that was completed stays done.
+
+        Args:
+            id: the workflow's business id.
+            who: who asks for it, for the audit row.
+            why: the reason, for the audit row.
 
         Raises:
             UnknownWorkflow: if there is none of that id.
@@ -228,7 +238,10 @@ class App:
         async def reopen() -> Start | None:
             async with self._store.transaction() as tx:
                 start = await tx.reopen(id)
-                await self._store.notify(tx)
+                if start is not None:
+                    opened = f"open in epoch {start.epoch}"
+                    await tx.add_audit(Audit(who=who, command="retry", subject=id, why=why, detail=opened))
+                    await self._store.notify(tx)
                 return start
 
         start = await self.runtime.patiently(f"retry of {id!r}", reopen, release=False)
@@ -253,6 +266,8 @@ class App:
         result: Any = None,
         reason: str | None = None,
         attempt: int | None = None,
+        who: str = "app",
+        why: str | None = None,
     ) -> Receipt:
         """Say what became of an effect whose outcome is unknown: the record first, then its workflow goes on (P5).
 
@@ -263,6 +278,8 @@ class App:
             result: what the effect would have returned, as JSON builtins.
             reason: why it was declined.
             attempt: which attempt; default: the latest.
+            who: who says so, for the audit row.
+            why: the reason, for the audit row.
 
         Raises:
             Misuse: if there is no such effect, or its outcome is known.
@@ -270,7 +287,60 @@ class App:
         """
         async with self._store.session() as session:
             receipts = await session.receipts_by_key(key)
-        return await resolve(self.runtime, self._effects, receipts, key, outcome, result, reason, attempt)
+        said_by = (who, why)
+        return await resolve(self.runtime, self._effects, receipts, key, outcome, result, reason, attempt, said_by)
+
+    async def reconcile(
+        self,
+        *,
+        apply: bool = False,
+        only: Sequence[str] = (),
+        since_ms: int = 0,
+        who: str = "app",
+        why: str | None = None,
+        tell: Callable[[str, int], None] = lambda _pass, _looked: None,
+    ) -> Report:
+        """Compare record, engine and providers, and say where they differ; with ``apply``, repair (P6).
+
+        Without ``apply`` nothing is changed. With it, findings are kept in the record, what can be repaired is, and one
+        process at a time does it: this waits for its turn. Workers do it by themselves, every minute.
+
+        Args:
+            apply: repair, and keep what was found.
+            only: names of passes; default: all.
+            since_ms: look only at what began then or later, in milliseconds since 1970.
+            who: who asks for it, for the audit rows.
+            why: the reason, for the audit rows.
+            tell: is called with a pass's name and how many rows it has looked at.
+
+        Raises:
+            EngineUnavailable: if the engine cannot be asked.
+            Misuse: if there is no pass of a name.
+        """
+        passes = passes_named(only)
+        async with self._engine_to_ask() as engine:
+            scope = Scope(self.runtime, self._workflows, self._effects, engine, since_ms)
+            if not apply:
+                return await look(scope, passes, tell)
+            async with self._store.lease("reconcile"):
+                return await repair(scope, passes, tell, who=who, why=why)
+
+    @contextlib.asynccontextmanager
+    async def _engine_to_ask(self) -> AsyncIterator[Engine | None]:
+        """The worker's own engine, or one that can be asked from outside; ``None`` if it lives in another process."""
+        if self._relay is not None:
+            yield self._relay.engine
+            return
+        engine = self._connect()
+        if engine.exclusive:
+            yield None
+            return
+        try:
+            yield engine
+        except (ResonateError, ConnectorError) as error:
+            raise EngineUnavailable(engine.identity, str(error)) from error
+        finally:
+            await engine.stop()
 
     def _connect(self) -> Engine:
         return connect(self._engine_given, concurrency=self._concurrency, encryptor=self._encryptor)

@@ -224,6 +224,17 @@ class Undone(Misuse):
 # ── the world ───────────────────────────────────────────────────────────────
 
 
+class EngineUnavailable(RecordfirstError):
+    """The engine could not be asked. What was found until then is kept; nothing else was changed."""
+
+    def __init__(self, engine: str, cause: str) -> None:
+        self.engine, self.cause = engine, cause
+        super().__init__(engine, cause)
+
+    def __str__(self) -> str:
+        return f"the engine at {self.engine} cannot be asked: {self.cause}; is it running, and is its address right?"
+
+
 class SchemaMismatch(RecordfirstError):
     """The record's tables are missing, too old or too new for this version."""
 

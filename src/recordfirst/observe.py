@@ -67,11 +67,37 @@ class RelayFailed(msgspec.Struct, frozen=True):
     cause: str
 
 
-type Event = LostRace | CommitFound | LateOutcome | Repeated | Released | Suspected | WorkInterrupted | RelayFailed
+class Reconciled(msgspec.Struct, frozen=True):
+    """A worker's own reconcile has found something new, and repaired it or left it to a person."""
+
+    code: str
+    subject: str
+    repaired: str | None
+
+
+class ReconcileFailed(msgspec.Struct, frozen=True):
+    """A round of a worker's own reconcile failed, and will be repeated."""
+
+    cause: str
+
+
+type Event = (
+    LostRace
+    | CommitFound
+    | LateOutcome
+    | Repeated
+    | Released
+    | Suspected
+    | WorkInterrupted
+    | RelayFailed
+    | Reconciled
+    | ReconcileFailed
+)
+_WARNINGS = (Suspected, Released, WorkInterrupted, RelayFailed, ReconcileFailed)
 type Observer = Callable[[Event], None]
 
 
 def log_events(event: Event) -> None:
     """Write each event to the ``recordfirst`` logger. No event carries arguments or results."""
-    level = logging.WARNING if isinstance(event, (Suspected, Released, WorkInterrupted, RelayFailed)) else logging.INFO
+    level = logging.WARNING if isinstance(event, _WARNINGS) else logging.INFO
     _log.log(level, "%s", event)

@@ -42,7 +42,7 @@ class Relay:
     def __init__(
         self, runtime: Runtime, engine: Engine, workflows: dict[str, Workflow[..., Any]], concurrency: int
     ) -> None:
-        self._runtime, self._engine, self._workflows = runtime, engine, workflows
+        self._runtime, self.engine, self._workflows = runtime, engine, workflows
         self._most_running = 2 * concurrency
         """So many bodies are with the engine at a time; suspended ones do not count. The rest waits in the record."""
         self._running: set[str] = set()
@@ -96,7 +96,7 @@ class Relay:
         life = self._life_of(start)
         if life is None:
             return
-        if self._engine.exclusive:
+        if self.engine.exclusive:
             self._unmarked.add(start.id)
         try:
             await self._create(life)
@@ -106,7 +106,7 @@ class Relay:
 
     def ended(self, id: str) -> asyncio.Future[tuple[Finish, Exception | None]] | None:
         """A future for the end of a workflow, as the record has it; ``None`` if it may end in another process."""
-        if not self._engine.exclusive:
+        if not self.engine.exclusive:
             return None
         future: asyncio.Future[tuple[Finish, Exception | None]] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(id, []).append(future)
@@ -151,7 +151,7 @@ class Relay:
         room = self._most_running - len(self._running)
         async with self._runtime.record.session() as session:
             wakes = await session.wakes(_WAKES)
-        woken = [wake for wake in wakes if await self._engine.settle(wake.parked_on)]
+        woken = [wake for wake in wakes if await self.engine.settle(wake.parked_on)]
         # Starts that were handed over without being marked come back from the query, and so does what this version
         # cannot run: ask for that many more, so that they stand in nobody's way.
         limit = room + len(self._unmarked) + 2 * self._passed_over
@@ -161,7 +161,7 @@ class Relay:
             if room <= 0:
                 self._backlog = True
                 return
-            starts = await session.undispatched(self._engine.identity, limit)
+            starts = await session.undispatched(self.engine.identity, limit)
         here = [start for start in starts if self._has(start)]
         lives = [life for start in starts if not self._has(start) and (life := self._life_of(start)) is not None]
         passed_over = len(starts) - len(here) - len(lives)
@@ -213,7 +213,7 @@ class Relay:
             self._unfit.add(start.id)
             self._say(start, error)
             return None
-        if start.engine not in (None, self._engine.identity):
+        if start.engine not in (None, self.engine.identity):
             start = msgspec.structs.replace(start, epoch=start.epoch + 1)
         return _Life(start, arguments)
 
@@ -223,7 +223,7 @@ class Relay:
 
     async def _mark(self, starts: list[Start]) -> None:
         async with self._runtime.record.session() as session:
-            await session.dispatched(starts, self._engine.identity)
+            await session.dispatched(starts, self.engine.identity)
         self._unmarked.difference_update(start.id for start in starts)
 
     async def _create(self, life: _Life) -> None:
@@ -232,13 +232,13 @@ class Relay:
         try:
             while True:
                 engine_id = self._engine_id(start)
-                if self._engine.exclusive:
+                if self.engine.exclusive:
                     # Whatever lives runs here. With an engine that others work for, too, it may run and end elsewhere.
                     self._handed[start.id] = engine_id
                     self._running.add(engine_id)
                     if start.engine is None and start.epoch == 1:
                         self._new.add(engine_id)
-                if await self._engine.create(engine_id, start.workflow, arguments) == "running":
+                if await self.engine.create(engine_id, start.workflow, arguments) == "running":
                     return
                 # The engine says that this life is over, the record that the workflow is open: the record wins (P6).
                 self._running.discard(engine_id)
@@ -279,7 +279,7 @@ class Relay:
             if self._handed.get(finish.id) == engine_id:
                 del self._handed[finish.id]
             self._unmarked.discard(finish.id)
-            self._engine.forget(engine_id)
+            self.engine.forget(engine_id)
             for future in self._waiting.pop(finish.id, []):
                 if not future.done():
                     future.set_result((finish, error_))
@@ -289,7 +289,7 @@ class Relay:
         async with self._runtime.record.session() as session:
             starts = await session.starts("open", _ALL)
         for start in starts:
-            life = self._life_of(start) if start.engine == self._engine.identity else None
+            life = self._life_of(start) if start.engine == self.engine.identity else None
             if life is not None:
                 try:
                     await self._create(life)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from recordfirst.core import codec
 from recordfirst.core import decide as d
+from recordfirst.core.finding import Audit
 from recordfirst.core.receipt import Change, Receipt
 from recordfirst.effect import Effect
 from recordfirst.errors import Declined, Misuse
@@ -18,13 +19,14 @@ from recordfirst.write import flush, open_write
 
 async def resolve(
     runtime: Runtime,
-    effects: dict[str, Effect[..., Any]],
+    effects: Mapping[str, Effect[..., Any]],
     receipts: Sequence[Receipt],
     key: str,
     outcome: Literal["succeeded", "declined", "not done"],
     result: Any,
     reason: str | None,
     attempt: int | None,
+    said_by: tuple[str, str | None] = ("app", None),
 ) -> Receipt:
     """Store what a person said, with ``on_success`` or ``on_decline`` in the same transaction; see ``App.resolve``."""
     receipt = _one(receipts, key, attempt)
@@ -62,6 +64,10 @@ async def resolve(
                 chosen = follow_up_arguments(hook[0], hook[1], arguments, final.value)
                 await hook[0].call(w, chosen, injected, runtime.executor)
             await flush(w, tx, [], own_key=None)
+            who, why = said_by
+            await tx.add_audit(
+                Audit(who=who, command="resolve", subject=key, why=why, detail=f"attempt {receipt.attempt}: {outcome}")
+            )
             await runtime.record.notify(tx)
             return changed
 

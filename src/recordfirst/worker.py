@@ -13,6 +13,8 @@ from recordfirst.effect import Effect
 from recordfirst.engine.contract import Engine
 from recordfirst.errors import Misuse
 from recordfirst.observe import WorkInterrupted
+from recordfirst.reconcile.contract import Scope
+from recordfirst.reconcile.keeper import keep
 from recordfirst.relay import Relay
 from recordfirst.runtime import Runtime
 from recordfirst.workflow import Workflow, body_of
@@ -95,11 +97,14 @@ class Worker:
             await relay.put_back_open()
         self._on_relay(relay)
         relay.start()
+        reconciling = asyncio.create_task(keep(Scope(self._runtime, crew.workflows, crew.effects, engine)))
         self.working.set()
         try:
             await ends
         finally:
             ends.cancel()
+            reconciling.cancel()
+            await asyncio.gather(reconciling, return_exceptions=True)
             self.working.clear()
             self._on_relay(None)
             await relay.stop()

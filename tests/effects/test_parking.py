@@ -191,7 +191,7 @@ async def test_promise_settled_by_nobody(shop):
         handle = await parks(shop, app)
         for _ in range(2):
             before = (await receipt(app, KEY)).parked_on
-            assert await app._relay._engine.settle(before)
+            assert await app._relay.engine.settle(before)
 
             async def again(before: str | None = before) -> bool:
                 return (await receipt(app, KEY)).parked_on != before

@@ -24,7 +24,7 @@ async def engine_of(kind):
 
 @pytest.mark.parametrize("kind", ["memory", "server"])
 def test_looking_changes_nothing(kind):
-    """P6: what the engine does not have it says so, and still does not have it; what it has is running, then settled."""
+    """P6: what the engine does not have it says so, and still has not; what it has is running, then settled."""
 
     async def go():
         async with engine_of(kind) as engine:

@@ -6,13 +6,14 @@ import functools
 
 import pytest
 
+from recordfirst.conformance.reconciling import ReconcileConformance
 from recordfirst.conformance.record import ReceiptConformance
 from recordfirst.conformance.starts import RecordProcessConformance, StartConformance
 from recordfirst.records.postgres import PostgresRecord
 from recordfirst.records.sqlite import SqliteRecord
 
 
-class TestSqlite(ReceiptConformance, StartConformance, RecordProcessConformance):
+class TestSqlite(ReceiptConformance, StartConformance, RecordProcessConformance, ReconcileConformance):
     """SQLite."""
 
     @pytest.fixture
@@ -20,7 +21,7 @@ class TestSqlite(ReceiptConformance, StartConformance, RecordProcessConformance)
         return functools.partial(SqliteRecord, sqlite_path)
 
 
-class TestPostgres(ReceiptConformance, StartConformance, RecordProcessConformance):
+class TestPostgres(ReceiptConformance, StartConformance, RecordProcessConformance, ReconcileConformance):
     """PostgreSQL."""
 
     @pytest.fixture

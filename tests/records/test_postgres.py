@@ -20,7 +20,7 @@ from recordfirst.records.statements import Statements
 
 PACKAGE = "recordfirst.records.postgres"
 KEYED = ["find_receipt", "receipts_by_key", "receipts_of", "change_receipt", "intend", "find_starts", "reopen", "wakes"]
-KEYED += ["dispatched", "finish", "woken", "undispatched"]
+KEYED += ["dispatched", "finish", "woken", "undispatched", "open_starts", "unsettled", "reborn"]
 """Statements that must go to the rows they want by an index."""
 _HERE = "WHERE datname = current_database() AND application_name"
 """The sessions of this test alone: others use other databases of the same server at the same time."""
@@ -192,10 +192,11 @@ def test_p10_a_fresh_schema_is_the_migrated_one(postgres_dsn):
 @pytest.mark.parametrize("package", [PACKAGE, "recordfirst.records.sqlite"])
 def test_p10_columns_are_in_the_order_of_the_fields(package):
     """The structs are filled by position: the column lists name what the fields name."""
+    from recordfirst.core.finding import Audit, Finding  # noqa: PLC0415
     from recordfirst.core.receipt import Receipt  # noqa: PLC0415
     from recordfirst.core.start import Start  # noqa: PLC0415
 
-    for name, struct in (("receipt", Receipt), ("start", Start)):
+    for name, struct in (("receipt", Receipt), ("start", Start), ("finding", Finding), ("audit", Audit)):
         columns = statements.read(package, f"_{name}.sql")
         columns = re.sub(r"floor\(extract\(epoch FROM (\w+)\) \* 1000\)::bigint", r"\1_ms", columns)
         names = [column.strip().removesuffix("::text") for column in columns.split(",")]
@@ -582,4 +583,4 @@ def test_p10_every_statement_file_is_used():
 
     for package, more in ((PACKAGE, {"notify"}), ("recordfirst.records.sqlite", set())):
         found = {file.name.removesuffix(".sql") for file in (files(package) / "sql").iterdir() if file.is_file()}
-        assert found == {*Statements.__struct_fields__, "_receipt", "_start", *more}
+        assert found == {*Statements.__struct_fields__, "_audit", "_finding", "_receipt", "_start", *more}

@@ -1,4 +1,4 @@
-"""The command line: ``recordfirst migrate | worker | start | status | show | resolve | retry | demo``."""
+"""The command line of recordfirst; ``recordfirst --help`` lists the commands."""
 
 from recordfirst.cli.main import main
 

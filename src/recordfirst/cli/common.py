@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import functools
+import getpass
 import importlib
 import json
 import re
+import socket
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
@@ -39,6 +42,24 @@ def app_option(command: Callable[..., Any]) -> Callable[..., Any]:
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, for a machine.")(command)
+
+
+def audited(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--who`` and ``--why``, for the audit row."""
+    who = click.option(
+        "--who",
+        envvar="RECORDFIRST_WHO",
+        default=_user,
+        help="Who does it, for the audit row. Default: you, as the system knows you. Or set RECORDFIRST_WHO.",
+    )
+    return who(click.option("--why", metavar="TEXT", help="The reason, for the audit row.")(command))
+
+
+def _user() -> str:
+    try:
+        return f"{getpass.getuser()}@{socket.gethostname()}"
+    except OSError:
+        return f"somebody@{socket.gethostname()}"
 
 
 def load_app(path: str) -> App:
@@ -146,3 +167,10 @@ def table(rows: list[tuple[Any, ...]]) -> None:
     for row in rows:
         line = "  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True))
         click.echo(line.rstrip())
+
+
+def time_of(at_ms: int | None) -> str | None:
+    """A time of the record's clock, as people read it."""
+    if at_ms is None:
+        return None
+    return dt.datetime.fromtimestamp(at_ms / 1000, dt.UTC).isoformat(timespec="milliseconds")

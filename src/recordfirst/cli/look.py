@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
 import click
 
 from recordfirst.app import App
-from recordfirst.cli.common import app_option, fail, json_option, load_app, print_json, runs, table
+from recordfirst.cli.common import app_option, fail, json_option, load_app, print_json, runs, table, time_of
 from recordfirst.core import codec
 from recordfirst.core.receipt import Receipt
 from recordfirst.core.start import Start
@@ -44,7 +43,9 @@ async def status(app_path: str, state: str | None, limit: int, as_json: bool) ->
     if starts:
         click.echo()
         head = ("ID", "WORKFLOW", "STATE", "EPOCH", "SINCE", "ERROR")
-        table([head, *((s.id, s.workflow, s.state, s.epoch, _time(s.created_at_ms), _error(s.error)) for s in starts)])
+        table(
+            [head, *((s.id, s.workflow, s.state, s.epoch, time_of(s.created_at_ms), _error(s.error)) for s in starts)]
+        )
 
 
 @click.command()
@@ -90,8 +91,8 @@ def _start(start: Start) -> dict[str, Any]:
         "workflow": start.workflow,
         "state": start.state,
         "epoch": start.epoch,
-        "created": _time(start.created_at_ms),
-        "finished": _time(start.finished_at_ms),
+        "created": time_of(start.created_at_ms),
+        "finished": time_of(start.finished_at_ms),
         "error": _error(start.error) or None,
     }
 
@@ -107,10 +108,10 @@ def _receipt(app: App, receipt: Receipt, *, reveal: bool) -> dict[str, Any]:
         "calls": receipt.calls,
         "in_doubt": receipt.doubts,
         "reissued": receipt.reissue,
-        "created": _time(receipt.created_at_ms),
-        "last_call": _time(receipt.last_call_at_ms),
-        "next": _time(receipt.next_at_ms) if receipt.state == "intended" else None,
-        "settled": _time(receipt.settled_at_ms),
+        "created": time_of(receipt.created_at_ms),
+        "last_call": time_of(receipt.last_call_at_ms),
+        "next": time_of(receipt.next_at_ms) if receipt.state == "intended" else None,
+        "settled": time_of(receipt.settled_at_ms),
         "parked_on": receipt.parked_on,
         "undo": receipt.undo,
         "undone_by": receipt.undone_by,
@@ -136,9 +137,3 @@ def _error(error: str | None) -> str:
     what = codec.decode(error)
     text = f"{what['type']}: {what['message']}" if "type" in what else what.get("reason", "")
     return text + (f" ({what['code']})" if what.get("code") else "")
-
-
-def _time(at_ms: int | None) -> str | None:
-    if at_ms is None:
-        return None
-    return dt.datetime.fromtimestamp(at_ms / 1000, dt.UTC).isoformat(timespec="milliseconds")

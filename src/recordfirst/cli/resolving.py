@@ -6,7 +6,7 @@ from typing import Literal
 
 import click
 
-from recordfirst.cli.common import app_option, json_option, load_app, parse_json, print_json, runs
+from recordfirst.cli.common import app_option, audited, json_option, load_app, parse_json, print_json, runs
 
 
 @click.command()
@@ -18,6 +18,7 @@ from recordfirst.cli.common import app_option, json_option, load_app, parse_json
 @click.option("--declined", metavar="REASON", help="It was refused for good.")
 @click.option("--not-done", is_flag=True, help="It certainly did not happen: call again.")
 @click.option("--attempt", type=click.IntRange(1), help="Which attempt. Default: the latest.")
+@audited
 @json_option
 @runs
 async def resolve(
@@ -27,6 +28,8 @@ async def resolve(
     declined: str | None,
     not_done: bool,
     attempt: int | None,
+    who: str,
+    why: str | None,
     as_json: bool,
 ) -> None:
     """Say what became of the effect KEY, whose outcome is unknown. Its workflow then goes on.
@@ -47,7 +50,9 @@ async def resolve(
     result = parse_json(succeeded, "--succeeded") if succeeded is not None else None
     app = load_app(app_path)
     async with app:
-        receipt = await app.resolve(key, outcome=outcome, result=result, reason=declined, attempt=attempt)
+        receipt = await app.resolve(
+            key, outcome=outcome, result=result, reason=declined, attempt=attempt, who=who, why=why
+        )
     if as_json:
         print_json({"key": key, "attempt": receipt.attempt, "state": receipt.state, "workflow": receipt.workflow})
     else:
@@ -57,9 +62,10 @@ async def resolve(
 @click.command()
 @app_option
 @click.argument("workflow_id", metavar="WORKFLOW")
+@audited
 @json_option
 @runs
-async def retry(app_path: str, workflow_id: str, as_json: bool) -> None:
+async def retry(app_path: str, workflow_id: str, who: str, why: str | None, as_json: bool) -> None:
     """Open the failed WORKFLOW again. Whatever was completed stays done.
 
     \b
@@ -68,7 +74,7 @@ async def retry(app_path: str, workflow_id: str, as_json: bool) -> None:
     """
     app = load_app(app_path)
     async with app:
-        handle = await app.retry(workflow_id)
+        handle = await app.retry(workflow_id, who=who, why=why)
         row = await handle.status()
     if as_json:
         print_json({"id": workflow_id, "state": row.state, "epoch": row.epoch})

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from recordfirst.core.finding import Audit, Finding, NewFinding, PassState
 from recordfirst.core.receipt import Change, Intended, NewReceipt, Receipt, Seen, Wake
 from recordfirst.core.start import Finish, NewStart, Start
 
@@ -34,7 +35,44 @@ class Lease(Protocol):
         """Return when the lease is no longer held (the connection that held it broke)."""
 
 
-class Session[C](Protocol):
+class Reconciling(Protocol):
+    """What a reconcile looks at, and keeps. Looking costs what is open, not what there is."""
+
+    async def open_starts(self, after: str | None, since_ms: int, limit: int) -> list[Start]:
+        """Open starts, oldest first, that stand behind the start of this id and were accepted since then."""
+
+    async def unsettled(self, state: str, after: tuple[str, int] | None, since_ms: int, limit: int) -> list[Receipt]:
+        """Effects' receipts in a state that is not succeeded, oldest first, behind this key and attempt."""
+
+    async def reborn(self, starts: Sequence[Start]) -> list[str]:
+        """Give these open starts a new epoch, which no engine has yet; return whose epoch was still the one given."""
+
+    async def saw_findings(self, found: Sequence[NewFinding], round: str) -> list[Finding]:
+        """Open these, or note that they were seen again, in this round of their pass."""
+
+    async def close_findings(self, found: Sequence[NewFinding], because: str) -> None:
+        """Close these, if they are open."""
+
+    async def close_unseen(self, codes: Sequence[str], round: str) -> None:
+        """Close what is open of these codes and was not seen in this round."""
+
+    async def findings(self, limit: int, *, closed: bool = False) -> list[Finding]:
+        """Open findings, newest first; the closed ones too if asked for."""
+
+    async def find_pass(self, name: str) -> PassState | None:
+        """How far this pass has come; ``None`` if it never began."""
+
+    async def save_pass(self, name: str, round: str, position: str | None, *, finished: bool) -> None:
+        """Say how far a pass has come."""
+
+    async def add_audit(self, audit: Audit) -> None:
+        """Say who has changed what, in the transaction that changes it."""
+
+    async def audits(self, subject: str | None, limit: int) -> list[Audit]:
+        """The newest, of one subject or of all."""
+
+
+class Session[C](Reconciling, Protocol):
     """recordfirst's statements on one connection."""
 
     connection: C

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from recordfirst.core.finding import Audit, Finding, NewFinding, PassState
 from recordfirst.core.receipt import Change, Intended, NewReceipt, Receipt, Seen, Wake
 from recordfirst.core.start import Finish, NewStart, Start
 from recordfirst.records.statements import Statements
@@ -22,6 +23,8 @@ type Params = Mapping[str, Any]
 _RECEIPT = Receipt.__struct_fields__
 _REPLAYED = _RECEIPT.index("replayed")
 _START = Start.__struct_fields__
+_FINDING = Finding.__struct_fields__
+_AUDIT = Audit.__struct_fields__
 
 
 class Dialect(Protocol):
@@ -34,11 +37,10 @@ class Dialect(Protocol):
         """Make one statement's parameters of many rows, all with the same names."""
 
 
-class SqlSession[C]:
-    """The :class:`~recordfirst.records.contract.Session` of a SQL record."""
+class _Statements:
+    """Statements on one connection, for one app."""
 
-    def __init__(self, connection: C, dialect: Dialect, statements: Statements, app: str) -> None:
-        self.connection = connection
+    def __init__(self, dialect: Dialect, statements: Statements, app: str) -> None:
         self._dialect = dialect
         self._sql = statements
         self._app = app
@@ -49,6 +51,64 @@ class SqlSession[C]:
 
     async def _many(self, sql: str, rows: Sequence[Params]) -> list[Row]:
         return await self._rows(sql, **self._dialect.pack(rows)) if rows else []
+
+
+class _Reconciling(_Statements):
+    """What a reconcile looks at, and keeps."""
+
+    async def open_starts(self, after: str | None, since_ms: int, limit: int) -> list[Start]:
+        rows = await self._rows(self._sql.open_starts, after=after, since_ms=since_ms, limit=limit)
+        return [_start(row) for row in rows]
+
+    async def unsettled(self, state: str, after: tuple[str, int] | None, since_ms: int, limit: int) -> list[Receipt]:
+        key, attempt = after or (None, None)
+        rows = await self._rows(
+            self._sql.unsettled, state=state, after=key, after_attempt=attempt, since_ms=since_ms, limit=limit
+        )
+        return [_receipt(row) for row in rows]
+
+    async def reborn(self, starts: Sequence[Start]) -> list[str]:
+        rows = await self._many(self._sql.reborn, [{"id": start.id, "epoch": start.epoch} for start in starts])
+        return [str(id) for [id] in rows]
+
+    async def saw_findings(self, found: Sequence[NewFinding], round: str) -> list[Finding]:
+        # One statement cannot open and see again the same one.
+        once = {(finding.subject, finding.code): _fields(finding) | {"round": round} for finding in found}
+        rows = await self._many(self._sql.saw_findings, [once[name] for name in sorted(once)])
+        return [Finding(**dict(zip(_FINDING, row, strict=True))) for row in rows]
+
+    async def close_findings(self, found: Sequence[NewFinding], because: str) -> None:
+        rows = [{"code": each.code, "subject": each.subject, "because": because} for each in found]
+        await self._many(self._sql.close_findings, rows)
+
+    async def close_unseen(self, codes: Sequence[str], round: str) -> None:
+        await self._many(self._sql.close_unseen, [{"code": code, "round": round} for code in codes])
+
+    async def findings(self, limit: int, *, closed: bool = False) -> list[Finding]:
+        rows = await self._rows(self._sql.findings, limit=limit, closed=closed)
+        return [Finding(**dict(zip(_FINDING, row, strict=True))) for row in rows]
+
+    async def find_pass(self, name: str) -> PassState | None:
+        rows = await self._rows(self._sql.find_pass, name=name)
+        return PassState(*rows[0]) if rows else None
+
+    async def save_pass(self, name: str, round: str, position: str | None, *, finished: bool) -> None:
+        await self._rows(self._sql.save_pass, name=name, round=round, position=position, finished=finished)
+
+    async def add_audit(self, audit: Audit) -> None:
+        await self._rows(self._sql.add_audit, **_fields(audit))
+
+    async def audits(self, subject: str | None, limit: int) -> list[Audit]:
+        rows = await self._rows(self._sql.audits, subject=subject, limit=limit)
+        return [Audit(**dict(zip(_AUDIT, row, strict=True))) for row in rows]
+
+
+class SqlSession[C](_Reconciling):
+    """The :class:`~recordfirst.records.contract.Session` of a SQL record."""
+
+    def __init__(self, connection: C, dialect: Dialect, statements: Statements, app: str) -> None:
+        super().__init__(dialect, statements, app)
+        self.connection = connection
 
     # ── receipts ────────────────────────────────────────────────────────────
 

@@ -1,7 +1,7 @@
 """SQL from files: one statement each, with its reason, read once.
 
-In a file, ``{receipt}`` and ``{start}`` stand for the column lists in ``_receipt.sql`` and ``_start.sql``, in the
-order of the fields of :class:`Receipt` and :class:`Start`. Comment lines are for the reader and are not sent.
+In a file, ``{receipt}`` and the like stand for the column list in ``_receipt.sql``, in the order of the fields of
+:class:`Receipt`. Comment lines are for the reader and are not sent.
 """
 
 from __future__ import annotations
@@ -13,36 +13,49 @@ import msgspec
 
 from recordfirst.records.contract import Migration
 
+_COLUMNS = ("audit", "finding", "receipt", "start")
+
 
 class Statements(msgspec.Struct, frozen=True, kw_only=True):
     """What both products say in their own SQL. A field's name is its file's name."""
 
+    add_audit: str
     add_receipt: str
     add_receipts: str
     add_start: str
     add_starts: str
+    audits: str
     change_receipt: str
+    close_findings: str
+    close_unseen: str
     counts: str
     dispatched: str
+    find_pass: str
     find_receipt: str
     find_starts: str
+    findings: str
     finish: str
     intend: str
     migrated: str
     now: str
+    open_starts: str
+    reborn: str
     receipts_by_key: str
     receipts_of: str
     reopen: str
+    save_pass: str
+    saw_findings: str
     schema_version: str
     starts: str
     undispatched: str
+    unsettled: str
     wakes: str
     woken: str
 
 
 def load(package: str) -> Statements:
     """Read every statement of a product's package."""
-    columns = {name: read(package, f"_{name}.sql").replace("\n", " ") for name in ("receipt", "start")}
+    columns = {name: read(package, f"_{name}.sql").replace("\n", " ") for name in _COLUMNS}
 
     def statement(name: str) -> str:
         text = read(package, f"{name}.sql")

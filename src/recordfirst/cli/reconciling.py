@@ -1,0 +1,120 @@
+"""Commands that compare: reconcile, and what it has found."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+
+import click
+
+from recordfirst.cli.common import app_option, audited, json_option, load_app, print_json, runs, table, time_of
+from recordfirst.core.finding import KINDS
+
+
+@click.command()
+@app_option
+@click.option("--apply", "apply_", is_flag=True, help="Repair what can be repaired, and keep what was found.")
+@click.option("--pass", "only", multiple=True, metavar="NAME", help="Run this pass only. May be given more than once.")
+@click.option("--since", metavar="TIME", help="Look only at what began since then: 2026-11-24T15:00, in UTC.")
+@audited
+@json_option
+@runs
+async def reconcile(
+    app_path: str, apply_: bool, only: tuple[str, ...], since: str | None, who: str, why: str | None, as_json: bool
+) -> None:
+    """Compare record, engine and providers; print where they differ, and exit 1 if they do.
+
+    Nothing is changed without --apply. Workers do the same by themselves, every minute, with --apply.
+
+    \b
+    Examples:
+      recordfirst reconcile --app shop.app:app
+      recordfirst reconcile --app shop.app:app --apply --why "after the outage"
+      recordfirst reconcile --app shop.app:app --pass unknown --json
+    """
+    app, since_ms = load_app(app_path), _since(since)
+    telling = sys.stderr.isatty() and not as_json
+
+    def tell(name: str, looked: int) -> None:
+        if telling:
+            click.echo(f"\r{name}: {looked:,} looked at", err=True, nl=False)
+
+    async with app:
+        report = await app.reconcile(apply=apply_, only=only, since_ms=since_ms, who=who, why=why, tell=tell)
+    if telling:
+        click.echo(err=True)
+    if as_json:
+        print_json({"found": report.found, "looked": report.looked, "left": len(report.left)})
+    else:
+        rows = [(f.finding.code, f.finding.subject, f.finding.detail, f.repaired or "") for f in report.found]
+        table([("CODE", "SUBJECT", "WHAT", "REPAIRED"), *rows] if rows else [])
+        looked = ", ".join(f"{name} {count:,}" for name, count in report.looked.items()) or "nothing is open"
+        click.echo(f"{len(report.found)} found, {len(report.left)} left; looked at: {looked}")
+        if report.left and not apply_:
+            click.echo("Nothing was changed. Add --apply to repair what can be repaired.")
+    if report.left:
+        sys.exit(1)
+
+
+@click.command()
+@app_option
+@click.option("--closed", is_flag=True, help="List those that were closed, too.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="How many to list, newest first.")
+@json_option
+@runs
+async def findings(app_path: str, closed: bool, limit: int, as_json: bool) -> None:
+    """List what reconciles have found and kept: the open findings, and what a person must do about each.
+
+    \b
+    Examples:
+      recordfirst findings --app shop.app:app
+      recordfirst findings --app shop.app:app --closed --json
+    """
+    app = load_app(app_path)
+    async with app, app.runtime.record.session() as session:
+        found = await session.findings(limit, closed=closed)
+    if as_json:
+        print_json(found)
+        return
+    if not found:
+        click.echo("no findings")
+        return
+    rows = [(f.code, f.subject, f.detail, time_of(f.opened_at_ms), f.times, f.closed_because or "open") for f in found]
+    table([("CODE", "SUBJECT", "WHAT", "SINCE", "SEEN", "STATE"), *rows])
+    click.echo()
+    for code in sorted({f.code for f in found if f.closed_at_ms is None}):
+        click.echo(f"{code}: {KINDS[code].means} To do: {KINDS[code].person}")
+
+
+@click.command()
+@app_option
+@click.argument("subject", required=False)
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="How many to list, newest first.")
+@json_option
+@runs
+async def audit(app_path: str, subject: str | None, limit: int, as_json: bool) -> None:
+    """List who has changed what, when, and why; of all, or of one SUBJECT: a workflow's id or an effect's key.
+
+    \b
+    Examples:
+      recordfirst audit --app shop.app:app
+      recordfirst audit --app shop.app:app order:42:charge
+    """
+    app = load_app(app_path)
+    async with app, app.runtime.record.session() as session:
+        rows = await session.audits(subject, limit)
+    if as_json:
+        print_json(rows)
+        return
+    lines = [(time_of(r.at_ms), r.who, r.command, r.subject, r.detail, r.why or "") for r in rows]
+    table([("WHEN", "WHO", "COMMAND", "SUBJECT", "WHAT", "WHY"), *lines])
+
+
+def _since(text: str | None) -> int:
+    if text is None:
+        return 0
+    try:
+        at = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise click.UsageError(f"--since {text!r}: write a time such as 2026-11-24T15:00, in UTC") from None
+    return int((at if at.tzinfo else at.replace(tzinfo=dt.UTC)).timestamp() * 1000)

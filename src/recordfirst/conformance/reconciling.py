@@ -1,0 +1,150 @@
+"""What a record must do for the reconciler; see :mod:`recordfirst.conformance.record`."""
+
+from __future__ import annotations
+
+import contextlib
+
+import msgspec
+
+from recordfirst.conformance.process import MakeRecord
+from recordfirst.conformance.record import effect, opened, run, start
+from recordfirst.core.finding import Audit, NewFinding
+from recordfirst.core.start import Finish
+
+
+def finding(subject: str, code: str = "RF-START-LOST", detail: str = "gone") -> NewFinding:
+    """A finding about this subject."""
+    return NewFinding(code=code, subject=subject, detail=detail)
+
+
+class ReconcileConformance:
+    """Findings, passes, audit rows, and what is open."""
+
+    def test_p10_findings_are_opened_once_and_closed_never_deleted(self, make_record: MakeRecord) -> None:
+        """Seen again, it is the same one; closed and seen again, it is another. Each is kept."""
+
+        async def go() -> None:
+            async with opened(make_record) as record, record.session() as session:
+                [first] = await session.saw_findings([finding("a")], "one")
+                [again, other] = await session.saw_findings(
+                    [finding("a", detail="still gone"), finding("b"), finding("b")], "two"
+                )
+                assert (again.number, again.times, again.detail) == (first.number, 2, "still gone")
+                assert (again.opened_at_ms, other.times) == (first.opened_at_ms, 1)
+                await session.close_findings([finding("a")], "repaired")
+                await session.close_findings([finding("a"), finding("nobody")], "again")
+                assert [found.subject for found in await session.findings(10)] == ["b"]
+                [anew] = await session.saw_findings([finding("a")], "three")
+                assert anew.number != first.number
+                kept = {found.number: found for found in await session.findings(10, closed=True)}
+                assert len(kept) == 3  # noqa: PLR2004 - twice a, once b
+                assert kept[first.number].closed_because == "repaired"
+                assert kept[first.number].closed_at_ms is not None
+
+        run(go())
+
+    def test_p10_what_a_whole_round_has_not_seen_is_closed(self, make_record: MakeRecord) -> None:
+        """Of the codes of its pass, and of no others."""
+
+        async def go() -> None:
+            async with opened(make_record) as record, record.session() as session:
+                await session.saw_findings([finding("a"), finding("b"), finding("c", "RF-EFFECT-UNKNOWN")], "one")
+                await session.saw_findings([finding("b")], "two")
+                await session.close_unseen(["RF-START-LOST", "RF-START-ENDED"], "two")
+                assert sorted(found.subject for found in await session.findings(10)) == ["b", "c"]
+
+        run(go())
+
+    def test_p6_a_pass_goes_on_where_it_was(self, make_record: MakeRecord) -> None:
+        """Its round and position are kept until it has finished."""
+
+        async def go() -> None:
+            async with opened(make_record) as record, record.session() as session:
+                assert await session.find_pass("lives") is None
+                await session.save_pass("lives", "r1", "order:1", finished=False)
+                assert await session.find_pass("lives") == ("r1", "order:1", None)
+                await session.save_pass("lives", "r1", None, finished=True)
+                state = await session.find_pass("lives")
+                assert state is not None
+                assert state.finished_at_ms is not None
+                assert abs(state.finished_at_ms - await session.now_ms()) < 60_000  # noqa: PLR2004 - a minute
+                assert await session.find_pass("intents") is None
+
+        run(go())
+
+    def test_p6_open_starts_come_in_pages(self, make_record: MakeRecord) -> None:
+        """Each open one once, oldest first, whatever is closed meanwhile."""
+
+        async def go() -> None:
+            async with opened(make_record) as record, record.session() as session:
+                await session.add_starts([start(id) for id in "fedcba"])
+                await session.add_starts([start("z")])
+                await session.finish([Finish(id="c", epoch=1, state="failed")])
+                seen, after = [], None
+                while page := await session.open_starts(after, 0, 2):
+                    assert len(page) <= 2  # noqa: PLR2004 - the limit
+                    seen += [found.id for found in page]
+                    after = page[-1].id
+                    await session.finish([Finish(id=after, epoch=1, state="succeeded")])
+                assert sorted(seen) == ["a", "b", "d", "e", "f", "z"]
+                assert seen[-1] == "z"
+                assert await session.open_starts(None, await session.now_ms() + 60_000, 10) == []
+
+        run(go())
+
+    def test_p6_unsettled_effects_come_in_pages(self, make_record: MakeRecord) -> None:
+        """Those of one state, with each attempt."""
+
+        async def go() -> None:
+            async with opened(make_record) as record, record.session() as session:
+                for key in "cab":
+                    await session.intend(effect(key), after=None, claim="x", claim_ms=1)
+                second = msgspec.structs.replace(effect("b"), attempt=2)
+                await session.intend(second, after=None, claim="x", claim_ms=1)
+                seen, after = [], None
+                while page := await session.unsettled("intended", after, 0, 1):
+                    after = (page[-1].key, page[-1].attempt)
+                    seen.append(after)
+                assert sorted(seen) == [("a", 1), ("b", 1), ("b", 2), ("c", 1)]
+                assert await session.unsettled("unknown", None, 0, 10) == []
+                assert await session.unsettled("intended", None, await session.now_ms() + 60_000, 10) == []
+
+        run(go())
+
+    def test_p6_a_new_epoch_for_the_one_that_was_seen(self, make_record: MakeRecord) -> None:
+        """No engine has it; what moved on, or was closed, stays as it is."""
+
+        async def go() -> None:
+            async with opened(make_record) as record, record.session() as session:
+                starts = [found for found, _ in await session.add_starts([start("a"), start("b")])]
+                await session.dispatched(starts, "engine")
+                await session.finish([Finish(id="b", epoch=1, state="succeeded")])
+                assert await session.reborn(starts) == ["a"]
+                assert await session.reborn(starts) == []
+                born = await session.find_start("a")
+                assert born is not None
+                assert (born.epoch, born.engine, born.state) == (2, None, "open")
+
+        run(go())
+
+    def test_p10_who_did_what(self, make_record: MakeRecord) -> None:
+        """In the transaction of what was done: rolled back with it."""
+
+        async def go() -> None:
+            async with opened(make_record) as record:
+                audit = Audit(who="ann", command="retry", subject="order:1", why="mended", detail="open")
+                async with record.transaction() as tx:
+                    await tx.add_audit(audit)
+                with contextlib.suppress(ZeroDivisionError):
+                    async with record.transaction() as tx:
+                        await tx.add_audit(audit)
+                        _ = 1 // 0
+                async with record.session() as session:
+                    [kept] = await session.audits(None, 10)
+                    assert await session.audits("order:1", 10) == [kept]
+                    assert await session.audits("order:2", 10) == []
+                assert kept.at_ms > 0
+                same = ("who", "command", "subject", "why", "detail")
+                assert [getattr(kept, name) for name in same] == [getattr(audit, name) for name in same]
+
+        run(go())

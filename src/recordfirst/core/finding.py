@@ -1,0 +1,143 @@
+"""Findings: what a reconcile can find, as a closed list, and the row that keeps one. Pure data.
+
+A code never changes its meaning and is never used again. The reference page is made from this list.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+
+class NewFinding(msgspec.Struct, frozen=True, kw_only=True):
+    """A disagreement as it was seen."""
+
+    code: str
+    subject: str
+    """What it is about: a workflow's id, an effect's key (and attempt), an engine. One is open per code and subject."""
+    workflow: str | None = None
+    detail: str
+    """One line for a person. Never holds arguments or results."""
+
+
+class Finding(NewFinding, frozen=True, kw_only=True):
+    """A finding as the record holds it. Times are milliseconds since 1970 by the record's clock."""
+
+    number: int
+    opened_at_ms: int
+    seen_at_ms: int
+    times: int
+    """How often it was seen."""
+    closed_at_ms: int | None = None
+    closed_because: str | None = None
+
+
+class Audit(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person, or a reconcile on its own, has changed."""
+
+    number: int = 0
+    at_ms: int = 0
+    who: str
+    command: str
+    subject: str
+    why: str | None = None
+    detail: str
+    """What it came to."""
+
+
+class PassState(NamedTuple):
+    """How far a pass of the reconciler has come."""
+
+    round: str
+    position: str | None
+    finished_at_ms: int | None
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """What a code stands for."""
+
+    code: str
+    means: str
+    cause: str
+    apply: str
+    person: str
+
+
+_NOTHING = "Nothing."
+
+KINDS = {
+    kind.code: kind
+    for kind in (
+        Kind(
+            "RF-START-LOST",
+            "The record says that the engine was given this workflow, and the engine does not have it.",
+            "The engine's store was deleted, restored from an older copy, or collected too early.",
+            "Opens a new epoch; a worker gives it to the engine, and what was completed stays done.",
+            _NOTHING,
+        ),
+        Kind(
+            "RF-START-ENDED",
+            "The engine says that this workflow's life is over, and the record that the workflow is open.",
+            "The worker died after the engine had stored the end and before the record had, or somebody settled the "
+            "promise by hand.",
+            "Opens a new epoch, which comes to the same end from the receipts.",
+            _NOTHING,
+        ),
+        Kind(
+            "RF-START-UNTAKEN",
+            "Workflows of this name were accepted minutes ago, and no worker has taken them.",
+            "No worker runs, or all are busy with older work.",
+            _NOTHING,
+            "Start a worker, or more of them.",
+        ),
+        Kind(
+            "RF-START-UNFIT",
+            "This version of the app cannot run the workflow: it has none of that name, or its parameters differ.",
+            "A deploy renamed or removed a workflow, or changed its parameters, while some were open; or the key of "
+            "the encryptor is lost.",
+            _NOTHING,
+            "Deploy a version that can run it, or cancel it.",
+        ),
+        Kind(
+            "RF-EFFECT-OVERDUE",
+            "The effect was to be looked at long ago, and its workflow, which is open, has not done it.",
+            "The engine lost a timer or a task, or the worker that held it hangs.",
+            "Opens a new epoch of the workflow, which drives the effect on.",
+            "If it comes again, look at the workers' logs.",
+        ),
+        Kind(
+            "RF-EFFECT-ABANDONED",
+            "The effect may have happened, or its answer could not be stored, and its workflow has ended.",
+            "The workflow failed while the call was in doubt, or `on_success` fails.",
+            "Asks the probe, and stores what it says; without one, the outcome becomes unknown.",
+            "Where the answer is kept and `on_success` fails: mend it, then retry the workflow.",
+        ),
+        Kind(
+            "RF-EFFECT-UNKNOWN",
+            "Nobody but a person can tell whether the effect happened; its workflow is parked.",
+            "A call without an answer, whose key is past the provider's retention, and no probe that can tell.",
+            "Asks the probe again, if there is one, and stores what it says.",
+            "Look at the provider, then `recordfirst resolve KEY` with `--succeeded`, `--declined` or `--not-done`.",
+        ),
+    )
+}
+"""Every kind of finding, by its code."""
+
+
+def page() -> str:
+    """Return the reference page of all kinds, in MyST."""
+    head = (
+        "# Findings\n\n"
+        "What `recordfirst reconcile` can find. A code never changes its meaning. Findings are rows of\n"
+        "`recordfirst.finding`: opened once, closed when they are repaired or not seen any more, never deleted.\n"
+        "`recordfirst findings` lists the open ones.\n"
+    )
+    parts = [
+        f"## `{kind.code}`\n\n{kind.means}\n\n"
+        f"How it comes about\n: {kind.cause}\n\n"
+        f"What `--apply` does\n: {kind.apply}\n\n"
+        f"What a person does\n: {kind.person}\n"
+        for kind in KINDS.values()
+    ]
+    return "\n".join([head, *parts])

@@ -1,0 +1,64 @@
+"""What a pass of the reconciler is.
+
+A pass compares states; it follows no events, so it may run at any time, anywhere, and any number of times. It reads
+what is open page by page, and says of each disagreement how it would be repaired. A repair is a compare-and-set in the
+record: whoever is late changes nothing, and what a repaired workflow does again is answered by its receipts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import msgspec
+
+from recordfirst.core.finding import NewFinding
+from recordfirst.effect import Effect
+from recordfirst.engine.contract import Engine
+from recordfirst.runtime import Runtime
+
+if TYPE_CHECKING:
+    from recordfirst.workflow import Workflow
+
+PAGE = 200
+"""Rows that a pass reads at once: its memory is bounded by this."""
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """What a pass looks at."""
+
+    runtime: Runtime
+    workflows: Mapping[str, Workflow[..., Any]]
+    effects: Mapping[str, Effect[..., Any]]
+    engine: Engine | None
+    """``None`` where it cannot be asked: it lives in a worker's process."""
+    since_ms: int = 0
+    """Only what began at this time of the record's clock or later."""
+
+
+class Sight(NamedTuple):
+    """A disagreement, and what would repair it."""
+
+    finding: NewFinding
+    repair: Callable[[], Awaitable[str | None]] | None = None
+    """Returns what it did; ``None`` if it is left to a person after all."""
+
+
+class Page(NamedTuple):
+    """What came of one page."""
+
+    sights: list[Sight]
+    looked: int
+    position: str
+    """Where the next one goes on."""
+
+
+class Pass(Protocol):
+    """One kind of comparison."""
+
+    name: str
+    codes: tuple[str, ...]
+    """All that it can find."""
+
+    def pages(self, scope: Scope, position: str | None) -> AsyncIterator[Page]:
+        """Look at all that is open, from this position on."""

@@ -1,0 +1,120 @@
+"""Effects that nobody drives: overdue ones of open workflows, and what ended workflows left in doubt.
+
+An open workflow drives its effects itself; one that is overdue lost its timer, or its worker hangs, and gets a new
+epoch. For a workflow that has ended nothing is called any more: the provider is asked, and the answer stored.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from functools import partial
+
+from recordfirst.core.finding import NewFinding
+from recordfirst.core.receipt import Receipt
+from recordfirst.core.start import Start
+from recordfirst.reconcile.asking import ask
+from recordfirst.reconcile.contract import PAGE, Page, Scope, Sight
+from recordfirst.reconcile.lives import new_epoch
+from recordfirst.records.contract import Session
+
+_OVERDUE_MS = 10 * 60_000
+"""So much later than it said, an effect is overdue: longer than any wait in place, and than a restart of a worker."""
+
+
+class Intents:
+    """Effects that were begun and are not settled."""
+
+    name = "intents"
+    codes: tuple[str, ...] = ("RF-EFFECT-OVERDUE", "RF-EFFECT-ABANDONED")
+
+    async def pages(self, scope: Scope, position: str | None) -> AsyncIterator[Page]:
+        """Look at every intent whose call was begun."""
+        async for receipts, now_ms, position_ in _pages(scope, "intended", position):
+            sights = []
+            for receipt in receipts:
+                if _is_due(receipt, now_ms):
+                    async with scope.runtime.record.session() as session:
+                        start = await workflow_of(session, receipt.workflow)
+                    sight = _judge(scope, receipt, start)
+                    if sight is not None:
+                        sights.append(sight)
+            yield Page(sights, len(receipts), position_)
+
+
+class Unknowns:
+    """Effects of which nobody could tell what became of them."""
+
+    name = "unknown"
+    codes: tuple[str, ...] = ("RF-EFFECT-UNKNOWN",)
+
+    async def pages(self, scope: Scope, position: str | None) -> AsyncIterator[Page]:
+        """Look at every unknown outcome."""
+        async for receipts, _, position_ in _pages(scope, "unknown", position):
+            sights = []
+            for receipt in receipts:
+                finding = _finding("RF-EFFECT-UNKNOWN", receipt, f"{receipt.function} was called {_times(receipt)}")
+                sights.append(Sight(finding, partial(ask, scope, receipt)))
+            yield Page(sights, len(receipts), position_)
+
+
+async def _pages(scope: Scope, state: str, position: str | None) -> AsyncIterator[tuple[list[Receipt], int, str]]:
+    while True:
+        after = _parse(position)
+        async with scope.runtime.record.session() as session:
+            receipts = await session.unsettled(state, after, scope.since_ms, PAGE)
+            now_ms = await session.now_ms()
+        if not receipts:
+            return
+        position = f"{receipts[-1].attempt} {receipts[-1].key}"
+        yield receipts, now_ms, position
+
+
+def _parse(position: str | None) -> tuple[str, int] | None:
+    if position is None:
+        return None
+    attempt, _, key = position.partition(" ")
+    return key, int(attempt)
+
+
+def _is_due(receipt: Receipt, now_ms: int) -> bool:
+    """Whether something was to be done about it long ago. What was announced and not called may wait for ever."""
+    if receipt.calls == 0 or (receipt.doubts == 0 and receipt.next_at_ms is None and receipt.reply is None):
+        return False
+    times = [receipt.next_at_ms, receipt.claim_until_ms, receipt.last_call_at_ms, receipt.created_at_ms]
+    return now_ms > max(at for at in times if at is not None) + _OVERDUE_MS
+
+
+def _judge(scope: Scope, receipt: Receipt, start: Start | None) -> Sight | None:
+    if start is not None and start.state == "open":
+        finding = _finding("RF-EFFECT-OVERDUE", receipt, f"{receipt.function} was called {_times(receipt)}")
+        return Sight(finding, partial(new_epoch, scope.runtime, start))
+    if receipt.reply is not None:
+        # A person mends on_success and retries: nothing is stored behind the back of a workflow that has failed.
+        return Sight(_finding("RF-EFFECT-ABANDONED", receipt, f"{receipt.function} was answered, and not stored"))
+    if receipt.doubts == 0:
+        return None
+    ended = "is not in the record" if start is None else f"has {start.state}"
+    finding = _finding("RF-EFFECT-ABANDONED", receipt, f"{receipt.function} may have happened; its workflow {ended}")
+    return Sight(finding, partial(ask, scope, receipt))
+
+
+def _times(receipt: Receipt) -> str:
+    return f"{receipt.calls} time{'s' if receipt.calls != 1 else ''}"
+
+
+def _finding(code: str, receipt: Receipt, detail: str) -> NewFinding:
+    subject = receipt.key if receipt.attempt == 1 else f"{receipt.key}#{receipt.attempt}"
+    return NewFinding(code=code, subject=subject, workflow=receipt.workflow, detail=detail)
+
+
+async def workflow_of(session: Session[object], workflow: str) -> Start | None:
+    """The start that a receipt belongs to: its own, or that of the workflow whose child has written it."""
+    while True:
+        start = await session.find_start(workflow)
+        if start is not None:
+            return start
+        parent = re.fullmatch(r"(.+):\d+", workflow, re.DOTALL)
+        if parent is None:
+            return None
+        workflow = parent[1]

@@ -1,0 +1,137 @@
+"""The reconciler: runs its passes one after the other, keeps what they find, and repairs what can be repaired.
+
+It is level-triggered and safe to run anywhere and any number of times. When it repairs, one process at a time holds it
+(a lease of the record), and how far each pass has come is stored after every page, so that another goes on from there.
+Without repairs it changes nothing at all.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from recordfirst.core.finding import Audit, NewFinding
+from recordfirst.errors import Misuse
+from recordfirst.reconcile.contract import PAGE, Page, Pass, Scope
+from recordfirst.reconcile.effects import Intents, Unknowns
+from recordfirst.reconcile.lives import Lives
+
+PASSES: tuple[Pass, ...] = (Lives(), Intents(), Unknowns())
+"""In the order in which they run."""
+
+_ROWS_PER_S = 2_000
+"""Most rows that are looked at in a second: a reconcile is to be felt by nobody."""
+
+
+class Sighting(msgspec.Struct, frozen=True, kw_only=True):
+    """What a reconcile saw."""
+
+    finding: NewFinding
+    repaired: str | None = None
+    """What was done about it."""
+    is_new: bool = True
+    """Whether no earlier reconcile that kept what it found has seen it."""
+
+
+class Report(msgspec.Struct, kw_only=True):
+    """What a reconcile came to."""
+
+    found: list[Sighting] = []
+    looked: dict[str, int] = {}
+    """Rows that each pass looked at."""
+
+    @property
+    def left(self) -> list[NewFinding]:
+        """What was found and not repaired."""
+        return [each.finding for each in self.found if each.repaired is None]
+
+
+def passes_named(names: Sequence[str], known: Sequence[Pass] = PASSES) -> list[Pass]:
+    """Return passes by name; all if none is named.
+
+    Raises:
+        Misuse: if there is none of a name.
+    """
+    wrong = [name for name in names if name not in {each.name for each in known}]
+    if wrong:
+        raise Misuse(f"there is no pass {wrong[0]!r}; there are: {', '.join(each.name for each in known)}")
+    return [each for each in known if not names or each.name in names]
+
+
+async def look(scope: Scope, passes: Sequence[Pass], tell: Callable[[str, int], None]) -> Report:
+    """Say what would be found now. Changes nothing."""
+    report = Report()
+    for each in passes:
+        async for page in each.pages(scope, None):
+            _count(report, each, page, tell)
+            report.found += [Sighting(finding=sight.finding) for sight in page.sights]
+            await scope.runtime.sleeper(page.looked / _ROWS_PER_S)
+    return report
+
+
+async def repair(
+    scope: Scope, passes: Sequence[Pass], tell: Callable[[str, int], None], *, who: str, why: str | None
+) -> Report:
+    """Look, keep what is found, and repair what can be. Whoever calls this holds the lease."""
+    report = Report()
+    for each in passes:
+        await _run(scope, each, report, tell, who, why)
+    return report
+
+
+async def _run(
+    scope: Scope, each: Pass, report: Report, tell: Callable[[str, int], None], who: str, why: str | None
+) -> None:
+    record = scope.runtime.record
+    async with record.session() as session:
+        # A part of everything has no position to go on from, and can close nothing as gone.
+        whole = scope.since_ms == 0
+        state = await session.find_pass(each.name) if whole else None
+    round, position = uuid.uuid4().hex, None
+    if state is not None and state.finished_at_ms is None:
+        round, position = state.round, state.position
+    async for page in each.pages(scope, position):
+        _count(report, each, page, tell)
+        async with record.session() as session:
+            kept = await session.saw_findings([sight.finding for sight in page.sights], round)
+        known = {(finding.code, finding.subject) for finding in kept if finding.times > 1}
+        for sight in page.sights:
+            done = await sight.repair() if sight.repair is not None else None
+            if done is not None:
+                await _close(scope, sight.finding, done, who, why)
+            is_new = (sight.finding.code, sight.finding.subject) not in known
+            report.found.append(Sighting(finding=sight.finding, repaired=done, is_new=is_new))
+        if whole:
+            async with record.session() as session:
+                await session.save_pass(each.name, round, page.position, finished=False)
+        await scope.runtime.sleeper(page.looked / _ROWS_PER_S)
+    if whole:
+        async with record.transaction() as tx:
+            await tx.close_unseen(_codes_here(each, scope), round)
+            await tx.save_pass(each.name, round, None, finished=True)
+
+
+async def _close(scope: Scope, finding: NewFinding, done: str, who: str, why: str | None) -> None:
+    audit = Audit(who=who, command="reconcile", subject=finding.subject, why=why, detail=f"{finding.code}: {done}")
+    async with scope.runtime.record.transaction() as tx:
+        await tx.close_findings([finding], f"repaired: {done}")
+        await tx.add_audit(audit)
+
+
+def _codes_here(each: Pass, scope: Scope) -> list[str]:
+    """What this round would have seen if it were there. Without the engine, nothing is said about lives in it."""
+    return [code for code in each.codes if scope.engine is not None or code not in _ENGINES]
+
+
+_ENGINES = frozenset({"RF-START-LOST", "RF-START-ENDED"})
+"""What only an engine can show."""
+
+
+def _count(report: Report, each: Pass, page: Page, tell: Callable[[str, int], None]) -> None:
+    report.looked[each.name] = report.looked.get(each.name, 0) + page.looked
+    tell(each.name, report.looked[each.name])
+
+
+__all__ = ["PAGE", "PASSES", "Report", "Sighting", "look", "passes_named", "repair"]

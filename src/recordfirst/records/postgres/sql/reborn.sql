@@ -1,0 +1,6 @@
+-- A new epoch for open starts, which no engine has yet; one that has moved on, or was closed, stays as it is.
+UPDATE recordfirst.start AS start
+SET epoch = start.epoch + 1, engine = NULL
+FROM unnest(%(id)s::text[], %(epoch)s::integer[]) AS given (id, epoch)
+WHERE start.app = %(app)s AND start.id = given.id AND start.epoch = given.epoch AND start.state = 'open'
+RETURNING start.id
