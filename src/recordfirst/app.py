@@ -129,6 +129,19 @@ class App:
         """
         self._injector.provide_factory(as_, factory)
 
+    async def provided(self, key: Any) -> Any:
+        """Return what is provided under ``key``, while the app is open.
+
+        Raises:
+            MissingDependency: if nothing is.
+        """
+        return await self._injector.get(key)
+
+    @property
+    def effects(self) -> list[Effect[..., Any]]:
+        """Every effect of the app's workflows, with those that undo them."""
+        return list(self._effects.values())
+
     # ── opening and closing ─────────────────────────────────────────────────
 
     async def __aenter__(self) -> Self:

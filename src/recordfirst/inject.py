@@ -65,6 +65,17 @@ class Injector:
                 self._made[function] = made
         return made
 
+    async def get(self, key: Any) -> Any:
+        """Return what is provided under a key, for whoever is no step.
+
+        Raises:
+            MissingDependency: if nothing is.
+        """
+        if key not in self._registry:
+            raise MissingDependency(f"nothing provides {type_name(key)}; call app.provide(..., as_={type_name(key)})")
+        async with self._making:
+            return await self._container.aget(key)
+
     async def close(self) -> None:
         """Clean up what factories made."""
         self._made.clear()

@@ -152,7 +152,7 @@ def transfer(
             on no write.
         undo: the step that takes this one back if the workflow ends in failure: one that voids what this reserves, or
             transfers it back. It takes this one's parameters by name, and at most one more: what this one returned.
-        ledger: what the ledger is provided as. Default: ``Ledger``, as in ``app.provide(SqlLedger(record), as_=Ledger)``;
+        ledger: what it is provided as. Default: ``Ledger``, as in ``app.provide(SqlLedger(record), as_=Ledger)``;
             a ``NewType`` of your own for a second one.
         timeout_s: seconds after which a call counts as unanswered; more than the ledger's own deadline.
         name: the name in receipts. Default: the function's. Keep the old one here when you rename a function.

@@ -33,6 +33,26 @@ def test_small_demo(record_url):
     assert "The books balance." in ended.stdout
 
 
+def test_small_demo_of_transfers(record_url):
+    """P3, P7: what was held is posted or released; every account holds what the file says, on each record."""
+    ended = demo(record_url, "--story", "transfers", "--orders", "60", "--kills", "1", "--seed", "3", "--json")
+    assert ended.returncode == 0, ended.stderr
+    books = json.loads(ended.stdout.splitlines()[-1])
+    assert books["ok"] is True
+    assert (books["orders"], books["kills"], books["wrong_accounts"], books["wrong_orders"]) == (60, 1, 0, 0)
+    assert books["paid"] + books["declined"] + books["out_of_stock"] == 60
+    assert books["declined"] > 0 < books["out_of_stock"]
+    assert books["debits"] == books["credits"] > 0 == books["pending"]
+    assert books["sum_shop"] == books["sum_paid_file"] < books["sum_file"]
+
+
+def test_a_ledger_is_for_transfers():
+    """One line for options that do not go together."""
+    ended = demo("sqlite:///x.db", "--ledger", "tigerbeetle://3000")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "--ledger is for --story transfers" in ended.stderr
+
+
 def test_demo_on_a_record_that_was_used(sqlite_path):
     """P8: orders of an earlier run are not mixed with this one's: one line, and nothing runs."""
     with contextlib.closing(sqlite3.connect(sqlite_path, autocommit=True)) as connection:

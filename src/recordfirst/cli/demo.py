@@ -6,7 +6,7 @@ import contextlib
 import importlib.util
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +20,16 @@ _ALL = 6919
 
 
 @click.command()
+@click.option(
+    "--story",
+    default="charges",
+    show_default=True,
+    type=click.Choice(["charges", "transfers"]),
+    help="Cards that are charged, or money that is held and posted in a ledger.",
+)
+@click.option(
+    "--ledger", metavar="URL", help="For transfers: tigerbeetle://ADDRESSES/CLUSTER. Default: the ledger in the record."
+)
 @click.option(
     "--record",
     metavar="URL",
@@ -37,40 +47,69 @@ _ALL = 6919
 @click.option("--seed", default=1, show_default=True, type=int, help="Decides faults and kills.")
 @click.option("--json", "as_json", is_flag=True, help="Print the table as one JSON object on the last line.")
 @runs
-async def demo(record: str | None, orders: int, kills: int, workers: int, seed: int, as_json: bool) -> None:
+async def demo(
+    story: str,
+    ledger: str | None,
+    record: str | None,
+    orders: int,
+    kills: int,
+    workers: int,
+    seed: int,
+    as_json: bool,
+) -> None:
     """Run 6,919 real purchases through a durable workflow, kill its workers with SIGKILL, and balance the books.
 
     A Stripe simulator in another process loses replies, answers 500, declines cards and limits rates.
     At the end the file, the record and the provider must agree to the cent; otherwise the exit status is 1.
 
+    The second story, transfers, has no provider: customers' accounts are in a ledger, each order's amount is held, the
+    order is fulfilled, and the amount is posted, or released. Every account must hold what the file says.
+
     \b
     Examples:
       recordfirst demo
+      recordfirst demo --story transfers --record postgres
       recordfirst demo --orders 500 --kills 5
       recordfirst demo --record postgres --kills 50 --workers 3 --seed 7 --json
     """
     for module, extra in _NEEDS.items():
         if importlib.util.find_spec(module) is None:
             fail(f"the demo needs {module} ({extra}); run: pip install 'recordfirst[demo]'")
-    from recordfirst.demo.books import lines  # noqa: PLC0415 - the demo's own needs are extras
-    from recordfirst.demo.run import run  # noqa: PLC0415
-
+    if ledger is not None and story != "transfers":
+        raise click.UsageError("--ledger is for --story transfers")
     with _progress(orders, kills) as progress:
-        books = await run(
-            record=record,
-            orders=orders,
-            kills=kills,
-            workers=workers,
-            seed=seed,
-            progress=progress,
-            say=lambda text: click.echo(text, err=True),
-        )
-    table(lines(books))
+        given: dict[str, Any] = {
+            "record": record,
+            "orders": orders,
+            "kills": kills,
+            "workers": workers,
+            "seed": seed,
+            "progress": progress,
+            "say": lambda text: click.echo(text, err=True),
+        }
+        books, lines = await (_transfers(ledger, given) if story == "transfers" else _charges(given))
+    table(lines)
     click.echo("The books balance." if books.ok else "THE BOOKS DO NOT BALANCE.")
     if as_json:
         print_json(books)
     if not books.ok:
         sys.exit(1)
+
+
+async def _charges(given: dict[str, Any]) -> tuple[Any, list[tuple[str, Any]]]:
+    from recordfirst.demo.books import lines  # noqa: PLC0415 - the demo's own needs are extras
+    from recordfirst.demo.run import run  # noqa: PLC0415
+
+    books = await run(**given)
+    return books, lines(books)
+
+
+async def _transfers(ledger: str | None, given: dict[str, Any]) -> tuple[Any, list[tuple[str, Any]]]:
+    from recordfirst.demo.transfers.books import lines  # noqa: PLC0415 - the demo's own needs are extras
+    from recordfirst.demo.transfers.run import run  # noqa: PLC0415
+
+    books = await run(ledger=ledger, **given)
+    return books, lines(books)
 
 
 @contextlib.contextmanager

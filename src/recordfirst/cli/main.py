@@ -19,6 +19,7 @@ from recordfirst.cli.common import (
     runs,
 )
 from recordfirst.cli.demo import demo
+from recordfirst.cli.ledger import ledger
 from recordfirst.cli.look import show, status
 from recordfirst.cli.reconciling import audit, findings, reconcile
 from recordfirst.cli.resolving import resolve, retry
@@ -159,5 +160,5 @@ async def start(app_path: str, workflow: str, arguments: str, id: str, wait: boo
             click.echo(f"{id} is {row.state}")
 
 
-for command in (status, show, reconcile, findings, resolve, retry, audit, demo):
+for command in (status, show, reconcile, findings, resolve, retry, audit, ledger, demo):
     main.add_command(command)

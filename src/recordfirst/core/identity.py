@@ -22,6 +22,8 @@ _PLAIN = "-_.@+ "
 _KEY_PLAIN = "!$&'()*+,-.:;=@_"
 """What a provider key carries as it is, besides letters and digits. ``/``, ``#`` and ``~`` part what it is made of."""
 
+_MARK = int.from_bytes(b"rf")
+
 _LIMIT_LEAST = 20
 """Characters that a provider must take when a key is too long for it: eighty bits of a hash."""
 
@@ -121,9 +123,17 @@ def transfer_id(app: str, key: str, attempt: int, part: int, since_ms: int) -> i
 
 
 def ledger_mark(app: str, key: str, attempt: int) -> int:
-    """Return what a transfer carries in ``user_data_128``, so that a ledger finds it by the key that it is for."""
+    """Return what a transfer carries in ``user_data_128``, so that a ledger finds it by the key that it is for.
+
+    16 bits say that it is a mark, 32 of which app, 80 of which key and attempt.
+    """
     text = f"recordfirst mark\0{app}\0{key}\0{attempt}"
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:16])
+    return app_mark(app) << 80 | int.from_bytes(hashlib.sha256(text.encode()).digest()[:10])
+
+
+def app_mark(app: str) -> int:
+    """Return the first 48 bits of every :func:`ledger_mark` of an app."""
+    return _MARK << 32 | int.from_bytes(hashlib.sha256(f"recordfirst app\0{app}".encode()).digest()[:4])
 
 
 def account_id(name: str) -> int:

@@ -47,8 +47,8 @@ async def end(process: Process) -> None:
 class Workers:
     """So many worker processes: one works, the others stand by; whichever is killed is replaced."""
 
-    def __init__(self, count: int, arguments: list[str]) -> None:
-        self._count, self._arguments = count, arguments
+    def __init__(self, count: int, module: str, arguments: list[str]) -> None:
+        self._count, self._module, self._arguments = count, module, arguments
         self._processes: list[Process] = []
         self._working: Process | None = None
         self._watchers: set[asyncio.Task[None]] = set()
@@ -84,7 +84,7 @@ class Workers:
 
     async def _spawn(self) -> None:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "recordfirst.demo.worker", *self._arguments, stdout=PIPE
+            sys.executable, "-m", self._module, *self._arguments, stdout=PIPE
         )
         self._processes.append(process)
         task = asyncio.create_task(self._watch(process))

@@ -26,6 +26,7 @@ from recordfirst.demo.shop import TABLE, build_app, create_order
 from recordfirst.demo.warehouse import WarehouseServer
 from recordfirst.errors import Misuse
 from recordfirst.records.open import record_from_url
+from recordfirst.workflow import Workflow
 
 _TAKEN_TOGETHER = 100
 """Orders that the demo's web shop takes in one transaction."""
@@ -56,7 +57,7 @@ async def run(
     wanted = data.load(orders)
     if not wanted:
         raise Misuse("--orders must be at least 1")
-    async with _record(record, say) as url, WarehouseServer(seed, lost_reply=0.02) as warehouse:
+    async with record_for(record, say) as url, WarehouseServer(seed, lost_reply=0.02) as warehouse:
         stripe, stripe_url = await simulator(seed)
         try:
             store = record_from_url(url)
@@ -65,13 +66,13 @@ async def run(
             await store.close()
             app = build_app(record_from_url(url), stripe_url, warehouse.url)
             async with app:
-                await _fresh_table(app, url)
-                crew = Workers(workers, [url, stripe_url, warehouse.url])
+                await fresh_table(app, url)
+                crew = Workers(workers, "recordfirst.demo.worker", [url, stripe_url, warehouse.url])
                 say(f"{len(wanted):,} orders on {store.where}, {workers} workers, {kills} kills, seed {seed}")
                 began = time.monotonic()
                 await crew.start()
                 try:
-                    await _sell(app, wanted, crew, _killing_points(kills, len(wanted), seed), progress)
+                    await sell(app, create_order, wanted, crew, killing_points(kills, len(wanted), seed), progress)
                 finally:
                     seconds = time.monotonic() - began
                     await crew.end()
@@ -91,15 +92,22 @@ async def run(
     )
 
 
-def _killing_points(kills: int, orders: int, seed: int) -> list[int]:
+def killing_points(kills: int, orders: int, seed: int) -> list[int]:
     """After how many finished orders the working process is killed: at random, from the start to near the end."""
     chance = random.Random(seed)  # noqa: S311 - kills, not secrets
     return sorted(chance.randrange(0, max(1, orders * 9 // 10)) for _ in range(kills))
 
 
-async def _sell(app: App, wanted: list[Order], crew: Workers, points: list[int], progress: Progress) -> None:
+async def sell(
+    app: App,
+    workflow: Workflow[[Order], Any],
+    wanted: list[Order],
+    crew: Workers,
+    points: list[int],
+    progress: Progress,
+) -> None:
     """Take every order, and kill the working process at each point, until all have come to their end."""
-    shop = Shop()
+    shop = Shop(workflow)
     taking = asyncio.create_task(shop.take(app, wanted))
     try:
         done = 0
@@ -125,7 +133,8 @@ async def _sell(app: App, wanted: list[Order], crew: Workers, points: list[int],
 class Shop:
     """What a web shop does: each workflow is accepted in the transaction of the request."""
 
-    def __init__(self) -> None:
+    def __init__(self, workflow: Workflow[[Order], Any]) -> None:
+        self._workflow = workflow
         self.taken = 0
 
     async def take(self, app: App, wanted: list[Order]) -> None:
@@ -134,7 +143,7 @@ class Shop:
             together = wanted[first : first + _TAKEN_TOGETHER]
             async with app.record.write() as w:
                 for order in together:
-                    w.start(create_order, order, id=f"order:{order.id}")
+                    w.start(self._workflow, order, id=f"order:{order.id}")
             self.taken += len(together)
 
 
@@ -144,7 +153,8 @@ async def _ended(app: App) -> tuple[int, int]:
     return counts.get("start.succeeded", 0), counts.get("start.failed", 0)
 
 
-async def _fresh_table(app: App, url: str) -> None:
+async def fresh_table(app: App, url: str) -> None:
+    """Create the shop's table; refuse one that was used."""
     async with app.record.write() as w:
         await w.tx.execute(TABLE)
         if await (await w.tx.execute("SELECT 1 FROM orders LIMIT 1")).fetchone() is not None:
@@ -169,7 +179,7 @@ async def _ledger(stripe_url: str) -> tuple[dict[str, list[int]], dict[str, int]
 
 
 @contextlib.asynccontextmanager
-async def _record(given: str | None, say: Callable[[str], None]) -> AsyncIterator[str]:
+async def record_for(given: str | None, say: Callable[[str], None]) -> AsyncIterator[str]:
     """The record's URL: as given, a Postgres that is started for this run, or an SQLite file for this run."""
     if given not in (None, "postgres", "sqlite"):
         yield str(given)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Callable
 from typing import Self
 
 import msgspec
@@ -13,7 +14,10 @@ from aiohttp import web
 class WarehouseServer:
     """Serves on loopback while its ``async with`` block lasts."""
 
-    def __init__(self, seed: int, lost_reply: float = 0.0) -> None:
+    def __init__(
+        self, seed: int, lost_reply: float = 0.0, *, out_of_stock: Callable[[str], bool] = lambda _: False
+    ) -> None:
+        self._out_of_stock = out_of_stock
         self._random = random.Random(seed)  # noqa: S311 - faults, not secrets
         self._lost_reply = lost_reply
         self._by_key: dict[str, str] = {}
@@ -37,6 +41,8 @@ class WarehouseServer:
     async def _ship(self, request: web.Request) -> web.Response:
         key = request.headers["Idempotency-Key"]
         order: str = msgspec.json.decode(await request.read())["order"]
+        if self._out_of_stock(order):
+            return web.Response(status=409)
         if key not in self._by_key:
             self._by_key[key] = f"sh_{len(self._by_key) + 1}"
             self.shipments[order] += 1

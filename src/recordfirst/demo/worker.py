@@ -7,15 +7,20 @@ import logging
 import signal
 import sys
 
+from recordfirst.app import App
 from recordfirst.demo.shop import build_app
 from recordfirst.records.open import record_from_url
 
 
 async def work(record_url: str, stripe_url: str, warehouse_url: str) -> None:
+    """Work for the shop that charges cards."""
+    await work_with(build_app(record_from_url(record_url), stripe_url, warehouse_url))
+
+
+async def work_with(app: App) -> None:
     """Work until SIGTERM; print ``working`` when the record's lease is ours."""
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
-    app = build_app(record_from_url(record_url), stripe_url, warehouse_url)
     async with app.worker() as worker:
         ours = asyncio.create_task(worker.working.wait())
         told = asyncio.create_task(stopping.wait())

@@ -215,5 +215,8 @@ class Ledger(Protocol):
     async def get_account_transfers(self, filter: AccountFilter) -> list[Transfer]:
         """List the transfers of one account."""
 
+    async def close(self) -> None:
+        """Let go of what it holds open. A later request opens it again."""
+
     async def refusals(self, ids: Sequence[int]) -> dict[int, TransferStatus]:
         """Why these ids have failed, as far as it remembers; see :class:`Capabilities`."""

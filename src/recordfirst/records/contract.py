@@ -138,7 +138,7 @@ class Session[C](Reconciling, Protocol):
     async def run(self, sql: str, **params: Any) -> list[tuple[Any, ...]]:
         """Run a statement of :meth:`Record.statements_of`; the app is a parameter of each."""
 
-    async def run_many(self, sql: str, rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
+    async def run_many(self, sql: str, rows: Sequence[Mapping[str, Any]], **params: Any) -> list[tuple[Any, ...]]:
         """Run a statement that takes many rows, all with the same names; without rows, nothing runs."""
 
 

@@ -207,8 +207,8 @@ class SqlSession[C](_Reconciling):
     async def run(self, sql: str, **params: Any) -> list[Row]:
         return await self._rows(sql, **params)
 
-    async def run_many(self, sql: str, rows: Sequence[Params]) -> list[Row]:
-        return await self._many(sql, rows)
+    async def run_many(self, sql: str, rows: Sequence[Params], **params: Any) -> list[Row]:
+        return await self._rows(sql, **self._dialect.pack(rows), **params) if rows else []
 
 
 def _fields(struct: msgspec.Struct) -> dict[str, Any]:

@@ -134,6 +134,9 @@ class SqlLedger(Ledger):
         }
         return [_transfer(row) for row in await self._look(lambda s: s.run(sql, **params))]
 
+    async def close(self) -> None:
+        """Nothing: the record is its owner's to close."""
+
     async def refusals(self, ids: Sequence[int]) -> dict[int, TransferStatus]:
         fields.check_ids(ids, _BATCH_MAX)
         rows = await self._look(lambda s: s.run_many(self._sql["find_refusals"], _ids(ids)))

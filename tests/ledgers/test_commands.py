@@ -1,0 +1,112 @@
+"""P10: the ledger as the command line shows it, by business keys; and a check that finds what is wrong."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from recordfirst.cli import main
+from recordfirst.conformance.record import run
+from recordfirst.records.open import record_from_url
+from tests.ledgers import program
+from tests.ledgers.program import Purchase, Till
+
+
+@pytest.fixture
+def till(record_url, monkeypatch) -> Till:
+    """A shop that has sold something, held something, and given it back."""
+    monkeypatch.setenv("TILL_RECORD", record_url)
+    monkeypatch.delitem(sys.modules, "tests.ledgers.till", raising=False)
+    till = Till(record_url, "", Purchase("1"))
+
+    async def sell() -> None:
+        await till.prepare(funds=10_000)
+        async with till.working() as app:
+            await (await app.start(program.two_phase, till.purchase, id="purchase:1")).result()
+
+    run(sell())
+    return till
+
+
+def command(*words: str, status: int = 0) -> str:
+    """What a command prints."""
+    done = CliRunner().invoke(main, ["ledger", *words, "--app", "tests.ledgers.till:app"])
+    assert done.exit_code == status, done.output
+    return done.output
+
+
+def listed(*words: str, status: int = 0) -> list[dict]:
+    found = json.loads(command(*words, "--json", status=status))
+    assert isinstance(found, list)
+    return found
+
+
+def test_it_can_be_looked_at(till):
+    """Accounts, transfers of an account and of a key, and one balance by its name."""
+    assert "BALANCE" in command("accounts")
+    by_id = {account["id"]: account["balance"] for account in listed("accounts")}
+    assert by_id[str(till.purchase.account("customer"))] == 10_000 - 1999
+    [held] = listed("transfers", "--key", "purchase:1:hold")
+    [posted] = listed("transfers", "--key", "purchase:1:settle")
+    assert (held["flags"], posted["flags"], posted["pending_id"]) == ("pending", "post_pending_transfer", held["id"])
+    assert [found["id"] for found in listed("transfers", "--account", "1:shop")] == [posted["id"], held["id"]]
+    assert len(listed("transfers", "--limit", "2")) == 2
+    assert "AMOUNT" in command("transfers")
+    shown = json.loads(command("balance", "1:shop", "--json"))
+    assert (shown["balance"], shown["credits_pending"]) == (1999, 0)
+    assert "balance" in command("balance", shown["id"])
+    assert command("check") == "the ledger is in order\n"
+
+
+def test_what_is_not_there_is_said_in_one_line(till):
+    """No account, no such option together, no ledger."""
+    assert "has no account 'nobody'" in command("balance", "nobody", status=1)
+    assert "not both" in command("transfers", "--key", "a", "--account", "b", status=2)
+    done = CliRunner().invoke(main, ["ledger", "accounts", "--app", "tests.cli.shop:app"])
+    assert done.exit_code == 1
+
+
+DAMAGE = {
+    "balance differs from transfers": "UPDATE {l}account SET credits_posted = 1 + credits_posted WHERE code = 1",
+    "debits differ from credits": "UPDATE {l}account SET debits_posted = debits_posted + 1 WHERE debits_posted > 0",
+    "receipt without transfer": "UPDATE {r} SET frozen = replace(CAST(frozen AS text), '\"id\":', '\"id\":1'){json}"
+    " WHERE function = 'hold'",
+    "transfer without receipt": "DELETE FROM {r} WHERE function = 'settle'",
+    "limit exceeded": "UPDATE {l}account SET flags = 2 WHERE debits_posted > credits_posted",
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_the_check_finds_what_somebody_has_done_by_hand(till, kind):
+    """Each kind of damage is found and named, and the exit status says so."""
+    postgres = till.url.startswith("postgresql")
+    names = {
+        "l": "recordfirst.ledger_" if postgres else "recordfirst_ledger_",
+        "r": "recordfirst.receipt" if postgres else "recordfirst_receipt",
+        "json": "::json" if postgres else "",
+    }
+    statement = DAMAGE[kind].format(**names)
+
+    async def damage() -> None:
+        record = record_from_url(till.url)
+        await record.open("shop")
+        async with record.transaction() as tx:
+            if postgres:
+                await tx.connection.execute("SET LOCAL session_replication_role = replica")
+                for (name,) in await (
+                    await tx.connection.execute(
+                        "SELECT conname FROM pg_constraint WHERE contype = 'c' AND conname LIKE 'ledger_account_check%'"
+                    )
+                ).fetchall():
+                    await tx.connection.execute(f"ALTER TABLE recordfirst.ledger_account DROP CONSTRAINT {name}")
+            else:
+                await tx.connection.execute("PRAGMA ignore_check_constraints = ON")
+            await tx.connection.execute(statement)
+        await record.close()
+
+    run(damage())
+    assert kind in {finding["kind"] for finding in listed("check", status=1)}
+    assert kind in command("check", status=1)
