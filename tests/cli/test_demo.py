@@ -35,12 +35,12 @@ def test_small_demo(record_url):
 
 def test_small_demo_of_transfers(record_url):
     """P3, P7: what was held is posted or released; every account holds what the file says, on each record."""
-    ended = demo(record_url, "--story", "transfers", "--orders", "60", "--kills", "1", "--seed", "3", "--json")
+    ended = demo(record_url, "--story", "transfers", "--orders", "90", "--kills", "1", "--seed", "3", "--json")
     assert ended.returncode == 0, ended.stderr
     books = json.loads(ended.stdout.splitlines()[-1])
     assert books["ok"] is True
-    assert (books["orders"], books["kills"], books["wrong_accounts"], books["wrong_orders"]) == (60, 1, 0, 0)
-    assert books["paid"] + books["declined"] + books["out_of_stock"] == 60
+    assert (books["orders"], books["kills"], books["wrong_accounts"], books["wrong_orders"]) == (90, 1, 0, 0)
+    assert books["paid"] + books["declined"] + books["out_of_stock"] == 90
     assert books["declined"] > 0 < books["out_of_stock"]
     assert books["debits"] == books["credits"] > 0 == books["pending"]
     assert books["sum_shop"] == books["sum_paid_file"] < books["sum_file"]
