@@ -17,7 +17,7 @@ import msgspec
 from benchmarks.orders import postgres
 from benchmarks.orders.rounds import CONTENDERS, Plan, Row, run
 
-_NEEDS = {"resonate-pg": "resonate_pg", "dbos": "dbos", "dbos-datasource": "dbos"}
+_NEEDS = {"dbos": "dbos", "dbos-datasource": "dbos"}
 """Packages of the dependency group ``bench``, which ``make bench`` installs."""
 _SHOWN = ("resonate-sdk", "resonate-pg", "dbos", "psycopg")
 
@@ -57,7 +57,7 @@ def _contenders(only: str, resonate_sql: str | None) -> list[str]:
         needed = _NEEDS.get(name)
         if needed is not None and importlib.util.find_spec(needed) is None:
             click.echo(f"SKIPPED {name}: {needed} is not installed; run it by make bench", err=True)
-        elif name == "resonate-pg" and resonate_sql is None:
+        elif "-pg" in name and resonate_sql is None:
             click.echo(f"SKIPPED {name}: give --resonate-sql PATH", err=True)
         else:
             chosen.append(name)
@@ -87,7 +87,7 @@ def _payments() -> Iterator[str]:
 
 def table(rows: Sequence[Row]) -> str:
     """The rows as plain text, one block per number in flight."""
-    head = f"{'':<18}{'orders/s':>9}{'(range)':>16}{'ratio':>7}{'commits':>9}{'fsyncs':>8}"
+    head = f"{'':<23}{'orders/s':>9}{'(range)':>16}{'ratio':>7}{'commits':>9}{'fsyncs':>8}"
     head += f"{'p50 ms':>8}{'p99 ms':>8}{'CPU ms':>8}"
     lines = []
     for in_flight in dict.fromkeys(row.in_flight for row in rows):
@@ -96,7 +96,7 @@ def table(rows: Sequence[Row]) -> str:
             spread = f"{row.slowest:,.0f} to {row.fastest:,.0f}"
             ratio = f"{row.ratio:.2f}" if row.ratio is not None else ""
             lines.append(
-                f"{row.contender:<18}{row.orders_per_second:>9,.0f}{spread:>16}{ratio:>7}{row.commits:>9.1f}"
+                f"{row.contender:<23}{row.orders_per_second:>9,.0f}{spread:>16}{ratio:>7}{row.commits:>9.1f}"
                 f"{row.fsyncs:>8.2f}{row.p50_ms:>8.1f}{row.p99_ms:>8.1f}{row.cpu_ms:>8.2f}"
             )
         lines.append("")

@@ -16,6 +16,10 @@ from benchmarks.orders.work import Setting
 
 CONTENDERS = {
     "recordfirst": "recordfirst:open",
+    "recordfirst-pg": "recordfirst:in_postgres",
+    "recordfirst-pg-2": "recordfirst:in_postgres_two",
+    "recordfirst-pg-relay": "recordfirst:in_postgres_relayed",
+    "recordfirst-pg-relay-2": "recordfirst:in_postgres_relayed_two",
     "resonate-memory": "resonate:in_memory",
     "resonate-pg": "resonate:in_postgres",
     "dbos": "dbos:steps",

@@ -7,18 +7,22 @@ import contextlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Literal, Self
+from functools import partial
+from typing import Any, Literal, Self
 
 from resonate.error import ResonateError
 from resonate.resonate import Resonate
 from resonate_base.error import ConnectorError
 
+from recordfirst.accept import accept
 from recordfirst.core import identity
 from recordfirst.core.finding import Audit
 from recordfirst.core.receipt import Receipt
 from recordfirst.core.start import NewStart, Start
 from recordfirst.effect import Effect
-from recordfirst.engine.connect import check, connect
+from recordfirst.engine.connect import check, connect, join
+from recordfirst.engine.contract import Engine
+from recordfirst.engine.shared import Membership
 from recordfirst.errors import EngineUnavailable, Misuse, SchemaMismatch, UnknownWorkflow
 from recordfirst.handle import Handle, find_start
 from recordfirst.inject import Injector
@@ -36,9 +40,6 @@ from recordfirst.worker import Crew, Worker
 from recordfirst.workflow import Workflow
 from recordfirst.write import check_same_start, new_start
 
-if TYPE_CHECKING:
-    from recordfirst.engine.contract import Engine
-
 _THREADS = 64
 """Sync steps that can run at once."""
 
@@ -54,7 +55,8 @@ class App:
         record: the system of record: ``PostgresRecord(dsn)`` or ``SqliteRecord(path)``.
         workflows: what workers of this app can run.
         engine: ``None``: in memory, in the worker's process; one worker works at a time, others stand by. A URL
-            (``"http://..."``): a Resonate Server. Or a ready ``Resonate`` object.
+            (``"http://..."``): a Resonate Server. ``"postgresql://..."``: the database with Resonate in it, which may
+            be the record's own. Or a ready ``Resonate`` object.
         concurrency: how many workflow bodies run at once in a worker.
         encryptor: covers arguments, requests and results at rest.
         sleeper: waits a number of seconds. An argument for tests, like the next two.
@@ -157,6 +159,7 @@ class App:
             await self._store.open(self.name)
             try:
                 await self.check_schema()
+                self.runtime.joined = await join(self._engine_given, self._membership(None), self._store)
             except BaseException:
                 await self._store.close()
                 raise
@@ -176,17 +179,29 @@ class App:
             raise SchemaMismatch(self._store.where, found, wanted)
 
     @contextlib.asynccontextmanager
-    async def worker(self) -> AsyncIterator[Worker]:
+    async def worker(self, *, group: str | None = None) -> AsyncIterator[Worker]:
         """Open, and work for as long as the block lasts; with an in-memory engine, stand by until it is our turn.
 
-        At the end no new work is taken, what runs comes to its next wait or end, and the lease is given back.
+        At the end no new work is taken. With an engine of its own, what runs comes to its next wait or end, and the
+        lease is given back. With one that others work for, too, the steps that run come to their end, and what is left
+        of their workflows goes to the others.
+
+        Args:
+            group: whose work to take, on an engine that workers share. Default: the app's own, in which its workflows
+                are started. Another group gets what is sent to it: ``ctx.options(target="group").rpc(...)``.
 
         Raises:
             As ``async with app`` does.
+            BadId: if no address can carry the group's name.
+            Misuse: if a group is named, and the engine has none.
         """
+        if group is not None and not isinstance(self._engine_given, str):
+            raise Misuse(f"group={group!r}: only workers of a Resonate Server or of resonate-pg have groups")
+        membership = self._membership(identity.check_group(group) if group is not None else None)
         async with self:
             crew = Crew(self._workflows, self._effects, self._concurrency)
-            worker = Worker(self.runtime, crew, self._connect, self._set_relay)
+            connected = partial(connect, self._engine_given, membership, self._store)
+            worker = Worker(self.runtime, crew, connected, self._set_relay)
             try:
                 yield worker
             finally:
@@ -220,11 +235,9 @@ class App:
         return handle
 
     async def _add_starts(self, starts: Sequence[NewStart]) -> list[tuple[Start, bool]]:
-        async with self._store.session() as session:
-            rows = await session.add_starts(starts)
-            if not self.runtime.works_here() and any(added for _, added in rows):
-                await self._store.notify(session)
-        return rows
+        opened = self._store.session if self.runtime.joined is None else self._store.transaction
+        async with opened() as session:
+            return await accept(self.runtime, session, starts)
 
     async def handle(self, id: str) -> Handle[Any]:
         """Return a handle on a workflow that was started before, here or elsewhere.
@@ -344,19 +357,21 @@ class App:
         if self._relay is not None:
             yield self._relay.engine
             return
-        engine = self._connect()
+        engine = connect(self._engine_given, self._membership(None), self._store)
         if engine.exclusive:
             yield None
             return
         try:
+            await engine.open()
             yield engine
         except (ResonateError, ConnectorError) as error:
             raise EngineUnavailable(engine.identity, str(error)) from error
         finally:
             await engine.stop()
 
-    def _connect(self) -> Engine:
-        return connect(self._engine_given, concurrency=self._concurrency, encryptor=self._encryptor)
+    def _membership(self, group: str | None) -> Membership:
+        home = identity.group(self.name)
+        return Membership(group or home, home, self._concurrency, self._encryptor)
 
     def _set_relay(self, relay: Relay | None) -> None:
         self._relay = relay

@@ -8,7 +8,7 @@ from typing import cast
 from recordfirst.core import codec
 from recordfirst.core.start import Finish, Start
 from recordfirst.errors import UnknownWorkflow, WorkflowFailed
-from recordfirst.relay import Relay
+from recordfirst.relay import Ended, Relay
 from recordfirst.runtime import Runtime
 from recordfirst.workflow import Workflow
 
@@ -21,14 +21,17 @@ class Handle[R]:
 
     def __init__(self, runtime: Runtime, workflow: Workflow[..., R], id: str, start: Start) -> None:
         self._runtime, self._workflow, self.id, self._start = runtime, workflow, id, start
-        self._ended: asyncio.Future[tuple[Finish, Exception | None]] | None = None
+        self._relay: Relay | None = None
+        self._ended: Ended | None = None
 
     def __repr__(self) -> str:
         return f"<Handle of workflow {self.id!r}>"
 
     def follow(self, relay: Relay) -> None:
-        """Hear of the end from the worker in this process."""
-        self._ended = relay.ended(self.id)
+        """Hear of the end from the worker in this process, should the workflow end in it."""
+        self._relay = relay
+        if relay.alone:
+            self._ended = relay.ended(self.id)
 
     async def status(self) -> Start:
         """The start as the record has it now."""
@@ -40,24 +43,40 @@ class Handle[R]:
         Raises:
             WorkflowFailed: if it failed; the exception itself is the cause when it happened in this process.
         """
-        start: Start | Finish = self._start
-        cause: Exception | None = None
-        while start.state == "open":
-            if self._ended is not None:
-                # The worker of this process may lose its lease, and another finish the workflow: ask now and then.
-                done, _ = await asyncio.wait({self._ended}, timeout=_RESULT_POLL_S * 8)
-                if done:
-                    start, cause = self._ended.result()
-                    break
-            else:
-                await self._runtime.record.changed(_RESULT_POLL_S)
-            start = await self.status()
+        start, cause = await self._end()
         if start.state == "failed":
             error = codec.decode(start.error or "{}")
             raise WorkflowFailed(self.id, error.get("type", "Error"), error.get("message", "")) from cause
         runtime, function = self._runtime, self._workflow.function
         text = runtime.unseal(start.result) if start.result is not None else "null"
         return cast("R", codec.shape(codec.decode(text), function.returns, f"the result of {function!r}"))
+
+    async def _end(self) -> tuple[Start | Finish, Exception | None]:
+        """The end, as the record has it, and the exception if it happened here."""
+        if self._start.state != "open":
+            return self._start, None
+        if self._ended is not None:
+            # The worker of this process may lose its lease, and another finish the workflow: ask now and then.
+            return await self._wait(self._ended, _RESULT_POLL_S * 8)
+        if self._relay is None:
+            while (start := await self.status()).state == "open":
+                await self._runtime.record.changed(_RESULT_POLL_S)
+            return start, None
+        ended = self._relay.ended(self.id)
+        try:
+            if (start := await self.status()).state != "open":
+                return start, None
+            return await self._wait(ended, _RESULT_POLL_S)
+        finally:
+            self._relay.never_mind(self.id, ended)
+
+    async def _wait(self, ended: Ended, poll_s: float) -> tuple[Start | Finish, Exception | None]:
+        while True:
+            done, _ = await asyncio.wait({ended}, timeout=poll_s)
+            if done:
+                return ended.result()
+            if (start := await self.status()).state != "open":
+                return start, None
 
 
 async def find_start(runtime: Runtime, id: str) -> Start:

@@ -24,6 +24,12 @@ class CommitFound(msgspec.Struct, frozen=True):
     cause: str
 
 
+class StaleStep(msgspec.Struct, frozen=True):
+    """At COMMIT the engine had given this write's task to another worker: it was rolled back, and left to that (P2)."""
+
+    key: str
+
+
 class LateOutcome(msgspec.Struct, frozen=True):
     """A call's outcome came when the receipt was final already: the stored one stands."""
 
@@ -84,6 +90,7 @@ class ReconcileFailed(msgspec.Struct, frozen=True):
 type Event = (
     LostRace
     | CommitFound
+    | StaleStep
     | LateOutcome
     | Repeated
     | Released

@@ -11,10 +11,10 @@ import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-from resonate.error import ResonateError
 
 from recordfirst.core import codec, identity
 from recordfirst.core.start import Finish, Start
+from recordfirst.engine import leaf
 from recordfirst.observe import RelayFailed
 from recordfirst.runtime import Runtime
 
@@ -25,8 +25,15 @@ if TYPE_CHECKING:
 _POLL_S = 1.0
 """How long a start can go unseen when the record's notification of it was lost."""
 
+_HOLD_S = 20.0
+"""How long a workflow that has ended waits for the record to store that, before it gives its task back."""
+
 _WAKES = 100
 """Wakes handed on in one round."""
+
+
+type Ended = asyncio.Future[tuple[Finish, Exception | None]]
+"""A workflow's end, as the record has it, and the exception that was behind it."""
 
 
 class _Life(NamedTuple):
@@ -60,8 +67,9 @@ class Relay:
         self._look = asyncio.Event()
         self._ended: list[tuple[str, Finish, Exception | None]] = []
         self._some_ended = asyncio.Event()
-        self._waiting: dict[str, list[asyncio.Future[tuple[Finish, Exception | None]]]] = {}
+        self._waiting: dict[str, list[Ended]] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._closer: asyncio.Task[None] | None = None
 
     # ── what the bodies report ──────────────────────────────────────────────
 
@@ -78,9 +86,23 @@ class Relay:
         if self._backlog and len(self._running) <= self._most_running // 2:
             self._look.set()
 
-    def finished(self, engine_id: str, finish: Finish, error: Exception | None) -> None:
+    async def finished(self, engine_id: str, finish: Finish, error: Exception | None) -> None:
+        """Have the end stored. With an engine that others work for, too, before the engine hears of it.
+
+        So a life that is over there, and open in the record, is one whose end the record has lost, and not one whose
+        end is on its way: whoever sees it so opens a new epoch.
+        """
+        stored = None if self.alone else self.ended(finish.id)
         self._ended.append((engine_id, finish, error))
         self._some_ended.set()
+        if stored is None:
+            return
+        try:
+            async with asyncio.timeout(_HOLD_S):
+                await stored
+        except TimeoutError as late:
+            self.never_mind(finish.id, stored)
+            raise leaf.release(late) from late
 
     # ── for the app ─────────────────────────────────────────────────────────
 
@@ -90,6 +112,8 @@ class Relay:
 
     async def hand_over(self, start: Start) -> None:
         """Give a start that was just stored to the engine, if there is room; else it waits for its turn."""
+        if start.engine == self.engine.identity:
+            return  # it has it: by the transaction that stored the start
         if len(self._running) >= self._most_running or self._backlog:
             self._backlog = True
             return
@@ -104,23 +128,42 @@ class Relay:
             self._say(start, error)
             self._look.set()
 
-    def ended(self, id: str) -> asyncio.Future[tuple[Finish, Exception | None]] | None:
-        """A future for the end of a workflow, as the record has it; ``None`` if it may end in another process."""
-        if not self.engine.exclusive:
-            return None
-        future: asyncio.Future[tuple[Finish, Exception | None]] = asyncio.get_running_loop().create_future()
+    @property
+    def alone(self) -> bool:
+        """Whether whatever ends, ends here, unless this worker loses its lease."""
+        return self.engine.exclusive
+
+    def ended(self, id: str) -> Ended:
+        """A future for the end of a workflow, should it end here."""
+        future: Ended = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(id, []).append(future)
         return future
 
+    def never_mind(self, id: str, ended: Ended) -> None:
+        """Nobody waits for this future any more."""
+        futures = self._waiting.get(id, [])
+        if ended in futures:
+            futures.remove(ended)
+        if not futures:
+            self._waiting.pop(id, None)
+
     def start(self) -> None:
         self._look.set()
-        self._tasks = [asyncio.create_task(work()) for work in (self._relaying, self._watching, self._closing)]
+        works = [self._relaying, self._watching]
+        if self.engine.lasting:
+            works.append(self._putting_back)
+        self._tasks = [asyncio.create_task(work()) for work in works]
+        self._closer = asyncio.create_task(self._closing())
 
     async def stop(self) -> None:
-        """Hand over no more. Call :meth:`close_ended` when the engine has stopped, too."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Hand over no more. What still runs may come to its end: call :meth:`close` when the engine has stopped."""
+        await _cancelled(*self._tasks)
+
+    async def close(self) -> None:
+        """Store the ends that are not stored yet."""
+        if self._closer is not None:
+            await _cancelled(self._closer)
+        await self.close_ended()
 
     # ── the loops ───────────────────────────────────────────────────────────
 
@@ -240,13 +283,21 @@ class Relay:
                         self._new.add(engine_id)
                 if await self.engine.create(engine_id, start.workflow, arguments) == "running":
                     return
-                # The engine says that this life is over, the record that the workflow is open: the record wins (P6).
                 self._running.discard(engine_id)
+                if not await self._is_open(start):
+                    self._handed.pop(start.id, "")
+                    return  # it has ended since we read it
+                # The engine says that this life is over, the record that the workflow is open: the record wins (P6).
                 start = msgspec.structs.replace(start, epoch=start.epoch + 1)
                 await self._mark([start])
         except BaseException:
             self._running.discard(self._handed.pop(start.id, ""))
             raise
+
+    async def _is_open(self, start: Start) -> bool:
+        async with self._runtime.record.session() as session:
+            now = await session.find_start(start.id)
+        return now is not None and now.state == "open" and now.epoch <= start.epoch
 
     async def _closing(self) -> None:
         while True:
@@ -284,8 +335,8 @@ class Relay:
                 if not future.done():
                     future.set_result((finish, error_))
 
-    async def put_back_open(self) -> None:
-        """At start-up, with an engine that outlives workers: make sure that it has what it was given."""
+    async def _putting_back(self) -> None:
+        """With an engine that outlives workers: make sure, once, that it has what it was given."""
         async with self._runtime.record.session() as session:
             starts = await session.starts("open", _ALL)
         for start in starts:
@@ -293,8 +344,14 @@ class Relay:
             if life is not None:
                 try:
                     await self._create(life)
-                except ResonateError as error:
+                except Exception as error:  # noqa: BLE001 - the engine may lack one and have the next
                     self._say(start, error)
 
 
 _ALL = 1_000_000
+
+
+async def _cancelled(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -17,6 +17,7 @@ import msgspec
 from recordfirst.core import codec
 from recordfirst.core.decide import backoff_ms
 from recordfirst.engine import leaf
+from recordfirst.engine.contract import Joined
 from recordfirst.errors import CommitUnknown, RecordUnavailable
 from recordfirst.inject import Injector
 from recordfirst.observe import Observer, Released, Repeated
@@ -56,6 +57,8 @@ class Runtime:
         self.app, self.record, self.injector, self.executor = app, record, injector, executor
         self.sleeper, self.random, self.observe = sleeper, random, observer
         self.nudge, self.works_here = nudge, works_here
+        self.joined: Joined | None = None
+        """The engine as a part of the record's transactions, where it lives in the record's database."""
         self._encryptor = encryptor
         self._worker, self._claims = uuid.uuid4().hex[:12], itertools.count(1)
         self._in_flight: dict[str, tuple[asyncio.Lock, list[None]]] = {}

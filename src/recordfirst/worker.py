@@ -92,9 +92,8 @@ class Worker:
         relay = Relay(self._runtime, engine, crew.workflows, crew.concurrency)
         for workflow in crew.workflows.values():
             engine.register(workflow.name, body_of(workflow, self._runtime, relay, crew.effects), workflow)
+        await engine.open()
         await engine.start()
-        if engine.lasting:
-            await relay.put_back_open()
         self._on_relay(relay)
         relay.start()
         reconciling = asyncio.create_task(keep(Scope(self._runtime, crew.workflows, crew.effects, engine)))
@@ -109,7 +108,7 @@ class Worker:
             self._on_relay(None)
             await relay.stop()
             await engine.stop()
-            await relay.close_ended()
+            await relay.close()
 
 
 async def _done(wait: Awaitable[Any]) -> None:

@@ -103,7 +103,8 @@ class Lifecycle(Protocol):
         """A body runs. Whether it is, as far as is known here, the first run of a new workflow."""
 
     def left(self, engine_id: str) -> None: ...
-    def finished(self, engine_id: str, finish: Finish, error: Exception | None) -> None: ...
+    async def finished(self, engine_id: str, finish: Finish, error: Exception | None) -> None:
+        """It has ended. Returns when the engine may be told so."""
 
 
 def body_of(
@@ -150,11 +151,11 @@ def body_of(
             undone = await undo_all(ctx, execution, effects)
             finish = _failed(id, epoch, error, undone.left)
             await close_undone(execution, undone.done, finish)
-            life.finished(ctx.info.id, finish, error)
+            await life.finished(ctx.info.id, finish, error)
             raise
         if is_whole:
             finish = Finish(id=id, epoch=epoch, state="succeeded", result=runtime.seal(text))
-            life.finished(ctx.info.id, finish, None)
+            await life.finished(ctx.info.id, finish, None)
         return result
 
     body.__name__ = workflow.name

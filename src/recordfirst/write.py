@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Concatenate, Protocol, cast, overload
 
 from resonate.context import Context
 
+from recordfirst.accept import accept
 from recordfirst.blocking import Blocking
 from recordfirst.core import codec, identity, keys
 from recordfirst.core.receipt import NewReceipt, Receipt
 from recordfirst.core.start import NewStart, Start
+from recordfirst.engine import leaf
 from recordfirst.errors import (
     DifferentArguments,
     DifferentFunction,
@@ -25,7 +27,7 @@ from recordfirst.errors import (
     SharedKey,
 )
 from recordfirst.function import Function
-from recordfirst.observe import CommitFound, LostRace
+from recordfirst.observe import CommitFound, LostRace, StaleStep
 from recordfirst.records.contract import Session
 from recordfirst.runtime import Begun, Execution, Runtime, fault_of
 from recordfirst.step import Step
@@ -128,11 +130,11 @@ class WriteStep[**P, R](Step[P, R]):
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         execution.writes[key] = done
         try:
-            return await self._write(execution, key, arguments)
+            return await self._write(execution, ctx, key, arguments)
         finally:
             done.set_result(None)
 
-    async def _write(self, execution: Execution, key: str, arguments: dict[str, Any]) -> R:
+    async def _write(self, execution: Execution, ctx: Context, key: str, arguments: dict[str, Any]) -> R:
         runtime = execution.runtime
         request = codec.encode(arguments, f"the arguments of {self.function!r}")
         receipt = NewReceipt(
@@ -159,6 +161,8 @@ class WriteStep[**P, R](Step[P, R]):
                 done = NewReceipt(**(fields_of(receipt) | {"result": runtime.seal(result)}))
                 if not await flush(w, tx, [done], own_key=key):
                     raise _Lost
+                settled = await self._settle(runtime, tx, ctx, key, result)
+            settled()
             w.committed()
             return result
 
@@ -190,8 +194,22 @@ class WriteStep[**P, R](Step[P, R]):
                     runtime.observe(LostRace(key))
                     return found
 
-        text = await runtime.patiently(repr(self), until_settled)
+        return self._result(await runtime.patiently(repr(self), until_settled))
+
+    def _result(self, text: str) -> R:
         return cast("R", codec.shape(codec.decode(text), self.function.returns, f"the result of {self.function!r}"))
+
+    async def _settle(
+        self, runtime: Runtime, tx: Session[Any], ctx: Context, key: str, result: str
+    ) -> Callable[[], Any]:
+        """Settle this step in its own transaction, if the engine is there; else it is settled after the commit."""
+        if runtime.joined is None:
+            return lambda: None
+        settled = await runtime.joined.settle(tx, ctx, self._result(result))
+        if settled is None:
+            runtime.observe(StaleStep(key))
+            raise leaf.release(f"write {key!r} was rolled back: its task is not ours any more, or has expired")
+        return settled
 
 
 class WriteDecorator(Protocol):
@@ -263,12 +281,9 @@ async def flush(w: Write[Any], tx: Session[Any], receipts: Sequence[NewReceipt],
     if w._intents:
         w._begun = await store_intents(w._runtime, tx, w._intents, w._execution, own_key)
     if w._starts:
-        rows = await tx.add_starts([new for _, new in w._starts])
+        rows = await accept(w._runtime, tx, [new for _, new in w._starts])
         for (function, new), (stored, _) in zip(w._starts, rows, strict=True):
             check_same_start(w._runtime, function, stored, new)
-        if not w._runtime.works_here():
-            # Elsewhere only: Postgres lets transactions that notify commit one at a time.
-            await w._runtime.record.notify(tx)
     return True
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 from resonate.connections.local import ServerState, unwrap_request_envelope, wrap_response_envelope
+from resonate.ids import origin_of
 from resonate.timing import now_ms
 
 _TICK_S = 0.05
@@ -30,6 +31,9 @@ class Server:
         self.requests: Counter[str] = Counter()
         self.deliveries: list[tuple[str, str]] = []
         """Which worker (by its pid) was given which task."""
+        self.refusing = False
+        """Set to have it create nothing."""
+        self.refused: Counter[str] = Counter()
         self._workers: dict[str, asyncio.Queue[str]] = {}
         self._turn = itertools.count()
 
@@ -88,11 +92,17 @@ class Server:
     async def _request(self, request: web.Request) -> web.Response:
         flat = unwrap_request_envelope(msgspec.json.decode(await request.read()))
         self.requests[flat["kind"]] += 1
-        answer = self._refusal(flat) or self._run(lambda: self.state.apply(now_ms(), flat))
+        refusal = self._refusal(flat)
+        self.refused[flat["kind"]] += refusal is not None
+        answer = refusal or self._run(lambda: self.state.apply(now_ms(), flat))
         return web.Response(body=msgspec.json.encode(wrap_response_envelope(answer)), content_type="application/json")
 
     def _refusal(self, flat: dict[str, Any]) -> dict[str, Any] | None:
         """What the SDK's state is too kind to say: a task's version fences all that is asked in its name."""
+        if flat["kind"] == "promise.create" and self.refusing:
+            return {"kind": flat["kind"], "corrId": flat["corrId"], "status": 500, "error": "not today"}
+        if flat["kind"] == "task.heartbeat" and len({origin_of(task["id"]) for task in flat["tasks"]}) > 1:
+            return {"kind": flat["kind"], "corrId": flat["corrId"], "status": 400, "error": "more than one origin"}
         task = self.state.tasks.get(flat.get("id", "")) if flat["kind"] in _FENCED else None
         if task is None or task.version == flat["version"]:
             return None

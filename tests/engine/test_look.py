@@ -8,6 +8,8 @@ import pytest
 
 from recordfirst.conformance.record import run
 from recordfirst.engine.connect import connect
+from recordfirst.engine.shared import Membership
+from recordfirst.records.sqlite import SqliteRecord
 from tests.engine.double import Server
 
 
@@ -16,7 +18,7 @@ async def engine_of(kind):
     """A started engine of each kind, with a workflow that nobody runs."""
     async with contextlib.AsyncExitStack() as stack:
         url = await stack.enter_async_context(Server().running()) if kind == "server" else None
-        engine = connect(url, concurrency=1, encryptor=None)
+        engine = connect(url, Membership("shop", "shop", 1, None), SqliteRecord("nowhere.db"))
         await engine.start()
         stack.push_async_callback(engine.stop)
         yield engine

@@ -12,6 +12,8 @@ import pytest
 
 from recordfirst import Call, Context, Provider, WorkflowFailed, effect, inject, workflow, write
 from recordfirst.conformance.record import run
+from recordfirst.engine import shared
+from recordfirst.observe import RelayFailed
 from tests.engine.double import Server
 
 ORDERS = 40
@@ -83,6 +85,18 @@ async def pausing(ctx: Context) -> str:
     await pause(ctx)
     await visit(ctx, "ann")
     return "ann"
+
+
+@effect(key="{who}/pause", provider=Provider(name="bank", retention_s=86_400), after=None)
+async def pause_as(call: Call, who: str, *, world: World = inject()) -> str:
+    world.calls[call.key] += 1
+    await world.go_on.wait()
+    return who
+
+
+@workflow
+async def pausing_as(ctx: Context, who: str) -> str:
+    return await pause_as(ctx, who)
 
 
 BODIES: list[str] = []
@@ -194,6 +208,43 @@ def test_loser_runs_nothing_after_the_write(shop):
             # The record hears of the end after the server does: in between the other worker may open another life.
             assert BODIES.count("shop~h") == 1
             assert await shop.rows(app, "SELECT who FROM visits") == [("ann",)]
+
+    run(go())
+
+
+def test_engine_that_refuses_a_workflow(shop):
+    """P7: it was accepted, and stays so: the relay tries again until the engine takes it, and says so each time."""
+
+    async def go():
+        async with served(shop, World(), checking, workers=1) as (server, [app]):
+            server.refusing = True
+            handle = await app.start(checking, id="c")
+            async with app.record.write() as w:
+                w.start(checking, id="d")
+            while server.refused["promise.create"] < 4:
+                await asyncio.sleep(0.01)
+            assert {(await handle.status()).engine, (await handle.status()).state} == {None, "open"}
+            assert "workflow 'c' was not handed over: ServerError" in str(shop.seen(RelayFailed))
+            server.refusing = False
+            assert [await handle.result(), await (await app.handle("d")).result()] == ["fine", "fine"]
+            assert [(await (await app.handle(id)).status()).epoch for id in "cd"] == [1, 1]
+
+    run(go())
+
+
+def test_heartbeats_name_one_workflow_each(shop, monkeypatch):
+    """P9: the server refuses others, and then every lease of the worker lapses."""
+    monkeypatch.setattr(shared, "LEASE", timedelta(seconds=1))
+
+    async def go():
+        world = World()
+        async with served(shop, world, pausing_as, workers=1) as (server, [app]):
+            handles = [await app.start(pausing_as, who, id=who) for who in ("ann", "ben")]
+            while world.calls.total() < 2 or server.requests["task.heartbeat"] < 6:
+                await asyncio.sleep(0.01)
+            world.go_on.set()
+            assert [await handle.result() for handle in handles] == ["ann", "ben"]
+            assert server.refused["task.heartbeat"] == 0
 
     run(go())
 

@@ -12,6 +12,7 @@ from recordfirst.conformance.record import run
 from recordfirst.core import decide as d
 from recordfirst.core.start import Finish
 from recordfirst.engine.connect import connect
+from recordfirst.engine.shared import Membership
 from tests.engine.double import Server
 from tests.reconcile.harness import Bank, charge, order, quick, sleeper
 from tests.starts.harness import Shop
@@ -436,7 +437,7 @@ def test_engine_is_asked_without_working_for_it(shop):
             await client.start(sleeper, "ann", id="ann")
             assert codes(await client.reconcile()) == []
             assert server.workers == 0
-            engine = connect(url, concurrency=1, encryptor=None)
+            engine = connect(url, Membership("shop", "shop", 1, None), client.runtime.record)
             assert await engine.look("shop~ann") is None
             await engine.stop()
 

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
 
+import msgspec
+import psycopg
 from psycopg import AsyncConnection
 
 from benchmarks.orders import work
@@ -39,21 +46,89 @@ async def create_order(ctx: Context, order: Order) -> str:
 
 
 @contextlib.asynccontextmanager
-async def open(setting: Setting) -> AsyncIterator[Run]:
-    """One worker on the in-memory engine, which starts orders and waits for each to end in the record."""
+async def _with(setting: Setting, engine: str | None, *, joined: bool = True, workers: int = 1) -> AsyncIterator[Run]:
+    """One worker here, which starts orders and waits for each to end in the record, and others beside it."""
     await work.create_table(setting)
     record = PostgresRecord(setting.dsn, pool_size=work.POOL_SIZE)
-    app = App("shop", record=record, workflows=[create_order])
     await record.open("shop")
     await record.migrate()
     await record.close()
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(workers - 1):
+            await stack.enter_async_context(_another(setting, joined=joined))
+        app = await stack.enter_async_context(_working(setting, engine, joined=joined))
 
-    async def run(order: Order) -> None:
-        handle = await app.start(create_order, order, id=f"order:{order.id}")
-        await handle.result()
+        async def run(order: Order) -> None:
+            handle = await app.start(create_order, order, id=f"order:{order.id}")
+            await handle.result()
 
+        yield run
+
+
+@contextlib.asynccontextmanager
+async def _working(setting: Setting, engine: str | None, *, joined: bool) -> AsyncIterator[App]:
+    record = PostgresRecord(setting.dsn, pool_size=work.POOL_SIZE)
+    app = App("shop", record=record, workflows=[create_order], engine=engine)
     async with work.payments(setting) as payments:
         app.provide(payments)
-        async with app.worker() as worker:
-            await worker.working.wait()
-            yield run
+        async with app:
+            if not joined:
+                app.runtime.joined = None
+            async with app.worker() as worker:
+                await worker.working.wait()
+                yield app
+
+
+@contextlib.asynccontextmanager
+async def _another(setting: Setting, *, joined: bool) -> AsyncIterator[None]:
+    """A worker in a process of its own; it ends when we let go of its standard input."""
+    command = [sys.executable, "-m", "benchmarks.orders.contenders.recordfirst"]
+    process = await asyncio.create_subprocess_exec(
+        *command, "joined" if joined else "relayed", msgspec.json.encode(setting), stdin=PIPE, stdout=PIPE
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    await process.stdout.readline()
+    try:
+        yield
+    finally:
+        process.stdin.close()
+        await process.wait()
+
+
+async def _work_until_told(setting: Setting, *, joined: bool) -> None:
+    async with _working(setting, setting.dsn, joined=joined):
+        print("working", flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+
+
+def _apply(setting: Setting) -> None:
+    assert setting.resonate_sql is not None
+    with psycopg.connect(setting.dsn, autocommit=True) as connection:
+        connection.execute(Path(setting.resonate_sql).read_bytes())
+
+
+@contextlib.asynccontextmanager
+async def open(setting: Setting) -> AsyncIterator[Run]:
+    """One worker on the engine in its own process."""
+    async with _with(setting, None) as run:
+        yield run
+
+
+@contextlib.asynccontextmanager
+async def in_postgres(setting: Setting, *, joined: bool = True, workers: int = 1) -> AsyncIterator[Run]:
+    """On resonate-pg in the record's database."""
+    await asyncio.to_thread(_apply, setting)
+    async with _with(setting, setting.dsn, joined=joined, workers=workers) as run:
+        yield run
+
+
+in_postgres_two = partial(in_postgres, workers=2)
+"""With a second worker in another process."""
+in_postgres_relayed = partial(in_postgres, joined=False)
+"""As if the engine were elsewhere: no transaction of the record's has a part in it."""
+in_postgres_relayed_two = partial(in_postgres, joined=False, workers=2)
+
+
+if __name__ == "__main__":
+    asyncio.run(_work_until_told(msgspec.json.decode(sys.argv[2], type=Setting), joined=sys.argv[1] == "joined"))

@@ -7,6 +7,7 @@ change: a changed derivation would make every open workflow a stranger.
 from __future__ import annotations
 
 import hashlib
+import re
 import uuid
 from typing import Any
 from urllib.parse import quote, unquote
@@ -23,6 +24,7 @@ _KEY_PLAIN = "!$&'()*+,-.:;=@_"
 """What a provider key carries as it is, besides letters and digits. ``/``, ``#`` and ``~`` part what it is made of."""
 
 _MARK = int.from_bytes(b"rf")
+_NOT_OF_A_GROUP = re.compile(r"[^a-z0-9._-]")
 
 _LIMIT_LEAST = 20
 """Characters that a provider must take when a key is too long for it: eighty bits of a hash."""
@@ -52,6 +54,27 @@ def engine_id(app: str, id: str, epoch: int) -> str:
     """
     life = f"~{epoch}" if epoch > 1 else ""
     return f"{_quote(app)}~{_quote(id)}{life}"
+
+
+def group(app: str) -> str:
+    """Return the name of the group of workers that an app's workflows are started in.
+
+    Addresses are made of it, so it is of small letters, digits, ``.``, ``_`` and ``-``; any other name is cut down to
+    those, and gets a hash that keeps it apart.
+    """
+    plain = _NOT_OF_A_GROUP.sub("-", app.lower())
+    return plain if plain == app else f"{plain}-{hashlib.sha256(app.encode()).hexdigest()[:8]}"
+
+
+def check_group(name: str) -> str:
+    """Return the name of a group of workers.
+
+    Raises:
+        BadId: if it has characters that no address can carry.
+    """
+    if not name or _NOT_OF_A_GROUP.search(name):
+        raise BadId(f"group {name!r}: write it with small letters, digits, '.', '_' and '-' alone")
+    return name
 
 
 def parse_engine_id(engine: str) -> tuple[str, str, int, str]:

@@ -2,45 +2,50 @@
 
 from __future__ import annotations
 
+import os
+from types import ModuleType
 from typing import Any
 
 from resonate.resonate import Resonate
 
 from recordfirst.engine import leaf
-from recordfirst.engine.contract import Engine
+from recordfirst.engine.contract import Engine, Joined
 from recordfirst.engine.local import LocalEngine, ResonateEngine, memory_identity
+from recordfirst.engine.server import server_engine
+from recordfirst.engine.shared import Membership
 from recordfirst.errors import Misuse
+from recordfirst.records.contract import Record
 
-_HOW = "give None, the http(s) URL of a Resonate Server, or a Resonate object"
+_POSTGRES = ("postgresql://", "postgres://")
+_SCHEMES = ("http://", "https://", *_POSTGRES)
+_HOW = (
+    "give None, the http(s) URL of a Resonate Server, the postgresql URL of a database with Resonate in it, "
+    "or a Resonate object"
+)
 
 
 def check(given: object) -> None:
     """Raise ``Misuse`` if no engine can be made of what ``App(engine=...)`` was given."""
-    if isinstance(given, str) and not given.startswith(("http://", "https://")):
+    if isinstance(given, str) and not given.startswith(_SCHEMES):
         raise Misuse(f"engine={given!r}: {_HOW}")
     if given is not None and not isinstance(given, str | Resonate):
         raise Misuse(f"engine={given!r} is {type(given).__name__}: {_HOW}")
 
 
-def connect(given: str | Resonate | None, *, concurrency: int, encryptor: Any) -> Engine:
-    """Return the engine, not started.
+def connect(given: str | Resonate | None, membership: Membership, record: Record[Any]) -> Engine:
+    """Return the engine, not opened.
 
     Raises:
         Misuse: if it is none that is known, or a Resonate object that worked and was stopped.
     """
     check(given)
+    if isinstance(given, str) and given.startswith(_POSTGRES):
+        engine: Engine = _postgres().PostgresEngine(given, membership, record)
+        return engine
     if isinstance(given, str):
-        resonate = Resonate(
-            url=given,
-            max_concurrent_tasks=concurrency,
-            encryptor=encryptor,
-            env={},
-            subscription_refresh_secs=0,
-            autostart=False,
-        )
-        return ResonateEngine(resonate, given, exclusive=False, lasting=True)
+        return server_engine(given, os.environ.get("RESONATE_TOKEN"), membership)
     if given is None:
-        return LocalEngine(concurrency=concurrency)
+        return LocalEngine(concurrency=membership.concurrency)
     if leaf.was_stopped(given):
         raise Misuse("the Resonate object given as engine= was stopped, and cannot be started again: make a new one")
     local = leaf.is_local(given)
@@ -48,3 +53,28 @@ def connect(given: str | Resonate | None, *, concurrency: int, encryptor: Any) -
         leaf.guard_releases(given)
     # An in-memory Resonate of the caller's forgets with this process, so it is a new engine each time.
     return ResonateEngine(given, memory_identity() if local else "resonate", exclusive=local, lasting=not local)
+
+
+async def join(given: object, membership: Membership, record: Record[Any]) -> Joined | None:
+    """Return the engine as a part of the record's transactions, if it can be one: it is in the record's own database.
+
+    The record is open. An engine that cannot be asked is none; then the relay does after the commit what could have
+    been done in it.
+    """
+    if not isinstance(given, str) or not given.startswith(_POSTGRES):
+        return None
+    joined: Joined | None = await _postgres().join(given, membership, record)
+    return joined
+
+
+def _postgres() -> ModuleType:
+    try:
+        from recordfirst.engine import postgres  # noqa: PLC0415 - an extra
+    except ImportError as missing:
+        if missing.name is None or not missing.name.startswith(("psycopg", "resonate_pg")):
+            raise
+        raise ImportError(
+            f"engine='postgresql://...' needs resonate-pg, which cannot be imported ({missing}); "
+            "run: pip install 'recordfirst[resonate-pg]'"
+        ) from missing
+    return postgres

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
+
+from resonate.context import Context
+
+from recordfirst.records.contract import Session
 
 type Life = Literal["running", "settled"]
 
@@ -21,10 +25,17 @@ class Engine(Protocol):
     def register(self, name: str, function: Callable[..., Any], alias: object) -> None:
         """Make a workflow's body runnable by name, and by ``alias``, the object users know. Before :meth:`start`."""
 
-    async def start(self) -> None: ...
+    async def open(self) -> None:
+        """Come into possession of what it keeps; from here on ``identity`` is known. Nothing runs yet."""
+
+    async def start(self) -> None:
+        """Let run what it has, and what it is given."""
 
     async def stop(self) -> None:
-        """Take no new work, let what runs come to its end, close."""
+        """Take no new work, let what runs come to its end, close.
+
+        An engine that others work for, too, begins no new step, and gives the workflow back to them.
+        """
 
     async def create(self, id: str, name: str, arguments: Mapping[str, Any]) -> Life:
         """Create the promise of a workflow's life, which makes a worker run it; the same again changes nothing."""
@@ -43,3 +54,22 @@ class Engine(Protocol):
 
     def forget(self, id: str) -> None:
         """A workflow's life has ended and the record says so: drop what is held of it in memory."""
+
+
+class Joined(Protocol):
+    """An engine in the record's own database: what a transaction asks of it commits with that transaction.
+
+    ``App`` has one, or has not (:func:`recordfirst.engine.connect.join`); nothing asks which engine it is.
+    """
+
+    identity: str
+    """As :attr:`Engine.identity`."""
+
+    async def create(self, tx: Session[Any], lives: Sequence[tuple[str, str, Mapping[str, Any]]]) -> list[Life]:
+        """Create the promises of lives, each with its id, workflow and arguments, as :meth:`Engine.create` does."""
+
+    async def settle(self, tx: Session[Any], ctx: Context, value: Any) -> Callable[[], None] | None:
+        """Settle the step that runs in ``ctx``. The last statement before COMMIT: it locks heartbeats out until then.
+
+        Returns what is to be called after COMMIT; ``None`` if the step is not ours to settle: then roll back.
+        """

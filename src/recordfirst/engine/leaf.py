@@ -5,14 +5,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
+import msgspec
+from resonate.codec import Codec
 from resonate.connections import LocalConnection
 from resonate.context import Context
-from resonate.error import PlatformError, ResonateError
+from resonate.error import PlatformError, ResonateError, StoppedError
 from resonate.ids import join_id
+from resonate.send import Envelope, Head, SubEnvelope, parse_promise
+from resonate.timing import now_ms
+from resonate.transport import Response
+from resonate.types import PromiseCreateReq, PromiseRecord, PromiseSettleReq, TaskData
+from resonate_base import PROTOCOL_VERSION
 
 FAR = timedelta(days=3650)
 """The engine's own deadlines: set so far out that a deadline is only ever the user's, in the record."""
@@ -63,10 +72,11 @@ class Released(ResonateError):
         super().__init__(cause)
 
 
-def release(cause: BaseException) -> PlatformError:
+def release(cause: BaseException | str) -> PlatformError:
     """Return what a step raises to give its task back instead of recording an outcome (P9)."""
     error = PlatformError([Released(str(cause))])
-    error.__cause__ = cause
+    if isinstance(cause, BaseException):
+        error.__cause__ = cause
     return error
 
 
@@ -94,15 +104,21 @@ def guard_releases(resonate: Any) -> None:
     state.task_release = release_own
 
 
+def tags_of_life(id: str, address: str) -> dict[str, str]:
+    """What the promise of a workflow's life says of itself: that it is its own origin, and who runs it."""
+    lineage = dict.fromkeys(("resonate:origin", "resonate:branch", "resonate:parent"), id)
+    return lineage | {"resonate:scope": "global", "resonate:target": address}
+
+
 def was_stopped(resonate: Any) -> bool:
     """Whether this Resonate was stopped: it takes no work any more, and cannot be started again."""
     stopped: bool = resonate._runtime.stopping
     return stopped
 
 
-def address_of(resonate: Any) -> str:
-    """The address that this Resonate's own group is reached at."""
-    address: str = resonate._resolve_target(None)
+def address_of(resonate: Any, group: str | None = None) -> str:
+    """The address that a group is reached at; of ``None``: this Resonate's own."""
+    address: str = resonate._resolve_target(group)
     return address
 
 
@@ -124,3 +140,105 @@ def far_from_now_ms(resonate: Any) -> int:
     """The deadline of a promise that is to have none."""
     now_ms: int = resonate._clock()
     return now_ms + int(FAR.total_seconds() * 1000)
+
+
+# ── draining ────────────────────────────────────────────────────────────────
+
+
+class _Gate:
+    """The SDK's fenced requests, until it is shut: from then on no step begins, and its task is given back."""
+
+    def __init__(self, fencing: Any) -> None:
+        self._fencing = fencing
+        self.shut = False
+
+    async def task_fence_create(self, id: str, version: int, req: PromiseCreateReq) -> Any:
+        if self.shut:
+            raise StoppedError
+        return await self._fencing.task_fence_create(id, version, req)
+
+    async def task_fence_settle(self, id: str, version: int, req: PromiseSettleReq) -> Any:
+        return await self._fencing.task_fence_settle(id, version, req)
+
+
+def gate(resonate: Any) -> Callable[[], None]:
+    """Put a gate in front of the steps of this Resonate's workflows, and return what shuts it. Before it is started.
+
+    Behind a shut gate a step that runs comes to its end and is settled; the next one is not begun: the task is
+    released, and whoever gets it goes on from there.
+    """
+    fence = resonate._core.fencing = _Gate(resonate._core.fencing)
+
+    def shut() -> None:
+        fence.shut = True
+        resonate._runtime.stopping = True  # deliveries are not taken any more
+
+    return shut
+
+
+async def finish_tasks(resonate: Any) -> None:
+    """Wait for the end of the tasks that this Resonate has, and of what they leave running."""
+    while tasks := resonate._runtime.bg_tasks:
+        await asyncio.wait(set(tasks))
+        await asyncio.sleep(0)  # for those that ended to take themselves out of the set
+
+
+# ── joining a transaction of the record ─────────────────────────────────────
+
+
+def creating(id: str, name: str, arguments: Mapping[str, Any], address: str, codec: Codec) -> str:
+    """The request that creates the promise of a workflow's life."""
+    param = codec.encode(TaskData(func=name, kwargs=dict(arguments)))
+    timeout_at = now_ms() + int(FAR.total_seconds() * 1000)
+    create = PromiseCreateReq(id=id, timeout_at=timeout_at, param=param, tags=tags_of_life(id, address))
+    return _request("promise.create", create)
+
+
+def created(text: str) -> bool:
+    """Whether the reply to :func:`creating` has the promise pending: it is new, or lives."""
+    reply = _reply(text)
+    return reply.head.status == _OK and parse_promise(reply.data).state == "pending"
+
+
+def _request(kind: str, data: Any) -> str:
+    return msgspec.json.encode(Envelope(kind=kind, head=_head(), data=data)).decode()
+
+
+def _head() -> Head:
+    return Head(corr_id="", version=PROTOCOL_VERSION)
+
+
+def _reply(text: str) -> Response:
+    return msgspec.json.decode(text, type=Response)
+
+
+def settling(ctx: Context, value: Any) -> str:
+    """The request that settles this leaf with ``value``, fenced by the version of the task that it runs in."""
+    effects: Any = ctx._state.effects
+    settle = PromiseSettleReq(id=ctx.info.id, state="resolved", value=effects.codec.encode(value))
+    action = SubEnvelope(kind="promise.settle", head=_head(), data=settle)
+    return _request("task.fence", {"id": effects.task_id, "version": effects.task_version, "action": action})
+
+
+def settled(text: str) -> PromiseRecord | None:
+    """The leaf as :func:`settling` has left it; ``None`` if the task is not ours any more, or the leaf has expired.
+
+    A stale version is answered with a status, not an exception, and an expired leaf with success (trap 15).
+    """
+    reply = _reply(text)
+    if reply.head.status != _OK:
+        return None
+    action = msgspec.convert(reply.data["action"], Response)
+    if action.head.status != _OK:
+        return None
+    promise = parse_promise(action.data)
+    return promise if promise.state == "resolved" else None
+
+
+def take_as_settled(ctx: Context, promise: PromiseRecord) -> None:
+    """Tell the SDK that this leaf has been settled, so that it does not ask for it."""
+    effects: Any = ctx._state.effects
+    effects._absorb(promise)
+
+
+_OK = 200

@@ -37,14 +37,21 @@ def memory_identity() -> str:
 class ResonateEngine:
     """An engine on any ``Resonate`` object."""
 
-    def __init__(self, resonate: Resonate, identity: str, *, exclusive: bool, lasting: bool) -> None:
+    def __init__(
+        self, resonate: Resonate, identity: str, *, exclusive: bool, lasting: bool, home: str | None = None
+    ) -> None:
+        """``home``: the group in which workflows are started; ``None``: the Resonate's own."""
         self.resonate = resonate
+        self._home = home
         self.identity = identity
         self.exclusive = exclusive
         self.lasting = lasting
 
     def register(self, name: str, function: Callable[..., Any], alias: object) -> None:
         leaf.register(self.resonate, name, function, alias)
+
+    async def open(self) -> None:
+        """It knows who it is from the beginning."""
 
     async def start(self) -> None:
         self.resonate.start()
@@ -54,15 +61,9 @@ class ResonateEngine:
 
     async def create(self, id: str, name: str, arguments: Mapping[str, Any]) -> Life:
         # The promise is created directly: Resonate.rpc would register a listener too, a request that nobody waits for.
-        tags = {
-            "resonate:origin": id,
-            "resonate:branch": id,
-            "resonate:parent": id,
-            "resonate:scope": "global",
-            "resonate:target": leaf.address_of(self.resonate),
-        }
         timeout_at = leaf.far_from_now_ms(self.resonate)
         data = TaskData(func=name, kwargs=dict(arguments))
+        tags = leaf.tags_of_life(id, leaf.address_of(self.resonate, self._home))
         promise = await self.resonate.promises.create(id, timeout_at, Value(data=data), tags)
         return "running" if promise.state == "pending" else "settled"
 

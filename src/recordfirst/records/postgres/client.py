@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import secrets
 import select
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, cast
@@ -79,6 +80,8 @@ class PostgresRecord:
         self._pool_size = pool_size
         self._statements = _in_schema(schema)
         self._notify = statements.read(_PACKAGE, "notify.sql")
+        self._ask_engine = statements.read(_PACKAGE, "ask_engine.sql")
+        self._may_ask_engine = statements.read(_PACKAGE, "may_ask_engine.sql")
         self.migrations = tuple(
             Migration(version=step.version, name=step.name, sql=_put_in_schema(step.sql, schema))
             for step in statements.migrations(_PACKAGE)
@@ -238,6 +241,26 @@ class PostgresRecord:
 
     async def notify(self, session: Session[Any]) -> None:
         await session.connection.execute(self._notify, {"channel": self._channel}, prepare=True)
+
+    # ── an engine in the same database ──────────────────────────────────────
+
+    async def shares(self, dsn: str) -> bool:
+        number = secrets.randbits(63)
+        async with await psycopg.AsyncConnection.connect(dsn, autocommit=True, connect_timeout=_CONNECT_S) as there:
+            await there.execute("SELECT pg_advisory_lock(%s)", [number])
+            async with self._borrowed() as here:
+                # Such locks belong to one database of one server: who cannot have it is in the same.
+                cursor = await here.execute("SELECT NOT pg_try_advisory_xact_lock(%s)", [number])
+                return bool((await cursor.fetchall())[0][0])
+
+    async def may_ask_engine(self) -> bool:
+        async with self._borrowed() as connection:
+            [row] = await _Dialect(connection).run(self._may_ask_engine, {})
+        return bool(row[0])
+
+    async def ask_engine(self, session: Session[Any], requests: Sequence[str]) -> list[str]:
+        rows = await _InTransaction(session.connection).run(self._ask_engine, {"requests": list(requests)})
+        return [row[0] for row in rows]
 
     @property
     def _channel(self) -> str:

