@@ -10,11 +10,21 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import psycopg
 import pytest
+from stripe import StripeClient
+
+from recordfirst import App, Context, WorkflowFailed, workflow
+from recordfirst.providers.stripe import stripe_client
+from recordfirst.records.postgres import PostgresRecord
+from recordfirst.testing import StripeSimulator
+from recordfirst.testing.stripe import books
+from recordfirst.testing.stripe.cards import Decline
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 RECORDFIRST = Path(sys.executable).with_name("recordfirst")
@@ -150,3 +160,55 @@ def test_howto_parts_reserve_each_line_once(tmp_path: Path, monkeypatch: pytest.
     side = ["item 0", "item 1"]
     assert asyncio.run(scenario()) == [side, [["item 2", "item 3"], ["item 4", "item 5"]], "thanked for c"]
     assert rows(tmp_path / "shop.db", "SELECT count(*) FROM reserved") == [(6,)]
+
+
+def test_howto_stripe_charges_declines_and_refunds(
+    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """P3, P5: the example as it stands, against the simulator, and Stripe's books show what the docs say."""
+    monkeypatch.chdir(tmp_path)
+    module = load(EXAMPLES / "howto" / "stripe_charge.py")
+    later = Decline("card_declined", "try_again_later", "Try again later.")
+
+    async def in_vain(ctx: Context, order: Any) -> None:
+        await module.insert_order(ctx, order)
+        await module.charge_card(ctx, order)
+        raise LookupError("sold out")
+
+    in_vain.__annotations__["order"] = module.Order
+    charge_in_vain = workflow(in_vain, steps=(module.insert_order, module.charge_card))
+
+    async def scenario(sim: StripeSimulator) -> list[Any]:
+        app = App("shop", record=PostgresRecord(postgres_dsn), workflows=[module.create_order, charge_in_vain])
+        app.provide_factory(StripeClient, partial(stripe_client, "sk_test_x", base_url=sim.url))
+        async with app.worker():
+            paid = await app.start(module.create_order, module.Order("1", 1999, "pm_card_visa"), id="1")
+            assert (await paid.result()).startswith("pi_")
+            poor = module.Order("2", 2999, "pm_card_chargeDeclinedInsufficientFunds")
+            with pytest.raises(WorkflowFailed, match="insufficient funds"):
+                await (await app.start(module.create_order, poor, id="2")).result()
+            with pytest.raises(WorkflowFailed, match="sold out"):
+                await (await app.start(charge_in_vain, module.Order("3", 3999, "pm_card_visa"), id="3")).result()
+            monkeypatch.setattr(books, "_known_method", lambda _: later if len(sim.ledger().declines) < 2 else None)
+            again = await app.start(module.create_order, module.Order("4", 4999, "pm_card_visa"), id="4")
+            assert (await again.result()).startswith("pi_")
+        ledger = sim.ledger()
+        return [[(e.key, e.amount_minor) for e in part] for part in (ledger.charges, ledger.declines, ledger.refunds)]
+
+    async def go() -> list[Any]:
+        record = PostgresRecord(postgres_dsn)
+        await record.open("shop")
+        await record.migrate()
+        async with record.transaction() as tx:
+            await tx.connection.execute("CREATE TABLE orders (id TEXT, amount_minor INT, status TEXT, payment TEXT)")
+        await record.close()
+        async with StripeSimulator() as sim:
+            return await scenario(sim)
+
+    charges, declines, refunds = asyncio.run(go())
+    assert charges == [("shop/order:1:charge", 1999), ("shop/order:3:charge", 3999), ("shop/order:4:charge#2", 4999)]
+    assert declines == [("shop/order:2:charge", 2999), ("shop/order:4:charge", 4999)]
+    assert refunds == [("shop/order:3:refund", 3999)]
+    with psycopg.connect(postgres_dsn) as connection:
+        stored = connection.execute("SELECT id, status, payment LIKE 'pi_%' FROM orders ORDER BY id").fetchall()
+    assert stored == [("1", "paid", True), ("2", "new", None), ("3", "paid", True), ("4", "paid", True)]

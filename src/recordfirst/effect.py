@@ -22,7 +22,7 @@ from recordfirst.providers.contract import Provider
 from recordfirst.records.contract import Session
 from recordfirst.runtime import Begun, Execution, Runtime
 from recordfirst.step import Step, follow_up
-from recordfirst.write import Intent, WriteStep, default_key
+from recordfirst.write import Intent, WriteStep, compare, default_key
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,6 +190,9 @@ async def store_intents(
     Where the provider honours keys, the first call counts as begun: a crash in between repeats it under the same key,
     and the call itself needs no commit of its own before it. Elsewhere nothing is begun, since a call that nobody made
     must not be in doubt.
+
+    Raises:
+        DifferentRequest, DifferentFunction: if a key has a receipt of something else; the transaction rolls back (P8).
     """
     begun: dict[str, Begun] = {}
     for intent in intents:
@@ -202,13 +205,16 @@ async def store_intents(
         if effect.guarantee.key_honoured_ms is None or execution is None:
             if after is not None and (await tx.find_receipt(after)).receipt is None:
                 raise after_missing(effect, after)
-            await tx.add_receipts([new])
+            if not await tx.add_receipts([new]):
+                compare(runtime, effect.function, (await tx.find_receipt(new.key, new.attempt)).receipt, new)
             continue
         claim, claim_ms = runtime.new_claim(), int(effect.timeout_s * 2000)
         intended = await tx.intend(new, after=after, claim=claim, claim_ms=claim_ms)
         if intended.receipt is None:
             raise after_missing(effect, after or "")
-        if intended.inserted:
+        if not intended.inserted:
+            compare(runtime, effect.function, intended.receipt, new)
+        else:
             until_s = runtime.loop.time() + claim_ms / 2000
             begun[f"{new.key}#{new.attempt}"] = Begun(intended.receipt, claim, until_s)
     return begun

@@ -65,6 +65,14 @@ class Write[C]:
         """Store an effect's intent in this transaction, so that its call costs one commit less later on (design 6).
 
         In a workflow's write it belongs to that workflow; elsewhere, to the workflow started last in this transaction.
+        The same intent again changes nothing.
+
+        Raises:
+            BadArguments: at once, if the arguments do not fit.
+            Misuse: at once, outside a workflow, if no workflow was started in this transaction.
+            AfterMissing: at the end of the transaction, which rolls back, if its write has no receipt (P1).
+            DifferentRequest, DifferentFunction: at the end of the transaction, which rolls back, if the key stands for
+                something else (P8).
         """
         workflow = self._execution.workflow_id if self._execution else self._starts[-1][1].id if self._starts else None
         if workflow is None:
@@ -241,8 +249,10 @@ def stored_result(runtime: Runtime, function: Function, stored: Receipt, asked: 
     return runtime.unseal(stored.result) if stored.result is not None else "null"
 
 
-def compare(runtime: Runtime, function: Function, stored: Receipt, asked: NewReceipt) -> None:
+def compare(runtime: Runtime, function: Function, stored: Receipt | None, asked: NewReceipt) -> None:
     """Raise the conflict, naming both sides, if a key's receipt is not of this function and request."""
+    if stored is None:
+        return  # a snapshot of the user's own isolation level may not show it; it is compared again where it is used
     if (stored.kind, stored.function) != (asked.kind, asked.function):
         raise DifferentFunction(asked.key, f"{stored.kind} {stored.function}", f"{asked.kind} {asked.function}")
     if stored.fingerprint == asked.fingerprint:

@@ -129,6 +129,17 @@ def test_missing_schema(cli):
         assert "are missing; run: recordfirst migrate --record " in line
 
 
+def test_looking_makes_no_file(cli_here, sqlite_path):
+    """P10: only ``migrate --apply`` makes a SQLite file; every other command says that the tables are missing."""
+    assert "would run  1" in cli_here.done("migrate")
+    assert "CREATE TABLE" in cli_here.done("migrate", "--sql")
+    for words in (["status"], ["show", "1"], ["retry", "1"], ["resolve", "1", "--not-done"], ["worker"]):
+        assert "are missing; run: recordfirst migrate --record " in cli_here.refused(*words)
+    assert not sqlite_path.exists()
+    cli_here.done("migrate", "--apply")
+    assert sqlite_path.exists()
+
+
 def test_schema_of_a_newer_version(cli):
     """P8: an old program leaves new tables alone, whatever it is asked, and says so."""
     cli.here = True

@@ -13,7 +13,7 @@ import pytest
 
 from recordfirst.conformance.process import process
 from recordfirst.conformance.record import opened, run, start, wrote
-from recordfirst.errors import Misuse, RecordUnavailable
+from recordfirst.errors import Misuse, RecordUnavailable, SchemaMismatch
 from recordfirst.records import statements
 from recordfirst.records.sqlite import SqliteRecord
 
@@ -252,6 +252,24 @@ def refusal(path):
         run(SqliteRecord(path).open("shop"))
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+def test_p10_looking_makes_no_file(sqlite_path):
+    """Where there is none, there are no tables; what asks for more says which command makes it."""
+
+    async def go():
+        record = SqliteRecord(sqlite_path)
+        await record.open("shop")
+        assert await record.schema_version() == 0
+        with pytest.raises(SchemaMismatch, match=r"tables in .* are missing; run: recordfirst migrate"):
+            async with record.session():
+                pass
+        assert list(sqlite_path.parent.iterdir()) == []
+        await record.migrate()
+        assert await record.schema_version() == record.migrations[-1].version
+        await record.close()
+
+    run(go())
 
 
 def test_p10_a_missing_directory_is_named(tmp_path):

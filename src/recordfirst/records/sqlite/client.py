@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 import aiosqlite
 
-from recordfirst.errors import Misuse, RecordUnavailable
+from recordfirst.errors import Misuse, RecordUnavailable, SchemaMismatch
 from recordfirst.records import statements
 from recordfirst.records.contract import Fault, Lease, Migration, Session
 from recordfirst.records.session import Params, Row, SqlSession
@@ -57,6 +57,7 @@ class SqliteRecord:
         self._app: str | None = None
         self._writer: aiosqlite.Connection | None = None
         self._reader: aiosqlite.Connection | None = None
+        self._absent = False
         self._writing = _Turn(self.where)
         self._reading = _Turn(self.where)
         self._news = asyncio.Event()
@@ -65,10 +66,18 @@ class SqliteRecord:
     # ── open and close ──────────────────────────────────────────────────────
 
     async def open(self, app: str) -> None:
-        if self._writer is not None:
+        if self._writer is not None or self._absent:
             raise Misuse(f"the record at {self.where} is open already")
         self._app = app
         self._writing, self._reading, self._news = _Turn(self.where), _Turn(self.where), asyncio.Event()
+        # Whoever only looks, or mistypes the path, leaves no file behind: migrate() alone makes one.
+        self._absent = not self._path.exists()
+        if not self._absent:
+            await self._connect_both()
+        elif cause := self._cause(FileNotFoundError("")):
+            raise RecordUnavailable(self.where, cause)
+
+    async def _connect_both(self) -> None:
         try:
             self._writer = await self._connect("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL")
             self._reader = await self._connect("PRAGMA query_only = ON")
@@ -101,6 +110,7 @@ class SqliteRecord:
     async def close(self) -> None:
         reader, self._reader = self._reader, None
         writer, self._writer = self._writer, None
+        self._absent = False
         for connection in (reader, writer):
             if connection is not None:
                 await connection.close()
@@ -151,6 +161,8 @@ class SqliteRecord:
     def _opened(self, connection: aiosqlite.Connection | None) -> aiosqlite.Connection:
         if self._app is None:
             raise Misuse(f"the record at {self.where} is not open")
+        if self._absent:
+            raise SchemaMismatch(self.where, 0, self.migrations[-1].version)
         if connection is None:
             closed = sqlite3.OperationalError("the record is closed")
             closed.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
@@ -174,6 +186,8 @@ class SqliteRecord:
     # ── the schema ──────────────────────────────────────────────────────────
 
     async def schema_version(self) -> int:
+        if self._absent:
+            return 0
         connection = self._opened(self._writer)
         async with self._writing:
             return await self._version(connection)
@@ -188,6 +202,9 @@ class SqliteRecord:
         return int(row[0])
 
     async def migrate(self) -> list[Migration]:
+        if self._absent:
+            self._absent = False
+            await self._connect_both()
         connection = self._opened(self._writer)
         done = []
         for step in self.migrations:

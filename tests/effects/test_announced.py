@@ -1,0 +1,164 @@
+"""P8 where an effect is announced: ``w.intend`` in the caller's own transaction, and in a workflow's write."""
+
+from __future__ import annotations
+
+import pytest
+
+from recordfirst import (
+    BadArguments,
+    Call,
+    Context,
+    DifferentFunction,
+    DifferentRequest,
+    Misuse,
+    WorkflowFailed,
+    Write,
+    effect,
+    workflow,
+    write,
+)
+from recordfirst.runtime import Execution
+from tests.effects.harness import Order, orders, rows
+from tests.effects.program import KEYED, PLAIN, insert
+
+ORDER, DEARER = Order("1", 1999), Order("1", 2999)
+
+
+@write
+async def insert_order(w: Write, order: Order) -> None:
+    await insert(w, order)
+
+
+@write
+async def insert_first(w: Write, order: Order) -> None:
+    await insert(w, order)
+
+
+@effect(key="order:{order.id}:charge", provider=KEYED, after=insert_order)
+async def charge(call: Call, order: Order) -> str:
+    return f"{order.amount_minor}"
+
+
+@effect(key="order:{order.id}:charge", provider=KEYED, after=insert_first)
+async def charge_after_another(call: Call, order: Order) -> str:
+    return f"{order.amount_minor}"
+
+
+@effect(key="order:{order.id}:plain", provider=PLAIN, after=insert_order)
+async def charge_plain(call: Call, order: Order) -> str:
+    return f"{order.amount_minor}"
+
+
+@effect(key="order:{order.id}:plain", provider=PLAIN, after=insert_first)
+async def plain_after_another(call: Call, order: Order) -> str:
+    return f"{order.amount_minor}"
+
+
+WAYS = pytest.mark.parametrize(
+    ("step", "another"),
+    [(charge, charge_after_another), (charge_plain, plain_after_another)],
+    ids=["with keys", "without keys"],
+)
+
+
+def charging(step):
+    @workflow(name="charging", steps=(step,))
+    async def charging(ctx: Context, order: Order) -> str:
+        return await step(ctx, order)
+
+    return charging
+
+
+async def announce(app, work, step, order, id="a"):
+    """In a transaction of the caller's own, with a row."""
+    async with app.record.write() as w:
+        await insert(w, Order(id, 1))
+        w.start(work, order, id=id)
+        w.intend(step, order)
+
+
+@WAYS
+async def test_same_intent_again(shop, step, another):
+    """P8: in another transaction, and twice in one: it is one intent, of the workflow that was first."""
+    work = charging(step)
+    async with shop.app(work) as app:
+        await announce(app, work, step, ORDER)
+        async with app.record.write() as w:
+            w.start(work, ORDER, id="a")
+            w.intend(step, ORDER)
+            w.intend(step, ORDER)
+        stored = await rows(app, f"SELECT workflow, state FROM {table(shop)} WHERE kind = 'effect'")
+        assert stored == [("a", "intended")]
+        async with app.worker():
+            assert await (await app.handle("a")).result() == "1999"
+
+
+@WAYS
+async def test_another_request(shop, step, another):
+    """P8: the key stands for another amount: both are named, and nothing of the transaction is kept."""
+    work = charging(step)
+    async with shop.app(work) as app:
+        await announce(app, work, step, ORDER)
+        with pytest.raises(
+            DifferentRequest, match=r"'a' stored, not for one of workflow 'b' with another .*amount_minor"
+        ):
+            await announce(app, work, step, DEARER, id="b")
+        with pytest.raises(DifferentRequest, match="amount_minor"):
+            async with app.record.write() as w:
+                w.start(work, Order("2", 1), id="c")
+                w.intend(step, Order("2", 1))
+                w.intend(step, Order("2", 2))
+        assert await orders(app) == [("new", 0)]
+        async with app.runtime.record.session() as session:
+            assert [start.id for start in await session.starts(None, 10)] == ["a"]
+
+
+@WAYS
+async def test_another_function(shop, step, another):
+    """P8: an effect that depends on another write is another effect, whatever its key says."""
+    async with shop.app(work := charging(step)) as app:
+        await announce(app, work, step, ORDER)
+        with pytest.raises(DifferentFunction, match=f"'effect {step.name}', but 'effect {another.name}' asked for it"):
+            await announce(app, work, another, ORDER, id="b")
+        assert await orders(app) == [("new", 0)]
+
+
+@WAYS
+async def test_in_a_workflow(shop, step, another):
+    """P8: a write that announces what its key does not stand for is taken back, and its workflow says so."""
+
+    @write
+    async def announcing(w: Write, order: Order) -> None:
+        await insert(w, Order("row", 1))
+        w.intend(step, order)
+
+    @workflow(steps=(announcing, step))
+    async def promising(ctx: Context, order: Order) -> None:
+        await insert_order(ctx, Order("first", 1))
+        await announcing(ctx, order)
+
+    work = charging(step)
+    async with shop.working(promising, work) as app:
+        async with app.record.write() as w:
+            w.start(work, ORDER, id="a")
+            w.intend(step, ORDER)
+        with pytest.raises(WorkflowFailed, match=r"DifferentRequest: .*'a' stored, not for one of workflow 'p'"):
+            await (await app.start(promising, DEARER, id="p")).result()
+        assert await rows(app, "SELECT id FROM orders") == [("first",)]
+
+
+def table(shop):
+    return "recordfirst_receipt" if shop.url.startswith("sqlite") else "recordfirst.receipt"
+
+
+def test_refused_at_once():
+    """P8: what does not fit, or belongs to no workflow, is refused where it is written."""
+    w = Write.__new__(Write)
+    w._execution, w._starts, w._intents = None, [], []
+    with pytest.raises(Misuse, match="start its workflow first, in the same transaction"):
+        w.intend(charge, ORDER)
+    w._execution = Execution.__new__(Execution)
+    w._execution.workflow_id = "a"
+    with pytest.raises(BadArguments):
+        w.intend(charge)  # type: ignore[call-arg]
+    assert w._intents == []
