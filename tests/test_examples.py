@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.util
+import json
 import os
 import shutil
 import sqlite3
@@ -212,3 +213,51 @@ def test_howto_stripe_charges_declines_and_refunds(
     with psycopg.connect(postgres_dsn) as connection:
         stored = connection.execute("SELECT id, status, payment LIKE 'pi_%' FROM orders ORDER BY id").fetchall()
     assert stored == [("1", "paid", True), ("2", "new", None), ("3", "paid", True), ("4", "paid", True)]
+
+
+# ── the ledger's tutorial ───────────────────────────────────────────────────
+
+
+@pytest.fixture
+def till(tmp_path: Path) -> Path:
+    """The ledger tutorial's directory, with a customer who has 50.00."""
+    shutil.copytree(EXAMPLES / "ledger", tmp_path, dirs_exist_ok=True)
+    prepare(tmp_path, "shop:app")
+    welcomed = sell(tmp_path, "welcome", "ada", "5000")
+    assert welcomed.stdout == "5000\n", welcomed.stderr
+    return tmp_path
+
+
+def sell(till: Path, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return run(sys.executable, "shop.py", *words, cwd=till, **env)
+
+
+def ledger(till: Path, *words: str) -> str:
+    shown = run(str(RECORDFIRST), "ledger", *words, "--app", "shop:app", cwd=till)
+    assert shown.returncode == 0, shown.stderr
+    return shown.stdout
+
+
+def test_ledger_tutorial_holds_and_posts(till: Path) -> None:
+    """P3: killed while the money is held, finished by the next run; paid once, and the ledger adds up."""
+    assert sell(till, "sell", "42", "1999", "ada", PULL_THE_PLUG="1").returncode == 137
+    held = json.loads(ledger(till, "balance", "customer:ada", "--json"))
+    assert (held["balance"], held["debits_pending"]) == (5000, 1999)
+    assert sell(till, "sell", "42", "1999", "ada").stdout == "paid\n"
+    paid = json.loads(ledger(till, "balance", "customer:ada", "--json"))
+    assert (paid["balance"], paid["debits_pending"]) == (3001, 0)
+    assert "post_pending_transfer" in ledger(till, "transfers", "--key", "order:42:pay")
+    assert ledger(till, "check") == "the ledger is in order\n"
+
+
+def test_ledger_tutorial_releases_and_refuses(till: Path) -> None:
+    """P5: what cannot be shipped is released by the undo; what cannot be paid is declined, in the row too."""
+    assert "OutOfStockError" in sell(till, "sell", "rare-1", "1999", "ada").stderr
+    assert sell(till, "sell", "43", "9999", "ada").returncode == 1
+    assert rows(till / "shop.db", "SELECT id, status FROM orders ORDER BY id") == [
+        ("43", "declined: exceeds_credits"),
+        ("rare-1", "new"),
+    ]
+    left = json.loads(ledger(till, "balance", "customer:ada", "--json"))
+    assert (left["balance"], left["debits_pending"]) == (5000, 0)
+    assert ledger(till, "check") == "the ledger is in order\n"

@@ -15,7 +15,7 @@ class Batches[T, R]:
     """Runs ``work`` on the items of many requests at a time; it answers item by item, in their order."""
 
     def __init__(self, work: Callable[[Sequence[T]], Awaitable[Sequence[R]]], *, most: int) -> None:
-        self._work, self._most = work, most
+        self._work, self.most = work, most
         self._queue: list[tuple[Sequence[T], bool, asyncio.Future[list[R]]]] = []
         self._running: asyncio.Task[None] | None = None
 
@@ -34,7 +34,7 @@ class Batches[T, R]:
         while self._queue:
             batch = [self._queue.pop(0)]
             size = len(batch[0][0])
-            while self._queue and not batch[-1][1] and size + len(self._queue[0][0]) <= self._most:
+            while self._queue and not batch[-1][1] and size + len(self._queue[0][0]) <= self.most:
                 size += len(self._queue[0][0])
                 batch.append(self._queue.pop(0))
             await self._answer(batch)

@@ -19,8 +19,8 @@ from recordfirst.ledgers.contract import Account, Ledger, Transfer
 from recordfirst.ledgers.open import ledger_from_url
 from recordfirst.records.open import record_from_url
 
-_TOGETHER = 1000
-"""Accounts of one request."""
+_TOGETHER = 200
+"""Accounts of one request; a TigerBeetle that was started for development takes few more."""
 
 
 async def run(

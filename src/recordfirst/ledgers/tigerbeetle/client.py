@@ -1,8 +1,9 @@
 """TigerBeetle through its official client: the only file that imports it.
 
 Promised: what was answered is durable on a quorum of the cluster. May be lost: the answer. The client itself waits for
-ever and is never cancelled, so the deadline is ours: when it has passed, the client is closed and the next request
-opens a new one. What was on its way may still happen, and the same ids make it safe to send again (trap 29).
+ever and is never cancelled, so the deadline is ours. What was on its way may still happen, and the same ids make it
+safe to send again (trap 29). The client stays: it reconnects by itself, and a new one for each deadline would only take
+other clients' sessions from them.
 
 A client has one request in flight; what comes meanwhile goes together in the next (thousands of items fit).
 """
@@ -37,6 +38,9 @@ from recordfirst.ledgers.contract import (
 _BATCH_MAX = 8189
 """Items in one request: a message is 1 MiB, an item 128 bytes; TigerBeetle's own number."""
 
+_WAITING_MOST = 256
+"""Requests without an answer, those included whose callers have given up; a cluster that is gone is sent no more."""
+
 
 class TigerBeetle(Ledger):
     """A TigerBeetle cluster as a :class:`Ledger`; safe to use from many tasks of one event loop.
@@ -45,23 +49,28 @@ class TigerBeetle(Ledger):
         addresses: of all replicas, as the client takes them: ``"3000"`` or ``"10.0.0.1:3000,10.0.0.2:3000"``.
         cluster: the cluster's id.
         deadline_s: how long to wait for an answer, seconds.
+        batch_max: items of one request. A cluster that was started with ``--development`` takes 254 of them.
 
     Raises:
         Misuse: if the addresses cannot be read.
     """
 
-    capabilities = Capabilities(batch_max=_BATCH_MAX)
-
-    def __init__(self, addresses: str, *, cluster: int = 0, deadline_s: float = 5.0) -> None:
+    def __init__(
+        self, addresses: str, *, cluster: int = 0, deadline_s: float = 5.0, batch_max: int = _BATCH_MAX
+    ) -> None:
+        if not 1 <= batch_max <= _BATCH_MAX:
+            raise Misuse(f"batch_max must be from 1 to {_BATCH_MAX}, not {batch_max}")
         if deadline_s <= 0:
             raise Misuse(f"deadline_s must be more than 0, not {deadline_s}")
         self.where = f"tigerbeetle://{addresses}/{cluster}"
         self._addresses, self._cluster, self._deadline_s = addresses, cluster, deadline_s
+        self.capabilities = Capabilities(batch_max=batch_max)
+        self._batch_max = batch_max
         self._client: tb.ClientAsync | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._asked: set[asyncio.Task[Any]] = set()
-        self._accounts: Batches[Account, Created[AccountStatus]] = Batches(self._create_accounts, most=_BATCH_MAX)
-        self._transfers: Batches[Transfer, Created[TransferStatus]] = Batches(self._create_transfers, most=_BATCH_MAX)
+        self._accounts: Batches[Account, Created[AccountStatus]] = Batches(self._create_accounts, most=batch_max)
+        self._transfers: Batches[Transfer, Created[TransferStatus]] = Batches(self._create_transfers, most=batch_max)
 
     def __repr__(self) -> str:
         return f"<TigerBeetle {self.where}>"
@@ -79,13 +88,13 @@ class TigerBeetle(Ledger):
     # ── creating ────────────────────────────────────────────────────────────
 
     async def create_accounts(self, accounts: Sequence[Account]) -> list[Created[AccountStatus]]:
-        fields.check(accounts, Account, _BATCH_MAX)
+        fields.check(accounts, Account, self._batch_max)
         if not accounts:
             return []
         return await self._accounts.add(accounts, alone=bool(accounts[-1].flags & AccountFlags.LINKED))
 
     async def create_transfers(self, transfers: Sequence[Transfer]) -> list[Created[TransferStatus]]:
-        fields.check(transfers, Transfer, _BATCH_MAX)
+        fields.check(transfers, Transfer, self._batch_max)
         if not transfers:
             return []
         return await self._transfers.add(transfers, alone=bool(transfers[-1].flags & TransferFlags.LINKED))
@@ -160,13 +169,14 @@ class TigerBeetle(Ledger):
 
     async def _ask[R](self, request: Callable[[tb.ClientAsync], Coroutine[Any, Any, R]]) -> R:
         client = self._connected()
+        if len(self._asked) >= _WAITING_MOST:
+            raise LedgerUnavailable(self.where, f"{len(self._asked)} requests are waiting for an answer already")
         # Never cancelled, also when whoever asked is: the client holds the request's memory until it was answered.
         task = asyncio.create_task(request(client))
         self._asked.add(task)
         task.add_done_callback(self._answered)
         done, _ = await asyncio.wait({task}, timeout=self._deadline_s)
         if not done:
-            await self._give_up(client)
             raise LedgerUnavailable(self.where, f"nothing came within {self._deadline_s:g} s")
         try:
             return task.result()
@@ -181,7 +191,13 @@ class TigerBeetle(Ledger):
         except tb.ClientClosedError:
             raise LedgerUnavailable(self.where, "the client was closed meanwhile") from None
         except tb.TooMuchDataError:
-            raise Misuse(f"the ledger at {self.where} takes smaller requests than {_BATCH_MAX} items") from None
+            # What went together goes in smaller parts from here on; a single request is its caller's to cut.
+            for batches in (self._accounts, self._transfers):
+                batches.most = max(1, batches.most // 2)
+            raise Misuse(
+                f"the cluster at {self.where} takes smaller requests than this one; give TigerBeetle(batch_max=...) "
+                "what it takes (254 if it was started with --development)"
+            ) from None
 
     def _answered(self, task: asyncio.Task[Any]) -> None:
         self._asked.discard(task)

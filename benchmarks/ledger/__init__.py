@@ -1,0 +1,1 @@
+"""How many transfers a ledger makes per second, and what each costs."""

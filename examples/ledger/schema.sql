@@ -1,0 +1,2 @@
+CREATE TABLE customers (id TEXT PRIMARY KEY, name TEXT NOT NULL);
+CREATE TABLE orders (id TEXT PRIMARY KEY, customer TEXT NOT NULL, amount_minor INTEGER NOT NULL, status TEXT NOT NULL);
