@@ -36,13 +36,28 @@ _ALL = 6919
     help="postgresql://... or sqlite:///path; 'postgres' starts one. Default: an SQLite file.",
 )
 @click.option(
+    "--engine",
+    metavar="URL",
+    help="http://... or postgresql://..., or 'resonate-pg' in the record's own database. Default: the embedded one.",
+)
+@click.option(
+    "--resonate-sql",
+    metavar="PATH",
+    type=click.Path(exists=True, dir_okay=False),
+    help="For --engine resonate-pg: a resonate.sql to apply to the record's database first.",
+)
+@click.option(
     "--orders", default=_ALL, show_default=True, type=click.IntRange(1, _ALL), help="How many purchases of the file."
 )
 @click.option(
-    "--kills", default=20, show_default=True, type=click.IntRange(0), help="How often the working process is killed."
+    "--kills", default=20, show_default=True, type=click.IntRange(0), help="How often a working process is killed."
 )
 @click.option(
-    "--workers", default=2, show_default=True, type=click.IntRange(1, 16), help="Worker processes; one works at a time."
+    "--workers",
+    default=2,
+    show_default=True,
+    type=click.IntRange(1, 16),
+    help="Worker processes. With the embedded engine one works at a time.",
 )
 @click.option("--seed", default=1, show_default=True, type=int, help="Decides faults and kills.")
 @click.option("--json", "as_json", is_flag=True, help="Print the table as one JSON object on the last line.")
@@ -51,6 +66,8 @@ async def demo(
     story: str,
     ledger: str | None,
     record: str | None,
+    engine: str | None,
+    resonate_sql: str | None,
     orders: int,
     kills: int,
     workers: int,
@@ -71,6 +88,8 @@ async def demo(
       recordfirst demo --story transfers --record postgres
       recordfirst demo --orders 500 --kills 5
       recordfirst demo --record postgres --kills 50 --workers 3 --seed 7 --json
+      recordfirst demo --record postgres --engine http://127.0.0.1:8001 --workers 3
+      recordfirst demo --record postgres --engine resonate-pg --resonate-sql resonate.sql --workers 3
     """
     for module, extra in _NEEDS.items():
         if importlib.util.find_spec(module) is None:
@@ -80,6 +99,8 @@ async def demo(
     with _progress(orders, kills) as progress:
         given: dict[str, Any] = {
             "record": record,
+            "engine": engine,
+            "resonate_sql": resonate_sql,
             "orders": orders,
             "kills": kills,
             "workers": workers,

@@ -88,23 +88,32 @@ async def migrate(app_path: str | None, url: str | None, apply_: bool, sql: bool
 
 @main.command()
 @app_option
+@click.option(
+    "--group",
+    metavar="NAME",
+    help="Whose work to take, on an engine that workers share. Default: the app's own.",
+)
 @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
 @runs
-async def worker(app_path: str, quiet: bool) -> None:
+async def worker(app_path: str, group: str | None, quiet: bool) -> None:
     """Run workflows until SIGTERM or Ctrl-C.
 
     With the in-memory engine one worker works at a time. A second one waits, and takes over at once
     when the first ends, however it ends. At the end, what runs comes to its next wait or end.
 
+    Workers of a Resonate Server or of resonate-pg work side by side. At the end of one, the steps that run come
+    to their end, and the others go on with their workflows.
+
     \b
-    Example:
+    Examples:
       recordfirst worker --app shop.app:app
+      recordfirst worker --app shop.app:app --group heavy
     """
     app = load_app(app_path)
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    async with app.worker() as running:
+    async with app.worker(group=group) as running:
         if not quiet:
             click.echo(f"{app.name} on {app.runtime.record.where}: standing by")
         told = asyncio.create_task(stopping.wait())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
@@ -47,10 +48,11 @@ async def end(process: Process) -> None:
 class Workers:
     """So many worker processes: one works, the others stand by; whichever is killed is replaced."""
 
-    def __init__(self, count: int, module: str, arguments: list[str]) -> None:
+    def __init__(self, count: int, module: str, arguments: list[str], seed: int) -> None:
         self._count, self._module, self._arguments = count, module, arguments
         self._processes: list[Process] = []
-        self._working: Process | None = None
+        self._working: list[Process] = []
+        self._chance = random.Random(seed)  # noqa: S311 - kills, not secrets
         self._watchers: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Condition()
         self._ending = False
@@ -63,18 +65,18 @@ class Workers:
             await self._spawn()
 
     async def kill_working(self) -> None:
-        """SIGKILL the one that works, replace it, and wait until another has taken over."""
+        """SIGKILL one that works, whichever, replace it, and wait until another works."""
         async with self._turn:
-            await self._turn.wait_for(lambda: self._working is not None or self.failed is not None)
-            victim, self._working = self._working, None
-        if victim is None:
-            return
+            await self._turn.wait_for(lambda: self._working or self.failed is not None)
+            if not self._working:
+                return
+            victim = self._working.pop(self._chance.randrange(len(self._working)))
         victim.kill()
         await victim.wait()
         self.kills += 1
         await self._spawn()
         async with self._turn:
-            await self._turn.wait_for(lambda: self._working is not None or self.failed is not None)
+            await self._turn.wait_for(lambda: self._working or self.failed is not None)
 
     async def end(self) -> None:
         """Tell all to end, and wait."""
@@ -95,7 +97,7 @@ class Workers:
         assert process.stdout is not None
         if await process.stdout.readline():
             async with self._turn:
-                self._working = process
+                self._working.append(process)
                 self._turn.notify_all()
         status = await process.wait()
         self._processes.remove(process)

@@ -20,6 +20,7 @@ import msgspec
 from recordfirst.app import App
 from recordfirst.demo import orders as data
 from recordfirst.demo.books import Books, Row, balance
+from recordfirst.demo.engine import engine_for
 from recordfirst.demo.orders import Order
 from recordfirst.demo.processes import Workers, end, simulator
 from recordfirst.demo.shop import TABLE, build_app, create_order
@@ -41,6 +42,8 @@ class Progress(Protocol):
 async def run(
     *,
     record: str | None,
+    engine: str | None,
+    resonate_sql: str | None,
     orders: int | None,
     kills: int,
     workers: int,
@@ -64,10 +67,11 @@ async def run(
             await store.open("shop")
             await store.migrate()
             await store.close()
-            app = build_app(record_from_url(url), stripe_url, warehouse.url)
+            shared = await engine_for(engine, resonate_sql, url)
+            app = build_app(record_from_url(url), stripe_url, warehouse.url, shared)
             async with app:
                 await fresh_table(app, url)
-                crew = Workers(workers, "recordfirst.demo.worker", [url, stripe_url, warehouse.url])
+                crew = Workers(workers, "recordfirst.demo.worker", [url, stripe_url, warehouse.url, shared or ""], seed)
                 say(f"{len(wanted):,} orders on {store.where}, {workers} workers, {kills} kills, seed {seed}")
                 began = time.monotonic()
                 await crew.start()

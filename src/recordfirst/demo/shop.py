@@ -171,10 +171,10 @@ async def create_order(ctx: Context, order: Order) -> OrderStatus:
     return OrderStatus.PAID
 
 
-def build_app(record: Record[Any], stripe_url: str, warehouse_url: str) -> App:
+def build_app(record: Record[Any], stripe_url: str, warehouse_url: str, engine: str | None = None) -> App:
     """The shop on this record, against a Stripe and a warehouse at these addresses."""
     stripe.enable_telemetry = False
-    app = App("shop", record=record, workflows=[create_order])
+    app = App("shop", record=record, workflows=[create_order], engine=engine)
     app.provide_factory(StripeClient, partial(stripe_client, "sk_test_demo", base_url=stripe_url))
 
     @contextlib.asynccontextmanager

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from recordfirst.app import App
 from recordfirst.demo import orders as data
+from recordfirst.demo.engine import engine_for
 from recordfirst.demo.processes import Workers
 from recordfirst.demo.run import Progress, fresh_table, killing_points, record_for, sell
 from recordfirst.demo.transfers import books, shop
@@ -26,6 +27,8 @@ _TOGETHER = 200
 async def run(
     *,
     record: str | None,
+    engine: str | None,
+    resonate_sql: str | None,
     ledger: str | None,
     orders: int | None,
     kills: int,
@@ -53,14 +56,15 @@ async def run(
         await store.migrate()
         await store.close()
         store = record_from_url(url)
-        app = shop.build_app(store, ledger, warehouse.url, run_id)
+        shared = await engine_for(engine, resonate_sql, url)
+        app = shop.build_app(store, ledger, warehouse.url, run_id, shared)
         async with app:
             await fresh_table(app, url)
             theirs = ledger_from_url(ledger, store)
             try:
                 await _open(theirs, said)
-                arguments = [url, ledger or "", warehouse.url, run_id]
-                crew = Workers(workers, "recordfirst.demo.transfers.worker", arguments)
+                arguments = [url, ledger or "", warehouse.url, run_id, shared or ""]
+                crew = Workers(workers, "recordfirst.demo.transfers.worker", arguments, seed)
                 where = "in the record" if ledger is None else theirs.where
                 say(f"{len(wanted):,} orders on {store.where}, ledger {where}, {kills} kills, seed {seed}")
                 began = time.monotonic()

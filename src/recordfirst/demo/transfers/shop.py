@@ -169,10 +169,12 @@ async def sell(ctx: Context, order: Order) -> str:
     return "paid"
 
 
-def build_app(record: Record[Any], ledger_url: str | None, warehouse_url: str, run: str) -> App:
+def build_app(
+    record: Record[Any], ledger_url: str | None, warehouse_url: str, run: str, engine: str | None = None
+) -> App:
     """The shop on this record and ledger."""
     CHART.run = run
-    app = App("shop", record=record, workflows=[sell])
+    app = App("shop", record=record, workflows=[sell], engine=engine)
 
     @contextlib.asynccontextmanager
     async def ledger() -> AsyncIterator[Ledger]:

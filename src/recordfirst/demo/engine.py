@@ -1,0 +1,34 @@
+"""The demo's engine: its worker's own, or one that all its workers share."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from recordfirst.errors import Misuse
+
+IN_THE_RECORD = "resonate-pg"
+
+
+async def engine_for(given: str | None, resonate_sql: str | None, record_url: str) -> str | None:
+    """Return what ``App(engine=...)`` takes; apply ``resonate_sql`` to the record's database if it is named.
+
+    Raises:
+        Misuse: if the options do not go together.
+    """
+    if resonate_sql is not None and given != IN_THE_RECORD:
+        raise Misuse(f"--resonate-sql is for --engine {IN_THE_RECORD}")
+    if given != IN_THE_RECORD:
+        return given
+    if not record_url.startswith(("postgresql://", "postgres://")):
+        raise Misuse(f"--engine {IN_THE_RECORD} is in the record's database: give a Postgres, as in --record postgres")
+    if resonate_sql is not None:
+        await asyncio.to_thread(_apply, Path(resonate_sql), record_url)
+    return record_url
+
+
+def _apply(file: Path, url: str) -> None:
+    import psycopg  # noqa: PLC0415 - an extra
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(file.read_bytes())
