@@ -29,6 +29,8 @@ from recordfirst.inject import Injector
 from recordfirst.observe import Observer, log_events
 from recordfirst.reconcile.contract import Scope
 from recordfirst.reconcile.reconciler import Report, look, passes_named, repair
+from recordfirst.reconcile.timelines import DOUBT_MS
+from recordfirst.reconcile.timelines import accept_restore as accept_it
 from recordfirst.records.contract import Record
 from recordfirst.relay import Relay
 from recordfirst.resolve import resolve
@@ -320,6 +322,8 @@ class App:
         self,
         *,
         apply: bool = False,
+        accept_restore: bool = False,
+        doubt_ms: int = DOUBT_MS,
         only: Sequence[str] = (),
         since_ms: int = 0,
         who: str = "app",
@@ -333,6 +337,9 @@ class App:
 
         Args:
             apply: repair, and keep what was found.
+            accept_restore: the record that was set back, or moved, is the one to go on with. Needs ``apply``.
+            doubt_ms: with ``accept_restore``: so long from now on a workflow that is started may be one that was lost,
+                so that its effects may have been called.
             only: names of passes; default: all.
             since_ms: look only at what began then or later, in milliseconds since 1970.
             who: who asks for it, for the audit rows.
@@ -343,12 +350,16 @@ class App:
             EngineUnavailable: if the engine cannot be asked.
             Misuse: if there is no pass of a name.
         """
+        if accept_restore and not apply:
+            raise Misuse("to accept a restore changes the record: it needs apply")
         passes = passes_named(only)
         async with self._engine_to_ask() as engine:
             scope = Scope(self.runtime, self._workflows, self._effects, engine, since_ms)
             if not apply:
                 return await look(scope, passes, tell)
             async with self._store.lease("reconcile"):
+                if accept_restore:
+                    await accept_it(self.runtime, doubt_ms=doubt_ms, who=who, why=why)
                 return await repair(scope, passes, tell, who=who, why=why)
 
     @contextlib.asynccontextmanager

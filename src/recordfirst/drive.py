@@ -74,6 +74,7 @@ class Drive:
                         if begun_receipt is not None:
                             receipt, now_ms = await self._look_after(await self._call(begun_receipt, claim, until_s))
                             continue
+                        await self.runtime.release_if_held(self.key)
                     case d.Probe():
                         await self._probe(receipt, now_ms)
                     case d.Settle():
@@ -122,6 +123,7 @@ class Drive:
             intended = await self.runtime.patiently(f"intent of {self.key!r}", intend)
             receipt = intended.receipt
             if receipt is None:
+                await self.runtime.release_if_held(self.key)
                 # P1: the write may be on its way in this very run; its receipt decides, not its being on its way.
                 on_its_way = self.execution.writes.get(after or "")
                 if on_its_way is None or waited:

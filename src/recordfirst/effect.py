@@ -211,10 +211,12 @@ async def store_intents(
         claim, claim_ms = runtime.new_claim(), int(effect.timeout_s * 2000)
         intended = await tx.intend(new, after=after, claim=claim, claim_ms=claim_ms)
         if intended.receipt is None:
+            await runtime.release_if_held(new.key, tx)
             raise after_missing(effect, after or "")
         if not intended.inserted:
             compare(runtime, effect.function, intended.receipt, new)
-        else:
+        # One that may have been called in a time that was lost is begun by nobody yet.
+        elif intended.receipt.claim == claim:
             until_s = runtime.loop.time() + claim_ms / 2000
             begun[f"{new.key}#{new.attempt}"] = Begun(intended.receipt, claim, until_s)
     return begun

@@ -235,6 +235,20 @@ class EngineUnavailable(RecordfirstError):
         return f"the engine at {self.engine} cannot be asked: {self.cause}; is it running, and is its address right?"
 
 
+class EffectsHeld(RecordfirstError):
+    """The record was set back, or moved: no effect is begun until a person has accepted that."""
+
+    def __init__(self, app: str, code: str, detail: str) -> None:
+        self.app, self.code, self.detail = app, code, detail
+        super().__init__(app, code, detail)
+
+    def __str__(self) -> str:
+        return (
+            f"effects of app {self.app!r} are held: {self.code}: {self.detail}; "
+            "see docs/how-to/restore-the-record.md, then recordfirst reconcile --apply --accept-restore"
+        )
+
+
 class SchemaMismatch(RecordfirstError):
     """The record's tables are missing, too old or too new for this version."""
 

@@ -73,6 +73,12 @@ class RelayFailed(msgspec.Struct, frozen=True):
     cause: str
 
 
+class StaleLife(msgspec.Struct, frozen=True):
+    """The engine ran a life that the record knows nothing of, or not any more: it has ended without a step (P6)."""
+
+    engine_id: str
+
+
 class Reconciled(msgspec.Struct, frozen=True):
     """A worker's own reconcile has found something new, and repaired it or left it to a person."""
 
@@ -97,6 +103,7 @@ type Event = (
     | Suspected
     | WorkInterrupted
     | RelayFailed
+    | StaleLife
     | Reconciled
     | ReconcileFailed
 )

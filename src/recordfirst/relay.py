@@ -63,6 +63,7 @@ class Relay:
         """Starts that this version cannot run, as it has said."""
         self._passed_over = 0
         """How many open starts the last round could not take."""
+        self._compared: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._backlog = False
         self._look = asyncio.Event()
         self._ended: list[tuple[str, Finish, Exception | None]] = []
@@ -72,6 +73,16 @@ class Relay:
         self._closer: asyncio.Task[None] | None = None
 
     # ── what the bodies report ──────────────────────────────────────────────
+
+    async def cleared(self) -> None:
+        await self._compared
+        if not self._compared.result():
+            raise leaf.release(RuntimeError("record and engine do not agree"))
+
+    def clear(self, *, may_run: bool) -> None:
+        """Say that record and engine were compared, and whether bodies may run."""
+        if not self._compared.done():
+            self._compared.set_result(may_run)
 
     def entered(self, engine_id: str) -> bool:
         self._running.add(engine_id)
@@ -116,6 +127,9 @@ class Relay:
             return  # it has it: by the transaction that stored the start
         if len(self._running) >= self._most_running or self._backlog:
             self._backlog = True
+            return
+        if self._runtime.restores:
+            self._look.set()
             return
         life = self._life_of(start)
         if life is None:
@@ -216,9 +230,12 @@ class Relay:
 
     async def _hand_over(self, lives: list[_Life], here: list[Start]) -> None:
         """Create these lives, and mark them together with those that are here already. One that fails stops none."""
-        reborn = [life.start for life in lives if life.start.epoch > 1]
+        if self._runtime.restores:
+            lives = [_Life(await self._past_lost_lives(start), arguments) for start, arguments in lives]
+        reborn = [life.start for life in lives if life.start.epoch > 1 or self._runtime.restores]
         if reborn:
-            # A new epoch is in the record before it lives: its end counts only for the epoch that stands there.
+            # A new epoch is in the record before it lives: its end counts only for the epoch that stands there. After a
+            # restore that goes for the first one too: one that the record has given to no engine is of a lost time.
             await self._mark(reborn)
         failed: list[Exception] = []
         for life in lives:
@@ -298,6 +315,16 @@ class Relay:
         async with self._runtime.record.session() as session:
             now = await session.find_start(start.id)
         return now is not None and now.state == "open" and now.epoch <= start.epoch
+
+    async def _past_lost_lives(self, start: Start) -> Start:
+        """After a restore of the record, the engine may have lives of this id from the time that was lost: behind them.
+
+        The engine has one too if we died before the record was told of it. Such a life ends when it next runs, and its
+        successor goes on from the receipts.
+        """
+        while start.engine is None and await self.engine.look(self._engine_id(start)) is not None:
+            start = msgspec.structs.replace(start, epoch=start.epoch + 1)
+        return start
 
     async def _closing(self) -> None:
         while True:

@@ -18,13 +18,16 @@ from recordfirst.core import codec
 from recordfirst.core.decide import backoff_ms
 from recordfirst.engine import leaf
 from recordfirst.engine.contract import Joined
-from recordfirst.errors import CommitUnknown, RecordUnavailable
+from recordfirst.errors import CommitUnknown, EffectsHeld, RecordUnavailable
 from recordfirst.inject import Injector
 from recordfirst.observe import Observer, Released, Repeated
-from recordfirst.records.contract import Fault, Record
+from recordfirst.records.contract import Fault, Record, Session
 
 _HOLD_S = 20.0
 """How long a step waits in place for a record that is out of reach before it gives its task back."""
+
+_HELD_S = 0.5
+"""Before a task is given back because effects are held: it is delivered again at once."""
 
 _CONTENTION_MOST_MS = 1_000
 """Longest pause between tries after a deadlock or a serialization failure."""
@@ -60,6 +63,8 @@ class Runtime:
         self.joined: Joined | None = None
         """The engine as a part of the record's transactions, where it lives in the record's database."""
         self._encryptor = encryptor
+        self.restores = 0
+        """How many restores of the record this worker knows of: after one, the engine may have lives of a lost time."""
         self._worker, self._claims = uuid.uuid4().hex[:12], itertools.count(1)
         self._in_flight: dict[str, tuple[asyncio.Lock, list[None]]] = {}
 
@@ -117,6 +122,15 @@ class Runtime:
                 pause_s = backoff_ms(tries, self.random(), first_ms=first_ms, most_ms=most_ms) / 1000
                 waited_s += pause_s
                 await self.sleeper(pause_s)
+
+    async def release_if_held(self, key: str, session: Session[Any] | None = None) -> None:
+        """Give the task back if effects are held: nobody begins a call until a restore is accepted (P3)."""
+        async with contextlib.AsyncExitStack() as stack:
+            one = session if session is not None else await stack.enter_async_context(self.record.session())
+            line = await one.find_timeline()
+        if line is not None and line.held is not None:
+            await self.sleeper(_HELD_S)
+            raise leaf.release(EffectsHeld(self.app, line.held, f"{key!r} was not called"))
 
     @contextlib.asynccontextmanager
     async def one_at_a_time(self, key: str) -> AsyncIterator[None]:

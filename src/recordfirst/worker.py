@@ -14,7 +14,8 @@ from recordfirst.engine.contract import Engine
 from recordfirst.errors import Misuse
 from recordfirst.observe import WorkInterrupted
 from recordfirst.reconcile.contract import Scope
-from recordfirst.reconcile.keeper import keep
+from recordfirst.reconcile.keeper import keep, watch
+from recordfirst.reconcile.timelines import check
 from recordfirst.relay import Relay
 from recordfirst.runtime import Runtime
 from recordfirst.workflow import Workflow, body_of
@@ -94,16 +95,27 @@ class Worker:
             engine.register(workflow.name, body_of(workflow, self._runtime, relay, crew.effects), workflow)
         await engine.open()
         await engine.start()
+        try:
+            line = await check(self._runtime, engine)
+        except BaseException:
+            relay.clear(may_run=False)
+            await engine.stop()
+            raise
+        self._runtime.restores = line.restores
+        relay.clear(may_run=True)
         self._on_relay(relay)
         relay.start()
-        reconciling = asyncio.create_task(keep(Scope(self._runtime, crew.workflows, crew.effects, engine)))
+        scope = Scope(self._runtime, crew.workflows, crew.effects, engine)
+        reconciling, watching = asyncio.create_task(keep(scope)), asyncio.create_task(watch(self._runtime, engine))
         self.working.set()
         try:
-            await ends
+            await asyncio.wait({ends, watching}, return_when=asyncio.FIRST_COMPLETED)
+            if not self.stopping.is_set() and watching.done():
+                watching.result()
         finally:
-            ends.cancel()
-            reconciling.cancel()
-            await asyncio.gather(reconciling, return_exceptions=True)
+            for task in (ends, reconciling, watching):
+                task.cancel()
+            await asyncio.gather(reconciling, watching, return_exceptions=True)
             self.working.clear()
             self._on_relay(None)
             await relay.stop()

@@ -12,11 +12,12 @@ from resonate.context import Context
 from resonate.error import Suspended
 
 from recordfirst.core import codec, identity
-from recordfirst.core.start import Finish
+from recordfirst.core.start import Finish, Start
 from recordfirst.engine import leaf
 from recordfirst.engine.context import WorkflowContext, unhidden
 from recordfirst.errors import Misuse, SharedKey
 from recordfirst.function import Function
+from recordfirst.observe import StaleLife
 from recordfirst.runtime import Execution, Runtime, running
 from recordfirst.step import Step
 from recordfirst.undo import close_undone, undo_all, withdraw_uncalled
@@ -99,6 +100,9 @@ def _attribute_names(code: types.CodeType) -> set[str]:
 class Lifecycle(Protocol):
     """Who wants to know that a body runs, stops running, and has come to its end."""
 
+    async def cleared(self) -> None:
+        """Return when bodies may run: record and engine have been compared. Gives the task back if they may not."""
+
     def entered(self, engine_id: str) -> bool:
         """A body runs. Whether it is, as far as is known here, the first run of a new workflow."""
 
@@ -117,6 +121,10 @@ def body_of(
         # What a workflow runs by ctx.rpc is a part of it, elsewhere: its receipts are the workflow's, and its end is
         # told by the engine alone.
         _, id, epoch, lineage = identity.parse_engine_id(ctx.info.id)
+        await life.cleared()
+        if runtime.restores and await _is_stale(runtime, id, epoch, is_part=bool(lineage)):
+            runtime.observe(StaleLife(ctx.info.id))
+            return None
         # A body that fails is not run again by the SDK, not even one that had no step yet: its end is in the record.
         leaf.never_retried(ctx)
         first_run = life.entered(ctx.info.id)
@@ -161,6 +169,19 @@ def body_of(
     body.__name__ = workflow.name
     body.__signature__ = workflow.function.signature  # type: ignore[attr-defined]
     return body
+
+
+async def _is_stale(runtime: Runtime, id: str, epoch: int, *, is_part: bool) -> bool:
+    """Whether a life is none that the record has asked for: left over from before a restore of either."""
+
+    async def find() -> Start | None:
+        async with runtime.record.session() as session:
+            return await session.find_start(id)
+
+    start = await runtime.patiently(f"start of {id!r}", find)
+    if start is None or start.epoch != epoch or start.engine is None:
+        return True
+    return start.state != "open" and not is_part
 
 
 async def _awaiting(body: Awaitable[Any]) -> Any:

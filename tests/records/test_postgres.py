@@ -20,7 +20,7 @@ from recordfirst.records.statements import Statements
 
 PACKAGE = "recordfirst.records.postgres"
 KEYED = ["find_receipt", "receipts_by_key", "receipts_of", "change_receipt", "intend", "find_starts", "reopen", "wakes"]
-KEYED += ["dispatched", "finish", "woken", "undispatched", "open_starts", "unsettled", "reborn"]
+KEYED += ["dispatched", "finish", "woken", "undispatched", "open_starts", "unsettled", "reborn", "reborn_all"]
 """Statements that must go to the rows they want by an index."""
 _HERE = "WHERE datname = current_database() AND application_name"
 """The sessions of this test alone: others use other databases of the same server at the same time."""
@@ -110,7 +110,7 @@ def test_p9_plans_made_on_empty_tables_stay_good(postgres_dsn, name):
         nodes = generic_plan(connection, name)
     for node in nodes:
         assert node["Node Type"] != "Seq Scan"
-        if "Index Cond" in node and "wakes" not in node["Index Name"]:
+        if "Index Cond" in node and not re.search("wakes|timeline|mark", node["Index Name"]):
             assert re.search(r"\b(key|id|workflow|state)\b", node["Index Cond"]), node
 
 
@@ -195,8 +195,16 @@ def test_p10_columns_are_in_the_order_of_the_fields(package):
     from recordfirst.core.finding import Audit, Finding  # noqa: PLC0415
     from recordfirst.core.receipt import Receipt  # noqa: PLC0415
     from recordfirst.core.start import Start  # noqa: PLC0415
+    from recordfirst.core.timeline import Timeline  # noqa: PLC0415
 
-    for name, struct in (("receipt", Receipt), ("start", Start), ("finding", Finding), ("audit", Audit)):
+    structs: dict[str, type[msgspec.Struct]] = {
+        "receipt": Receipt,
+        "start": Start,
+        "finding": Finding,
+        "audit": Audit,
+        "timeline": Timeline,
+    }
+    for name, struct in structs.items():
         columns = statements.read(package, f"_{name}.sql")
         columns = re.sub(r"floor\(extract\(epoch FROM (\w+)\) \* 1000\)::bigint", r"\1_ms", columns)
         names = [column.strip().removesuffix("::text") for column in columns.split(",")]
@@ -583,4 +591,4 @@ def test_p10_every_statement_file_is_used():
 
     for package, more in ((PACKAGE, {"notify", "ask_engine", "may_ask_engine"}), ("recordfirst.records.sqlite", set())):
         found = {file.name.removesuffix(".sql") for file in (files(package) / "sql").iterdir() if file.is_file()}
-        assert found == {*Statements.__struct_fields__, "_audit", "_finding", "_receipt", "_start", *more}
+        assert found == {*Statements.__struct_fields__, "_audit", "_finding", "_receipt", "_start", "_timeline", *more}

@@ -14,13 +14,33 @@ from recordfirst.core.finding import KINDS
 @click.command()
 @app_option
 @click.option("--apply", "apply_", is_flag=True, help="Repair what can be repaired, and keep what was found.")
+@click.option(
+    "--accept-restore",
+    is_flag=True,
+    help="With --apply: the record was set back or moved, and is to be gone on with.",
+)
+@click.option(
+    "--doubt-hours",
+    default=24,
+    show_default=True,
+    type=click.IntRange(0),
+    help="After --accept-restore: so long, what is started may be a workflow that was lost.",
+)
 @click.option("--pass", "only", multiple=True, metavar="NAME", help="Run this pass only. May be given more than once.")
 @click.option("--since", metavar="TIME", help="Look only at what began since then: 2026-11-24T15:00, in UTC.")
 @audited
 @json_option
 @runs
 async def reconcile(
-    app_path: str, apply_: bool, only: tuple[str, ...], since: str | None, who: str, why: str | None, as_json: bool
+    app_path: str,
+    apply_: bool,
+    accept_restore: bool,
+    doubt_hours: int,
+    only: tuple[str, ...],
+    since: str | None,
+    who: str,
+    why: str | None,
+    as_json: bool,
 ) -> None:
     """Compare record, engine and providers; print where they differ, and exit 1 if they do.
 
@@ -40,7 +60,16 @@ async def reconcile(
             click.echo(f"\r{name}: {looked:,} looked at", err=True, nl=False)
 
     async with app:
-        report = await app.reconcile(apply=apply_, only=only, since_ms=since_ms, who=who, why=why, tell=tell)
+        report = await app.reconcile(
+            apply=apply_,
+            accept_restore=accept_restore,
+            doubt_ms=doubt_hours * 3_600_000,
+            only=only,
+            since_ms=since_ms,
+            who=who,
+            why=why,
+            tell=tell,
+        )
     if telling:
         click.echo(err=True)
     if as_json:

@@ -70,6 +70,28 @@ KINDS = {
     kind.code: kind
     for kind in (
         Kind(
+            "RF-RECORD-BEHIND",
+            "The engine has marks that the record has not announced: the record was set back. Effects are held.",
+            "The record was restored from a copy, or to a point in time; or it is a new one, and the engine is not.",
+            "With `--accept-restore`: opens a new epoch of all that is open, doubts every effect that may have been "
+            "called in the time that was lost, and lets work go on.",
+            "Make sure that this is the record to go on with, then accept: [](../how-to/restore-the-record.md).",
+        ),
+        Kind(
+            "RF-RECORD-MOVED",
+            "The record is served by another cluster, or on another timeline of it, than before. Effects are held.",
+            "Postgres was restored, or failed over to a replica, which may lack the last transactions.",
+            "With `--accept-restore`: the same as for RF-RECORD-BEHIND.",
+            "Make sure that this is the record to go on with, then accept: [](../how-to/restore-the-record.md).",
+        ),
+        Kind(
+            "RF-ENGINE-BEHIND",
+            "The engine does not have the newest mark that the record has confirmed: it was lost, or set back.",
+            "The engine's store was deleted or restored from a copy; or its address leads to another one.",
+            "Opens a new epoch of all that this engine was given. A worker does it before it works.",
+            _NOTHING,
+        ),
+        Kind(
             "RF-START-LOST",
             "The record says that the engine was given this workflow, and the engine does not have it.",
             "The engine's store was deleted, restored from an older copy, or collected too early.",

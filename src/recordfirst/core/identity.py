@@ -77,6 +77,11 @@ def check_group(name: str) -> str:
     return name
 
 
+def mark_id(app: str, space: int, number: int) -> str:
+    """Return the id of a mark in the engine; no workflow's id has as many parts."""
+    return f"recordfirst~mark~{_quote(app)}~{space}~{number}"
+
+
 def parse_engine_id(engine: str) -> tuple[str, str, int, str]:
     """Return app, workflow id, epoch, and the lineage below it (empty for the workflow itself) of an engine id."""
     root, _, lineage = engine.partition(":")

@@ -17,8 +17,9 @@ from recordfirst.errors import Misuse
 from recordfirst.reconcile.contract import PAGE, Page, Pass, Scope
 from recordfirst.reconcile.effects import Intents, Unknowns
 from recordfirst.reconcile.lives import Lives
+from recordfirst.reconcile.timelines import Timelines
 
-PASSES: tuple[Pass, ...] = (Lives(), Intents(), Unknowns())
+PASSES: tuple[Pass, ...] = (Timelines(), Lives(), Intents(), Unknowns())
 """In the order in which they run."""
 
 _ROWS_PER_S = 2_000
@@ -76,6 +77,10 @@ async def repair(
 ) -> Report:
     """Look, keep what is found, and repair what can be. Whoever calls this holds the lease."""
     report = Report()
+    async with scope.runtime.record.session() as session:
+        line = await session.find_timeline()
+    if line is not None and line.held is not None:
+        passes = [each for each in PASSES if each.name == Timelines.name]  # nothing else is to be touched now
     for each in passes:
         await _run(scope, each, report, tell, who, why)
     return report
@@ -125,7 +130,7 @@ def _codes_here(each: Pass, scope: Scope) -> list[str]:
     return [code for code in each.codes if scope.engine is not None or code not in _ENGINES]
 
 
-_ENGINES = frozenset({"RF-START-LOST", "RF-START-ENDED"})
+_ENGINES = frozenset({"RF-START-LOST", "RF-START-ENDED", "RF-ENGINE-BEHIND", "RF-RECORD-BEHIND"})
 """What only an engine can show."""
 
 

@@ -16,6 +16,7 @@ import msgspec
 from recordfirst.core.finding import Audit, Finding, NewFinding, PassState
 from recordfirst.core.receipt import Change, Intended, NewReceipt, Receipt, Seen, Wake
 from recordfirst.core.start import Finish, NewStart, Start
+from recordfirst.core.timeline import Mark, Timeline
 
 type Fault = Literal["contention", "unreachable"]
 
@@ -72,7 +73,43 @@ class Reconciling(Protocol):
         """The newest, of one subject or of all."""
 
 
-class Session[C](Reconciling, Protocol):
+class Timelines(Protocol):
+    """By what a restore of the record or of an engine is noticed; see ``core/timeline.py``."""
+
+    async def witness(self) -> str | None:
+        """What the product says of its own history: another text after a restore or a fail-over, if it can tell."""
+
+    async def find_timeline(self) -> Timeline | None:
+        """The app's; ``None`` before its first worker has begun one."""
+
+    async def begin_timeline(self, record: str, witness: str | None) -> None:
+        """Begin it, unless there is one."""
+
+    async def alive(self) -> None:
+        """Say that all is as it should be now. Says nothing while effects are held."""
+
+    async def hold(self, code: str) -> None:
+        """Let no call be begun, by intend or change_receipt, until a restore is accepted."""
+
+    async def accept(self, witness: str | None, doubt_ms: int) -> None:
+        """End the hold. What is not settled, and what is intended by workflows that were accepted until ``doubt_ms``
+        from now, may have been called since the time of the last :meth:`alive`. Call it in a transaction.
+        """
+
+    async def reborn_all(self, engine: str | None) -> list[str]:
+        """Give all that is open, or what this engine was given of it, a new epoch that no engine has yet."""
+
+    async def find_mark(self, engine: str) -> Mark | None:
+        """The newest mark that was announced to this engine."""
+
+    async def announce_mark(self, engine: str, seen: int, mark: Mark) -> None:
+        """Announce a mark, if the newest is still number ``seen``, or there is none."""
+
+    async def confirm_mark(self, engine: str, mark: Mark) -> None:
+        """Say that the engine has it."""
+
+
+class Session[C](Reconciling, Timelines, Protocol):
     """recordfirst's statements on one connection."""
 
     connection: C

@@ -15,6 +15,7 @@ import msgspec
 from recordfirst.core.finding import Audit, Finding, NewFinding, PassState
 from recordfirst.core.receipt import Change, Intended, NewReceipt, Receipt, Seen, Wake
 from recordfirst.core.start import Finish, NewStart, Start
+from recordfirst.core.timeline import Mark, Timeline
 from recordfirst.records.statements import Statements
 
 type Row = tuple[Any, ...]
@@ -24,6 +25,7 @@ _RECEIPT = Receipt.__struct_fields__
 _REPLAYED = _RECEIPT.index("replayed")
 _START = Start.__struct_fields__
 _FINDING = Finding.__struct_fields__
+_TIMELINE = Timeline.__struct_fields__
 _AUDIT = Audit.__struct_fields__
 
 
@@ -103,7 +105,47 @@ class _Reconciling(_Statements):
         return [Audit(**dict(zip(_AUDIT, row, strict=True))) for row in rows]
 
 
-class SqlSession[C](_Reconciling):
+class _Timelines(_Statements):
+    """By what a restore is noticed."""
+
+    async def witness(self) -> str | None:
+        [row] = await self._rows(self._sql.witness)
+        return None if row[0] is None else str(row[0])
+
+    async def find_timeline(self) -> Timeline | None:
+        rows = await self._rows(self._sql.find_timeline)
+        return Timeline(**dict(zip(_TIMELINE, rows[0], strict=True))) if rows else None
+
+    async def begin_timeline(self, record: str, witness: str | None) -> None:
+        await self._rows(self._sql.begin_timeline, record=record, witness=witness)
+
+    async def alive(self) -> None:
+        await self._rows(self._sql.alive)
+
+    async def hold(self, code: str) -> None:
+        await self._rows(self._sql.hold, code=code)
+
+    async def accept(self, witness: str | None, doubt_ms: int) -> None:
+        await self._rows(self._sql.accept, witness=witness, doubt_ms=doubt_ms)
+        await self._rows(self._sql.doubt_all)
+        await self._rows(self._sql.reset_marks)
+
+    async def reborn_all(self, engine: str | None) -> list[str]:
+        return [str(id) for [id] in await self._rows(self._sql.reborn_all, engine=engine)]
+
+    async def find_mark(self, engine: str) -> Mark | None:
+        rows = await self._rows(self._sql.find_mark, engine=engine)
+        return Mark(space=rows[0][0], number=rows[0][1], token=rows[0][2], confirmed=bool(rows[0][3])) if rows else None
+
+    async def announce_mark(self, engine: str, seen: int, mark: Mark) -> None:
+        new = {"space": mark.space, "number": mark.number, "token": mark.token}
+        await self._rows(self._sql.announce_mark, engine=engine, seen=seen, **new)
+
+    async def confirm_mark(self, engine: str, mark: Mark) -> None:
+        await self._rows(self._sql.confirm_mark, engine=engine, number=mark.number, token=mark.token)
+
+
+class SqlSession[C](_Reconciling, _Timelines):
     """The :class:`~recordfirst.records.contract.Session` of a SQL record."""
 
     def __init__(self, connection: C, dialect: Dialect, statements: Statements, app: str) -> None:

@@ -13,36 +13,47 @@ import msgspec
 
 from recordfirst.records.contract import Migration
 
-_COLUMNS = ("audit", "finding", "receipt", "start")
+_COLUMNS = ("audit", "finding", "receipt", "start", "timeline")
 
 
 class Statements(msgspec.Struct, frozen=True, kw_only=True):
     """What both products say in their own SQL. A field's name is its file's name."""
 
+    accept: str
     add_audit: str
     add_receipt: str
     add_receipts: str
     add_start: str
     add_starts: str
+    alive: str
+    announce_mark: str
     audits: str
+    begin_timeline: str
     change_receipt: str
     close_findings: str
     close_unseen: str
+    confirm_mark: str
     counts: str
     dispatched: str
+    doubt_all: str
+    find_mark: str
     find_pass: str
     find_receipt: str
     find_starts: str
+    find_timeline: str
     findings: str
     finish: str
+    hold: str
     intend: str
     migrated: str
     now: str
     open_starts: str
     reborn: str
+    reborn_all: str
     receipts_by_key: str
     receipts_of: str
     reopen: str
+    reset_marks: str
     save_pass: str
     saw_findings: str
     schema_version: str
@@ -50,6 +61,7 @@ class Statements(msgspec.Struct, frozen=True, kw_only=True):
     undispatched: str
     unsettled: str
     wakes: str
+    witness: str
     woken: str
 
 

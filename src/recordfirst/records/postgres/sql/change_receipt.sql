@@ -1,4 +1,5 @@
 -- Compare and set: the next state of a receipt, if nobody changed it since it was read. One clock for all its times.
+-- While effects are held, no call is begun.
 UPDATE recordfirst.receipt
 SET revision = revision + 1,
     state = %(state)s,
@@ -23,4 +24,5 @@ SET revision = revision + 1,
     undone_by = %(undone_by)s
 FROM (SELECT clock_timestamp() AS now) AS clock
 WHERE app = %(app)s AND key = %(key)s AND attempt = %(attempt)s AND revision = %(revision)s
+  AND NOT (%(begins_call)s AND EXISTS (SELECT FROM recordfirst.timeline WHERE app = %(app)s AND held IS NOT NULL))
 RETURNING {receipt}

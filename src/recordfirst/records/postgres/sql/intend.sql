@@ -1,8 +1,15 @@
 -- The intent of an effect, with its first call begun, if the write that it depends on is there (P1): one statement,
 -- so one commit, before the call. The second branch sees the table as it was before the first, so of the two only one
--- gives a row. None does if `after` has no receipt, or if the key was committed by another while this ran.
+-- gives a row. None does if `after` has no receipt, if the key was committed by another while this ran, or if effects
+-- are held. An intent of a workflow that was accepted before a restore is stored as one that may have been called in the
+-- time that was lost, by nobody here.
 WITH clock AS MATERIALIZED (
     SELECT clock_timestamp() AS now
+), doubt AS MATERIALIZED (
+    SELECT lost_from, accepted_at FROM recordfirst.timeline, clock
+    WHERE timeline.app = %(app)s AND doubted_until IS NOT NULL AND doubted_until > coalesce(
+        (SELECT created_at FROM recordfirst.start WHERE app = %(app)s AND id = %(workflow)s), clock.now
+    )
 ), stored AS (
     INSERT INTO recordfirst.receipt (
         app, key, attempt, kind, function, workflow, state, fingerprint, request, frozen, undo, created_at,
@@ -11,12 +18,14 @@ WITH clock AS MATERIALIZED (
     SELECT
         %(app)s, %(key)s, %(attempt)s, %(kind)s, %(function)s, %(workflow)s, 'intended', %(fingerprint)s,
         %(request)s::json, %(frozen)s::json, %(undo)s, now,
-        1, 1, %(claim)s, now + %(claim_ms)s * interval '1 millisecond', now, now
-    FROM clock
-    WHERE %(after)s::text IS NULL OR EXISTS (
+        1, 1, CASE WHEN accepted_at IS NULL THEN %(claim)s::text END,
+        CASE WHEN accepted_at IS NULL THEN now + %(claim_ms)s * interval '1 millisecond' END,
+        coalesce(lost_from, now), coalesce(accepted_at, now)
+    FROM clock LEFT JOIN doubt ON true
+    WHERE (%(after)s::text IS NULL OR EXISTS (
         SELECT FROM recordfirst.receipt
         WHERE app = %(app)s AND key = %(after)s AND kind = 'write' AND state = 'succeeded'
-    )
+    )) AND NOT EXISTS (SELECT FROM recordfirst.timeline WHERE app = %(app)s AND held IS NOT NULL)
     ON CONFLICT DO NOTHING
     RETURNING *
 )

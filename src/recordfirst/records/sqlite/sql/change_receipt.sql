@@ -1,4 +1,5 @@
 -- Compare and set: the next state of a receipt, if nobody changed it since it was read.
+-- While effects are held, no call is begun.
 UPDATE recordfirst_receipt
 SET revision = revision + 1,
     state = :state,
@@ -23,4 +24,5 @@ SET revision = revision + 1,
     undone_by = :undone_by
 FROM recordfirst_clock AS clock
 WHERE app = :app AND key = :key AND attempt = :attempt AND revision = :revision
+  AND NOT (:begins_call AND EXISTS (SELECT 1 FROM recordfirst_timeline WHERE app = :app AND held IS NOT NULL))
 RETURNING {receipt}

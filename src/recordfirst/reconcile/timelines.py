@@ -1,0 +1,210 @@
+"""Loss and rewind of either side: noticed, effects held, and put right.
+
+A worker compares record and engine before its first workflow runs, and leaves a new mark every minute. If the engine is
+behind, whatever is open there begins a new epoch, without anybody's help: the record knows what was done. If the record
+is behind, or is served by another copy than before, nobody works and no effect is begun until a person has accepted the
+restore: outside there may be effects of which the record knows nothing. From then on whatever may have been called in
+the time that was lost is called under the key it had, while the provider honours that, or probed.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
+
+from recordfirst.core import identity
+from recordfirst.core import timeline as t
+from recordfirst.core.finding import Audit, NewFinding
+from recordfirst.engine.contract import Engine
+from recordfirst.errors import EffectsHeld
+from recordfirst.reconcile.contract import Page, Scope, Sight
+from recordfirst.runtime import Runtime
+
+DOUBT_MS = 24 * 3_600_000
+"""So long after a restore a workflow that is started may be one that was lost, and is asked for again."""
+_KEPT_MARKS = 1_000
+"""Older ones are settled, so that the engine's own collection takes them."""
+
+
+class Timelines:
+    """Record and engine against each other's marks."""
+
+    name = "timeline"
+    codes: tuple[str, ...] = ("RF-RECORD-BEHIND", "RF-RECORD-MOVED", "RF-ENGINE-BEHIND")
+
+    async def pages(self, scope: Scope, position: str | None) -> AsyncIterator[Page]:
+        """Look once."""
+        del position
+        finding = await look(scope.runtime, scope.engine)
+        if finding is None:
+            return
+        sight = Sight(finding)
+        if finding.code == "RF-ENGINE-BEHIND" and scope.engine is not None:
+            sight = Sight(finding, partial(put_right, scope.runtime, scope.engine))
+        yield Page([sight], 1, "")
+
+
+async def look(runtime: Runtime, engine: Engine | None) -> NewFinding | None:
+    """Say what is wrong with the record's or this engine's history; changes nothing."""
+    async with runtime.record.session() as session:
+        line = await session.find_timeline()
+        witness = await session.witness()
+    if line is None:
+        line = t.Timeline(
+            record="", witness=witness, restores=0, held=None, held_at_ms=None, seen_at_ms=0, accepted_at_ms=None,
+            doubted_until_ms=None,
+        )  # fmt: skip
+    if line.held is not None:
+        return _record_finding(runtime, line.held, "effects are held since it was noticed")
+    if line.witness != witness:
+        return _record_finding(runtime, "RF-RECORD-MOVED", f"it was {line.witness}, and is {witness}")
+    if engine is None or not engine.lasting:
+        return None
+    match await _judge(runtime, engine, line):
+        case "record behind":
+            return _record_finding(runtime, "RF-RECORD-BEHIND", f"{engine.identity} has marks of a later record")
+        case "engine behind":
+            detail = "it does not have the newest mark that the record has confirmed"
+            return NewFinding(code="RF-ENGINE-BEHIND", subject=engine.identity, detail=detail)
+    return None
+
+
+def _record_finding(runtime: Runtime, code: str, detail: str) -> NewFinding:
+    return NewFinding(code=code, subject=runtime.app, detail=detail)
+
+
+async def _judge(runtime: Runtime, engine: Engine, line: t.Timeline) -> t.Verdict:
+    async with runtime.record.session() as session:
+        mark = await session.find_mark(engine.identity)
+    seen = mark or t.Mark(space=0, number=0, token="", confirmed=False)
+    own = await engine.noted(_note(runtime, seen.space, seen.number)) if seen.number else None
+    before = await engine.noted(_note(runtime, seen.space, seen.number - 1)) if seen.number > 1 else None
+    next_ = await engine.noted(_note(runtime, seen.space, seen.number + 1)) if seen.number else None
+    another = await engine.noted(_note(runtime, seen.space + 1, 1))
+    behind = next_ is not None or another is not None
+    return t.judge(mark, restored=line.restores > 0, own=own, before=before, behind=behind)
+
+
+def _note(runtime: Runtime, space: int, number: int) -> str:
+    return identity.mark_id(runtime.app, space, number)
+
+
+async def check(runtime: Runtime, engine: Engine) -> t.Timeline:
+    """Before a worker works: notice, and put the engine right.
+
+    Raises:
+        EffectsHeld: if the record is behind or was moved; nobody is to work until a person has accepted that.
+    """
+    async with runtime.record.session() as session:
+        if await session.find_timeline() is None:
+            await session.begin_timeline(uuid.uuid4().hex, await session.witness())
+    finding = await look(runtime, engine)
+    if finding is not None and finding.code != "RF-ENGINE-BEHIND":
+        async with runtime.record.transaction() as tx:
+            await tx.hold(finding.code)
+            await tx.saw_findings([finding], "start-up")
+        raise EffectsHeld(runtime.app, finding.code, finding.detail)
+    if finding is not None:
+        async with runtime.record.session() as session:
+            await session.saw_findings([finding], "start-up")
+        done = await put_right(runtime, engine)
+        audit = Audit(who="worker", command="reconcile", subject=finding.subject, detail=f"{finding.code}: {done}")
+        async with runtime.record.transaction() as tx:
+            await tx.close_findings([finding], f"repaired: {done}")
+            await tx.add_audit(audit)
+    await leave_mark(runtime, engine)
+    async with runtime.record.session() as session:
+        line = await session.find_timeline()
+    assert line is not None
+    return line
+
+
+async def put_right(runtime: Runtime, engine: Engine) -> str:
+    """The engine has lost what it was given: all that is open there begins a new epoch."""
+
+    async def store() -> list[str]:
+        async with runtime.record.transaction() as tx:
+            mark = await tx.find_mark(engine.identity)
+            if mark is not None:
+                # The next mark, in the same transaction: whoever comes second finds nothing to put right.
+                await tx.announce_mark(engine.identity, mark.number, _next(mark))
+            born = await tx.reborn_all(engine.identity)
+            await runtime.record.notify(tx)
+            return born
+
+    born: list[Any] = await runtime.patiently("engine behind", store, release=False)
+    await leave_mark(runtime, engine, announced=True)
+    return f"{len(born)} open workflows began a new epoch"
+
+
+async def leave_mark(runtime: Runtime, engine: Engine, *, announced: bool = False) -> None:
+    """Announce the next mark, or finish the one that is announced, and say that the record is as it should be.
+
+    Raises:
+        EffectsHeld: if the engine has another note under that number: a later record has left it.
+    """
+    async with runtime.record.session() as session:
+        if not engine.lasting:
+            await session.alive()
+            return
+        mark = await session.find_mark(engine.identity)
+        if mark is None or mark.number == 0:
+            first = t.Mark(space=await _new_space(runtime, engine, mark), number=1, token=_token(), confirmed=False)
+            await session.announce_mark(engine.identity, 0, first)
+        elif mark.confirmed and not announced:
+            await session.announce_mark(engine.identity, mark.number, _next(mark))
+        mark = await session.find_mark(engine.identity)
+        assert mark is not None
+        kept = await engine.note(_note(runtime, mark.space, mark.number), mark.token)
+        if kept != mark.token:
+            finding = _record_finding(runtime, "RF-RECORD-BEHIND", f"{engine.identity} has another mark {mark.number}")
+            await session.hold(finding.code)
+            await session.saw_findings([finding], "mark")
+            raise EffectsHeld(runtime.app, finding.code, finding.detail)
+        await session.confirm_mark(engine.identity, mark)
+        await session.alive()
+    # The first of a space stays: by it the space is known to be taken.
+    if mark.number - _KEPT_MARKS > 1:
+        await engine.settle(_note(runtime, mark.space, mark.number - _KEPT_MARKS))
+
+
+def _next(mark: t.Mark) -> t.Mark:
+    return t.Mark(space=mark.space, number=mark.number + 1, token=_token(), confirmed=False)
+
+
+def _token() -> str:
+    return uuid.uuid4().hex
+
+
+async def _new_space(runtime: Runtime, engine: Engine, mark: t.Mark | None) -> int:
+    """The first space that the engine has no mark of."""
+    space = (mark.space if mark is not None else 0) + 1
+    while await engine.noted(_note(runtime, space, 1)) is not None:
+        space += 1
+    return space
+
+
+async def accept_restore(runtime: Runtime, *, doubt_ms: int, who: str, why: str | None) -> str:
+    """A person accepts that the record was set back: all that is open begins a new epoch, and what may have been called
+    in the time that was lost is in doubt.
+    """
+
+    async def store() -> str | None:
+        async with runtime.record.transaction() as tx:
+            line = await tx.find_timeline()
+            if line is None or line.held is None:
+                return None
+            await tx.accept(await tx.witness(), doubt_ms)
+            born = await tx.reborn_all(None)
+            done = f"accepted; {len(born)} open workflows began a new epoch"
+            finding = _record_finding(runtime, line.held, "")
+            await tx.close_findings([finding], f"repaired: {done}")
+            detail = f"{line.held}: {done}"
+            await tx.add_audit(Audit(who=who, command="accept restore", subject=runtime.app, why=why, detail=detail))
+            await runtime.record.notify(tx)
+            return done
+
+    done: str | None = await runtime.patiently("accepting a restore", store, release=False)
+    return done if done is not None else "effects are not held; there is nothing to accept"

@@ -1,0 +1,2 @@
+-- A file says nothing of where it was copied from.
+SELECT NULL
