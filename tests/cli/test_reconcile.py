@@ -29,6 +29,7 @@ def lost(cli_here):
 
 def test_from_a_finding_to_a_clean_reconcile(lost):
     """P5: shown, and nothing changed; then kept as unknown; then settled by a person, with who and why."""
+    assert "order:lost:charge  1        order:lost  1" in lost.done("effects", "--open")
     ended = lost.run("reconcile")
     assert ended.returncode == 1
     assert "RF-EFFECT-ABANDONED  order:lost:charge  charge may have happened; its workflow has failed" in ended.stdout
@@ -42,6 +43,8 @@ def test_from_a_finding_to_a_clean_reconcile(lost):
         ("RF-EFFECT-ABANDONED", "its outcome is unknown now"),
         ("RF-EFFECT-UNKNOWN", None),
     ]
+    assert [each["key"] for each in lost.json("effects")] == ["order:lost:charge"]
+    assert lost.done("effects", "--declined") == "none\n"
     listed = lost.done("findings")
     assert "RF-EFFECT-UNKNOWN  order:lost:charge" in listed
     assert "To do: Look at the provider, then `recordfirst resolve KEY`" in listed

@@ -85,6 +85,35 @@ async def show(app_path: str, name: str, reveal: bool, as_json: bool) -> None:
         table([(name.replace("_", " "), value) for name, value in shown.items()])
 
 
+@click.command()
+@app_option
+@click.option("--unknown", "state", flag_value="unknown", default=True, help="Those that only a person can tell of.")
+@click.option("--declined", "state", flag_value="declined", help="Those that the provider refused.")
+@click.option("--open", "state", flag_value="intended", help="Those that are under way, or wait for their next time.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="How many to list, oldest first.")
+@json_option
+@runs
+async def effects(app_path: str, state: str, limit: int, as_json: bool) -> None:
+    """List effects that have not succeeded: by default, those whose outcome is unknown.
+
+    \b
+    Examples:
+      recordfirst effects --app shop.app:app
+      recordfirst effects --app shop.app:app --declined --json
+    """
+    app = load_app(app_path)
+    async with app, app.runtime.record.session() as session:
+        receipts = await session.unsettled(state, None, 0, limit)
+    if as_json:
+        print_json([_receipt(app, receipt, reveal=False) for receipt in receipts])
+        return
+    rows = [
+        (r.key, r.attempt, r.workflow, r.calls, time_of(r.last_call_at_ms) or "never", _error(r.error))
+        for r in receipts
+    ]
+    table([("KEY", "ATTEMPT", "WORKFLOW", "CALLS", "LAST CALL", "ERROR"), *rows] if rows else [("none", "")])
+
+
 def _start(start: Start) -> dict[str, Any]:
     return {
         "id": start.id,

@@ -20,7 +20,7 @@ from recordfirst.cli.common import (
 )
 from recordfirst.cli.demo import demo
 from recordfirst.cli.ledger import ledger
-from recordfirst.cli.look import show, status
+from recordfirst.cli.look import effects, show, status
 from recordfirst.cli.reconciling import audit, findings, reconcile
 from recordfirst.cli.resolving import resolve, retry
 from recordfirst.errors import SchemaMismatch
@@ -169,5 +169,5 @@ async def start(app_path: str, workflow: str, arguments: str, id: str, wait: boo
             click.echo(f"{id} is {row.state}")
 
 
-for command in (status, show, reconcile, findings, resolve, retry, audit, ledger, demo):
+for command in (status, show, effects, reconcile, findings, resolve, retry, audit, ledger, demo):
     main.add_command(command)

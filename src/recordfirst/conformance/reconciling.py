@@ -8,8 +8,10 @@ import msgspec
 
 from recordfirst.conformance.process import MakeRecord
 from recordfirst.conformance.record import effect, opened, run, start
+from recordfirst.core import decide
 from recordfirst.core.finding import Audit, NewFinding
 from recordfirst.core.start import Finish
+from recordfirst.core.timeline import Mark
 
 
 def finding(subject: str, code: str = "RF-START-LOST", detail: str = "gone") -> NewFinding:
@@ -124,6 +126,88 @@ class ReconcileConformance:
                 born = await session.find_start("a")
                 assert born is not None
                 assert (born.epoch, born.engine, born.state) == (2, None, "open")
+
+        run(go())
+
+    def test_p3_while_effects_are_held_no_call_is_begun(self, make_record: MakeRecord) -> None:
+        """Neither by a new intent nor by an old one, whoever tries; what else is stored is stored."""
+
+        async def go() -> None:
+            async with opened(make_record) as record, record.session() as session:
+                await session.begin_timeline("r", None)
+                old = (await session.intend(effect("old"), after=None, claim="a", claim_ms=1)).receipt
+                assert old is not None
+                await session.hold("RF-RECORD-BEHIND")
+                assert (await session.intend(effect("new"), after=None, claim="b", claim_ms=1)).receipt is None
+                assert await session.change_receipt(old, decide.begin_call(old, claim="b", claim_ms=1)) is None
+                assert await session.change_receipt(old, decide.unknown(old, "{}")) is not None
+                line = await session.find_timeline()
+                assert line is not None
+                assert (line.record, line.held, line.restores) == ("r", "RF-RECORD-BEHIND", 0)
+
+        run(go())
+
+    def test_p3_after_a_restore_what_may_have_been_called_is_in_doubt(self, make_record: MakeRecord) -> None:
+        """What is not settled, and what workflows intend that were accepted before the doubt ends; begun by nobody."""
+
+        async def go() -> None:
+            async with opened(make_record) as record, record.session() as session:
+                await session.begin_timeline("r", None)
+                old = (await session.intend(effect("old"), after=None, claim="a", claim_ms=1)).receipt
+                assert old is not None
+                never = await session.change_receipt(old, decide.withdrawn(old))
+                assert never is not None
+                [(lost, _)] = await session.add_starts([start("order:1")])
+                await session.hold("RF-RECORD-BEHIND")
+                async with record.transaction() as tx:
+                    await tx.accept("w", 1)
+                    assert await tx.reborn_all(None) == [lost.id]
+                line = await session.find_timeline()
+                assert line is not None
+                assert line.accepted_at_ms is not None
+                assert (line.held, line.restores, line.witness) == (None, 1, "w")
+                again = (await session.find_receipt("old")).receipt
+                assert again is not None
+                assert (again.doubts, again.calls, again.revision) == (1, 1, never.revision + 1)
+                found = (await session.intend(effect("new"), after=None, claim="b", claim_ms=1)).receipt
+                [announced] = await session.add_receipts([effect("announced")])
+                both = [found, *await session.add_receipts([effect("x"), effect("y")]), announced]
+                for receipt in both:
+                    assert receipt is not None
+                    assert (receipt.claim, receipt.doubts, receipt.calls) == (None, 1, 1)
+                    assert receipt.key_since_ms is not None
+                    assert receipt.key_since_ms <= line.accepted_at_ms == receipt.last_call_at_ms
+                while await session.now_ms() <= line.accepted_at_ms + 1:
+                    pass
+                await session.add_starts([start("later")])
+                later = msgspec.structs.replace(effect("z"), workflow="later")
+                fresh = (await session.intend(later, after=None, claim="b", claim_ms=1)).receipt
+                assert fresh is not None
+                assert (fresh.claim, fresh.key_since_ms) == ("b", fresh.created_at_ms)
+
+        run(go())
+
+    def test_p6_marks_are_announced_one_after_the_other(self, make_record: MakeRecord) -> None:
+        """By whoever saw the newest; confirmed by its token; after a restore there is none."""
+
+        async def go() -> None:
+            async with opened(make_record) as record, record.session() as session:
+                first = Mark(space=1, number=1, token="a", confirmed=False)  # noqa: S106 - no password
+                second = Mark(space=1, number=2, token="b", confirmed=False)  # noqa: S106 - no password
+                assert await session.find_mark("e") is None
+                await session.announce_mark("e", 0, first)
+                await session.announce_mark("e", 0, second)
+                assert await session.find_mark("e") == first
+                await session.confirm_mark("e", second)
+                await session.confirm_mark("e", first)
+                await session.announce_mark("e", 1, second)
+                assert await session.find_mark("e") == second
+                assert await session.find_mark("another") is None
+                async with record.transaction() as tx:
+                    await tx.accept(None, 0)
+                emptied = await session.find_mark("e")
+                assert emptied is not None
+                assert (emptied.space, emptied.number, emptied.confirmed) == (1, 0, False)
 
         run(go())
 
