@@ -7,7 +7,7 @@ help:
 	@echo 'make test [ARGS="tests/test_project.py"]                       lint, types, rings, then every test'
 	@echo 'make lint                                                      the first three alone'
 	@echo 'make docs                                                      docs/_build/html/index.html'
-	@echo 'make bench [ARGS="..."]                                        side by side with the alternatives'
+	@echo 'make bench [OF=ledger] [ARGS="..."]                            side by side with the alternatives'
 
 setup:
 	@scripts/setup
@@ -30,4 +30,4 @@ docs: setup
 
 bench:
 	@scripts/setup bench
-	$(BIN)/python -m benchmarks.orders $(ARGS)
+	$(BIN)/python -m benchmarks.$(or $(OF),orders) $(ARGS)

@@ -33,3 +33,14 @@ def test_who_cannot_run_is_named(only: str, said: str) -> None:
     """A contender that is not there is an error; one that lacks something is left out loudly."""
     done = _run("--only", only)
     assert (done.returncode, said in done.stderr) == (2, True)
+
+
+def test_every_transfer_is_made_and_measured(postgres_url: str) -> None:
+    """The ledger's contenders do their work, checked by balances; one without a cluster is left out loudly."""
+    tiny = ["--transfers", "4", "--rounds", "1", "--in-flight", "2", "--only", "tigerbeetle,postgres,sqlite", "--json"]
+    command = [sys.executable, "-m", "benchmarks.ledger", "--dsn", postgres_url, *tiny]
+    done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    measured = [(row["contender"], row["accounts"]) for row in json.loads(done.stdout.splitlines()[-1])]
+    assert measured == [(name, kind) for name in ("postgres", "sqlite") for kind in ("hot", "many")]
+    assert "SKIPPED tigerbeetle" in done.stderr
