@@ -11,6 +11,8 @@ from recordfirst.app import App
 from recordfirst.core.finding import NewFinding
 from recordfirst.core.identity import account_id, derived_uuid
 from recordfirst.effect import Call, Effect, effect
+from recordfirst.engine.embedded import EmbeddedConnection
+from recordfirst.engine.embedded.engine import Embedded
 from recordfirst.errors import (
     AfterMissing,
     AttemptRefused,
@@ -27,7 +29,9 @@ from recordfirst.errors import (
     DifferentTransfer,
     DuplicateDependency,
     EffectsHeld,
+    EngineInUse,
     EngineUnavailable,
+    EngineUnreadable,
     LedgerUnavailable,
     LedgerVersion,
     MissingDependency,
@@ -100,7 +104,11 @@ __all__ = [
     "DuplicateDependency",
     "Effect",
     "EffectsHeld",
+    "Embedded",
+    "EmbeddedConnection",
+    "EngineInUse",
     "EngineUnavailable",
+    "EngineUnreadable",
     "Found",
     "Handle",
     "Ledger",

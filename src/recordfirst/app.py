@@ -22,6 +22,7 @@ from recordfirst.core.start import NewStart, Start
 from recordfirst.effect import Effect
 from recordfirst.engine.connect import check, connect, join
 from recordfirst.engine.contract import Engine
+from recordfirst.engine.embedded.engine import Embedded
 from recordfirst.engine.shared import Membership
 from recordfirst.errors import EngineUnavailable, Misuse, SchemaMismatch, UnknownWorkflow
 from recordfirst.handle import Handle, find_start
@@ -56,7 +57,8 @@ class App:
         name: namespaces everything in the record, at the engine and in provider keys. Never change it.
         record: the system of record: ``PostgresRecord(dsn)`` or ``SqliteRecord(path)``.
         workflows: what workers of this app can run.
-        engine: ``None``: in memory, in the worker's process; one worker works at a time, others stand by. A URL
+        engine: ``None``: embedded, in one file beside a SQLite record, else in ``.recordfirst/`` here; one worker works
+            at a time, others stand by. :class:`Embedded`: the same, with a say in where and how durably. A URL
             (``"http://..."``): a Resonate Server. ``"postgresql://..."``: the database with Resonate in it, which may
             be the record's own. Or a ready ``Resonate`` object.
         concurrency: how many workflow bodies run at once in a worker.
@@ -76,7 +78,7 @@ class App:
         *,
         record: Record[Any],
         workflows: Iterable[Workflow[..., Any]],
-        engine: str | Resonate | None = None,
+        engine: str | Embedded | Resonate | None = None,
         concurrency: int = 64,
         encryptor: Encryptor | None = None,
         sleeper: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -182,7 +184,7 @@ class App:
 
     @contextlib.asynccontextmanager
     async def worker(self, *, group: str | None = None) -> AsyncIterator[Worker]:
-        """Open, and work for as long as the block lasts; with an in-memory engine, stand by until it is our turn.
+        """Open, and work for as long as the block lasts; with an embedded engine, stand by until it is our turn.
 
         At the end no new work is taken. With an engine of its own, what runs comes to its next wait or end, and the
         lease is given back. With one that others work for, too, the steps that run come to their end, and what is left

@@ -307,6 +307,32 @@ class LedgerVersion(RecordfirstError):
         )
 
 
+class EngineInUse(RecordfirstError):
+    """Another process has the embedded engine's file open; one at a time can. ``pid`` is that process's, if known."""
+
+    def __init__(self, path: str, pid: int | None) -> None:
+        self.path, self.pid = path, pid
+        super().__init__(path, pid)
+
+    def __str__(self) -> str:
+        who = f"process {self.pid}" if self.pid is not None else "another process"
+        return (
+            f"the embedded engine's file {self.path} is in use by {who}: end it, or let several processes share "
+            'the work with engine="http://..." (a Resonate Server) or engine="postgresql://..."'
+        )
+
+
+class EngineUnreadable(RecordfirstError):
+    """The embedded engine's file cannot be used. It may be moved away: the record rebuilds what was in it (P6)."""
+
+    def __init__(self, path: str, cause: str) -> None:
+        self.path, self.cause = path, cause
+        super().__init__(path, cause)
+
+    def __str__(self) -> str:
+        return f"the embedded engine's file {self.path} cannot be used: {self.cause}; mend that, or move the file away"
+
+
 class CommitUnknown(RecordfirstError):
     """The connection was lost while COMMIT was on its way, and nothing in the record tells what came of it."""
 

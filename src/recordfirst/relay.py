@@ -54,7 +54,7 @@ class Relay:
         """So many bodies are with the engine at a time; suspended ones do not count. The rest waits in the record."""
         self._running: set[str] = set()
         self._handed: dict[str, str] = {}
-        """Engine id by workflow id, of every life that this relay handed over and that has not ended."""
+        """Engine id by workflow id, of lives that this relay handed over without the record knowing it yet."""
         self._new: set[str] = set()
         """Engine ids of lives that no engine had before, and whose body has not run yet."""
         self._unmarked: set[str] = set()
@@ -284,10 +284,14 @@ class Relay:
     async def _mark(self, starts: list[Start]) -> None:
         async with self._runtime.record.session() as session:
             await session.dispatched(starts, self.engine.identity)
-        self._unmarked.difference_update(start.id for start in starts)
+        for start in starts:
+            self._unmarked.discard(start.id)
+            # From here on the record knows, and does not offer it again: one that sleeps for long costs no memory here.
+            if self._has(start):
+                del self._handed[start.id]
 
-    async def _create(self, life: _Life) -> None:
-        """Give one life to the engine."""
+    async def _create(self, life: _Life, *, runs: bool = True) -> None:
+        """Give one life to the engine. ``runs``: its body is about to run, as far as is known here."""
         start, arguments = life
         try:
             while True:
@@ -295,7 +299,8 @@ class Relay:
                 if self.engine.exclusive:
                     # Whatever lives runs here. With an engine that others work for, too, it may run and end elsewhere.
                     self._handed[start.id] = engine_id
-                    self._running.add(engine_id)
+                    if runs:
+                        self._running.add(engine_id)
                     if start.engine is None and start.epoch == 1:
                         self._new.add(engine_id)
                 if await self.engine.create(engine_id, start.workflow, arguments) == "running":
@@ -362,17 +367,37 @@ class Relay:
                 if not future.done():
                     future.set_result((finish, error_))
 
+    # ── at start-up ─────────────────────────────────────────────────────────
+
+    async def drop_stale(self) -> None:
+        """Before the engine runs anything: let it forget what has ended, and lives that another engine went on with."""
+        starts = [start for start in await self._open_starts() if start.engine is None or self._ours(start)]
+        lives = {self._engine_id(start) for start in starts}
+        await self.engine.keep(lives, self._is_of_this_app)
+
     async def _putting_back(self) -> None:
-        """With an engine that outlives workers: make sure, once, that it has what it was given."""
-        async with self._runtime.record.session() as session:
-            starts = await session.starts("open", _ALL)
-        for start in starts:
-            life = self._life_of(start) if start.engine == self.engine.identity else None
+        """Make sure, once, that the engine has what it was given: it may have lost the last of it (P7)."""
+        for start in await self._open_starts():
+            life = self._life_of(start) if self._ours(start) else None
             if life is not None:
                 try:
-                    await self._create(life)
+                    await self._create(life, runs=False)
+                    self._handed.pop(start.id, None)  # the record knows
                 except Exception as error:  # noqa: BLE001 - the engine may lack one and have the next
                     self._say(start, error)
+
+    async def _open_starts(self) -> list[Start]:
+        async with self._runtime.record.session() as session:
+            return await session.starts("open", _ALL)
+
+    def _ours(self, start: Start) -> bool:
+        return start.engine == self.engine.identity and start.workflow in self._workflows
+
+    def _is_of_this_app(self, engine_id: str) -> bool:
+        try:
+            return identity.parse_engine_id(engine_id)[0] == self._runtime.app
+        except ValueError:
+            return False
 
 
 _ALL = 1_000_000

@@ -94,6 +94,7 @@ class Worker:
         for workflow in crew.workflows.values():
             engine.register(workflow.name, body_of(workflow, self._runtime, relay, crew.effects), workflow)
         await engine.open()
+        await relay.drop_stale()
         await engine.start()
         try:
             line = await check(self._runtime, engine)

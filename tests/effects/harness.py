@@ -18,6 +18,7 @@ from recordfirst import App, Call
 from recordfirst.core.receipt import Change, Receipt
 from recordfirst.records.contract import Record
 from recordfirst.records.open import record_from_url
+from tests.engines import engine_for
 
 TABLE = """CREATE TABLE IF NOT EXISTS orders (
     id TEXT PRIMARY KEY, amount INTEGER NOT NULL, state TEXT NOT NULL, marks INTEGER NOT NULL DEFAULT 0
@@ -235,7 +236,7 @@ class Shop:
         plug = plug or Plug()
         await self.prepare()
         record = Watched(record_from_url(self.url), plug)
-        options = {"observer": self.events.append} | options
+        options = {"observer": self.events.append, "engine": engine_for(self.url)} | options
         app = App("shop", record=record, workflows=workflows, **options)  # type: ignore[arg-type]
         for key, value in ({Bank: self.bank, Plug: plug} | dict(provide or {})).items():
             app.provide(value, as_=key)

@@ -8,7 +8,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from recordfirst import Call, Context, NotDone, Unknown, WorkflowFailed, Write, effect, inject, workflow, write
+from recordfirst import (
+    Call,
+    Context,
+    Embedded,
+    NotDone,
+    Unknown,
+    WorkflowFailed,
+    Write,
+    effect,
+    inject,
+    workflow,
+    write,
+)
 from tests.effects.harness import Plug, Script, pass_time, receipt
 from tests.effects.program import KEYED, PLAIN
 
@@ -34,6 +46,10 @@ async def announce_mail(w: Write, order: str) -> None:
     w.intend(send_mail, order)
 
 
+FORGETFUL = Embedded(":memory:")
+"""Its sleeps end with the worker; the next one asks the record how long to wait, whose clock the tests move."""
+
+
 @workflow
 async def mailing(ctx: Context, order: str) -> str:
     return await send_mail(ctx, order)
@@ -50,11 +66,11 @@ async def test_volatile_content(shop, workflow_):
     """P4, trap 5: what freeze= rendered before the first call is sent by every call, also from a later process."""
     clock, script = Clock(), Script(NotDone("busy"), Unknown("timeout"), NotDone("busy", 3_600_000))
     given = {Clock: clock, Script: script}
-    async with shop.working(workflow_, provide=given, random=lambda: 0.0) as app:
+    async with shop.working(workflow_, provide=given, random=lambda: 0.0, engine=FORGETFUL) as app:
         await app.start(workflow_, "1", id="o")
         while script.answers:
             await app.runtime.record.changed(0.02)
-    async with shop.app(workflow_, provide=given) as app:
+    async with shop.app(workflow_, provide=given, engine=FORGETFUL) as app:
         await pass_time(app, 4000)
         async with app.worker():
             assert await (await app.handle("o")).result() == "done"
@@ -125,11 +141,11 @@ async def test_deploy_added_a_field_with_a_default(shop):
     """P4: a request that differs only in a new field's default is the same request, and goes on."""
     (first, before), (_, after), script = fielded(), fielded(gift=False), Script(NotDone("busy", 3_600_000))
     given, plug = {Script: script}, Plug()
-    async with shop.working(before, provide=given, plug=plug) as app:
+    async with shop.working(before, provide=given, plug=plug, engine=FORGETFUL) as app:
         await app.start(before, first("1"), id="o")
         while "after not done" not in plug.passed:
             await app.runtime.record.changed(0.02)
         await pass_time(app, 4000)
-    async with shop.working(after, provide=given) as app:
+    async with shop.working(after, provide=given, engine=FORGETFUL) as app:
         assert await (await app.handle("o")).result() == "done {'id': '1', 'gift': False}"
         assert (await receipt(app, "order:1:charge")).request == '{"order":{"id":"1"}}'

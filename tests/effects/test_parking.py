@@ -18,6 +18,7 @@ from recordfirst import (
     CannotTell,
     Context,
     Declined,
+    Embedded,
     Misuse,
     Unencodable,
     Unknown,
@@ -113,12 +114,25 @@ async def test_resolved_while_no_worker_runs(shop, answer, result, row, calls):
 
 
 async def test_worker_restarted_while_parked(shop):
-    """P5, P6: another worker's engine knows nothing of the promise: the workflow parks anew, and calls nothing."""
+    """P5, P7: the engine's file knows what the workflow waits for, and the next worker goes on with that."""
     given = in_doubt()
     async with shop.working(ordering, provide=given, random=lambda: 0.0) as app:
         await parks(shop, app)
         before = (await receipt(app, KEY)).parked_on
     async with shop.working(ordering, provide=given) as app:
+        assert (await receipt(app, KEY)).parked_on == before
+        await app.resolve(KEY, outcome="succeeded", result={"id": "c1"})
+        assert await (await app.handle("order:1")).result() == "c1"
+    assert len(given[Script].calls) == 1
+
+
+async def test_engine_lost_while_parked(shop):
+    """P5, P6: another worker's engine knows nothing of the promise: the workflow parks anew, and calls nothing."""
+    given, forgetful = in_doubt(), Embedded(":memory:")
+    async with shop.working(ordering, provide=given, random=lambda: 0.0, engine=forgetful) as app:
+        await parks(shop, app)
+        before = (await receipt(app, KEY)).parked_on
+    async with shop.working(ordering, provide=given, engine=forgetful) as app:
 
         async def anew() -> bool:
             return (await receipt(app, KEY)).parked_on not in (None, before)

@@ -9,14 +9,12 @@ from datetime import timedelta
 
 import pytest
 from resonate.connections import HttpConnection, LocalConnection
-from resonate.connections.local import ServerState
 from resonate.resonate import Resonate
 from resonate.retry import Constant
 from resonate.types import Value
 
 from recordfirst.conformance.record import run
 from recordfirst.engine import leaf
-from recordfirst.engine.local import _State
 
 
 @contextlib.asynccontextmanager
@@ -229,12 +227,3 @@ def test_stopped():
         assert leaf.was_stopped(resonate)
 
     run(go())
-
-
-def test_in_memory_state_has_what_forgetting_needs():
-    """P6: the fields that the local engine drops finished lineages from, and the preload that it leaves out."""
-    state = ServerState()
-    assert (state.promises, state.tasks, state.p_timeouts, state.t_timeouts) == ({}, {}, [], [])
-    assert issubclass(_State, ServerState)
-    assert _State().preload("any") == []
-    assert hasattr(LocalConnection(), "state")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -18,13 +20,15 @@ async def engine_of(kind):
     """A started engine of each kind, with a workflow that nobody runs."""
     async with contextlib.AsyncExitStack() as stack:
         url = await stack.enter_async_context(Server().running()) if kind == "server" else None
-        engine = connect(url, Membership("shop", "shop", 1, None), SqliteRecord("nowhere.db"))
+        path = Path(stack.enter_context(TemporaryDirectory())) / "record"
+        engine = connect(url, Membership("shop", "shop", 1, None), SqliteRecord(path))
+        await engine.open()
         await engine.start()
         stack.push_async_callback(engine.stop)
         yield engine
 
 
-@pytest.mark.parametrize("kind", ["memory", "server"])
+@pytest.mark.parametrize("kind", ["file", "server"])
 def test_looking_changes_nothing(kind):
     """P6: what the engine does not have it says so, and still has not; what it has is running, then settled."""
 
@@ -39,7 +43,7 @@ def test_looking_changes_nothing(kind):
     run(go())
 
 
-@pytest.mark.parametrize("kind", ["memory", "server"])
+@pytest.mark.parametrize("kind", ["file", "server"])
 def test_first_note_stays(kind):
     """P6: who leaves a note learns which one was there before."""
 

@@ -9,6 +9,7 @@ from typing import Any
 from recordfirst import App
 from recordfirst.records.contract import Record
 from recordfirst.records.open import record_from_url
+from tests.engines import engine_for
 
 TABLES = ["orders (id TEXT PRIMARY KEY, amount INTEGER NOT NULL)", "visits (who TEXT NOT NULL)"]
 
@@ -32,7 +33,8 @@ class Shop:
         """An app, open, whose record has all tables."""
         await migrated(self.url)
         store = record or record_from_url(self.url)
-        app = App("shop", record=store, workflows=workflows, observer=self.events.append, **options)
+        options = {"observer": self.events.append, "engine": engine_for(self.url)} | options
+        app = App("shop", record=store, workflows=workflows, **options)
         for key, value in (provide or {}).items():
             app.provide(value, as_=key)
         async with app:

@@ -17,7 +17,7 @@ from datetime import timedelta
 from typing import Any
 
 from recordfirst import Call, Context, Provider, effect, workflow, write
-from recordfirst.engine.local import LocalEngine
+from recordfirst.engine.embedded.engine import EmbeddedEngine
 from recordfirst.relay import Relay
 from tests.starts.harness import Shop
 
@@ -180,7 +180,7 @@ MIDDLE = {
 
 async def main(url: str) -> None:
     """Work until told to end; start what is asked for."""
-    dying_after(LocalEngine, "create", "given")
+    dying_after(EmbeddedEngine, "create", "given")
     dying_before(Relay, "hand_over", "accepted")
     dying_before(Relay, "close_ended", "ended")
     dying_after(Relay, "close_ended", "marked")

@@ -17,6 +17,7 @@ from aiohttp import web
 from recordfirst import App, Call, Context, Provider, effect, insert_or_same, workflow, write
 from recordfirst.errors import RecordfirstError
 from recordfirst.records.open import record_from_url
+from tests.engines import engine_for
 from tests.starts.harness import migrated
 
 
@@ -48,7 +49,7 @@ async def create_order(ctx: Context, order: Order) -> str:
 
 
 def shop(url: str) -> App:
-    return App("shop", record=record_from_url(url), workflows=[create_order])
+    return App("shop", record=record_from_url(url), workflows=[create_order], engine=engine_for(url))
 
 
 def asgi(app: App) -> Any:

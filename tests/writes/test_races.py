@@ -9,7 +9,7 @@ import uuid
 
 import pytest
 
-from recordfirst import Context, inject, workflow, write
+from recordfirst import Context, Embedded, inject, workflow, write
 from recordfirst.conformance.record import run
 from recordfirst.observe import LostRace
 from recordfirst.records.postgres import PostgresRecord
@@ -116,8 +116,8 @@ def test_two_executions_of_one_write(make_shop, request, product):
         # Every life of the workflow runs in its own engine; the record alone is common to both.
         race = racing(*((visit_alone, before.meet) if product == "sqlite" else (visit, nothing)), results)
         async with (
-            shop.app(race, record=make(), provide={InWrite: inside}) as zombie,
-            shop.app(race, record=make(), provide={InWrite: inside}) as successor,
+            shop.app(race, record=make(), provide={InWrite: inside}, engine=Embedded(":memory:")) as zombie,
+            shop.app(race, record=make(), provide={InWrite: inside}, engine=Embedded(":memory:")) as successor,
         ):
             handle = await zombie.start(race, id="r")
             async with zombie.worker(), successor.worker():

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import quote
 
 from resonate.resonate import Resonate
 
 from recordfirst.engine import leaf
 from recordfirst.engine.contract import Engine, Joined
-from recordfirst.engine.local import LocalEngine, ResonateEngine, memory_identity
+from recordfirst.engine.embedded.engine import Embedded, EmbeddedEngine
+from recordfirst.engine.local import ResonateEngine, memory_identity
 from recordfirst.engine.server import server_engine
 from recordfirst.engine.shared import Membership
 from recordfirst.errors import Misuse
@@ -19,8 +23,8 @@ from recordfirst.records.contract import Record
 _POSTGRES = ("postgresql://", "postgres://")
 _SCHEMES = ("http://", "https://", *_POSTGRES)
 _HOW = (
-    "give None, the http(s) URL of a Resonate Server, the postgresql URL of a database with Resonate in it, "
-    "or a Resonate object"
+    "give None, Embedded(path), the http(s) URL of a Resonate Server, the postgresql URL of a database with Resonate "
+    "in it, or a Resonate object"
 )
 
 
@@ -28,11 +32,11 @@ def check(given: object) -> None:
     """Raise ``Misuse`` if no engine can be made of what ``App(engine=...)`` was given."""
     if isinstance(given, str) and not given.startswith(_SCHEMES):
         raise Misuse(f"engine={given!r}: {_HOW}")
-    if given is not None and not isinstance(given, str | Resonate):
+    if given is not None and not isinstance(given, str | Embedded | Resonate):
         raise Misuse(f"engine={given!r} is {type(given).__name__}: {_HOW}")
 
 
-def connect(given: str | Resonate | None, membership: Membership, record: Record[Any]) -> Engine:
+def connect(given: str | Embedded | Resonate | None, membership: Membership, record: Record[Any]) -> Engine:
     """Return the engine, not opened.
 
     Raises:
@@ -44,8 +48,9 @@ def connect(given: str | Resonate | None, membership: Membership, record: Record
         return engine
     if isinstance(given, str):
         return server_engine(given, os.environ.get("RESONATE_TOKEN"), membership)
-    if given is None:
-        return LocalEngine(concurrency=membership.concurrency)
+    if given is None or isinstance(given, Embedded):
+        how = given or Embedded()
+        return EmbeddedEngine(how.path or _default_path(membership, record), how.durability, membership)
     if leaf.was_stopped(given):
         raise Misuse("the Resonate object given as engine= was stopped, and cannot be started again: make a new one")
     local = leaf.is_local(given)
@@ -78,3 +83,11 @@ def _postgres() -> ModuleType:
             "run: pip install 'recordfirst[resonate-pg]'"
         ) from missing
     return postgres
+
+
+def _default_path(membership: Membership, record: Record[Any]) -> Path:
+    """Where an app's embedded engine is, if nobody says: one file for each app and record."""
+    name = quote(membership.home, safe="")
+    if record.path is not None:
+        return record.path.with_name(f"{record.path.name}-{name}-engine")
+    return Path(".recordfirst") / f"{name}-{hashlib.sha256(record.where.encode()).hexdigest()[:8]}-engine"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from resonate.context import Context
@@ -26,7 +26,15 @@ class Engine(Protocol):
         """Make a workflow's body runnable by name, and by ``alias``, the object users know. Before :meth:`start`."""
 
     async def open(self) -> None:
-        """Come into possession of what it keeps; from here on ``identity`` is known. Nothing runs yet."""
+        """Come into possession of what it keeps; from here on ``identity`` is known. Nothing runs yet.
+
+        Raises:
+            EngineInUse: if it is another process's.
+            EngineUnreadable: if it cannot be used.
+        """
+
+    async def keep(self, lives: Collection[str], ours: Callable[[str], bool]) -> None:
+        """Drop what it holds of ``ours`` but these lives: they have ended, or another engine has them now (P6)."""
 
     async def start(self) -> None:
         """Let run what it has, and what it is given."""

@@ -1,32 +1,19 @@
-"""The engine of a single process: the SDK's in-memory connection.
-
-It survives nothing: no timer, promise or task outlives the process. The record does, and at the next start every open
-workflow is put back from there. Two properties of the connection are made up for here: it keeps and scans all that
-ever existed, so finished lineages are dropped; and it never heartbeats, so leases are set far out (they guard nothing
-in one process: trap 22).
-"""
+"""An engine on a ``Resonate`` object, whatever it is connected to."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from resonate.connections import LocalConnection
-from resonate.connections.local import ServerState
 from resonate.error import ServerError
-from resonate.ids import origin_of
 from resonate.resonate import Resonate
-from resonate.retry import Exponential
 from resonate.types import PromiseRecord, TaskData, Value
 
 from recordfirst.engine import leaf
 from recordfirst.engine.contract import Life
 
 _NO_SUCH_PROMISE = 404
-
-_FORGET_BATCH = 8
-"""Finished lineages are dropped this many at a time: one pass over what is open, spread over them."""
 
 
 def memory_identity() -> str:
@@ -52,6 +39,9 @@ class ResonateEngine:
 
     async def open(self) -> None:
         """It knows who it is from the beginning."""
+
+    async def keep(self, lives: Collection[str], ours: Callable[[str], bool]) -> None:
+        """A server collects by its own rules."""
 
     async def start(self) -> None:
         self.resonate.start()
@@ -101,47 +91,3 @@ class ResonateEngine:
 
     def forget(self, id: str) -> None:
         """A server collects by its own rules."""
-
-
-class _State(ServerState):
-    """The SDK's in-memory server without its preloads: they scan all that exists, and save a request on a replay."""
-
-    def preload(self, promise_id: str) -> list[dict[str, Any]]:
-        del promise_id
-        return []
-
-
-class LocalEngine(ResonateEngine):
-    """The in-memory engine; see the module."""
-
-    def __init__(self, *, concurrency: int) -> None:
-        self._connection = LocalConnection()
-        self._connection.state = _State()
-        self._finished: set[str] = set()
-        resonate = Resonate(
-            network=self._connection,
-            ttl=leaf.FAR,
-            max_concurrent_tasks=concurrency,
-            retry_policy=Exponential(delay=1, factor=2, max_delay=60, max_retries=30),
-            subscription_refresh_secs=0,
-            env={},
-            autostart=False,
-        )
-        leaf.count_requests(resonate)
-        super().__init__(resonate, memory_identity(), exclusive=True, lasting=False)
-
-    def forget(self, id: str) -> None:
-        self._finished.add(id)
-        if len(self._finished) < _FORGET_BATCH:
-            return
-        state = self._connection.state
-        # What has a task that is not fulfilled (its last request is on the way, or a detached child lives on) stays
-        # for a later round.
-        busy = {origin_of(id) for id, task in state.tasks.items() if task.state != "fulfilled"}
-        ripe = self._finished - busy
-        self._finished -= ripe
-        for gone in [id for id in state.promises if origin_of(id) in ripe]:
-            del state.promises[gone]
-            state.tasks.pop(gone, None)
-        state.p_timeouts = [t for t in state.p_timeouts if origin_of(t.id) not in ripe]
-        state.t_timeouts = [t for t in state.t_timeouts if origin_of(t.id) not in ripe]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -186,6 +187,8 @@ class Record[C](Protocol):
     """How a person names it: a URL without its password, or a path."""
     whole_number_max: int
     """The largest whole number that its columns hold exactly."""
+    path: Path | None
+    """The file that it is, if it is one of this machine: what belongs to it goes beside it."""
     migrations: Sequence[Migration]
     """The whole schema, first step first. The last one's version is the one this code needs."""
 

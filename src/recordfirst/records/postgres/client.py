@@ -16,6 +16,7 @@ import hashlib
 import secrets
 import select
 from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote, urlencode
 
@@ -63,6 +64,7 @@ class PostgresRecord:
 
     whole_number_max = (1 << 128) - 1  # numeric holds more; nothing here needs more
     migrations: Sequence[Migration]
+    path: Path | None
 
     def __init__(self, dsn: str, *, schema: str = "recordfirst", pool_size: int = 16) -> None:
         try:
@@ -76,6 +78,7 @@ class PostgresRecord:
         if pool_size < 1:
             raise Misuse(f"pool_size must be 1 or more, not {pool_size}")
         self.where = _without_password(dsn)
+        self.path = None
         self._schema = schema
         self._pool_size = pool_size
         self._statements = _in_schema(schema)

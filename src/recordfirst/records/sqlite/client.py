@@ -46,11 +46,12 @@ class SqliteRecord:
 
     whole_number_max = (1 << 63) - 1
     migrations: Sequence[Migration]
+    path: Path | None
 
     def __init__(self, path: str | Path) -> None:
         if str(path) in {"", ":memory:"} or str(path).startswith("file:"):
             raise Misuse(f"a record is a file that outlives the process; {str(path)!r} is none")
-        self._path = Path(path)
+        self.path = self._path = Path(path)
         self.where = str(path)
         self._statements = statements.load(_PACKAGE)
         self.migrations = statements.migrations(_PACKAGE)

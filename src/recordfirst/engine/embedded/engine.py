@@ -1,0 +1,81 @@
+"""The embedded engine, as an app has it: one file, no server; one worker process works with it at a time."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Collection
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+from resonate.resonate import Resonate
+from resonate.retry import Exponential
+
+from recordfirst.engine import leaf
+from recordfirst.engine.embedded.connection import EmbeddedConnection
+from recordfirst.engine.embedded.store import Durability
+from recordfirst.engine.local import ResonateEngine
+from recordfirst.engine.shared import Membership
+from recordfirst.errors import Misuse
+
+_LEASE = timedelta(seconds=60)
+"""For tasks that nothing runs any more, though they were not given back. While one runs here its lease does not end."""
+_PAGE = 1_000
+"""Lives looked at in one go, when a worker starts."""
+
+
+class Embedded(msgspec.Struct, frozen=True):
+    """``App(engine=Embedded(...))``: the engine in a file of this process, with a say in where and how.
+
+    Args:
+        path: the file, made if it is missing, on a local disk. Default: beside a SQLite record; else
+            ``.recordfirst/`` in the current directory. ``":memory:"``: nothing outlives the worker but what is in the
+            record, from which each worker rebuilds what is open.
+        durability: ``"record"``: survives the end of the process, ``kill -9`` too; after a power cut the last moments
+            may be missing, and are rebuilt from the record. ``"disk"``: nothing is missing after a power cut either,
+            which costs an fsync for each batch of requests.
+    """
+
+    path: str | Path | None = None
+    durability: Durability = "record"
+
+    def __post_init__(self) -> None:
+        if self.durability not in {"record", "disk"}:
+            raise Misuse(f"Embedded(durability={self.durability!r}): say 'record' or 'disk'")
+
+
+class EmbeddedEngine(ResonateEngine):
+    """The engine on its connection; see the module."""
+
+    def __init__(self, path: str | Path, durability: Durability, membership: Membership) -> None:
+        self._folder = None if str(path) == ":memory:" else Path(path).parent
+        self._connection = EmbeddedConnection(path, durability=durability, group=membership.group)
+        resonate = Resonate(
+            network=self._connection,
+            heartbeat=self._connection.held,
+            ttl=_LEASE,
+            max_concurrent_tasks=membership.concurrency,
+            group=membership.group,
+            retry_policy=Exponential(delay=1, factor=2, max_delay=60, max_retries=30),
+            subscription_refresh_secs=0,
+            encryptor=membership.encryptor,
+            env={},
+            autostart=False,
+        )
+        leaf.count_requests(resonate)
+        super().__init__(resonate, "", exclusive=True, lasting=self._folder is not None)
+
+    async def open(self) -> None:
+        if self._folder is not None:
+            with contextlib.suppress(OSError):  # opening the file says what is wrong
+                self._folder.mkdir(exist_ok=True)
+        self.identity = f"embedded:{self._connection.identity}"
+
+    async def keep(self, lives: Collection[str], ours: Callable[[str], bool]) -> None:
+        after = ""
+        while page := await self._connection.roots(after, _PAGE):
+            await self._connection.drop([id for id in page if ours(id) and id not in lives])
+            after = page[-1] + ";"
+
+    def forget(self, id: str) -> None:
+        self._connection.collect(id)

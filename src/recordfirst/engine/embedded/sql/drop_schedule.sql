@@ -1,0 +1,2 @@
+-- A schedule that was deleted.
+DELETE FROM schedules WHERE id = ?

@@ -1,0 +1,2 @@
+-- task.search.
+SELECT body FROM promises WHERE id > ? AND task = coalesce(?, task) ORDER BY id LIMIT ?

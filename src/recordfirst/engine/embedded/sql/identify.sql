@@ -1,0 +1,2 @@
+-- Who this file is, and in which form.
+SELECT identity, version FROM meta

@@ -1,0 +1,2 @@
+-- A new file.
+INSERT INTO meta (identity, version) VALUES (?, ?)

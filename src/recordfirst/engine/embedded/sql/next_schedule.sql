@@ -1,0 +1,2 @@
+-- When the next schedule's time comes.
+SELECT min(next_run_at) FROM schedules

@@ -1,0 +1,2 @@
+-- One schedule.
+SELECT body FROM schedules WHERE id = ?
