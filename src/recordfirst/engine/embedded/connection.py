@@ -249,13 +249,16 @@ class EmbeddedConnection:
                 _answer(work.answer, failure=failure)
         else:
             soonest = store.soonest()
-            self._delivery.acquired(store.taken())
+            taken = set(store.taken())
+            self._delivery.acquired(taken)
             for origin in store.settle():
                 if origin in self._ripe:
                     self._queue.append(_Work(self._collecting(origin), asyncio.get_running_loop().create_future()))
             for work, answer, _ in turns:
                 _answer(work.answer, answer)
-            self._send(message for _, _, messages in turns for message in messages)
+            all_messages = (message for _, _, messages in turns for message in messages)
+            # What was pending in one turn of the batch can have been acquired in the next.
+            self._send(m for m in all_messages if not (isinstance(m, Execute) and m.id in taken))
             if soonest is not None and soonest < self._wake_at:
                 self._arm(soonest)
         if self._queue:

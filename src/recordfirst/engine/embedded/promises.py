@@ -14,8 +14,8 @@ from recordfirst.engine.embedded.requests import (
     PromiseSettle,
     Refused,
 )
-from recordfirst.engine.embedded.rows import DELAY, TARGET, TIMER, Promise, Task, Value
-from recordfirst.engine.embedded.turn import Execute, Turn, replace, timeout_state
+from recordfirst.engine.embedded.rows import DELAY, TARGET, Promise, Task, Value
+from recordfirst.engine.embedded.turn import Turn, replace, timeout_state
 
 type Data = dict[str, Any]
 """A response's data; whatever goes wrong raises ``Refused``."""
@@ -61,22 +61,15 @@ def new(turn: Turn, request: PromiseCreate, *, created_at: int) -> Promise:
     """Put a promise that was not there, and its task if it has a target, pending."""
     promise = unstored(turn, request, created_at=created_at)
     turn.state.put_promise(promise)
-    target = promise.tags.get(TARGET)
-    if target is None:
+    if TARGET not in promise.tags:
         return promise
+    delay = int(promise.tags.get(DELAY, "0"))
     if promise.state != "pending":
         turn.state.put_task(Task(id=promise.id, state="fulfilled"))
-    elif promise.tags.get(TIMER) == "true":
-        # Nothing is to be run for a sleep, and whoever got it would drop it: it has a task only because a promise
-        # without target has no timeout on other servers. So it is not delivered, and ends with its promise.
-        turn.state.put_task(Task(id=promise.id, state="pending"))
+    elif turn.now < delay and not promise.timer:
+        turn.state.put_task(Task(id=promise.id, state="pending", due_at=delay))
     else:
-        delay = int(promise.tags.get(DELAY, "0"))
-        if turn.now < delay:
-            turn.state.put_task(Task(id=promise.id, state="pending", due_at=delay))
-        else:
-            turn.state.put_task(Task(id=promise.id, state="pending", due_at=turn.now + turn.retry_ms))
-            turn.executes[promise.id] = Execute(target, promise.id, 0)
+        turn.make_pending(Task(id=promise.id, state="pending"), promise)
     return promise
 
 

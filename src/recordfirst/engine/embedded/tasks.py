@@ -119,14 +119,13 @@ def fulfill(turn: Turn, request: TaskFulfill) -> Data:
 
 def suspend(turn: Turn, request: TaskSuspend) -> Data:
     """Let go of a task until one of these promises settles. If one has, it goes on at once: a redirect, status 300."""
-    _, promise = _held(turn, request.id, request.version)
     awaited = [turn.look(action.data.awaited) for action in request.actions]
+    task, promise = _held(turn, request.id, request.version)
     there = [other for other in awaited if other is not None]
     if len(there) < len(awaited):
         raise Refused(422, "Awaited promise not found")
     for other in there:
         promises.check_awaitable(other)
-    task, _ = _held(turn, request.id, request.version)
     if any(other.state != "pending" for other in there):
         turn.state.put_task(replace(task, resumes=()))
         turn.redirected = True
@@ -145,6 +144,7 @@ def fence(turn: Turn, request: TaskFence) -> Data:
     action = read(_create, request.action.data) if kind == "promise.create" else read(_settle, request.action.data)
     if action.id == request.id:
         raise BadRequest("Action ID must not equal the task ID")
+    turn.look(action.id)
     _held(turn, request.id, request.version)
     status: int = 200
     data: Data | str

@@ -124,10 +124,15 @@ class Turn:
     # ── tasks ───────────────────────────────────────────────────────────────
 
     def make_pending(self, task: Task, promise: Promise) -> None:
-        """Let a task be acquired by whoever serves its address, and say so."""
-        due_at = self.now + self.retry_ms
+        """Let a task be acquired by whoever serves its address, and say so.
+
+        But for a sleep's: nothing is to be run for it, and whoever got it would drop it. It has a task only because
+        other servers keep no timeout of a promise without target. So it is not delivered, and ends with its promise.
+        """
+        due_at = None if promise.timer else self.now + self.retry_ms
         self.state.put_task(replace(task, state="pending", pid=None, ttl=None, due_at=due_at))
-        self.executes[task.id] = Execute(promise.tags[TARGET], task.id, task.version)
+        if not promise.timer:
+            self.executes[task.id] = Execute(promise.tags[TARGET], task.id, task.version)
 
 
 def timeout_state(tags: dict[str, str]) -> PromiseState:
