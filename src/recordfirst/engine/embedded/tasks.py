@@ -44,7 +44,7 @@ def record(task: Task) -> dict[str, Any]:
 
 def preload(turn: Turn, promise: Promise) -> list[dict[str, Any]]:
     """What a body that runs from the top will ask for next, so that it need not ask."""
-    return [promises.record(turn.look(other.id) or other) for other in turn.state.branch_of(promise)]
+    return [promises.record(other) for other in turn.state.branch_of(promise)]
 
 
 def _found(turn: Turn, id: str) -> tuple[Task, Promise]:
