@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from recordfirst import Call, Context, Provider, WorkflowFailed, effect, inject, workflow, write
+from recordfirst import Call, Context, Embedded, Provider, WorkflowFailed, effect, inject, workflow, write
 from recordfirst.conformance.record import run
 
 
@@ -87,12 +87,12 @@ def test_step_inserted_before_a_part(shop):
     """P3: no key of the part changes, so nothing that it did is done again in an engine that knows nothing."""
 
     async def go():
-        bank = Bank()
-        async with shop.working(shipping, part, provide={Bank: bank}) as app:
+        bank, forgetful = Bank(), Embedded(":memory:")
+        async with shop.working(shipping, part, provide={Bank: bank}, engine=forgetful) as app:
             await app.start(shipping, id="s")
             while await receipts(app, "s") != ["ann: charge", "ann: row"]:
                 await app.runtime.record.changed(0.01)
-        async with shop.working(shipping_after_a_deploy, part, provide={Bank: bank}) as app:
+        async with shop.working(shipping_after_a_deploy, part, provide={Bank: bank}, engine=forgetful) as app:
             assert await (await app.handle("s")).result() == ["ben", "ann"]
             assert await receipts(app, "s") == ["ann: charge", "ann: row", "ben: charge", "ben: row", "s/note"]
             assert bank.calls == ["charge ann", "charge ben"]

@@ -145,8 +145,10 @@ def test_loser_meets_the_winners_rows(make_shop, postgres_dsn, monkeypatch, firs
         results: list[str] = []
         race, given = racing(place, nothing, results), {InWrite: InWrite(), AfterRows: AfterRows()}
         async with (
-            shop.app(race, record=ZombieOnPostgres(postgres_dsn), provide=given) as zombie,
-            shop.app(race, record=ZombieOnPostgres(postgres_dsn), provide=given) as successor,
+            shop.app(race, record=ZombieOnPostgres(postgres_dsn), provide=given, engine=Embedded(":memory:")) as zombie,
+            shop.app(
+                race, record=ZombieOnPostgres(postgres_dsn), provide=given, engine=Embedded(":memory:")
+            ) as successor,
         ):
             handle = await zombie.start(race, id="r")
             async with zombie.worker(), successor.worker():

@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from urllib.parse import quote
 
 from resonate.resonate import Resonate
 
@@ -87,7 +86,6 @@ def _postgres() -> ModuleType:
 
 def _default_path(membership: Membership, record: Record[Any]) -> Path:
     """Where an app's embedded engine is, if nobody says: one file for each app and record."""
-    name = quote(membership.home, safe="")
     if record.path is not None:
-        return record.path.with_name(f"{record.path.name}-{name}-engine")
-    return Path(".recordfirst") / f"{name}-{hashlib.sha256(record.where.encode()).hexdigest()[:8]}-engine"
+        return record.path.with_name(f"{record.path.name}-{membership.home}-engine")
+    return Path(".recordfirst") / f"{membership.home}-{hashlib.sha256(record.where.encode()).hexdigest()[:8]}-engine"

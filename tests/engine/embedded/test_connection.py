@@ -119,12 +119,12 @@ def test_default_places(tmp_path, monkeypatch):
 
     async def go() -> None:
         record = SqliteRecord(tmp_path / "shop.db")
-        await record.open("a/b")
+        await record.open("shop")
         await record.migrate()
         await record.close()
-        async with App("a/b", record=record, workflows=[]).worker() as worker:
+        async with App("shop", record=record, workflows=[]).worker() as worker:
             await worker.working.wait()
-            assert (tmp_path / "shop.db-a%2Fb-engine").exists()
+            assert (tmp_path / "shop.db-shop-engine").exists()
 
     run(go())
 
