@@ -11,8 +11,7 @@ from recordfirst.app import App
 from recordfirst.core.finding import NewFinding
 from recordfirst.core.identity import account_id, derived_uuid
 from recordfirst.effect import Call, Effect, effect
-from recordfirst.engine.embedded import EmbeddedConnection
-from recordfirst.engine.embedded.engine import Embedded
+from recordfirst.engine.options import Embedded
 from recordfirst.errors import (
     AfterMissing,
     AttemptRefused,
@@ -105,7 +104,6 @@ __all__ = [
     "Effect",
     "EffectsHeld",
     "Embedded",
-    "EmbeddedConnection",
     "EngineInUse",
     "EngineUnavailable",
     "EngineUnreadable",

@@ -22,7 +22,7 @@ from recordfirst.core.start import NewStart, Start
 from recordfirst.effect import Effect
 from recordfirst.engine.connect import check, connect, join
 from recordfirst.engine.contract import Engine
-from recordfirst.engine.embedded.engine import Embedded
+from recordfirst.engine.options import Embedded
 from recordfirst.engine.shared import Membership
 from recordfirst.errors import EngineUnavailable, Misuse, SchemaMismatch, UnknownWorkflow
 from recordfirst.handle import Handle, find_start

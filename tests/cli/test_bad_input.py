@@ -88,7 +88,7 @@ def test_needs_that_nobody_provides(cli_here):
 def test_engine_that_is_none(cli_here):
     """P8: what App(engine=...) was given is named."""
     line = cli_here.refused("worker", SHOP_ENGINE="localhost:8001")
-    assert "engine='localhost:8001': give None, the http(s) URL of a Resonate Server" in line
+    assert "engine='localhost:8001': give None, Embedded(path), the http(s) URL of a Resonate Server" in line
 
 
 @pytest.mark.parametrize("words", [["status"], ["worker"], ["start", "slow", "--id", "1"]], ids=lambda words: words[0])

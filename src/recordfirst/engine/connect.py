@@ -12,8 +12,8 @@ from resonate.resonate import Resonate
 
 from recordfirst.engine import leaf
 from recordfirst.engine.contract import Engine, Joined
-from recordfirst.engine.embedded.engine import Embedded, EmbeddedEngine
 from recordfirst.engine.local import ResonateEngine, memory_identity
+from recordfirst.engine.options import Embedded
 from recordfirst.engine.server import server_engine
 from recordfirst.engine.shared import Membership
 from recordfirst.errors import Misuse
@@ -48,6 +48,8 @@ def connect(given: str | Embedded | Resonate | None, membership: Membership, rec
     if isinstance(given, str):
         return server_engine(given, os.environ.get("RESONATE_TOKEN"), membership)
     if given is None or isinstance(given, Embedded):
+        from recordfirst.engine.embedded.engine import EmbeddedEngine  # noqa: PLC0415 - it brings a database along
+
         how = given or Embedded()
         return EmbeddedEngine(how.path or _default_path(membership, record), how.durability, membership)
     if leaf.was_stopped(given):

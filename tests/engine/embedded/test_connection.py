@@ -20,8 +20,9 @@ from resonate.context import Context
 from resonate.resonate import Resonate
 from resonate_base import ConnectorError
 
-from recordfirst import App, Embedded, EmbeddedConnection, EngineInUse, EngineUnreadable, Misuse
+from recordfirst import App, Embedded, EngineInUse, EngineUnreadable, Misuse
 from recordfirst.conformance.record import run
+from recordfirst.engine.embedded import EmbeddedConnection
 from recordfirst.records.sqlite import SqliteRecord
 from recordfirst.testing import SimClock
 from tests.engine.embedded.operations import ADDRESS
@@ -64,7 +65,7 @@ async def until(look: Any) -> None:
 
 HOLD = """
 import asyncio, sys
-from recordfirst import EmbeddedConnection
+from recordfirst.engine.embedded import EmbeddedConnection
 async def main():
     EmbeddedConnection(sys.argv[1]).open()
     print("open", flush=True)
@@ -85,7 +86,9 @@ def test_second_process_is_told_whose_it_is(tmp_path):
                 EmbeddedConnection(path).open()
             first.kill()
             first.wait()
-            EmbeddedConnection(path).open()
+            third = EmbeddedConnection(path)
+            third.open()
+            await third.stop()
 
         run(second())
 

@@ -22,8 +22,9 @@ from recordfirst.engine.embedded.delivery import Delivery
 from recordfirst.engine.embedded.lock import FileLock, lock
 from recordfirst.engine.embedded.promises import record
 from recordfirst.engine.embedded.rows import DELAY, TARGET
-from recordfirst.engine.embedded.store import Durability, Store
+from recordfirst.engine.embedded.store import Store
 from recordfirst.engine.embedded.turn import Execute, Message, Turn
+from recordfirst.engine.options import Durability
 from recordfirst.errors import EngineUnreadable, Misuse
 
 _TICK_MS = 1_000
@@ -130,12 +131,15 @@ class EmbeddedConnection:
     # ── Network and Source ──────────────────────────────────────────────────
 
     def unicast(self) -> str:
+        """Return this process's own address."""
         return f"local://uni@{self._group}/default"
 
     def resolve_target(self, target: str) -> str:
+        """Return a group's address."""
         return f"local://any@{target}"
 
     def recv(self, callback: Callable[[str], None]) -> None:
+        """Have messages delivered to ``callback``, from the start on."""
         self._receivers.append(callback)
 
     async def start(self) -> None:

@@ -7,41 +7,19 @@ from collections.abc import Callable, Collection
 from datetime import timedelta
 from pathlib import Path
 
-import msgspec
 from resonate.resonate import Resonate
 from resonate.retry import Exponential
 
 from recordfirst.engine import leaf
 from recordfirst.engine.embedded.connection import EmbeddedConnection
-from recordfirst.engine.embedded.store import Durability
 from recordfirst.engine.local import ResonateEngine
+from recordfirst.engine.options import Durability
 from recordfirst.engine.shared import Membership
-from recordfirst.errors import Misuse
 
 _LEASE = timedelta(seconds=60)
 """For tasks that nothing runs any more, though they were not given back. While one runs here its lease does not end."""
 _PAGE = 1_000
 """Lives looked at in one go, when a worker starts."""
-
-
-class Embedded(msgspec.Struct, frozen=True):
-    """``App(engine=Embedded(...))``: the engine in a file of this process, with a say in where and how.
-
-    Args:
-        path: the file, made if it is missing, on a local disk. Default: beside a SQLite record; else
-            ``.recordfirst/`` in the current directory. ``":memory:"``: nothing outlives the worker but what is in the
-            record, from which each worker rebuilds what is open.
-        durability: ``"record"``: survives the end of the process, ``kill -9`` too; after a power cut the last moments
-            may be missing, and are rebuilt from the record. ``"disk"``: nothing is missing after a power cut either,
-            which costs an fsync for each batch of requests.
-    """
-
-    path: str | Path | None = None
-    durability: Durability = "record"
-
-    def __post_init__(self) -> None:
-        if self.durability not in {"record", "disk"}:
-            raise Misuse(f"Embedded(durability={self.durability!r}): say 'record' or 'disk'")
 
 
 class EmbeddedEngine(ResonateEngine):

@@ -14,16 +14,15 @@ import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from recordfirst.engine.embedded.lineage import Lineage
 from recordfirst.engine.embedded.requests import PromiseSearch, ScheduleSearch, TaskSearch
 from recordfirst.engine.embedded.rows import BRANCH, Promise, Schedule, Task, due_at, origin_of
-from recordfirst.records.statements import read
-
-type Durability = Literal["record", "disk"]
+from recordfirst.engine.options import Durability
+from recordfirst.records.statements import migrations, read
 
 _VERSION = 1
 _CHECKPOINT_PAGES = 4_000
@@ -56,7 +55,8 @@ class Store:
             self._sql.execute("PRAGMA journal_mode = WAL")
             self._sql.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[durability]}")
             self._sql.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-            self._sql.executescript(_sql("schema"))
+            for step in migrations(__package__ or ""):
+                self._sql.executescript(step.sql)
             self.identity = self._identify()
         except BaseException:
             self._sql.close()
