@@ -395,9 +395,10 @@ class Relay:
 
     def _is_of_this_app(self, engine_id: str) -> bool:
         try:
-            return identity.parse_engine_id(engine_id)[0] == self._runtime.app
+            app, id, epoch, _ = identity.parse_engine_id(engine_id)
         except ValueError:
-            return False
+            return False  # a mark, or somebody else's
+        return app == self._runtime.app and identity.engine_id(app, id, epoch) == engine_id
 
 
 _ALL = 1_000_000

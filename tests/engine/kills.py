@@ -113,7 +113,7 @@ def _checked(live: Live, workflows: int) -> dict[str, Any]:
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--engine", type=click.Choice(["resonate-pg", "server"]), required=True)
+@click.option("--engine", type=click.Choice(["embedded", "resonate-pg", "server"]), required=True)
 @click.option("--workflows", default=10_000)
 @click.option("--kills", default=100)
 @click.option("--workers", default=3)

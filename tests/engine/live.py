@@ -1,4 +1,4 @@
-"""Engines that are servers of their own: there if the environment names them, else skipped, and it is said why."""
+"""Engines for tests with processes: the embedded one, and servers, which are skipped aloud if none is named."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ import pytest
 from recordfirst import App
 from recordfirst.conformance.record import run
 from recordfirst.records.open import record_from_url
+from tests.engine.program import engine_given
 from tests.starts.harness import migrated
 
 SERVER = "RECORDFIRST_TEST_RESONATE_URL"
@@ -37,7 +38,7 @@ def resonate_sql() -> bytes:
     """The file that makes a database an engine."""
     path = os.environ.get(SQL)
     if not path:
-        pytest.skip(f"no Resonate in Postgres: {_HOW['resonate-pg']}")
+        pytest.skip(f"NOT TESTED on Resonate in Postgres: {_HOW['resonate-pg']}")
     return Path(path).read_bytes()
 
 
@@ -52,12 +53,14 @@ def make_engine_of(dsn: str) -> None:
 
 
 def engine_url(kind: str, dsn: str) -> str:
-    """The engine's URL; on resonate-pg in the record's own database."""
+    """The engine's URL; on resonate-pg in the record's own database; the embedded one's file."""
     if kind == "server":
         url = os.environ.get(SERVER)
         if not url:
-            pytest.skip(f"no Resonate Server: {_HOW['server']}")
+            pytest.skip(f"NOT TESTED on a Resonate Server: {_HOW['server']}")
         return url
+    if kind == "embedded":
+        return str(Path(os.environ["RECORDFIRST_TEST_HOME"]) / f"{uuid.uuid4().hex}-engine")
     make_engine_of(dsn)
     return dsn
 
@@ -76,7 +79,7 @@ class Live:
     async def app(self, *workflows: Any, provide: dict[Any, Any] | None = None, **options: Any) -> AsyncIterator[App]:
         """An app, open, whose record has all tables."""
         await migrated(self.dsn)
-        given: dict[str, Any] = {"engine": self.engine, "observer": self.events.append} | options
+        given: dict[str, Any] = {"engine": engine_given(self.engine), "observer": self.events.append} | options
         app = App(self.name, record=record_from_url(self.dsn), workflows=workflows, **given)
         for key, value in (provide or {}).items():
             app.provide(value, as_=key)

@@ -13,7 +13,7 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
-from recordfirst import App, Call, Context, Provider, Write, effect, inject, workflow, write
+from recordfirst import App, Call, Context, Embedded, Provider, Write, effect, inject, workflow, write
 from recordfirst.records.open import record_from_url
 
 TABLES = [
@@ -103,12 +103,17 @@ async def long(ctx: Context, who: str) -> str:
 WORKFLOWS: list[Any] = [journey, child, long]
 
 
+def engine_given(text: str) -> str | Embedded:
+    """A URL, or the path of an embedded engine's file."""
+    return text if "://" in text else Embedded(text)
+
+
 async def main(name: str, dsn: str, engine: str) -> None:
     """Work."""
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     async with await AsyncConnection.connect(dsn, autocommit=True) as connection:
-        app = App(name, record=record_from_url(dsn), workflows=WORKFLOWS, engine=engine)
+        app = App(name, record=record_from_url(dsn), workflows=WORKFLOWS, engine=engine_given(engine))
         app.provide(World(connection))
         async with app.worker() as worker:
             await worker.working.wait()

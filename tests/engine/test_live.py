@@ -118,6 +118,7 @@ def test_group_gets_what_is_sent_to_it(live):
     run(go())
 
 
+@pytest.mark.parametrize("live", ["embedded", "resonate-pg", "server"], indirect=True)
 def test_killed_at_random(live):
     """P3, P6, P7: SIGKILL of either of two workers, four times: all end, no step twice, no letter sent again."""
     told = asyncio.run(kill_at_random(live, workflows=40, kills=4, workers=2, seed=4))

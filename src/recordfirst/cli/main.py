@@ -98,7 +98,7 @@ async def migrate(app_path: str | None, url: str | None, apply_: bool, sql: bool
 async def worker(app_path: str, group: str | None, quiet: bool) -> None:
     """Run workflows until SIGTERM or Ctrl-C.
 
-    With the in-memory engine one worker works at a time. A second one waits, and takes over at once
+    With the embedded engine one worker works at a time. A second one waits, and takes over at once
     when the first ends, however it ends. At the end, what runs comes to its next wait or end.
 
     Workers of a Resonate Server or of resonate-pg work side by side. At the end of one, the steps that run come

@@ -1,0 +1,184 @@
+"""Each engine with a workflow of three steps that do nothing, and a way to fill its store with finished ones."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from resonate.connections import LocalConnection
+from resonate.context import Context
+from resonate.resonate import Resonate
+
+from recordfirst.engine.embedded import EmbeddedConnection
+
+type Run = Callable[[str], Awaitable[None]]
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a contender may put its files, and what it needs from elsewhere."""
+
+    folder: str
+    finished: int
+    dsn: str | None = None
+
+
+async def step(_: Context, number: int) -> int:
+    return number
+
+
+async def three(ctx: Context) -> int:
+    return sum([await ctx.run(step, number) for number in range(3)])
+
+
+@contextlib.asynccontextmanager
+async def _resonating(connection: Any, **options: Any) -> AsyncIterator[Run]:
+    resonate = Resonate(network=connection, env={}, autostart=False, subscription_refresh_secs=0, **options)
+    resonate.register(three, name="three")
+    resonate.start()
+
+    async def run(id: str) -> None:
+        await resonate.run(id, three).result()
+
+    try:
+        yield run
+    finally:
+        await resonate.stop()
+
+
+@contextlib.asynccontextmanager
+async def embedded(place: Place, durability: Literal["record", "disk"] = "record") -> AsyncIterator[Run]:
+    """Ours, in a file. The finished ones are copies of one that really ran, written behind its back."""
+    path = Path(place.folder) / "engine"
+    if place.finished:
+        first = EmbeddedConnection(path)
+        async with _resonating(first, heartbeat=first.held) as run:
+            await run("sample")
+        _copy(path, place.finished)
+    connection = EmbeddedConnection(path, durability=durability)
+    async with _resonating(connection, heartbeat=connection.held) as run:
+        yield run
+
+
+def _copy(path: Path, number: int) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as file, file:
+        file.execute("""
+            WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)
+            INSERT INTO promises
+            SELECT replace(id, 'sample', format('f%07d', n)), state, task, live, due_at,
+                replace(body, 'sample', format('f%07d', n))
+            FROM numbers, promises WHERE id GLOB 'sample*'
+        """, (number,))  # fmt: skip
+
+
+@contextlib.asynccontextmanager
+async def embedded_disk(place: Place) -> AsyncIterator[Run]:
+    """Ours, waiting for the disk with each batch."""
+    async with embedded(place, "disk") as run:
+        yield run
+
+
+@contextlib.asynccontextmanager
+async def local(place: Place) -> AsyncIterator[Run]:
+    """The SDK's own connection in memory, which keeps nothing beyond the process."""
+    connection = LocalConnection()
+    async with _resonating(connection) as run:
+        if place.finished:
+            await run("sample")
+            state = connection.state
+            for held in (state.promises, state.tasks):
+                for id in [id for id in held if id.startswith("sample")]:
+                    for n in range(place.finished):
+                        name = id.replace("sample", f"f{n:07}")
+                        held[name] = msgspec.structs.replace(held[id], id=name)  # type: ignore[assignment,index]
+        yield run
+
+
+@contextlib.asynccontextmanager
+async def resonate_pg(place: Place) -> AsyncIterator[Run]:
+    """Resonate in Postgres."""
+    import psycopg  # noqa: PLC0415 - each contender brings its own
+    from resonate_pg import PostgresConnection  # noqa: PLC0415
+
+    assert place.dsn is not None
+    async with _resonating(PostgresConnection(place.dsn)) as run:
+        if place.finished:
+            await run("sample")
+            async with await psycopg.AsyncConnection.connect(place.dsn, autocommit=True) as connection:
+                await connection.execute("""
+                    INSERT INTO resonate.promises (id, state, param_headers, param_data, value_headers, value_data,
+                        tags, timeout_at, created_at, settled_at)
+                    SELECT replace(id, 'sample', 'f' || n), state, param_headers, param_data, value_headers, value_data,
+                        replace(tags::text, 'sample', 'f' || n)::jsonb, timeout_at, created_at, settled_at
+                    FROM resonate.promises, generate_series(1, %s) n WHERE id LIKE 'sample%%'
+                """, (place.finished,))  # fmt: skip
+                await connection.execute("""
+                    INSERT INTO resonate.tasks (id, state, version)
+                    SELECT replace(id, 'sample', 'f' || n), state, version
+                    FROM resonate.tasks, generate_series(1, %s) n WHERE id LIKE 'sample%%'
+                """, (place.finished,))  # fmt: skip
+                await connection.execute("ANALYZE resonate.promises, resonate.tasks")
+        yield run
+
+
+@contextlib.asynccontextmanager
+async def dbos(place: Place) -> AsyncIterator[Run]:
+    """DBOS Transact on SQLite, as it is by default."""
+    import logging  # noqa: PLC0415
+    import sys  # noqa: PLC0415
+
+    if sqlite3.sqlite_version_info < (3, 42):
+        import pysqlite3  # type: ignore[import-not-found]  # noqa: PLC0415 - DBOS needs a newer one than this system's
+
+        sys.modules["sqlite3"] = pysqlite3
+    from dbos import DBOS, SetWorkflowID  # noqa: PLC0415
+
+    logging.getLogger("dbos").setLevel(logging.ERROR)
+    path = Path(place.folder) / "dbos.sqlite"
+    DBOS(config={"name": "bench", "system_database_url": f"sqlite:///{path}", "log_level": "ERROR"})
+
+    @DBOS.step()
+    async def dbos_step(number: int) -> int:
+        return number
+
+    @DBOS.workflow()
+    async def dbos_three() -> int:
+        return sum([await dbos_step(number) for number in range(3)])
+
+    DBOS.launch()
+
+    async def run(id: str) -> None:
+        with SetWorkflowID(id):
+            await dbos_three()
+
+    try:
+        if place.finished:
+            await run("sample")
+            _copy_dbos(path, place.finished)
+        yield run
+    finally:
+        DBOS.destroy()
+
+
+def _copy_dbos(path: Path, number: int) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as file, file:
+        for table in ("workflow_status", "operation_outputs"):
+            columns = [row[1] for row in file.execute(f"PRAGMA table_info({table})")]
+            values = ["'f' || n" if column == "workflow_uuid" else column for column in columns]
+            file.execute(f"""
+                WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)
+                INSERT INTO {table} ({", ".join(columns)})
+                SELECT {", ".join(values)} FROM numbers, {table} WHERE workflow_uuid = 'sample'
+            """, (number,))  # fmt: skip
+
+
+CONTENDERS: dict[str, Callable[[Place], contextlib.AbstractAsyncContextManager[Run]]] = {
+    "embedded": embedded,
+    "embedded, disk": embedded_disk,
+    "local": local,
+    "resonate-pg": resonate_pg,
+    "dbos": dbos,
+}
