@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -131,9 +132,7 @@ async def dbos(place: Place) -> AsyncIterator[Run]:
     import sys  # noqa: PLC0415
 
     if sqlite3.sqlite_version_info < (3, 42):
-        import pysqlite3  # type: ignore[import-not-found]  # noqa: PLC0415 - DBOS needs a newer one than this system's
-
-        sys.modules["sqlite3"] = pysqlite3
+        sys.modules["sqlite3"] = importlib.import_module("pysqlite3")  # DBOS needs a newer one than this system's
     from dbos import DBOS, SetWorkflowID  # noqa: PLC0415
 
     logging.getLogger("dbos").setLevel(logging.ERROR)
@@ -164,7 +163,9 @@ async def dbos(place: Place) -> AsyncIterator[Run]:
 
 
 def _copy_dbos(path: Path, number: int) -> None:
-    with contextlib.closing(sqlite3.connect(path)) as file, file:
+    import sqlite3 as same  # noqa: PLC0415 - the library that DBOS has the file open with: two would spoil it
+
+    with contextlib.closing(same.connect(path)) as file, file:
         for table in ("workflow_status", "operation_outputs"):
             columns = [row[1] for row in file.execute(f"PRAGMA table_info({table})")]
             values = ["'f' || n" if column == "workflow_uuid" else column for column in columns]
