@@ -10,7 +10,9 @@ from tests.engine.embedded.memory import Memory
 from tests.engine.embedded.operations import Op, request, sequences
 from tests.engine.embedded.peers import Ours
 
-run_many = settings(max_examples=150, deadline=None, database=None, suppress_health_check=[*HealthCheck])
+run_many = settings(
+    max_examples=150, derandomize=True, deadline=None, database=None, suppress_health_check=[*HealthCheck]
+)
 FENCED = {"task.release", "task.fulfill", "task.suspend", "task.fence"}
 
 
