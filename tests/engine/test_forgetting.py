@@ -50,6 +50,38 @@ def test_finished_lineages_are_forgotten(make_shop, sqlite_path, tmp_path):
     run(go())
 
 
+ran: list[str] = []
+
+
+@workflow
+async def napping(ctx: Context, who: str) -> str:
+    ran.append(who)
+    await ctx.sleep(timedelta(seconds=1))
+    return who
+
+
+def test_lives_that_another_engine_went_on_with_are_dropped(make_shop, sqlite_path, tmp_path):
+    """P6: a host comes back whose file has a life that another host has ended meanwhile: nothing of it runs again."""
+    shop, mine, other = make_shop(f"sqlite:///{sqlite_path}"), tmp_path / "mine", tmp_path / "other"
+
+    async def go():
+        ran.clear()
+        async with shop.working(napping, engine=Embedded(mine)) as app:
+            await app.start(napping, "ann", id="n")
+            while not ran:
+                await asyncio.sleep(0.01)
+        assert [id for id, _ in rows(mine) if ":" not in id] == ["shop~n"]
+        async with shop.working(napping, engine=Embedded(other)) as app:
+            assert await (await app.handle("n")).result() == "ann"
+        before = len(ran)
+        async with shop.working(napping, engine=Embedded(mine)) as app:
+            assert rows(mine) == []
+            await asyncio.sleep(1.2)  # the old life's sleep is over by now, and would have gone on
+        assert len(ran) == before
+
+    run(go())
+
+
 async def counts(app):
     async with app.runtime.record.session() as session:
         return await session.counts()
