@@ -65,13 +65,13 @@ class Worker:
     async def _work(self) -> None:
         engine = self._connect()
         if not engine.exclusive:
-            await self._with(engine, asyncio.create_task(_done(self.stopping.wait())))
+            await self._with(engine, asyncio.create_task(_first(self.stopping.wait)))
             return
         async with contextlib.AsyncExitStack() as stack:
             held = asyncio.create_task(stack.enter_async_context(self._runtime.record.lease("worker")))
             if not await self._unless_stopping(held):
                 return
-            await self._with(engine, asyncio.create_task(_first(self.stopping.wait(), held.result().lost())))
+            await self._with(engine, asyncio.create_task(_first(self.stopping.wait, held.result().lost)))
             if not self.stopping.is_set():
                 self._runtime.observe(WorkInterrupted(self._runtime.app, "the record's lease was lost"))
 
@@ -93,12 +93,14 @@ class Worker:
         relay = Relay(self._runtime, engine, crew.workflows, crew.concurrency)
         for workflow in crew.workflows.values():
             engine.register(workflow.name, body_of(workflow, self._runtime, relay, crew.effects), workflow)
-        await engine.open()
-        await relay.drop_stale()
-        await engine.start()
         try:
+            await engine.open()
+            await relay.drop_stale()
+            await engine.start()
             line = await check(self._runtime, engine)
         except BaseException:
+            # What was opened is closed: an engine's file that stays locked would keep us out when we try again (P9).
+            ends.cancel()
             relay.clear(may_run=False)
             await engine.stop()
             raise
@@ -124,12 +126,8 @@ class Worker:
             await relay.close()
 
 
-async def _done(wait: Awaitable[Any]) -> None:
-    await wait
-
-
-async def _first(*waits: Awaitable[Any]) -> None:
-    tasks = [asyncio.ensure_future(wait) for wait in waits]
+async def _first(*waits: Callable[[], Awaitable[Any]]) -> None:
+    tasks = [asyncio.ensure_future(wait()) for wait in waits]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:

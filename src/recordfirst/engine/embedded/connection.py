@@ -156,7 +156,8 @@ class EmbeddedConnection:
         """Carry out what was asked, and close the file."""
         if self._stopped:
             return
-        await self._idle.wait()
+        while not self._idle.is_set():
+            await self._idle.wait()  # and again: something may have been asked between its end and our turn
         self._stopped = True
         self._receivers.clear()
         if self._timer is not None:
