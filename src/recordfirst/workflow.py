@@ -37,6 +37,7 @@ class Workflow[**P, R]:
         self.__module__ = function.fn.__module__
         self.__signature__ = function.signature
         self._named_steps = steps
+        self._steps: list[Step[..., Any]] | None = None
 
     def __repr__(self) -> str:
         return f"<workflow {self.name}>"
@@ -48,7 +49,9 @@ class Workflow[**P, R]:
 
     def steps(self) -> list[Step[..., Any]]:
         """The steps that the body names, directly or through functions of its package, and those in ``steps=``."""
-        return list(dict.fromkeys([*self._named_steps, *_named_in(self.function.fn, set())]))
+        if self._steps is None:
+            self._steps = list(dict.fromkeys([*self._named_steps, *_named_in(self.function.fn, set())]))
+        return self._steps
 
     def check_keys(self, seen: dict[str, Step[..., Any]]) -> None:
         """Raise ``SharedKey`` if two of the app's effects declare the same key template (P8, trap 7)."""

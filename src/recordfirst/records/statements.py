@@ -6,7 +6,8 @@ In a file, ``{receipt}`` and the like stand for the column list in ``_receipt.sq
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 
 import msgspec
@@ -65,6 +66,7 @@ class Statements(msgspec.Struct, frozen=True, kw_only=True):
     woken: str
 
 
+@cache
 def load(package: str) -> Statements:
     """Read every statement of a product's package."""
     columns = {name: read(package, f"_{name}.sql").replace("\n", " ") for name in _COLUMNS}
@@ -87,7 +89,8 @@ def _bare(text: str) -> str:
     return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--")).strip()
 
 
-def folder(package: str, product: str) -> dict[str, str]:
+@cache
+def folder(package: str, product: str) -> Mapping[str, str]:
     """Read what a package has in its folder for a product; ``{name}`` in a statement stands for its ``_name.sql``."""
     place = files(package) / product
     texts = {file.name.removesuffix(".sql"): _bare(file.read_text()) for file in place.iterdir()}
@@ -98,6 +101,7 @@ def folder(package: str, product: str) -> dict[str, str]:
     return statements
 
 
+@cache
 def migrations(package: str) -> Sequence[Migration]:
     """Read the steps of the schema, ``0001_name.sql`` first, with their comments."""
     folder = files(package) / "sql" / "migrations"

@@ -4,8 +4,20 @@ Nothing here imports a provider's own package: ``recordfirst.testing`` works wit
 """
 
 from recordfirst.testing.clock import SimClock
+from recordfirst.testing.outside import Asked, KeyReused, Outside, Refused
 from recordfirst.testing.stripe.faults import FaultKind, Faults
 from recordfirst.testing.stripe.ledger import Entry, Ledger
 from recordfirst.testing.stripe.server import StripeSimulator
 
-__all__ = ["Entry", "FaultKind", "Faults", "Ledger", "SimClock", "StripeSimulator"]
+__all__ = [
+    "Asked",
+    "Entry",
+    "FaultKind",
+    "Faults",
+    "KeyReused",
+    "Ledger",
+    "Outside",
+    "Refused",
+    "SimClock",
+    "StripeSimulator",
+]

@@ -15,7 +15,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -48,11 +48,13 @@ class SqliteRecord:
     migrations: Sequence[Migration]
     path: Path | None
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, connect: Callable[..., aiosqlite.Connection] = aiosqlite.connect) -> None:
+        """``connect``: opens a connection of the driver. An argument for tests."""
         if str(path) in {"", ":memory:"} or str(path).startswith("file:"):
             raise Misuse(f"a record is a file that outlives the process; {str(path)!r} is none")
         self.path = self._path = Path(path)
         self.where = str(path)
+        self._driver = connect
         self._statements = statements.load(_PACKAGE)
         self.migrations = statements.migrations(_PACKAGE)
         self._app: str | None = None
@@ -91,7 +93,7 @@ class SqliteRecord:
             raise
 
     async def _connect(self, *pragmas: str) -> aiosqlite.Connection:
-        connection = aiosqlite.connect(self._path, timeout=_BUSY_MS / 1000, isolation_level=None)
+        connection = self._driver(self._path, timeout=_BUSY_MS / 1000, isolation_level=None)
         worker: threading.Thread = vars(connection).get("_thread", connection)
         worker.daemon = True  # a program that forgets to close its record must still be able to end
         try:

@@ -1,0 +1,29 @@
+"""Is my workflow safe if the process dies right here? For every *here*, in seconds.
+
+A workflow is run once without faults, to find its points: each statement to the record, request to the engine, call of
+a provider, and wait. Then it is run again for each point and each fault, and for two and more of them, in a fresh world
+each time; processes die there, others go on from what they left. Whatever comes of it is judged by what was seen from
+outside, never by what the code says of itself.
+"""
+
+from recordfirst.explore.case import Case, Invariant
+from recordfirst.explore.checks import Violation
+from recordfirst.explore.explorer import Budget, Explorer, Failure, Report
+from recordfirst.explore.schedule import At, Point, Schedule, parse
+from recordfirst.explore.world import FastWorld, Outcome
+
+__all__ = [
+    "At",
+    "Budget",
+    "Case",
+    "Explorer",
+    "Failure",
+    "FastWorld",
+    "Invariant",
+    "Outcome",
+    "Point",
+    "Report",
+    "Schedule",
+    "Violation",
+    "parse",
+]

@@ -1,0 +1,197 @@
+"""The boundary of one process: every statement, request and call passes here, is noted, and may meet its fault.
+
+A process that dies does not unwind. What it was doing never goes on: no ``finally`` runs, nothing is rolled back or
+closed, and whatever else it still had to do is not begun. What is left of it is what it had put into files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from recordfirst.explore.clock import Time
+from recordfirst.explore.schedule import At, Boundary, Point, faults_at
+
+_HANG_S = 3_600.0
+"""Longer than anybody waits for an answer."""
+_REDELIVERED_S = 3.0
+"""How long the first execution stands still after its task was delivered again: the second is under way by then."""
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened at a boundary, or what was there to be seen just then."""
+
+    process: int
+    point: int
+    at_ms: int
+    what: str
+    fault: str | None = None
+    detail: str = ""
+
+
+class Errors(Protocol):
+    """What a driver or a client raises, boundary by boundary."""
+
+    def not_applied(self, boundary: Boundary) -> BaseException:
+        """Nothing arrived."""
+
+    def lost(self, boundary: Boundary) -> BaseException:
+        """The connection is gone, and nobody knows how far the request came."""
+
+    def contended(self) -> BaseException:
+        """The record's deadlock, serialization failure, or busy file."""
+
+
+class Process:
+    """One process's part in a run: counts its points, and lets its faults strike."""
+
+    def __init__(
+        self,
+        number: int,
+        faults: list[At],
+        clock: Time,
+        errors: Errors,
+        *,
+        die: Callable[[Process], None],
+        keep_engine: Callable[[Process], None] = lambda _: None,
+    ) -> None:
+        self.number, self.clock, self._errors = number, clock, errors
+        self._faults: Mapping[int, At] = {at.point: at for at in faults}
+        self._copies = {at.since for at in faults if at.since is not None}
+        self._die, self._keep_engine = die, keep_engine
+        self.points: list[Point] = []
+        self.events: list[Event] = []
+        self.in_transaction = False
+        self.died = False
+        self.struck: list[At] = []
+        """The faults whose point was reached."""
+        self.stalled: asyncio.Future[None] | None = None
+        """Set while it stands still; resolving it lets it go on."""
+        self.let_go()
+        self.disposed = False
+        """What is left of it is being thrown away."""
+        self.opened: list[Callable[[], None]] = []
+        """Closes what it had opened: the kernel does that when a process is gone."""
+        self.accepted: set[str] = set()
+        """Workflows that were accepted, as the client knows."""
+        self.changes = 0
+        """How much was changed, anywhere: while this stands still, nothing goes on."""
+
+    def let_go(self) -> None:
+        """Forget who else is concerned: it is over, or has not begun."""
+        self.expire_lease: Callable[[], None] = lambda: None
+        """Ends the engine's lease on what runs here; set by the engine's side of the boundary."""
+        self.next_due: Callable[[], int | None] = lambda: None
+        """When the engine does something by itself; set as well by its side of the boundary."""
+        self.calls: Callable[[str, str, str | None], None] = lambda _key, _effect, _after: None
+        """Is told of each call that goes out: its key, its effect, and the receipt that must be there."""
+        self.committed: Callable[[Any], None] = lambda _connection: None
+        """Is told when something was committed, with the connection that did it."""
+
+    async def passes[T](
+        self,
+        boundary: Boundary,
+        name: str,
+        do: Callable[[], Awaitable[T] | T],
+        *,
+        changes: bool = True,
+        detail: str = "",
+    ) -> T:
+        """Cross a boundary: ``do`` what was asked, unless a fault strikes here."""
+        if self.disposed:
+            raise asyncio.CancelledError
+        if self.died:
+            await _never()
+        point = Point(len(self.points) + 1, boundary, name, self.in_transaction)
+        self.points.append(point)
+        at = self._faults.get(point.number)
+        if at is not None and at.fault not in faults_at(point):
+            at = None  # an earlier fault has brought the process elsewhere
+        if point.number in self._copies:
+            self._keep_engine(self)
+        if at is None:
+            return await self._do(point, do, changes=changes, detail=detail)
+        self.struck.append(at)
+        return await self._struck(at, point, do, changes=changes, detail=detail)
+
+    async def _do[T](self, point: Point, do: Callable[[], Awaitable[T] | T], *, changes: bool, detail: str) -> T:
+        self.note(point.name, detail=detail)
+        result = do()
+        if inspect.isawaitable(result):
+            result = await result
+        if self.died:
+            await _never()
+        if changes:
+            self.changes += 1
+        return result
+
+    async def _struck[T](
+        self, at: At, point: Point, do: Callable[[], Awaitable[T] | T], *, changes: bool, detail: str
+    ) -> T:
+        boundary = point.boundary
+        match at.fault:
+            case "crash":
+                self.note(point.name, fault=at.fault, detail=detail)
+                await self._dies()
+            case "fail":
+                self.note(point.name, fault=at.fault, detail=detail)
+                raise self._errors.not_applied(boundary)
+            case "contend":
+                self.note(point.name, fault=at.fault, detail=detail)
+                raise self._errors.contended()
+            case "stall":
+                self.note(point.name, fault=at.fault, detail=detail)
+                self.stalled = asyncio.get_running_loop().create_future()
+                asyncio.get_running_loop().stop()
+                await self.stalled
+                self.stalled = None
+                self.note("goes on")
+            case "redeliver":
+                self.note(point.name, fault=at.fault, detail=detail)
+                self.clock.skip_ms(120_000)
+                self.expire_lease()
+                await asyncio.sleep(_REDELIVERED_S)
+        result = await self._do(point, do, changes=changes, detail=detail)
+        match at.fault:
+            case "crash-after":
+                self.note("and dies", fault=at.fault)
+                await self._dies()
+            case "lose":
+                self.note("and the reply is lost", fault=at.fault)
+                raise self._errors.lost(boundary)
+            case "hang":
+                self.note("and the reply does not come", fault=at.fault)
+                await asyncio.sleep(_HANG_S)
+        return result
+
+    async def _dies(self) -> None:
+        self._die(self)  # in a forked process this does not return
+        self.died = True
+        asyncio.get_running_loop().stop()
+        await _never()
+
+    def note(self, what: str, *, fault: str | None = None, detail: str = "") -> None:
+        """Write down what happens."""
+        if not self.died:
+            self.events.append(
+                Event(
+                    process=self.number,
+                    point=len(self.points),
+                    at_ms=self.clock.now_ms(),
+                    what=what,
+                    fault=fault,
+                    detail=detail,
+                )
+            )
+
+
+async def _never() -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+current: Process | None = None
+"""The process that runs now in this one; set by the world that runs it."""

@@ -1,0 +1,129 @@
+"""The promises, judged by what was seen at the boundary, whatever the code under test says of itself. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from recordfirst.explore.observe import Rows, Seen, SeenReceipt
+from recordfirst.testing.outside import Asked, identity_of
+
+
+class Violation(msgspec.Struct, frozen=True, order=True):
+    """A promise that was broken."""
+
+    promise: str
+    """``P1`` to ``P10``, or ``yours`` for an invariant of the user's."""
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.promise}: {self.what}"
+
+
+def at_a_call(key: str, effect: str, after: str | None, *, is_there: bool) -> list[Violation]:
+    """P1: when a call goes out, the receipt of the write that it depends on is committed."""
+    if after is None or is_there:
+        return []
+    return [Violation("P1", f"{effect} was called ({key!r}) before {after!r} was committed")]
+
+
+def repeated(applied: Iterable[Asked]) -> list[Violation]:
+    """P3: nobody outside did one thing twice."""
+    times = Counter((asked.kind, identity_of(asked)) for asked in applied)
+    return [Violation("P3", f"{kind} {about} was done {n} times") for (kind, about), n in times.items() if n > 1]
+
+
+def changed_outcomes(before: Seen, after: Seen) -> list[Violation]:
+    """P5: what is final stays as it is. Only that it was undone may be added."""
+    now = {(receipt.key, receipt.attempt): receipt for receipt in after.receipts}
+    found = []
+    for was in before.receipts:
+        if was.state not in ("succeeded", "declined"):
+            continue
+        is_now = now.get((was.key, was.attempt))
+        if is_now is None:
+            found.append(Violation("P5", f"the receipt {was.name!r} was {was.state}, and is gone"))
+        elif _outcome(was) != _outcome(is_now):
+            found.append(Violation("P5", f"{was.name!r} was {_outcome(was)}, and became {_outcome(is_now)}"))
+    return found
+
+
+def _outcome(receipt: SeenReceipt) -> tuple[str | None, ...]:
+    return receipt.state, receipt.result, receipt.error if receipt.state == "declined" else None
+
+
+def rows_without_receipts(seen: Seen, known: Mapping[frozenset[str], dict[str, Rows]]) -> list[Violation]:
+    """P2: the rows are those that belong to the receipts, as in the run without faults: never half of either."""
+    rows = known.get(seen.done)
+    if rows is None or rows == seen.tables:
+        return []
+    return [
+        Violation("P2", f"with receipts {', '.join(sorted(seen.done)) or 'none'}, table {table} has {has}, not {wants}")
+        for table, has, wants in ((name, seen.tables.get(name), rows[name]) for name in rows)
+        if has != wants
+    ]
+
+
+def untrue_outcomes(seen: Seen, *, certain: bool) -> list[Violation]:
+    """P5: nothing is guessed: what is stored as declined was not done. ``certain``: markers tell which is which."""
+    if not certain:
+        return []
+    done = {asked.marker for asked in seen.applied if asked.marker is not None}
+    return [
+        Violation("P5", f"{receipt.name!r} is declined, and was done")
+        for receipt in seen.receipts
+        if receipt.kind == "effect" and receipt.state == "declined" and any(_is_of(receipt, m) for m in done)
+    ]
+
+
+def _is_of(receipt: SeenReceipt, marker: str) -> bool:
+    return marker.endswith(f"/{receipt.name}")
+
+
+def lost_starts(accepted: Iterable[str], seen: Seen) -> list[Violation]:
+    """P7: what was accepted is there."""
+    there = {start.id for start in seen.starts}
+    return [Violation("P7", f"workflow {id!r} was accepted, and is gone") for id in accepted if id not in there]
+
+
+def not_ended(seen: Seen, why: str) -> list[Violation]:
+    """P7: what was accepted ends, once whoever was to answer has answered."""
+    return [
+        Violation("P7", f"workflow {start.id!r} does not end: {why}") for start in seen.starts if start.state == "open"
+    ]
+
+
+def another_end(reference: Seen, seen: Seen) -> list[Violation]:
+    """P6, P9: the end is that of a run without faults: rows, receipts, workflows, and what was done outside."""
+    found = []
+    for name in sorted({*reference.tables, *seen.tables}):
+        wants, has = reference.tables.get(name, ()), seen.tables.get(name, ())
+        if wants != has:
+            found.append(Violation("P9", f"table {name} ends with {_less(has, wants)} instead of {_less(wants, has)}"))
+    wanted, had = _receipts(reference), _receipts(seen)
+    if wanted != had:
+        found.append(Violation("P9", f"receipts end as {_less(had, wanted)} instead of {_less(wanted, had)}"))
+    if reference.starts != seen.starts:
+        found.append(Violation("P9", f"the workflow ends as {_ends(seen)} instead of {_ends(reference)}"))
+    wanted, had = _deeds(reference), _deeds(seen)
+    if wanted != had:
+        found.append(Violation("P3", f"outside was done {_less(had, wanted)} instead of {_less(wanted, had)}"))
+    return found
+
+
+def _receipts(seen: Seen) -> list[str]:
+    return [f"{r.name} {r.state} {r.result}" + (" undone" if r.undone_by else "") for r in seen.receipts]
+
+
+def _deeds(seen: Seen) -> list[str]:
+    return sorted(f"{asked.kind} {identity_of(asked)}" for asked in seen.applied)
+
+
+def _ends(seen: Seen) -> str:
+    return ", ".join(f"{s.state} {s.result or s.error or ''}".strip() for s in seen.starts) or "not there"
+
+
+def _less[T](these: Sequence[T], those: Sequence[T]) -> str:
+    return ", ".join(map(str, [each for each in these if each not in those])) or "nothing more"

@@ -1,0 +1,164 @@
+"""SQLite for the fast world: the record's own code, with the driver's thread taken out and the boundary put in.
+
+Each statement runs where it is called, so a run has one thread and is the same each time. The record's clock is the
+world's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Generator
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+import aiosqlite
+
+from recordfirst.explore import boundary
+from recordfirst.explore.schedule import Boundary
+from recordfirst.records.contract import Lease
+from recordfirst.records.sqlite import SqliteRecord
+from recordfirst.records.sqlite.lease import hold
+
+_JULIAN_1970_MS = 210_866_760_000_000
+"""Milliseconds between the day that SQLite's julianday() counts from and 1970."""
+_SILENT = ("PRAGMA",)
+"""Not statements that carry anything."""
+_APART = frozenset({"begin_timeline", "announce_mark", "confirm_mark", "alive", "dispatched", "save_pass"})
+"""They change nothing that is looked at."""
+
+
+class SimRecord(SqliteRecord):
+    """A record of one process of the fast world.
+
+    Args:
+        path: the file.
+        host: where the process runs. Leases are held per host: a process that stood still for too long has lost its
+            own to another host without knowing, as when a connection to Postgres was cut.
+    """
+
+    def __init__(self, path: Path, host: str) -> None:
+        super().__init__(path, connect=_connect)
+        self._host = host
+
+    def peek(self) -> sqlite3.Connection:
+        """The connection that reads, for looks at what is committed, while the record is open."""
+        reader = self._reader
+        assert isinstance(reader, _Inline)
+        connection: sqlite3.Connection = reader._conn  # noqa: SLF001 - our own subclass
+        return connection
+
+    @contextlib.asynccontextmanager
+    async def lease(self, name: str) -> AsyncIterator[Lease]:
+        async with hold(self._path.with_name(f"{name}-{self._host}.lease")) as lease:
+            yield lease
+
+
+def _connect(path: Path, **options: Any) -> aiosqlite.Connection:
+    return cast("aiosqlite.Connection", _Inline(lambda: _opened(path, options), 64))
+
+
+def _opened(path: Path, options: dict[str, Any]) -> sqlite3.Connection:
+    connection: sqlite3.Connection = sqlite3.connect(path, **options | {"timeout": 0.0})
+    process = boundary.current
+    if process is not None:
+        process.opened.append(connection.close)
+        clock = process.clock
+        connection.create_function("julianday", -1, lambda *_: (_JULIAN_1970_MS + clock.now_ms()) / 86_400_000)
+    return connection
+
+
+class _Inline(aiosqlite.Connection):
+    """An aiosqlite connection without a thread."""
+
+    def __await__(self) -> Generator[Any, None, aiosqlite.Connection]:
+        return self._connect().__await__()
+
+    async def _connect(self) -> aiosqlite.Connection:
+        if self._connection is None:
+            self._connection = self._connector()
+        return self
+
+    def stop(self) -> None:
+        self._running = False
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if not self._running or self._connection is None:
+            raise ValueError("Connection closed")
+        process = boundary.current
+        name = _name_of(fn, args)
+        if process is None or name is None:
+            return fn(*args, **kwargs)
+        connection = self._connection
+
+        def run() -> Any:
+            before = connection.total_changes
+            result = fn(*args, **kwargs)
+            process.in_transaction = connection.in_transaction
+            if connection.total_changes == before and name != "COMMIT":
+                process.changes -= 1  # looking is no progress
+            elif not connection.in_transaction and name not in _APART:
+                process.committed(connection)
+            return result
+
+        return await process.passes("record", name, run, detail=_detail(args))
+
+
+def _name_of(fn: Callable[..., Any], args: tuple[Any, ...]) -> str | None:
+    """A statement as a person calls it; ``None`` for what carries nothing."""
+    kind = fn.__name__
+    if kind == "rollback":
+        return None
+    if not args or not isinstance(args[0], str) or args[0].startswith(_SILENT):
+        return None
+    text = args[0]
+    return _known().get(text) or " ".join(text.split())[:60]
+
+
+@cache
+def _known() -> dict[str, str]:
+    record = SqliteRecord("unused")
+    named = {name: getattr(record._statements, name) for name in record._statements.__struct_fields__}  # noqa: SLF001
+    return {text: name for name, text in named.items()}
+
+
+def _detail(args: tuple[Any, ...]) -> str:
+    given = args[1] if len(args) > 1 else None
+    if not isinstance(given, dict):
+        return "" if not given else ", ".join(map(str, given))[:120]
+    return " ".join(str(given[name]) for name in ("key", "id", "state", "function") if given.get(name) is not None)
+
+
+class SqliteErrors:
+    """What SQLite, and the embedded engine, raise."""
+
+    def not_applied(self, boundary: Boundary) -> BaseException:
+        if boundary == "record":
+            return _error("unable to open database file", sqlite3.SQLITE_CANTOPEN)
+        return _elsewhere(boundary, ConnectionRefusedError("refused: nothing was sent"))
+
+    def lost(self, boundary: Boundary) -> BaseException:
+        if boundary == "record":
+            return _error("disk I/O error", sqlite3.SQLITE_IOERR)
+        return _elsewhere(boundary, ConnectionResetError("the connection was reset before the reply came"))
+
+    def contended(self) -> BaseException:
+        return _error("database is locked", sqlite3.SQLITE_BUSY)
+
+
+def _elsewhere(boundary: Boundary, error: OSError) -> BaseException:
+    if boundary == "engine":
+        from resonate_base import ConnectorError  # noqa: PLC0415
+
+        return ConnectorError(error)
+    return error
+
+
+def _error(text: str, code: int) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError(text)
+    error.sqlite_errorcode = code
+    return error

@@ -1,0 +1,200 @@
+"""The search: every fault at every point, then two and more, until the budget is used up; what fails is made smaller.
+
+Singles are tried exhaustively. Of pairs, all are tried if they fit the budget, else as many as fit, drawn by a seed; so
+are a few of three. The same seed, budget of schedules and code try the same ones.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import msgspec
+
+from recordfirst.explore.checks import Violation
+from recordfirst.explore.schedule import ENDS, At, Point, Schedule, every_single
+from recordfirst.explore.world import Outcome
+
+_FAILURES_MOST = 20
+"""Kept and made smaller. Others are counted."""
+_THREE = 0.2
+"""Of the drawn schedules, those with a third fault."""
+
+
+class World(Protocol):
+    """What a case is run in."""
+
+    def run(self, schedule: Schedule) -> Outcome:
+        """Run it under a schedule, and judge what came of it."""
+
+    def refer(self) -> Outcome:
+        """Run it without faults."""
+
+
+class Budget(msgspec.Struct, frozen=True):
+    """When to stop: at whichever comes first. With neither, all singles are tried and nothing more."""
+
+    schedules: int | None = None
+    seconds: float | None = None
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """A schedule that broke a promise: as it was found, and the smallest that still breaks one."""
+
+    found: Schedule
+    smallest: Outcome
+
+
+class Report(msgspec.Struct, kw_only=True):
+    """What an exploration has tried and found."""
+
+    workflow: str
+    seed: int
+    reference: Outcome
+    """The run without faults."""
+    tried: Counter[str] = msgspec.field(default_factory=Counter)
+    """Schedules by their faults, and the boundary of the first: ``crash at record``."""
+    schedules: int = 0
+    points: int = 0
+    """Different points at which a fault struck: of the first process and of its successors."""
+    failed: int = 0
+    """Schedules that broke a promise."""
+    failures: list[Failure] = []
+    """Different ones, made smaller."""
+    singles: int = 0
+    """How many schedules of one fault there are."""
+    pairs: str = "none"
+    """``all``, ``sampled`` or ``none``."""
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether every promise held in every schedule."""
+        return self.failed == 0
+
+
+class Explorer:
+    """Searches one world. ``shard`` of ``shards``: the part of the schedules that this one tries."""
+
+    def __init__(
+        self, world: World, name: str, *, seed: int = 1, versions: int = 1, shard: tuple[int, int] = (0, 1)
+    ) -> None:
+        self._world, self._seed, self._versions, self._shard = world, seed, versions, shard
+        self._points: set[tuple[int, int, str]] = set()
+        self._kinds: set[tuple[Violation, ...]] = set()
+        self._began = time.perf_counter()
+        reference = world.refer()
+        self.report = Report(workflow=name, seed=seed, reference=reference)
+        if reference.violations:
+            self._fails(reference)
+
+    def explore(self, budget: Budget, tell: Callable[[Report], None] = lambda _: None) -> Report:
+        """Search until the budget is used up. ``tell`` is called after each schedule."""
+        report = self.report
+        for schedule in self._schedules(budget):
+            outcome = self._world.run(schedule)
+            self._count(outcome)
+            if outcome.violations:
+                self._fails(outcome)
+            self._seen[schedule] = outcome.points if len(schedule.faults) == 1 else ()
+            report.seconds = time.perf_counter() - self._began
+            tell(report)
+            if self._is_used_up(budget):
+                break
+        return report
+
+    def _schedules(self, budget: Budget) -> Iterator[Schedule]:
+        self._seen: dict[Schedule, tuple[tuple[Point, ...], ...]] = {}
+        first = every_single(1, list(self.report.reference.points[0]), versions=self._versions)
+        self.report.singles = len(first)
+        index, count = self._shard
+        for at in first[index::count]:
+            yield Schedule((at,))
+        if budget.schedules is None and budget.seconds is None:
+            return
+        singles = [(schedule.faults[0], points) for schedule, points in self._seen.items()]
+        left = None if budget.schedules is None else budget.schedules - self.report.schedules
+        if left is not None and sum(len(self._followers(at, points)) for at, points in singles) <= left:
+            self.report.pairs = "all"
+            for at, points in singles:
+                for second in self._followers(at, points):
+                    yield Schedule((at, second))
+            left = 0
+        if left == 0 or not singles:
+            return
+        self.report.pairs = "sampled"
+        chance = random.Random(f"{self._seed}/{index}")  # noqa: S311 - no secret: the same each time
+        while True:
+            at, points = singles[chance.randrange(len(singles))]
+            followers = self._followers(at, points)
+            if not followers:
+                continue
+            faults = [at, chance.choice(followers)]
+            if chance.random() < _THREE:
+                third = chance.choice(followers)
+                faults += [third] if (third.process, third.point) != (faults[1].process, faults[1].point) else []
+            yield Schedule(tuple(sorted(faults, key=lambda at: (at.process, at.point))))
+
+    def _followers(self, at: At, points: tuple[tuple[Point, ...], ...]) -> list[At]:
+        """Faults that can strike after this one, by what was crossed when it struck alone."""
+        found: list[At] = []
+        for process, crossed in enumerate(points, 1):
+            behind = [point for point in crossed if (process, point.number) > (at.process, at.point)]
+            if not behind:
+                continue
+            faults = every_single(process, behind, versions=self._versions)
+            if at.fault == "stall":
+                # A process that stands still has the files open: nobody dies in them but itself.
+                faults = [fault for fault in faults if fault.fault not in ENDS]
+            found += faults
+        return found
+
+    def _count(self, outcome: Outcome) -> None:
+        report = self.report
+        report.schedules += 1
+        for at in outcome.struck:
+            point = outcome.points[at.process - 1][at.point - 1]
+            self._points.add((at.process, at.point, point.name))
+            what = at.fault if at.change is None else f"{at.fault}, {at.change}"
+            report.tried[f"{what} at {point.boundary}"] += 1
+        report.points = len(self._points)
+
+    def _is_used_up(self, budget: Budget) -> bool:
+        if budget.schedules is not None and self.report.schedules >= budget.schedules:
+            return True
+        return budget.seconds is not None and self.report.seconds >= budget.seconds
+
+    def _fails(self, outcome: Outcome) -> None:
+        report = self.report
+        report.failed += 1
+        if len(report.failures) >= _FAILURES_MOST:
+            return
+        smallest = shrink(self._world, outcome)
+        if smallest.violations not in self._kinds:
+            self._kinds.add(smallest.violations)
+            report.failures.append(Failure(outcome.schedule, smallest))
+
+
+def shrink(world: World, outcome: Outcome) -> Outcome:
+    """Return the smallest schedule found that still breaks a promise: fewer faults, no change before a successor."""
+    smaller = True
+    while smaller:
+        smaller = False
+        for schedule in _less(outcome.schedule):
+            tried = world.run(schedule)
+            if tried.violations:
+                outcome, smaller = tried, True
+                break
+    return outcome
+
+
+def _less(schedule: Schedule) -> Iterator[Schedule]:
+    for index in range(len(schedule.faults)):
+        yield schedule.but(index)
+    for index, at in enumerate(schedule.faults):
+        if at.change is not None:
+            plain = msgspec.structs.replace(at, change=None, since=None)
+            yield Schedule((*schedule.faults[:index], plain, *schedule.faults[index + 1 :]))

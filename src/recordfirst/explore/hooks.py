@@ -1,0 +1,104 @@
+"""Where the boundary is put into recordfirst: the embedded engine's requests, and calls and probes of providers.
+
+The record's side is in ``driver.py``. Nothing is changed for a process that is not being explored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import Any
+
+import msgspec
+
+from recordfirst.core.receipt import Receipt
+from recordfirst.drive import Drive
+from recordfirst.effect import Call, Effect
+from recordfirst.engine.embedded.connection import EmbeddedConnection
+from recordfirst.engine.embedded.store import Store
+from recordfirst.explore import boundary
+from recordfirst.function import Function
+from recordfirst.runtime import Runtime
+
+_LOOKS = ("promise.get", "promise.search", "task.get", "task.search", "task.heartbeat")
+
+_after: ContextVar[str | None] = ContextVar("recordfirst_explored_after", default=None)
+_open, _send = EmbeddedConnection.open, EmbeddedConnection.send
+_sender, _call, _drive = Effect.sender, Function.call, Drive._call  # noqa: SLF001
+
+
+class _Action(msgspec.Struct):
+    kind: str = ""
+
+
+class _Data(msgspec.Struct):
+    id: str = ""
+    action: _Action | None = None
+
+
+class _Request(msgspec.Struct):
+    kind: str
+    data: _Data
+
+
+_request = msgspec.json.Decoder(_Request).decode
+
+
+def _explored_open(self: EmbeddedConnection) -> Store:
+    is_new, store = self._opened is None, _open(self)
+    process = boundary.current
+    if is_new and process is not None:
+        process.opened += [store.close, self._unlock]
+        process.expire_lease = self.held.shutdown
+        process.next_due = store.next_due
+    return store
+
+
+async def _explored_send(self: EmbeddedConnection, req: str, headers: dict[str, str] | None = None) -> str:
+    process = boundary.current
+    if process is None:
+        return await _send(self, req, headers)
+    request = _request(req)
+    name = request.kind if request.data.action is None else f"{request.kind} {request.data.action.kind}"
+    return await process.passes(
+        "engine", name, lambda: _send(self, req, headers), changes=request.kind not in _LOOKS, detail=request.data.id
+    )
+
+
+async def _explored_sender(
+    self: Effect[..., Any], runtime: Runtime, call: Call, arguments: dict[str, Any]
+) -> Callable[[], Awaitable[Any]]:
+    send = await _sender(self, runtime, call, arguments)
+    process = boundary.current
+    if process is None:
+        return send
+
+    def passes() -> Awaitable[Any]:
+        process.calls(call.key, self.name, _after.get())
+        return process.passes("provider", f"call {self.name}", send, detail=call.key)
+
+    return passes
+
+
+async def _explored_drive(self: Drive, receipt: Receipt, claim: str, until_s: float) -> Receipt:
+    token = _after.set(self.effect.after_key(self.execution.workflow_id, self.arguments))
+    try:
+        return await _drive(self, receipt, claim, until_s)
+    finally:
+        _after.reset(token)
+
+
+async def _explored_call(self: Function, first: Any, *args: Any) -> Any:
+    process = boundary.current
+    if process is None or self.kind != "probe":
+        return await _call(self, first, *args)
+    return await process.passes("provider", f"probe {self.name}", lambda: _call(self, first, *args), detail=first.key)
+
+
+def install() -> None:
+    """Put the boundary in; to do it again changes nothing."""
+    EmbeddedConnection.open = _explored_open  # type: ignore[method-assign]
+    EmbeddedConnection.send = _explored_send  # type: ignore[method-assign]
+    Effect.sender = _explored_sender  # type: ignore[method-assign]
+    Function.call = _explored_call  # type: ignore[method-assign,assignment]
+    Drive._call = _explored_drive  # type: ignore[method-assign]  # noqa: SLF001

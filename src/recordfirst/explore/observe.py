@@ -1,0 +1,97 @@
+"""What is to be seen from outside of the code under test: rows, receipts, starts, and what providers did."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from recordfirst.testing.outside import Asked
+
+
+class SeenReceipt(msgspec.Struct, frozen=True, order=True):
+    """What a receipt says, as far as it is a promise."""
+
+    key: str
+    attempt: int
+    kind: str
+    state: str
+    result: str | None
+    error: str | None
+    undone_by: str | None
+
+    @property
+    def name(self) -> str:
+        """The key and, behind the first attempt, its number."""
+        return self.key if self.attempt == 1 else f"{self.key}#{self.attempt}"
+
+
+class SeenStart(msgspec.Struct, frozen=True, order=True):
+    """What a start says."""
+
+    id: str
+    state: str
+    result: str | None
+    error: str | None
+
+
+type Rows = tuple[tuple[Any, ...], ...]
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """A record and the outside, at one moment."""
+
+    receipts: tuple[SeenReceipt, ...] = ()
+    starts: tuple[SeenStart, ...] = ()
+    tables: dict[str, Rows] = {}
+    applied: tuple[Asked, ...] = ()
+
+    @property
+    def done(self) -> frozenset[str]:
+        """The receipts that say that something happened, by which the rows can be told."""
+        return frozenset(f"{r.name} {r.state}" for r in self.receipts if r.state in ("succeeded", "declined"))
+
+
+class Looker:
+    """Looks into a record of SQLite with a statement of its own for each table.
+
+    Args:
+        ignore: columns that are left out, as ``table.column``.
+    """
+
+    def __init__(self, ignore: frozenset[str]) -> None:
+        self._ignore = ignore
+        self._queries: dict[str, str] | None = None
+        self._is_ours = False
+
+    def look(self, connection: sqlite3.Connection, applied: Callable[[], list[Asked]]) -> Seen:
+        """See all of it."""
+        queries = self._find(connection)
+        tables = {table: tuple(connection.execute(query).fetchall()) for table, query in queries.items()}
+        if not self._is_ours:
+            return Seen(tables=tables, applied=tuple(applied()))
+        receipts = connection.execute(
+            "SELECT key, attempt, kind, state, result, error, undone_by FROM recordfirst_receipt ORDER BY key, attempt"
+        )
+        starts = connection.execute("SELECT id, state, result, error FROM recordfirst_start ORDER BY id")
+        return Seen(
+            receipts=tuple(SeenReceipt(*row) for row in receipts),
+            starts=tuple(SeenStart(*row) for row in starts),
+            tables=tables,
+            applied=tuple(applied()),
+        )
+
+    def _find(self, connection: sqlite3.Connection) -> dict[str, str]:
+        if self._queries is None:
+            names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            self._is_ours = "recordfirst_receipt" in names
+            own = [name for name in names if not name.startswith(("recordfirst_", "sqlite_"))]
+            self._queries = {name: self._query(connection, name) for name in sorted(own)}
+        return self._queries
+
+    def _query(self, connection: sqlite3.Connection, table: str) -> str:
+        columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+        kept = [f'"{column}"' for column in columns if f"{table}.{column}" not in self._ignore] or ["1"]
+        return f'SELECT {", ".join(kept)} FROM "{table}" ORDER BY {", ".join(kept)}'  # noqa: S608 - names from the schema

@@ -1,0 +1,136 @@
+"""What one process of the explored app does: it works, asks for the workflow unless it was accepted, waits for its end.
+
+Where a person is needed, one is there: what became of an effect is looked up outside, and answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Protocol
+
+from recordfirst.app import App
+from recordfirst.core import identity
+from recordfirst.core.receipt import Receipt
+from recordfirst.engine.options import Embedded
+from recordfirst.errors import Misuse, WorkflowFailed
+from recordfirst.explore.boundary import Process
+from recordfirst.explore.case import Case
+from recordfirst.records.contract import Record
+from recordfirst.testing.outside import Outside
+from recordfirst.workflow import Workflow
+
+_LOOK_S = 5.0
+"""If nothing changed for so long, whatever is waited for is further away: the clock is put forward to it."""
+_BEGIN_S = 600.0
+"""By then a worker that can work has begun."""
+_MOST_S = 7_200.0
+"""Of time that the process has seen pass. Nothing takes so long but a wait without end."""
+_HOUR_MS = 3_600_000
+_WAITS_MOST = 60
+"""So often; then the workflow does not end."""
+
+
+class Stuck(Exception):  # noqa: N818 - a finding, not an error of ours
+    """The workflow does not end."""
+
+
+class Place(Protocol):
+    """Where a process runs."""
+
+    @property
+    def record(self) -> Record[Any]: ...
+    @property
+    def engine(self) -> Embedded: ...
+    @property
+    def outside(self) -> Outside: ...
+
+    def accepted(self, id: str) -> bool:
+        """Whether the record has the workflow's start."""
+
+    def next_due_ms(self) -> int | None:
+        """When the next thing happens by itself, as record and engine have it."""
+
+
+async def work(case: Case, workflow: Workflow[..., Any], place: Place, process: Process) -> None:
+    """Be the process, until the workflow has ended.
+
+    Raises:
+        Stuck: if it does not, though whoever was to answer has.
+    """
+    try:
+        async with asyncio.timeout(_MOST_S):
+            await _work(case, workflow, place, process)
+    except TimeoutError:
+        raise Stuck(f"the process is not done after {_MOST_S / 3600:g} hours of its own") from None
+
+
+async def _work(case: Case, workflow: Workflow[..., Any], place: Place, process: Process) -> None:
+    app = App(
+        case.app,
+        record=place.record,
+        workflows=[workflow],
+        engine=place.engine,
+        observer=lambda event: process.note(str(event)),
+    )
+    for key, value in case.provide(place.outside).items():
+        app.provide(value, as_=key)
+    async with app.worker() as worker:
+        try:
+            await asyncio.wait_for(worker.working.wait(), _BEGIN_S)
+        except TimeoutError:
+            raise Stuck("the worker does not come to work") from None
+        if place.accepted(case.id):
+            handle = await app.handle(case.id)
+        else:
+            handle = await app.start(workflow, *case.args, id=case.id, **case.kwargs)
+        process.accepted.add(case.id)
+        ending = asyncio.ensure_future(handle.result())
+        await _until(ending, app, place, process)
+        try:
+            process.note(f"the workflow has ended: {ending.result()!r}")
+        except WorkflowFailed as failed:
+            process.note(f"the workflow has failed: {failed}")
+
+
+async def _until(ending: asyncio.Future[Any], app: App, place: Place, process: Process) -> None:
+    waits, changes = 0, process.changes
+    while True:
+        done, _ = await asyncio.wait({ending}, timeout=_LOOK_S)
+        if done:
+            return
+        if process.changes == changes:
+            if waits == _WAITS_MOST:
+                ending.cancel()
+                raise Stuck("nothing happens any more")
+            waits += 1
+            if not await _answer(app, place, process):
+                await _wait(place, process)
+        changes = process.changes
+
+
+async def _wait(place: Place, process: Process) -> None:
+    now_ms = process.clock.now_ms()
+    due_ms = place.next_due_ms()
+    until_ms = due_ms if due_ms is not None and due_ms > now_ms else now_ms + _HOUR_MS
+    passed_s = (until_ms - now_ms) / 1000
+    await process.passes(
+        "time", f"{passed_s:,.0f} s pass", lambda: process.clock.skip_ms(until_ms - now_ms), changes=False
+    )
+
+
+async def _answer(app: App, place: Place, process: Process) -> bool:
+    """Be the person who looks what became of an effect. Whether there was something to answer."""
+    async with app.runtime.record.session() as session:
+        unknown: list[Receipt] = await session.unsettled("unknown", None, 0, 100)
+    for receipt in unknown:
+        marker = identity.marker(app.name, receipt.key, receipt.attempt, 255)
+        done = next((asked for asked in place.outside.applied if asked.marker == marker), None)
+        process.note(f"a person looks for {receipt.key!r} outside: {'done' if done is not None else 'not done'}")
+        try:
+            if done is not None:
+                await app.resolve(receipt.key, outcome="succeeded", result=done.result, attempt=receipt.attempt)
+            else:
+                await app.resolve(receipt.key, outcome="not done", attempt=receipt.attempt)
+        except Misuse as already:
+            process.note(f"and is told: {already}")
+    return bool(unknown)

@@ -1,0 +1,144 @@
+"""What is done to a workflow, and where: points, faults, and schedules of them. Pure.
+
+A *point* is one crossing of a boundary by one process: a statement to the record, a request to the engine, a call of a
+provider. Processes and points are counted from 1, and a run is the same each time, so ``1.17:crash`` names one moment
+and nothing else. A *schedule* is a few of those, as one line of text that a person can keep and give back.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import msgspec
+
+from recordfirst.errors import Misuse
+
+type Boundary = Literal["record", "engine", "provider", "time"]
+
+type Fault = Literal["crash", "crash-after", "fail", "lose", "contend", "stall", "redeliver", "hang"]
+FAULTS: dict[Fault, str] = {
+    "crash": "the process dies before it",
+    "crash-after": "the process dies after it was applied, before the reply is seen",
+    "fail": "it is not applied, and an error comes back",
+    "lose": "it is applied, and the reply is lost",
+    "contend": "the record refuses it: deadlock, serialization failure, busy",
+    "stall": "the process stands still for longer than its lease; a successor works meanwhile; then it goes on",
+    "redeliver": "the task's lease ends here, and the engine delivers it a second time to this process",
+    "hang": "it is applied, and the reply does not come until the caller gives up",
+}
+
+_OF_BOUNDARY: dict[Boundary, tuple[Fault, ...]] = {
+    "record": ("crash", "crash-after", "fail", "lose", "contend", "stall", "redeliver"),
+    "engine": ("crash", "crash-after", "fail", "lose", "stall"),
+    "provider": ("crash", "crash-after", "fail", "lose", "hang", "stall", "redeliver"),
+    "time": ("crash",),
+}
+
+ENDS: tuple[Fault, ...] = ("crash", "crash-after")
+"""After these the process is gone."""
+
+type Change = Literal["engine-lost", "engine-older", "keys-expired", "deploy"]
+CHANGES: dict[Change, str] = {
+    "engine-lost": "before the successor begins, the engine forgets everything",
+    "engine-older": "before the successor begins, the engine is set back to what it was at an earlier point",
+    "keys-expired": "so much time passes before the successor begins that providers have forgotten their keys",
+    "deploy": "the successor runs another version of the workflow",
+}
+
+
+class Point(msgspec.Struct, frozen=True):
+    """One crossing of a boundary, as a process came to it."""
+
+    number: int
+    boundary: Boundary
+    name: str
+    """What crosses, for a person: ``commit``, ``promise.create``, ``call charge_card``."""
+    in_transaction: bool = False
+    """Whether the record's transaction is open here: a process that stands still would hold its locks."""
+
+
+class At(msgspec.Struct, frozen=True, order=True):
+    """A fault at a point of a process, and what changes before that process's successor begins."""
+
+    process: int
+    point: int
+    fault: Fault
+    change: Change | None = None
+    since: int | None = None
+    """With ``engine-older``: the point of this process at which the engine is copied."""
+
+    def __str__(self) -> str:
+        text = f"{self.process}.{self.point}:{self.fault}"
+        if self.change is not None:
+            text += f"+{self.change}"
+        return text if self.since is None else f"{text}@{self.since}"
+
+
+class Schedule(msgspec.Struct, frozen=True):
+    """The faults of one run of the workflow, in the order in which they strike."""
+
+    faults: tuple[At, ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join(map(str, self.faults)) or "none"
+
+    def of(self, process: int) -> list[At]:
+        """The faults that strike this process."""
+        return [at for at in self.faults if at.process == process]
+
+    def but(self, index: int) -> Schedule:
+        """Without one of its faults."""
+        return Schedule((*self.faults[:index], *self.faults[index + 1 :]))
+
+
+def parse(text: str) -> Schedule:
+    """Read what :class:`Schedule` prints.
+
+    Raises:
+        Misuse: naming the word that is no fault at a point.
+    """
+    return Schedule(tuple(_parse_at(word) for word in text.split() if word != "none"))
+
+
+def _parse_at(word: str) -> At:
+    place, colon, what = word.partition(":")
+    process, dot, point = place.partition(".")
+    what, _, since = what.partition("@")
+    fault, _, change = what.partition("+")
+    fits = colon and dot and process.isdigit() and point.isdigit() and fault in FAULTS
+    if not fits or (change and change not in CHANGES) or (since and not since.isdigit()):
+        raise Misuse(
+            f"{word!r} is no fault at a point; write PROCESS.POINT:FAULT, such as 1.17:crash or "
+            f"1.17:crash+engine-lost; faults are {', '.join(FAULTS)}; changes are {', '.join(CHANGES)}"
+        )
+    return At(int(process), int(point), fault, change or None, int(since) if since else None)  # type: ignore[arg-type]
+
+
+def faults_at(point: Point) -> list[Fault]:
+    """What can befall a process at a point."""
+    faults = _OF_BOUNDARY[point.boundary]
+    return [fault for fault in faults if not (fault == "stall" and point.in_transaction)]
+
+
+def every_single(process: int, points: list[Point], *, versions: int, earlier: int | None = None) -> list[At]:
+    """Each fault at each of these points of a process, and with each death each change before its successor.
+
+    ``earlier``: the point at which the engine is copied, for ``engine-older``; ``None``: half-way to the death.
+    """
+    found: list[At] = []
+    for point in points:
+        for fault in faults_at(point):
+            found.append(At(process, point.number, fault))
+            if fault != "crash-after":
+                continue
+            found += [At(process, point.number, fault, change) for change in ("engine-lost", "keys-expired")]
+            since = earlier if earlier is not None else (points[0].number + point.number) // 2
+            if since < point.number:
+                found.append(At(process, point.number, fault, "engine-older", since))
+            if versions > 1:
+                found.append(At(process, point.number, fault, "deploy"))
+    return found
+
+
+assert set(FAULTS) == set(get_args(Fault.__value__))
+assert set(CHANGES) == set(get_args(Change.__value__))

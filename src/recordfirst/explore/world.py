@@ -1,0 +1,428 @@
+"""The fast world: a record, an engine and an outside in files of a directory of their own, and processes that die.
+
+A process that dies leaves its files as they were at that instant, in the midst of whatever it was doing, and its
+successor gets those and nothing else. With ``deaths="forked"`` each process is one: forked, and ended by ``os._exit``.
+With ``deaths="abandoned"`` the files are copied at that instant and the process, which could only touch the originals,
+is never resumed: the same files, without the price of a fork. ``tests/explore/test_world.py`` holds that both agree.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from recordfirst.engine.embedded.store import Store
+from recordfirst.engine.options import Embedded
+from recordfirst.explore import boundary, checks, hooks
+from recordfirst.explore.boundary import Event, Process
+from recordfirst.explore.case import Case
+from recordfirst.explore.checks import Violation
+from recordfirst.explore.clock import EPOCH_MS, Time, VirtualLoop
+from recordfirst.explore.driver import SimRecord, SqliteErrors
+from recordfirst.explore.observe import Looker, Rows, Seen
+from recordfirst.explore.process import Stuck, work
+from recordfirst.explore.schedule import ENDS, At, Point, Schedule
+from recordfirst.records.sqlite import SqliteRecord
+from recordfirst.testing.outside import Outside
+from recordfirst.workflow import Workflow
+
+type Deaths = Literal["abandoned", "forked"]
+type End = Literal["ended", "died", "stalled", "stuck", "failed"]
+
+_DOWN_MS = 1_000
+"""How long it takes until a successor begins."""
+_STALLED_MS = 120_000
+"""How long a process stands still: longer than any lease."""
+_FORGOTTEN_MS = 40 * 24 * 3_600_000
+"""Longer than any provider honours a key (Stripe v2: 30 days)."""
+_PROCESSES_MOST = 8
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of one schedule."""
+
+    schedule: Schedule
+    violations: tuple[Violation, ...]
+    events: tuple[Event, ...]
+    points: tuple[tuple[Point, ...], ...]
+    """Of each process, what it crossed."""
+    seen: Seen
+    struck: tuple[At, ...]
+    """The faults whose point was reached; one that was not, was not tried."""
+
+
+class FastWorld:
+    """Runs one case under schedules; see the module.
+
+    Args:
+        case: what is explored.
+        deaths: how processes die.
+        seed: of whatever chance there is.
+    """
+
+    def __init__(self, case: Case, *, deaths: Deaths = "forked", seed: int = 1) -> None:
+        hooks.install()
+        self.case, self.deaths, self.seed = case, deaths, seed
+        memory = Path("/dev/shm")  # noqa: S108 - a fresh directory is made in it
+        self._home = Path(tempfile.mkdtemp(prefix="recordfirst-explore-", dir=memory if memory.is_dir() else None))
+        self._template = self._home / "template"
+        self._numbers = iter(range(1_000_000_000))
+        self._looker = Looker(case.ignore)
+        self.known: dict[frozenset[str], dict[str, Rows]] = {}
+        """The rows that belong to each set of receipts, from the run without faults."""
+        self.reference: Seen | None = None
+        self.corpses: dict[tuple[At, ...], _Corpse] = {}
+        self._prepare()
+
+    def close(self) -> None:
+        """Delete all of its files."""
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    def _prepare(self) -> None:
+        self._template.mkdir()
+        clock = Time(EPOCH_MS)
+
+        async def make() -> None:
+            record = SqliteRecord(self._template / "record.db")
+            await record.open(self.case.app)
+            await record.migrate()
+            async with record.transaction() as tx:
+                for statement in filter(str.strip, self.case.tables.split(";")):
+                    await tx.connection.execute(statement)
+            await record.close()
+
+        asyncio.run(make())
+        with clock.installed(self.seed):
+            Store(str(self._template / "engine"), "record").close()
+
+    # ── one schedule ────────────────────────────────────────────────────────
+
+    def run(self, schedule: Schedule = Schedule()) -> Outcome:  # noqa: B008 - frozen
+        """Run the workflow under a schedule, in a fresh world, and judge what came of it."""
+        run = _Run(self, schedule)
+        try:
+            return run.outcome()
+        finally:
+            run.clean_up()
+
+    def refer(self) -> Outcome:
+        """Run without faults: what comes of that is what must come of every other run.
+
+        Raises:
+            Exception: what the workflow's own world raised, if it cannot be run at all.
+        """
+        outcome = self.run()
+        self.reference = outcome.seen
+        return outcome
+
+    def fresh(self) -> Path:
+        """A directory with a new record and engine in it."""
+        return self.copy_of(self._template)
+
+    def copy_of(self, files: Path) -> Path:
+        """Copy what a process has put into files."""
+        copy = self._home / str(next(self._numbers))
+        copy.mkdir()
+        for file in os.scandir(files):
+            if not file.name.endswith(("-shm", "-lock", ".lease")):  # they go with the process
+                shutil.copyfile(file.path, copy / file.name)
+        return copy
+
+    def look(self, files: Path) -> Seen:
+        """See what is there."""
+        connection = sqlite3.connect(files / "record.db")
+        try:
+            return self._looker.look(connection, lambda: Outside(files / "outside", lambda: 0).applied)
+        finally:
+            connection.close()
+
+    def look_by(self, connection: sqlite3.Connection, outside: Outside) -> Seen:
+        """See what is there through a connection that has no transaction open."""
+        return self._looker.look(connection, lambda: outside.applied)
+
+
+class _Place:
+    """Where one process runs; see ``process.Place``."""
+
+    def __init__(self, files: Path, host: str, clock: Time, process: Process) -> None:
+        self.record = SimRecord(files / "record.db", host)
+        self.engine = Embedded(files / ("engine" if host == "1" else f"engine-{host}"))
+        self.outside = Outside(files / "outside", clock.now_ms)
+        self._process = process
+
+    def accepted(self, id: str) -> bool:
+        there = self.record.peek().execute("SELECT 1 FROM recordfirst_start WHERE id = ?", (id,)).fetchone()
+        return there is not None
+
+    def next_due_ms(self) -> int | None:
+        found = self.record.peek().execute(_DUE, {"now_ms": self._process.clock.now_ms()}).fetchall()
+        return min(
+            [due for due in (*(due for (due,) in found), self._process.next_due()) if due is not None], default=None
+        )
+
+
+_DUE = """
+SELECT min(next_at_ms) FROM recordfirst_receipt WHERE next_at_ms > :now_ms
+UNION SELECT min(claim_until_ms) FROM recordfirst_receipt WHERE claim_until_ms > :now_ms
+"""
+_WRITTEN = "SELECT 1 FROM recordfirst_receipt WHERE key = ? AND kind = 'write' AND state = 'succeeded'"
+
+
+class _Running:
+    """One process, under way: goes on whenever it is told to."""
+
+    def __init__(self, world: FastWorld, process: Process, place: _Place, version: Workflow[..., Any]) -> None:
+        self.process = process
+        self._loop = VirtualLoop(process.clock)
+        self._main = self._loop.create_task(work(world.case, version, place, process))
+        self._main.add_done_callback(lambda _: self._loop.stop())
+        self._seed = world.seed * 1_000 + process.number
+
+    def advance(self) -> tuple[End, str]:
+        """Run until it ends, dies, or stands still."""
+        before, boundary.current = boundary.current, self.process
+        asyncio.set_event_loop(self._loop)
+        try:
+            with self.process.clock.installed(self._seed):
+                if self.process.stalled is not None:
+                    self.process.stalled.set_result(None)
+                self._loop.run_forever()
+                return self._end()
+        finally:
+            asyncio.set_event_loop(None)
+            boundary.current = before
+
+    def _end(self) -> tuple[End, str]:
+        if not self.process.died and not self._main.done():
+            return "stalled", ""
+        error = None if self.process.died or self._main.cancelled() else self._main.exception()
+        self.process.let_go()
+        self._dispose()
+        if self.process.died:
+            return "died", ""
+        if isinstance(error, Stuck):
+            return "stuck", str(error)
+        return ("ended", "") if error is None else ("failed", f"{type(error).__name__}: {error}")
+
+    def _dispose(self) -> None:
+        """Let go of what it still had to do. Whatever that would touch are files that nobody looks at any more."""
+        self.process.disposed = True
+        for _ in range(_TURNS_MOST):
+            left = asyncio.all_tasks(self._loop)
+            if not left:
+                break
+            for task in left:
+                task.cancel()
+            self._loop.call_soon(self._loop.stop)
+            self._loop.run_forever()
+        for close in self.process.opened:
+            close()
+        self._loop.close()
+
+
+_TURNS_MOST = 20
+
+
+class _Corpse(msgspec.Struct, frozen=True, kw_only=True):
+    """A world as a first process has left it: what follows can be tried again and again from there."""
+
+    files: Path
+    older: Path | None
+    process: Process
+    clock: Time
+    violations: tuple[Violation, ...]
+    last: Seen | None
+
+
+class _Run:
+    """One schedule, from the first process to the last."""
+
+    def __init__(self, world: FastWorld, schedule: Schedule) -> None:
+        self.world, self.schedule = world, schedule
+        self._version = 0
+        self._older: Path | None = None
+        first = tuple(msgspec.structs.replace(at, change=None) for at in schedule.of(1))
+        self._first = first if first and first[-1].fault in ENDS else None
+        corpse = world.corpses.get(first)
+        if corpse is None:
+            self.clock = Time(EPOCH_MS)
+            self.files = world.fresh()
+            self._directories = [self.files]
+            self._processes: list[Process] = []
+            self.violations: list[Violation] = []
+            self._last: Seen | None = None
+        else:
+            self.clock = corpse.clock.copy()
+            self.files = world.copy_of(corpse.files)
+            self._directories = [self.files]
+            self._processes = [corpse.process]
+            self.violations, self._last = [*corpse.violations], corpse.last
+            self._change(schedule.of(1)[-1], corpse.older)
+            self.clock.skip_ms(_DOWN_MS)
+        self._hosts = 0
+        self._why = ""
+
+    def clean_up(self) -> None:
+        for files in self._directories:
+            shutil.rmtree(files, ignore_errors=True)
+
+    def outcome(self) -> Outcome:
+        """Run it, and judge."""
+        self._go()
+        connection = sqlite3.connect(self.files / "record.db")
+        try:
+            outside = Outside(self.files / "outside", self.clock.now_ms)
+            seen = self.world.look_by(connection, outside)
+            self._judge(seen)
+            self.violations += self._offenders(connection, outside)
+        finally:
+            connection.close()
+        return Outcome(
+            schedule=self.schedule,
+            violations=tuple(dict.fromkeys(self.violations)),
+            events=tuple(event for process in self._processes for event in process.events),
+            points=tuple(tuple(process.points) for process in self._processes),
+            seen=seen,
+            struck=tuple(at for process in self._processes for at in process.struck),
+        )
+
+    # ── processes ───────────────────────────────────────────────────────────
+
+    def _go(self) -> None:
+        """One process after the other, until one has seen the workflow's end."""
+        self._hosts = 1
+        while len(self._processes) < _PROCESSES_MOST:
+            running = self._begin("1")
+            end, why = running.advance()
+            if end == "stalled":
+                end, why = self._with_another(running)
+            process = running.process
+            if end in ("ended", "stuck"):
+                self._why = why
+                return
+            if end == "failed":
+                process.note(f"the process ends: {why}")
+            self._why = why
+            self.clock.skip_ms(_DOWN_MS)
+        self._why = f"{_PROCESSES_MOST} processes came to no end; the last: {self._why or 'died'}"
+
+    def _with_another(self, running: _Running) -> tuple[End, str]:
+        """While one stands still another works, elsewhere; then the first goes on."""
+        self._hosts += 1
+        other = self._begin(str(self._hosts))
+        others_end, why = other.advance()
+        self.clock.skip_ms(_STALLED_MS)
+        end, mine = running.advance()
+        while others_end == "stalled" or end == "stalled":
+            if others_end == "stalled":
+                others_end, why = other.advance()
+            if end == "stalled":
+                end, mine = running.advance()
+        if others_end in ("ended", "stuck") and end != "died":
+            return others_end, why
+        return end, mine
+
+    def _begin(self, host: str) -> _Running:
+        number = len(self._processes) + 1
+        process = Process(
+            number,
+            self.schedule.of(number),
+            self.clock,
+            SqliteErrors(),
+            die=self._died,
+            keep_engine=lambda _: self._keep_engine(),
+        )
+        place = _Place(self.files, host, self.clock, process)
+        process.calls = lambda key, effect, after: self._called(place, key, effect, after)
+        process.committed = lambda connection: self._committed(self.world.look_by(connection, place.outside))
+        self._processes.append(process)
+        versions = (self.world.case.workflow, *self.world.case.versions)
+        return _Running(self.world, process, place, versions[self._version])
+
+    def _died(self, process: Process) -> None:
+        self.files = self.world.copy_of(self.files)
+        self._directories.append(self.files)
+        self._committed(self.world.look(self.files))
+        if self._first is not None and process.number == 1 and len(self._processes) == 1:
+            kept = self.files, self._older
+            self._directories = [files for files in self._directories if files not in kept]
+            self.world.corpses[self._first] = _Corpse(
+                files=self.files,
+                older=self._older,
+                process=process,
+                clock=self.clock.copy(),
+                violations=tuple(self.violations),
+                last=self._last,
+            )
+            self.files = self.world.copy_of(self.files)
+            self._directories.append(self.files)
+        self._change(process.struck[-1], self._older)
+
+    def _change(self, at: At, older: Path | None) -> None:
+        """Before the successor begins."""
+        match at.change:
+            case "engine-lost" | "engine-older":
+                for file in self.files.glob("engine*"):
+                    file.unlink()
+                if at.change == "engine-older" and older is not None:
+                    for file in older.iterdir():
+                        shutil.copyfile(file, self.files / file.name)
+            case "keys-expired":
+                self.clock.skip_ms(_FORGOTTEN_MS)
+            case "deploy":
+                self._version = len(self.world.case.versions)
+
+    def _keep_engine(self) -> None:
+        if self._older is None:
+            self._older = self.files.with_name(f"{self.files.name}-older")
+            self._directories.append(self._older)
+        shutil.rmtree(self._older, ignore_errors=True)
+        self._older.mkdir()
+        for file in self.files.glob("engine*"):
+            if not file.name.endswith(("-shm", "-lock")):
+                shutil.copyfile(file, self._older / file.name)
+
+    # ── judging ─────────────────────────────────────────────────────────────
+
+    def _called(self, place: _Place, key: str, effect: str, after: str | None) -> None:
+        if after is None:
+            return
+        is_there = place.record.peek().execute(_WRITTEN, (after,)).fetchone()
+        self.violations += checks.at_a_call(key, effect, after, is_there=is_there is not None)
+
+    def _committed(self, seen: Seen) -> None:
+        """Whatever is committed must be right at once, whether anybody goes on from it or not."""
+        if not self.schedule.faults:
+            self.world.known.setdefault(seen.done, seen.tables)
+        else:
+            self.violations += checks.rows_without_receipts(seen, self.world.known)
+        if self._last is not None:
+            self.violations += checks.changed_outcomes(self._last, seen)
+        self._last = seen
+
+    def _judge(self, seen: Seen) -> None:
+        accepted = {id for process in self._processes for id in process.accepted}
+        self.violations += checks.lost_starts(accepted, seen)
+        self.violations += checks.repeated(seen.applied)
+        self.violations += checks.untrue_outcomes(seen, certain=True)
+        if self._why or any(start.state == "open" for start in seen.starts):
+            self.violations += checks.not_ended(seen, self._why or "its processes are gone")
+        if self.world.reference is not None and not self._version:
+            self.violations += checks.another_end(self.world.reference, seen)
+
+    def _offenders(self, connection: sqlite3.Connection, outside: Outside) -> Iterator[Violation]:
+        for invariant in self.world.case.invariants:
+            if isinstance(invariant, str):
+                rows, name = connection.execute(invariant).fetchall(), " ".join(invariant.split())
+            else:
+                rows, name = list(invariant(connection, outside)), getattr(invariant, "__name__", "invariant")
+            if rows:
+                yield Violation("yours", f"{name}: {', '.join(map(str, rows[:5]))}")

@@ -1,0 +1,166 @@
+"""The rest of the world, for tests: what others were asked to do and did, in a file that outlives every process.
+
+A double of a provider is a few lines on top of it, and behaves as a good provider does: the same idempotency key gets
+the first answer again, for as long as keys are honoured, and another request under it is refused::
+
+    class Bank:
+        def __init__(self, outside: Outside) -> None:
+            self._outside = outside
+
+        async def charge(self, call: Call, amount_minor: int) -> str:
+            return self._outside.apply("charge", {"amount": amount_minor}, key=call.key, marker=call.marker)
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+DAY_S = 24 * 3600
+
+
+class KeyReused(Exception):  # noqa: N818 - a provider's answer, not an error of ours
+    """The key was used for another request; nothing was done."""
+
+
+class Refused(Exception):  # noqa: N818 - a provider's answer, not an error of ours
+    """The provider says no, for good; nothing was done."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """One request that arrived."""
+
+    kind: str
+    request: Any
+    key: str | None = None
+    marker: str | None = None
+    at_ms: int
+    repeats: bool = False
+    """Its key was known: it got the first answer again, and nothing was done."""
+    result: Any = None
+    refused: str | None = None
+
+
+class Outside:
+    """What others were asked, kept in a file.
+
+    Args:
+        path: the file; made when something is first asked.
+        now_ms: the time outside, in milliseconds since 1970.
+        retention_s: how long a key is honoured, in seconds.
+    """
+
+    def __init__(self, path: Path, now_ms: Callable[[], int], *, retention_s: int = DAY_S) -> None:
+        self._path, self._now_ms, self._retention_ms = path, now_ms, retention_s * 1000
+        self._read = 0
+        self._asked: list[Asked] = []
+
+    @property
+    def asked(self) -> list[Asked]:
+        """Every request that arrived, from whichever process, oldest first."""
+        if self._path.exists() and self._path.stat().st_size > self._read:
+            with self._path.open("rb") as file:
+                file.seek(self._read)
+                for line in file:
+                    self._asked.append(_decode(line))
+                self._read = file.tell()
+        return self._asked
+
+    @property
+    def applied(self) -> list[Asked]:
+        """What was done."""
+        return [asked for asked in self.asked if asked.refused is None and not asked.repeats]
+
+    def apply(
+        self,
+        kind: str,
+        request: Any,
+        *,
+        key: str | None = None,
+        marker: str | None = None,
+        result: Any = None,
+        refuse: str | None = None,
+    ) -> Any:
+        """Do it, once per key; without a key, once more.
+
+        Args:
+            kind: what is asked for, such as ``"charge"``.
+            request: all that was sent, as JSON builtins.
+            key: the idempotency key.
+            marker: what a probe finds it by.
+            result: what to answer. Default: a name made of ``kind`` and a number.
+            refuse: say no, for good, with this reason.
+
+        Raises:
+            KeyReused: if the key was used for another request.
+            Refused: if ``refuse`` is given, or was when the key was first used.
+        """
+        first = self._first(kind, key)
+        if first is not None:
+            if first.request != msgspec.to_builtins(request):
+                raise KeyReused(f"{kind}: key {key!r} was used with {first.request}, not {request}")
+            self._keep(msgspec.structs.replace(first, at_ms=self._now_ms(), repeats=True))
+            return _answer(first)
+        number = 1 + sum(asked.kind == kind for asked in self.applied)
+        asked = Asked(
+            kind=kind,
+            request=msgspec.to_builtins(request),
+            key=key,
+            marker=marker,
+            at_ms=self._now_ms(),
+            result=None
+            if refuse is not None
+            else f"{kind} {number}"
+            if result is None
+            else msgspec.to_builtins(result),
+            refused=refuse,
+        )
+        self._keep(asked)
+        return _answer(asked)
+
+    def find(self, kind: str, marker: str) -> Asked | None:
+        """Return what was done under this marker or, if nothing was, what was refused."""
+        found = [asked for asked in self.asked if (asked.kind, asked.marker) == (kind, marker) and not asked.repeats]
+        return next((asked for asked in found if asked.refused is None), found[0] if found else None)
+
+    def repeated(self) -> list[str]:
+        """Say what was done more than once: the same thing under one marker or, without one, by the same request."""
+        times = Counter((asked.kind, identity_of(asked)) for asked in self.applied)
+        return [f"{kind} {identity} was done {n} times" for (kind, identity), n in times.items() if n > 1]
+
+    def _first(self, kind: str, key: str | None) -> Asked | None:
+        """The request that the key stands for, while it is honoured."""
+        if key is None:
+            return None
+        uses = [asked for asked in self.asked if (asked.kind, asked.key) == (kind, key) and not asked.repeats]
+        return uses[-1] if uses and self._now_ms() < uses[-1].at_ms + self._retention_ms else None
+
+    def _keep(self, asked: Asked) -> None:
+        file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            os.write(file, msgspec.json.encode(asked) + b"\n")
+        finally:
+            os.close(file)
+
+
+_decode = msgspec.json.Decoder(Asked).decode
+
+
+def identity_of(asked: Asked) -> str:
+    """By what two requests are about one thing: the marker or, without one, the request itself."""
+    return asked.marker or msgspec.json.encode(asked.request).decode()
+
+
+def _answer(asked: Asked) -> Any:
+    if asked.refused is not None:
+        raise Refused(asked.refused)
+    return asked.result
