@@ -22,6 +22,7 @@ from recordfirst.errors import (
     Conflict,
     Declined,
     DifferentArguments,
+    DifferentEntry,
     DifferentFunction,
     DifferentRequest,
     DifferentRow,
@@ -64,10 +65,13 @@ from recordfirst.ledgers.contract import (
 )
 from recordfirst.ledgers.pending import post, reserve, void
 from recordfirst.ledgers.sql import SqlLedger
+from recordfirst.project import ProjectStep, project
 from recordfirst.providers.contract import Absent, CannotTell, Found, Provider
 from recordfirst.read import Read, ReadStep, read
 from recordfirst.reconcile.reconciler import Report, Sighting
+from recordfirst.references.contract import Entry, Reference
 from recordfirst.rows import changed_one, insert_or_same
+from recordfirst.stage import StageStep, stage
 from recordfirst.transaction import AppRecord
 from recordfirst.transfer import OpenAccountStep, TransferStep, open_account, transfer
 from recordfirst.worker import Worker
@@ -96,6 +100,7 @@ __all__ = [
     "Created",
     "Declined",
     "DifferentArguments",
+    "DifferentEntry",
     "DifferentFunction",
     "DifferentRequest",
     "DifferentRow",
@@ -107,6 +112,7 @@ __all__ = [
     "EngineInUse",
     "EngineUnavailable",
     "EngineUnreadable",
+    "Entry",
     "Found",
     "Handle",
     "Ledger",
@@ -118,18 +124,21 @@ __all__ = [
     "NoRow",
     "NotDone",
     "OpenAccountStep",
+    "ProjectStep",
     "Provider",
     "QueryFilter",
     "Read",
     "ReadStep",
     "RecordUnavailable",
     "RecordfirstError",
+    "Reference",
     "Report",
     "ResultNotStored",
     "SchemaMismatch",
     "SharedKey",
     "Sighting",
     "SqlLedger",
+    "StageStep",
     "Transfer",
     "TransferFlags",
     "TransferStep",
@@ -150,8 +159,10 @@ __all__ = [
     "insert_or_same",
     "open_account",
     "post",
+    "project",
     "read",
     "reserve",
+    "stage",
     "transfer",
     "void",
     "workflow",

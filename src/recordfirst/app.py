@@ -28,6 +28,7 @@ from recordfirst.errors import EngineUnavailable, Misuse, SchemaMismatch, Unknow
 from recordfirst.handle import Handle, find_start
 from recordfirst.inject import Injector
 from recordfirst.observe import Observer, log_events
+from recordfirst.project import ProjectStep
 from recordfirst.reconcile.contract import Scope
 from recordfirst.reconcile.reconciler import Report, look, passes_named, repair
 from recordfirst.reconcile.timelines import DOUBT_MS
@@ -89,6 +90,7 @@ class App:
         self._workflows = _by_name(workflows, "workflow")
         self._steps = [step for workflow in self._workflows.values() for step in workflow.steps()]
         self._effects = _effects_of(self._steps)
+        self._projections = _projections_of(self._steps)
         keys_seen: dict[str, Step[..., Any]] = {}
         for workflow in self._workflows.values():
             workflow.check_keys(keys_seen)
@@ -203,7 +205,7 @@ class App:
             raise Misuse(f"group={group!r}: only workers of a Resonate Server or of resonate-pg have groups")
         membership = self._membership(identity.check_group(group) if group is not None else None)
         async with self:
-            crew = Crew(self._workflows, self._effects, self._concurrency)
+            crew = Crew(self._workflows, self._effects, self._projections, self._concurrency)
             connected = partial(connect, self._engine_given, membership, self._store)
             worker = Worker(self.runtime, crew, connected, self._set_relay)
             try:
@@ -342,7 +344,7 @@ class App:
             accept_restore: the record that was set back, or moved, is the one to go on with. Needs ``apply``.
             doubt_ms: with ``accept_restore``: so long from now on a workflow that is started may be one that was lost,
                 so that its effects may have been called.
-            only: names of passes; default: all.
+            only: names of passes; default: all that cost no more than what is open.
             since_ms: look only at what began then or later, in milliseconds since 1970.
             who: who asks for it, for the audit rows.
             why: the reason, for the audit rows.
@@ -356,7 +358,7 @@ class App:
             raise Misuse("to accept a restore changes the record: it needs apply")
         passes = passes_named(only)
         async with self._engine_to_ask() as engine:
-            scope = Scope(self.runtime, self._workflows, self._effects, engine, since_ms)
+            scope = Scope(self.runtime, self._workflows, self._effects, self._projections, engine, since_ms)
             if not apply:
                 return await look(scope, passes, tell)
             async with self._store.lease("reconcile"):
@@ -422,4 +424,15 @@ def _effects_of(steps: Iterable[Step[..., Any]]) -> dict[str, Effect[..., Any]]:
             raise Misuse(f"two effects named {effect.name!r}: {first.function.place} and {effect.function.place}")
         if effect.undo is not None and effect.undo.name not in found:
             queue.append(effect.undo)
+    return found
+
+
+def _projections_of(steps: Iterable[Step[..., Any]]) -> dict[str, ProjectStep[...]]:
+    found: dict[str, ProjectStep[...]] = {}
+    for step in steps:
+        if isinstance(step, ProjectStep):
+            first = found.setdefault(step.name, step)
+            if first is not step:
+                places = f"{first.function.place} and {step.function.place}"
+                raise Misuse(f"two projections named {step.name!r}: {places}")
     return found

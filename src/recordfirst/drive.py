@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from resonate.context import Context
 
+from recordfirst.after import after_missing
 from recordfirst.core import codec
 from recordfirst.core import decide as d
 from recordfirst.core.receipt import Change, NewReceipt, Receipt, Seen, Wake
@@ -127,9 +128,7 @@ class Drive:
                 # P1: the write may be on its way in this very run; its receipt decides, not its being on its way.
                 on_its_way = self.execution.writes.get(after or "")
                 if on_its_way is None or waited:
-                    from recordfirst.effect import after_missing  # noqa: PLC0415 - effects are driven by this module
-
-                    raise after_missing(self.effect, after or "")
+                    raise after_missing(self.effect, self.effect.after, after or "")
                 await asyncio.shield(on_its_way)
                 waited, until_s = True, self._until_s
                 continue

@@ -12,17 +12,18 @@ from typing import Any, Concatenate, Literal, Protocol, Self, cast, overload
 import msgspec
 from resonate.context import Context
 
+from recordfirst.after import Precedent, after_missing, check_after, is_done
 from recordfirst.core import codec, identity, keys
 from recordfirst.core.decide import Guarantee
 from recordfirst.core.receipt import NewReceipt, Receipt
 from recordfirst.drive import Drive
-from recordfirst.errors import AfterMissing, Misuse
+from recordfirst.errors import Misuse
 from recordfirst.function import Function
 from recordfirst.providers.contract import Provider
 from recordfirst.records.contract import Session
 from recordfirst.runtime import Begun, Execution, Runtime
 from recordfirst.step import Step, follow_up
-from recordfirst.write import Intent, WriteStep, compare, default_key
+from recordfirst.write import Intent, compare
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +47,7 @@ class Effect[**P, R](Step[P, R]):
 
     provider: Provider
     template: keys.Template
-    after: WriteStep[..., Any] | None
+    after: Precedent[..., Any] | None
     probe: Function | None = None
     freeze: Function | None = None
     undo: Effect[..., Any] | None = None
@@ -115,10 +116,8 @@ class Effect[**P, R](Step[P, R]):
         return self.template.render(arguments, repr(self.function))
 
     def after_key(self, workflow_id: str, arguments: dict[str, Any]) -> str | None:
-        """Key of the write receipt that must be there first (P1)."""
-        if self.after is None:
-            return None
-        return self.after.key_for(workflow_id, arguments)
+        """Key of the receipt that must be there first (P1)."""
+        return None if self.after is None else self.after.receipt_key(workflow_id, arguments)
 
     def call_for(self, runtime: Runtime, receipt: Receipt) -> Call:
         """What this receipt's next call sends."""
@@ -203,8 +202,8 @@ async def store_intents(
         # The receipt of the write that this transaction is, or the caller's own rows, commit together with the intent.
         after = None if after == own_key or execution is None else after
         if effect.guarantee.key_honoured_ms is None or execution is None:
-            if after is not None and (await tx.find_receipt(after)).receipt is None:
-                raise after_missing(effect, after)
+            if after is not None and not is_done((await tx.find_receipt(after)).receipt):
+                raise after_missing(effect, effect.after, after)
             if not await tx.add_receipts([new]):
                 compare(runtime, effect.function, (await tx.find_receipt(new.key, new.attempt)).receipt, new)
             continue
@@ -212,7 +211,7 @@ async def store_intents(
         intended = await tx.intend(new, after=after, claim=claim, claim_ms=claim_ms)
         if intended.receipt is None:
             await runtime.release_if_held(new.key, tx)
-            raise after_missing(effect, after or "")
+            raise after_missing(effect, effect.after, after or "")
         if not intended.inserted:
             compare(runtime, effect.function, intended.receipt, new)
         # One that may have been called in a time that was lost is begun by nobody yet.
@@ -220,15 +219,6 @@ async def store_intents(
             until_s = runtime.loop.time() + claim_ms / 2000
             begun[f"{new.key}#{new.attempt}"] = Begun(intended.receipt, claim, until_s)
     return begun
-
-
-def after_missing(effect: Effect[..., Any], after: str) -> AfterMissing:
-    """P1: the refusal, with what to do about it."""
-    write = effect.after.name if effect.after is not None else "?"
-    return AfterMissing(
-        f"effect {effect.name} runs after {write}, which has no receipt under {after!r}; "
-        f"await {write}(ctx, ...) before {effect.name}(ctx, ...), or declare after=None if it depends on no write"
-    )
 
 
 class EffectDecorator(Protocol):
@@ -243,7 +233,7 @@ class EffectDecorator(Protocol):
 def effect(
     *,
     key: str,
-    after: WriteStep[..., Any] | None,
+    after: Precedent[..., Any] | None,
     provider: Provider | type[Provider],
     probe: Callable[..., Any] | None = None,
     freeze: Callable[..., Any] | None = None,
@@ -261,8 +251,8 @@ def effect(
     Args:
         key: template of the business key, such as ``"order:{order.id}:charge"``. It is what makes the effect one
             and the same across crashes, deploys and engines, so it names the business fact, never a position.
-        after: the write that must have its receipt before this is called (P1); ``None`` says in the open that it
-            depends on no write.
+        after: the write (or stage) that must have its receipt before this is called (P1); ``None`` says in the open
+            that it depends on no write.
         provider: whom it calls, with what they guarantee.
         probe: ``async def probe(call, ...)``, with the same parameters: asks the provider what became of the call, and
             returns ``Found(result)``, ``Absent()`` or ``CannotTell(why)``; or raises ``Declined``.
@@ -311,22 +301,3 @@ def _check_parameters(function: Function, helper: Function, names: list[str]) ->
             f"@{helper.kind} {helper.place} takes {', '.join(strange)}, which {function.name} does not have; "
             f"its parameters are {', '.join(function.parameters) or 'none'}"
         )
-
-
-def check_after(function: Function, after: WriteStep[..., Any] | None) -> WriteStep[..., Any] | None:
-    """P1: refuse an ``after`` whose receipt could not be found from this effect's arguments."""
-    if after is None:
-        return None
-    if not isinstance(after, WriteStep):
-        raise Misuse(f"{function.place}: after= takes a @write (or None), not {after!r}")
-    needed = after.template.names if after.template is not None else ()
-    missing = [name for name in needed if name not in function.parameters]
-    if missing:
-        raise Misuse(
-            f"{function.place} runs after {after.name}, whose key {after.template and after.template.text!r} needs "
-            f"{', '.join(missing)}; give {function.name} the same parameter, to tell which receipt to wait for"
-        )
-    return after
-
-
-__all__ = ["Call", "Effect", "EffectDecorator", "after_missing", "default_key", "effect", "store_intents"]

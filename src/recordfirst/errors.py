@@ -128,6 +128,20 @@ class SharedKey(Conflict):
         return f"key {self.key!r} is claimed by {self.first} and by {self.second}; give each its own key"
 
 
+class DifferentEntry(Conflict):
+    """A reference has something else under the id of what was to be staged."""
+
+    def __init__(self, id: str, where: str, stored: str, given: str) -> None:
+        self.id, self.where, self.stored, self.given = id, where, stored, given
+        super().__init__(id, where, stored, given)
+
+    def __str__(self) -> str:
+        return (
+            f"entry {self.id!r} of {self.where} exists already with {self.stored}, not with {self.given}; "
+            "find out who has put it there, or stage under another id"
+        )
+
+
 class DifferentRow(Conflict):
     """A row that was to be written exists, with other values."""
 

@@ -60,6 +60,38 @@ class Suspected(msgspec.Struct, frozen=True):
     cause: str
 
 
+class StagedBefore(msgspec.Struct, frozen=True):
+    """What was to be staged was there already, and the same: an earlier call's, or somebody else's (P3)."""
+
+    key: str
+    id: str
+
+
+class LateProjection(msgspec.Struct, frozen=True):
+    """A projection came to its mirror when a newer one had been there: it has changed nothing."""
+
+    key: str
+    version: int
+    newer: int
+    """What the mirror has."""
+
+
+class RecordOutrun(msgspec.Struct, frozen=True):
+    """A mirror has a version that the record never gave, so the record was set back: it gives a higher one (P6)."""
+
+    key: str
+    version: int
+    """The record's."""
+    mirrored: int
+
+
+class ProjectionFailed(msgspec.Struct, frozen=True):
+    """A mirror did not take a projection, or did not say so: it is sent again."""
+
+    key: str
+    cause: str
+
+
 class WorkInterrupted(msgspec.Struct, frozen=True):
     """This worker stopped working (its lease was lost, its record or engine is out of reach) and will try again."""
 
@@ -101,13 +133,17 @@ type Event = (
     | Repeated
     | Released
     | Suspected
+    | StagedBefore
+    | LateProjection
+    | RecordOutrun
+    | ProjectionFailed
     | WorkInterrupted
     | RelayFailed
     | StaleLife
     | Reconciled
     | ReconcileFailed
 )
-_WARNINGS = (Suspected, Released, WorkInterrupted, RelayFailed, ReconcileFailed)
+_WARNINGS = (Suspected, RecordOutrun, ProjectionFailed, Released, WorkInterrupted, RelayFailed, ReconcileFailed)
 type Observer = Callable[[Event], None]
 
 

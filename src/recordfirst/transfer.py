@@ -14,8 +14,9 @@ from typing import Any, Protocol, cast, get_args, get_origin
 
 import msgspec
 
+from recordfirst.after import Precedent, check_after
 from recordfirst.core import codec, identity, keys
-from recordfirst.effect import Call, Effect, check_after
+from recordfirst.effect import Call, Effect
 from recordfirst.errors import LedgerUnavailable, LedgerVersion, Misuse, NotDone, Unknown
 from recordfirst.function import Function
 from recordfirst.ledgers import fields
@@ -24,7 +25,6 @@ from recordfirst.ledgers.outcome import opened, transferred
 from recordfirst.providers.contract import Provider, Verdict
 from recordfirst.runtime import Runtime
 from recordfirst.step import follow_up
-from recordfirst.write import WriteStep
 
 _replace = msgspec.structs.replace
 _FOR_EVER_S = 100 * 365 * 24 * 3600
@@ -133,7 +133,7 @@ class OpenAccountDecorator(Protocol):
 def transfer(
     *,
     key: str,
-    after: WriteStep[..., Any] | None,
+    after: Precedent[..., Any] | None,
     undo: Effect[..., Any] | None = None,
     ledger: Any = None,
     timeout_s: float = 30.0,
@@ -148,8 +148,8 @@ def transfer(
 
     Args:
         key: template of the business key, such as ``"order:{order.id}:pay"``.
-        after: the write that must have its receipt before this is sent (P1); ``None`` says in the open that it depends
-            on no write.
+        after: the write (or stage) that must have its receipt before this is sent (P1); ``None`` says in the open that
+            it depends on no write.
         undo: the step that takes this one back if the workflow ends in failure: one that voids what this reserves, or
             transfers it back. It takes this one's parameters by name, and at most one more: what this one returned.
         ledger: what it is provided as. Default: ``Ledger``, as in ``app.provide(SqlLedger(record), as_=Ledger)``;
@@ -175,7 +175,7 @@ def transfer(
 def open_account(
     *,
     key: str,
-    after: WriteStep[..., Any] | None,
+    after: Precedent[..., Any] | None,
     ledger: Any = None,
     timeout_s: float = 30.0,
     name: str | None = None,
@@ -187,7 +187,7 @@ def open_account(
 
     Args:
         key: template of the business key, such as ``"customer:{customer.id}:account"``.
-        after: the write that must have its receipt before this is sent (P1), or ``None``.
+        after: the write (or stage) that must have its receipt before this is sent (P1), or ``None``.
         ledger: what the ledger is provided as; see :func:`transfer`.
         timeout_s: seconds after which a call counts as unanswered.
         name: the name in receipts. Default: the function's.
@@ -209,7 +209,7 @@ def _step(
     fn: Callable[..., Any],
     kind: type[Account | Transfer],
     key: str,
-    after: WriteStep[..., Any] | None,
+    after: Precedent[..., Any] | None,
     ledger: Any,
     timeout_s: float,
     name: str | None,

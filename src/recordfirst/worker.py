@@ -13,6 +13,7 @@ from recordfirst.effect import Effect
 from recordfirst.engine.contract import Engine
 from recordfirst.errors import Misuse
 from recordfirst.observe import WorkInterrupted
+from recordfirst.project import ProjectStep
 from recordfirst.reconcile.contract import Scope
 from recordfirst.reconcile.keeper import keep, watch
 from recordfirst.reconcile.timelines import check
@@ -26,6 +27,7 @@ class Crew(msgspec.Struct, frozen=True):
 
     workflows: dict[str, Workflow[..., Any]]
     effects: dict[str, Effect[..., Any]]
+    projections: dict[str, ProjectStep[...]]
     concurrency: int
 
 
@@ -108,7 +110,7 @@ class Worker:
         relay.clear(may_run=True)
         self._on_relay(relay)
         relay.start()
-        scope = Scope(self._runtime, crew.workflows, crew.effects, engine)
+        scope = Scope(self._runtime, crew.workflows, crew.effects, crew.projections, engine)
         reconciling, watching = asyncio.create_task(keep(scope)), asyncio.create_task(watch(self._runtime, engine))
         self.working.set()
         try:

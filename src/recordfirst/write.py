@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Protocol, cast, overload
 from resonate.context import Context
 
 from recordfirst.accept import accept
+from recordfirst.after import Precedent, after_missing, check_after, is_done
 from recordfirst.blocking import Blocking
 from recordfirst.core import codec, identity, keys
 from recordfirst.core.receipt import NewReceipt, Receipt
@@ -30,7 +31,6 @@ from recordfirst.function import Function
 from recordfirst.observe import CommitFound, LostRace, StaleStep
 from recordfirst.records.contract import Session
 from recordfirst.runtime import Begun, Execution, Runtime, fault_of
-from recordfirst.step import Step
 
 if TYPE_CHECKING:
     from recordfirst.effect import Effect
@@ -101,16 +101,26 @@ class Intent:
         self.effect, self.arguments, self.workflow = effect, arguments, workflow
 
 
-class WriteStep[**P, R](Step[P, R]):
+class WriteStep[**P, R](Precedent[P, R]):
     """A ``@write``; see :func:`write`."""
 
-    def __init__(self, function: Function, template: keys.Template | None) -> None:
+    def __init__(self, function: Function, template: keys.Template | None, after: Precedent[..., Any] | None) -> None:
         super().__init__(function)
-        self.template = template
+        self.template, self.after = template, after
 
     def with_key(self, key: str) -> WriteStep[P, R]:
         """Return this write under another key: a second call in one workflow must name its own."""
-        return WriteStep(self.function, keys.parse(key, repr(self.function), self.function.parameters))
+        return WriteStep(self.function, keys.parse(key, repr(self.function), self.function.parameters), self.after)
+
+    @property
+    def receipt_needs(self) -> tuple[str, ...]:
+        return self.template.names if self.template is not None else ()
+
+    def receipt_key(self, workflow_id: str, arguments: dict[str, Any]) -> str:
+        return self.key_for(workflow_id, arguments)
+
+    def functions(self) -> list[Function]:
+        return [self.function, *(self.after.functions() if self.after is not None else [])]
 
     def key_for(self, workflow_id: str, arguments: dict[str, Any]) -> str:
         """The key of this write's receipt."""
@@ -155,6 +165,7 @@ class WriteStep[**P, R](Step[P, R]):
             request=runtime.seal(request),
         )
         injected = await runtime.injector.resolve(self.function)
+        after = await self._awaited(execution, arguments)
 
         async def stored() -> str | None:
             async with runtime.record.session() as session:
@@ -163,6 +174,7 @@ class WriteStep[**P, R](Step[P, R]):
 
         async def once() -> str:
             async with runtime.record.transaction() as tx:
+                await self._check_after(tx, after)
                 w = open_write(runtime, tx, execution, blocking=not self.function.is_async)
                 value = await self.function.call(w, arguments, injected, runtime.executor)
                 result = codec.encode(value, f"the result of {self.function!r}")
@@ -203,6 +215,19 @@ class WriteStep[**P, R](Step[P, R]):
                     return found
 
         return self._result(await runtime.patiently(repr(self), until_settled))
+
+    async def _awaited(self, execution: Execution, arguments: dict[str, Any]) -> str | None:
+        """The key of what this comes after, once that is not on its way any more in this run."""
+        if self.after is None:
+            return None
+        key = self.after.receipt_key(execution.workflow_id, arguments)
+        if (on_its_way := execution.writes.get(key)) is not None:
+            await asyncio.shield(on_its_way)
+        return key
+
+    async def _check_after(self, tx: Session[Any], key: str | None) -> None:
+        if key is not None and not is_done((await tx.find_receipt(key)).receipt):
+            raise after_missing(self, self.after, key)
 
     def _result(self, text: str) -> R:
         return cast("R", codec.shape(codec.decode(text), self.function.returns, f"the result of {self.function!r}"))
@@ -326,16 +351,21 @@ def check_same_start(runtime: Runtime, function: Function, stored: Start, given:
 
 
 @overload
-def write[**P, R](
-    fn: Callable[Concatenate[Write[Any], P], Awaitable[R]], /, *, key: str | None = None, name: str | None = None
-) -> WriteStep[P, R]: ...
+def write[**P, R](fn: Callable[Concatenate[Write[Any], P], Awaitable[R]], /) -> WriteStep[P, R]: ...
 @overload
-def write[**P, R](
-    fn: Callable[Concatenate[Write[Any], P], R], /, *, key: str | None = None, name: str | None = None
-) -> WriteStep[P, R]: ...
+def write[**P, R](fn: Callable[Concatenate[Write[Any], P], R], /) -> WriteStep[P, R]: ...
 @overload
-def write(*, key: str | None = None, name: str | None = None) -> WriteDecorator: ...
-def write(fn: Callable[..., Any] | None = None, /, *, key: str | None = None, name: str | None = None) -> Any:
+def write(
+    *, key: str | None = None, after: Precedent[..., Any] | None = None, name: str | None = None
+) -> WriteDecorator: ...
+def write(
+    fn: Callable[..., Any] | None = None,
+    /,
+    *,
+    key: str | None = None,
+    after: Precedent[..., Any] | None = None,
+    name: str | None = None,
+) -> Any:
     """Make a function a write: its rows and its receipt commit in one transaction of the record (P2).
 
     The function's first parameter is a :class:`Write`; its ``tx`` is the driver's own connection. It may run again
@@ -346,17 +376,18 @@ def write(fn: Callable[..., Any] | None = None, /, *, key: str | None = None, na
     Args:
         fn: the function, when used without parentheses.
         key: template of the receipt's key, such as ``"item:{item.id}"``. Default: workflow id and function name.
+        after: the stage that must have its receipt before this commits (P1); what it depends on besides is your order.
         name: the name in receipts. Default: the function's. Keep the old one here when you rename a function.
 
     Raises:
         BadKey: if the template names what the parameters do not have.
-        Misuse: if the signature cannot be a write's.
+        Misuse: if the signature cannot be a write's, or ``after``'s key cannot be told from its arguments.
     """
 
     def decorate(fn: Callable[..., Any]) -> WriteStep[..., Any]:
         function = Function(fn, kind="write", name=name)
         function.refuse_unstorable_result()
         template = keys.parse(key, repr(function), function.parameters) if key is not None else None
-        return WriteStep(function, template)
+        return WriteStep(function, template, check_after(function, after))
 
     return decorate(fn) if fn is not None else decorate

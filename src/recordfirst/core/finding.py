@@ -142,6 +142,29 @@ KINDS = {
             "Asks the probe again, if there is one, and stores what it says.",
             "Look at the provider, then `recordfirst resolve KEY` with `--succeeded`, `--declined` or `--not-done`.",
         ),
+        Kind(
+            "RF-MIRROR-BEHIND",
+            "A projection was begun, and its mirror has not confirmed it.",
+            "The mirror cannot be reached, or refuses what it is sent; or the workflow that projected has died in between.",
+            "Reads the record anew and brings the mirror there, if it can be reached. A worker does it by itself.",
+            "If it stays: mend the mirror. If the app has no such projection any more: leave it; nothing is wrong.",
+        ),
+        Kind(
+            "RF-MIRROR-DRIFT",
+            "A mirror shows something else than the record says, or does not have it.",
+            "Somebody changed the mirror, or it was set back or emptied; or somebody changed the record without "
+            "projecting. Looked for only by `--pass references`, which compares all there is.",
+            "Projects it: the mirror then shows the record's current state.",
+            "If it comes again, find out who changes the record without projecting.",
+        ),
+        Kind(
+            "RF-STAGE-DRIFT",
+            "What was staged is not in its reference any more, or something else is.",
+            "Somebody changed or removed it, or the reference was set back or emptied. Looked for only by "
+            "`--pass references`.",
+            "Where nothing is: stages it again, as it was. Where something else is: nothing.",
+            "Where something else is, find out who put it there; then remove it, and reconcile with `--apply`.",
+        ),
     )
 }
 """Every kind of finding, by its code."""

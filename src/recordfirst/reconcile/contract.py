@@ -18,6 +18,7 @@ from recordfirst.engine.contract import Engine
 from recordfirst.runtime import Runtime
 
 if TYPE_CHECKING:
+    from recordfirst.project import ProjectStep
     from recordfirst.workflow import Workflow
 
 PAGE = 200
@@ -30,6 +31,7 @@ class Scope(msgspec.Struct, frozen=True):
     runtime: Runtime
     workflows: Mapping[str, Workflow[..., Any]]
     effects: Mapping[str, Effect[..., Any]]
+    projections: Mapping[str, ProjectStep[...]]
     engine: Engine | None
     """``None`` where it cannot be asked: it lives in a worker's process."""
     since_ms: int = 0
@@ -59,6 +61,8 @@ class Pass(Protocol):
     name: str
     codes: tuple[str, ...]
     """All that it can find."""
+    looks_at_all: bool
+    """It costs what there is, not what is open: it runs only when it is named."""
 
     def pages(self, scope: Scope, position: str | None) -> AsyncIterator[Page]:
         """Look at all that is open, from this position on."""

@@ -27,6 +27,7 @@ class Intents:
 
     name = "intents"
     codes: tuple[str, ...] = ("RF-EFFECT-OVERDUE", "RF-EFFECT-ABANDONED")
+    looks_at_all = False
 
     async def pages(self, scope: Scope, position: str | None) -> AsyncIterator[Page]:
         """Look at every intent whose call was begun."""
@@ -47,6 +48,7 @@ class Unknowns:
 
     name = "unknown"
     codes: tuple[str, ...] = ("RF-EFFECT-UNKNOWN",)
+    looks_at_all = False
 
     async def pages(self, scope: Scope, position: str | None) -> AsyncIterator[Page]:
         """Look at every unknown outcome."""

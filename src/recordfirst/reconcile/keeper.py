@@ -10,7 +10,7 @@ from recordfirst.engine.contract import Engine
 from recordfirst.errors import EffectsHeld, RecordfirstError
 from recordfirst.observe import Reconciled, ReconcileFailed
 from recordfirst.reconcile.contract import Scope
-from recordfirst.reconcile.reconciler import PASSES, repair
+from recordfirst.reconcile.reconciler import OPEN, repair
 from recordfirst.reconcile.timelines import check
 from recordfirst.runtime import Runtime, fault_of
 
@@ -70,7 +70,7 @@ async def _round(scope: Scope) -> None:
     async with record.lease("reconcile"):
         if not await _is_time(scope):
             return
-        report = await repair(scope, PASSES, lambda _, __: None, who="worker", why=None)
+        report = await repair(scope, OPEN, lambda _, __: None, who="worker", why=None)
     for found in (each for each in report.found if each.is_new or each.repaired):
         scope.runtime.observe(Reconciled(found.finding.code, found.finding.subject, found.repaired))
 
@@ -78,5 +78,5 @@ async def _round(scope: Scope) -> None:
 async def _is_time(scope: Scope) -> bool:
     """Whether no other worker's round has ended just now."""
     async with scope.runtime.record.session() as session:
-        state, now_ms = await session.find_pass(PASSES[-1].name), await session.now_ms()
+        state, now_ms = await session.find_pass(OPEN[-1].name), await session.now_ms()
     return state is None or state.finished_at_ms is None or now_ms - state.finished_at_ms >= EVERY_S * 500

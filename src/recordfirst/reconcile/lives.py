@@ -28,6 +28,7 @@ class Lives:
 
     name = "lives"
     codes: tuple[str, ...] = ("RF-START-LOST", "RF-START-ENDED", "RF-START-UNTAKEN", "RF-START-UNFIT")
+    looks_at_all = False
 
     async def pages(self, scope: Scope, position: str | None) -> AsyncIterator[Page]:
         """Look at every open start."""

@@ -17,10 +17,13 @@ from recordfirst.errors import Misuse
 from recordfirst.reconcile.contract import PAGE, Page, Pass, Scope
 from recordfirst.reconcile.effects import Intents, Unknowns
 from recordfirst.reconcile.lives import Lives
+from recordfirst.reconcile.references import Projections, References
 from recordfirst.reconcile.timelines import Timelines
 
-PASSES: tuple[Pass, ...] = (Timelines(), Lives(), Intents(), Unknowns())
+PASSES: tuple[Pass, ...] = (Timelines(), Lives(), Intents(), Unknowns(), Projections(), References())
 """In the order in which they run."""
+OPEN = tuple(each for each in PASSES if not each.looks_at_all)
+"""What costs no more than what is open: what runs where no pass is named."""
 
 _ROWS_PER_S = 2_000
 """Most rows that are looked at in a second: a reconcile is to be felt by nobody."""
@@ -50,7 +53,7 @@ class Report(msgspec.Struct, kw_only=True):
 
 
 def passes_named(names: Sequence[str], known: Sequence[Pass] = PASSES) -> list[Pass]:
-    """Return passes by name; all if none is named.
+    """Return passes by name; if none is named, all that look at what is open.
 
     Raises:
         Misuse: if there is none of a name.
@@ -58,7 +61,7 @@ def passes_named(names: Sequence[str], known: Sequence[Pass] = PASSES) -> list[P
     wrong = [name for name in names if name not in {each.name for each in known}]
     if wrong:
         raise Misuse(f"there is no pass {wrong[0]!r}; there are: {', '.join(each.name for each in known)}")
-    return [each for each in known if not names or each.name in names]
+    return [each for each in known if (each.name in names if names else not each.looks_at_all)]
 
 
 async def look(scope: Scope, passes: Sequence[Pass], tell: Callable[[str, int], None]) -> Report:
@@ -139,4 +142,4 @@ def _count(report: Report, each: Pass, page: Page, tell: Callable[[str, int], No
     tell(each.name, report.looked[each.name])
 
 
-__all__ = ["PAGE", "PASSES", "Report", "Sighting", "look", "passes_named", "repair"]
+__all__ = ["OPEN", "PAGE", "PASSES", "Report", "Sighting", "look", "passes_named", "repair"]

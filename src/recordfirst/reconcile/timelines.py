@@ -33,6 +33,7 @@ class Timelines:
 
     name = "timeline"
     codes: tuple[str, ...] = ("RF-RECORD-BEHIND", "RF-RECORD-MOVED", "RF-ENGINE-BEHIND")
+    looks_at_all = False
 
     async def pages(self, scope: Scope, position: str | None) -> AsyncIterator[Page]:
         """Look once."""

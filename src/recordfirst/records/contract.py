@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from recordfirst.core.finding import Audit, Finding, NewFinding, PassState
+from recordfirst.core.projection import NewProjection, Projection
 from recordfirst.core.receipt import Change, Intended, NewReceipt, Receipt, Seen, Wake
 from recordfirst.core.start import Finish, NewStart, Start
 from recordfirst.core.timeline import Mark, Timeline
@@ -110,7 +111,34 @@ class Timelines(Protocol):
         """Say that the engine has it."""
 
 
-class Session[C](Reconciling, Timelines, Protocol):
+class Projections(Protocol):
+    """What mirrors are to show of the record, and how far each is; see ``core/projection.py``."""
+
+    async def next_version(self, new: NewProjection, above: int = 0) -> Projection:
+        """Give a projection its next version, higher than ``above`` too, and hold it until the transaction ends.
+
+        What is stored of its function and request stays as it was first.
+        """
+
+    async def projected(self, key: str, version: int) -> None:
+        """Say that the mirror has this version; one that was never given changes nothing."""
+
+    async def not_projected(self, key: str, error: str) -> int:
+        """Count a try that its mirror has not confirmed; return how many there were in a row."""
+
+    async def find_projection(self, key: str) -> Projection | None: ...
+
+    async def open_projections(self, after: str, limit: int) -> list[Projection]:
+        """Those whose mirror is behind, in the order of their keys, behind this key."""
+
+    async def projections(self, after: str, limit: int) -> list[Projection]:
+        """All, in the order of their keys, behind this key."""
+
+    async def done_by(self, function: str, after: tuple[str, int], limit: int) -> list[Receipt]:
+        """Receipts of what an effect of this name has done, in the order of keys, behind this key and attempt."""
+
+
+class Session[C](Reconciling, Timelines, Projections, Protocol):
     """recordfirst's statements on one connection."""
 
     connection: C
@@ -125,8 +153,9 @@ class Session[C](Reconciling, Timelines, Protocol):
     async def intend(self, intent: NewReceipt, *, after: str | None, claim: str, claim_ms: int) -> Intended:
         """Store an intent with its first call begun (calls=1, doubts=1, claimed), in one statement (P1).
 
-        Only if the write receipt ``after`` exists in state succeeded (``None``: depends on no write) and the key is
-        new. Otherwise nothing is stored; if the key exists its receipt is returned, whatever ``after`` says.
+        Only if the receipt ``after``, of a write or a stage, exists in state succeeded (``None``: depends on neither)
+        and the key is new. Otherwise nothing is stored; if the key exists its receipt is returned, whatever ``after``
+        says.
         """
 
     async def change_receipt(self, seen: Receipt, change: Change) -> Receipt | None:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import msgspec
 
 from recordfirst.core.finding import Audit, Finding, NewFinding, PassState
+from recordfirst.core.projection import NewProjection, Projection
 from recordfirst.core.receipt import Change, Intended, NewReceipt, Receipt, Seen, Wake
 from recordfirst.core.start import Finish, NewStart, Start
 from recordfirst.core.timeline import Mark, Timeline
@@ -27,6 +28,7 @@ _START = Start.__struct_fields__
 _FINDING = Finding.__struct_fields__
 _TIMELINE = Timeline.__struct_fields__
 _AUDIT = Audit.__struct_fields__
+_PROJECTION = Projection.__struct_fields__
 
 
 class Dialect(Protocol):
@@ -145,7 +147,37 @@ class _Timelines(_Statements):
         await self._rows(self._sql.confirm_mark, engine=engine, number=mark.number, token=mark.token)
 
 
-class SqlSession[C](_Reconciling, _Timelines):
+class _Projections(_Statements):
+    """What mirrors are to show, and how far they are."""
+
+    async def next_version(self, new: NewProjection, above: int = 0) -> Projection:
+        [row] = await self._rows(self._sql.next_version, **_fields(new), above=above)
+        return _projection(row)
+
+    async def projected(self, key: str, version: int) -> None:
+        await self._rows(self._sql.projected, key=key, version=version)
+
+    async def not_projected(self, key: str, error: str) -> int:
+        rows = await self._rows(self._sql.not_projected, key=key, error=error)
+        return int(rows[0][0]) if rows else 0
+
+    async def find_projection(self, key: str) -> Projection | None:
+        rows = await self._rows(self._sql.find_projection, key=key)
+        return _projection(rows[0]) if rows else None
+
+    async def open_projections(self, after: str, limit: int) -> list[Projection]:
+        return [_projection(row) for row in await self._rows(self._sql.open_projections, after=after, limit=limit)]
+
+    async def projections(self, after: str, limit: int) -> list[Projection]:
+        return [_projection(row) for row in await self._rows(self._sql.projections, after=after, limit=limit)]
+
+    async def done_by(self, function: str, after: tuple[str, int], limit: int) -> list[Receipt]:
+        key, attempt = after
+        rows = await self._rows(self._sql.done_by, function=function, after=key, after_attempt=attempt, limit=limit)
+        return [_receipt(row) for row in rows]
+
+
+class SqlSession[C](_Reconciling, _Timelines, _Projections):
     """The :class:`~recordfirst.records.contract.Session` of a SQL record."""
 
     def __init__(self, connection: C, dialect: Dialect, statements: Statements, app: str) -> None:
@@ -265,3 +297,7 @@ def _receipt(row: Sequence[Any]) -> Receipt:
 
 def _start(row: Sequence[Any]) -> Start:
     return Start(**dict(zip(_START, row, strict=True)))
+
+
+def _projection(row: Sequence[Any]) -> Projection:
+    return Projection(**dict(zip(_PROJECTION, row, strict=True)))

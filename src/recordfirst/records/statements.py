@@ -14,7 +14,7 @@ import msgspec
 
 from recordfirst.records.contract import Migration
 
-_COLUMNS = ("audit", "finding", "receipt", "start", "timeline")
+_COLUMNS = ("audit", "finding", "projection", "receipt", "start", "timeline")
 
 
 class Statements(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,9 +36,11 @@ class Statements(msgspec.Struct, frozen=True, kw_only=True):
     confirm_mark: str
     counts: str
     dispatched: str
+    done_by: str
     doubt_all: str
     find_mark: str
     find_pass: str
+    find_projection: str
     find_receipt: str
     find_starts: str
     find_timeline: str
@@ -47,8 +49,13 @@ class Statements(msgspec.Struct, frozen=True, kw_only=True):
     hold: str
     intend: str
     migrated: str
+    next_version: str
+    not_projected: str
     now: str
+    open_projections: str
     open_starts: str
+    projected: str
+    projections: str
     reborn: str
     reborn_all: str
     receipts_by_key: str

@@ -1,4 +1,4 @@
--- The intent of an effect, with its first call begun, if the write that it depends on is there (P1): one statement,
+-- The intent of an effect, with its first call begun, if the write or stage that it depends on is there (P1): one statement,
 -- so one commit, before the call. The second branch sees the table as it was before the first, so of the two only one
 -- gives a row. None does if `after` has no receipt, if the key was committed by another while this ran, or if effects
 -- are held. An intent of a workflow that was accepted before a restore is stored as one that may have been called in the
@@ -24,7 +24,7 @@ WITH clock AS MATERIALIZED (
     FROM clock LEFT JOIN doubt ON true
     WHERE (%(after)s::text IS NULL OR EXISTS (
         SELECT FROM recordfirst.receipt
-        WHERE app = %(app)s AND key = %(after)s AND kind = 'write' AND state = 'succeeded'
+        WHERE app = %(app)s AND key = %(after)s AND state = 'succeeded'
     )) AND NOT EXISTS (SELECT FROM recordfirst.timeline WHERE app = %(app)s AND held IS NOT NULL)
     ON CONFLICT DO NOTHING
     RETURNING *

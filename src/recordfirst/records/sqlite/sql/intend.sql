@@ -1,4 +1,4 @@
--- The intent of an effect, with its first call begun, if the write that it depends on is there (P1): one statement,
+-- The intent of an effect, with its first call begun, if the write or stage that it depends on is there (P1): one statement,
 -- so one commit, before the call. No row if it is not there, if the key is, or if effects are held. An intent of a
 -- workflow that was accepted before a restore is stored as one that may have been called in the time that was lost.
 INSERT INTO recordfirst_receipt (
@@ -14,7 +14,7 @@ FROM recordfirst_clock LEFT JOIN recordfirst_timeline AS doubt ON doubt.app = :a
     (SELECT created_at_ms FROM recordfirst_start WHERE app = :app AND id = :workflow), now_ms
 )
 WHERE (:after IS NULL OR EXISTS (
-    SELECT 1 FROM recordfirst_receipt WHERE app = :app AND key = :after AND kind = 'write' AND state = 'succeeded'
+    SELECT 1 FROM recordfirst_receipt WHERE app = :app AND key = :after AND state = 'succeeded'
 )) AND NOT EXISTS (SELECT 1 FROM recordfirst_timeline WHERE app = :app AND held IS NOT NULL)
 ON CONFLICT DO NOTHING
 RETURNING (SELECT now_ms FROM recordfirst_clock), true, {receipt}

@@ -1,0 +1,2 @@
+-- One projection by its key.
+SELECT {projection} FROM recordfirst.projection WHERE app = %(app)s AND key = %(key)s

@@ -1,0 +1,5 @@
+-- A page of all projections, for whoever compares every mirror with the record.
+SELECT {projection} FROM recordfirst.projection
+WHERE app = %(app)s AND key > %(after)s::text
+ORDER BY key
+LIMIT %(limit)s::bigint

@@ -1,0 +1,2 @@
+-- One projection by its key.
+SELECT {projection} FROM recordfirst_projection WHERE app = :app AND key = :key
