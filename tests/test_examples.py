@@ -261,3 +261,42 @@ def test_ledger_tutorial_releases_and_refuses(till: Path) -> None:
     left = json.loads(ledger(till, "balance", "customer:ada", "--json"))
     assert (left["balance"], left["debits_pending"]) == (5000, 0)
     assert ledger(till, "check") == "the ledger is in order\n"
+
+
+# ── references ──────────────────────────────────────────────────────────────
+
+
+def test_howto_references_are_staged_and_mirrored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P6, P8: the text before the row, the search page behind it; another text is a conflict; the record decides."""
+    (tmp_path / "schema.sql").write_text("CREATE TABLE contracts (id TEXT PRIMARY KEY, customer TEXT, state TEXT)")
+    shutil.copy(EXAMPLES / "howto" / "references.py", tmp_path)
+    migrated = run(str(RECORDFIRST), "migrate", "--app", "references:app", "--apply", cwd=tmp_path)
+    assert migrated.returncode == 0, migrated.stderr
+    with contextlib.closing(sqlite3.connect(tmp_path / "contracts.db")) as connection:
+        connection.executescript((tmp_path / "schema.sql").read_text())
+    monkeypatch.chdir(tmp_path)
+    module = load(tmp_path / "references.py")
+    archive, search = module.Archive("archive.db"), module.Search("search.db")
+
+    async def scenario() -> None:
+        async with module.app.worker():
+            one = module.Contract("1", "ada", "We agree.")
+            await (await module.app.start(module.sign, one, id="sign:1")).result()
+            assert (await search.find("1")).document == {"customer": "ada", "state": "signed"}
+            await (await module.app.start(module.end, "1", id="end:1")).result()
+            assert (await search.find("1")).document == {"customer": "ada", "state": "ended"}
+            await archive.put(module.Entry(id="2.txt", document="Somebody else's."))
+            with pytest.raises(WorkflowFailed, match="DifferentEntry"):
+                await (await module.app.start(module.sign, module.Contract("2", "bob", "Ours."), id="sign:2")).result()
+            assert await module.text_of(module.app, archive, "1") == "We agree."
+            assert await module.text_of(module.app, archive, "2") is None
+
+    asyncio.run(scenario())
+    assert rows(tmp_path / "contracts.db", "SELECT id, state FROM contracts") == [("1", "ended")]
+    with contextlib.closing(sqlite3.connect(tmp_path / "search.db")) as connection, connection:
+        connection.execute("DELETE FROM entries")
+    compared = ("reconcile", "--app", "references:app", "--pass", "references")
+    seen = run(str(RECORDFIRST), *compared, cwd=tmp_path)
+    assert (seen.returncode, "RF-MIRROR-DRIFT" in seen.stdout) == (1, True), seen.stderr
+    assert run(str(RECORDFIRST), *compared, "--apply", cwd=tmp_path).returncode == 0
+    assert run(str(RECORDFIRST), *compared, cwd=tmp_path).returncode == 0

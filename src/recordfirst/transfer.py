@@ -69,9 +69,9 @@ class _LedgerStep[**P, R](Effect[P, R]):
         fields.check(ready, self.kind, len(ready))
         return codec.encode(ready, f"what {self.function!r} returned")
 
-    def _identified(self, items: list[Any], app: str, key: str, now_ms: int) -> list[Any]:  # noqa: ARG002
-        """Give them their ids, if those are not the function's to say."""
-        return items
+    def _identified(self, items: list[Any], app: str, key: str, now_ms: int) -> list[Any]:
+        """Mark them as this key's, and give them ids, if those are not the function's to say."""
+        raise NotImplementedError
 
     async def sender(self, runtime: Runtime, call: Call, _: dict[str, Any]) -> Callable[[], Awaitable[Any]]:
         ledger: Ledger = (await runtime.injector.resolve(self.function))["ledger"]
@@ -113,6 +113,12 @@ class OpenAccountStep[**P, R](_LedgerStep[P, R]):
     """An ``@open_account``; see :func:`open_account`."""
 
     linked = AccountFlags.LINKED
+
+    def _identified(self, items: list[Any], app: str, key: str, now_ms: int) -> list[Any]:
+        del now_ms
+        # By its mark an account that exists is known as this key's own, opened before or in a time that was lost.
+        mark = identity.ledger_mark(app, key, self.attempt_number)
+        return [_replace(item, user_data_128=item.user_data_128 or mark) for item in items]
 
     async def _send(self, ledger: Ledger, asked: Any) -> list[Any]:
         return await opened(ledger, asked)
@@ -182,8 +188,9 @@ def open_account(
 ) -> OpenAccountDecorator:
     """Make a function the opening of an account: it returns an :class:`Account` (or a list: all or none of them).
 
-    The account's id is the function's to say; :func:`account_id` makes one of a name. That it is open already is
-    success; with other fields it is a conflict.
+    The account's id is the function's to say; :func:`account_id` makes one of a name. Where ``user_data_128`` is 0 it
+    gets a mark of the key, so that an account which is open already is told from one that was opened by another way:
+    the first is success, the second a conflict, as are other fields.
 
     Args:
         key: template of the business key, such as ``"customer:{customer.id}:account"``.

@@ -103,7 +103,7 @@ class _WatchedSession:
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self.session, name)
-        if name not in {"intend", "change_receipt", "add_receipts", "finish"}:
+        if name not in {"intend", "change_receipt", "add_receipts", "finish", "next_version", "projected"}:
             return value
 
         async def watched(*args: Any, **kwargs: Any) -> Any:

@@ -213,6 +213,11 @@ class WatchedLedger:
         self._plug("sent")
         return results
 
+    async def create_accounts(self, accounts: Sequence[Account]) -> Any:
+        results = await self._ledger.create_accounts(accounts)
+        self._plug("opened")
+        return results
+
 
 class Till:
     """Makes apps whose money is in a ledger: the record's own, or TigerBeetle's."""

@@ -210,15 +210,26 @@ async def test_a_failed_workflow_holds_nothing(till, point):
 
 
 async def test_an_account_is_opened_once(till):
-    """P3: killed after the ledger has opened it, the step finds it; with other fields it is a conflict (P8)."""
+    """P3: killed after the ledger has opened it, the step finds it, by its mark as its own."""
     await till.prepare()
+    await dies_at(till, "opening", "opened")
     assert await done(till, "opening") == 3
+    async with till.app() as app:
+        assert (await receipt(app, f"purchase:{till.purchase.id}:account")).calls == 2
+        [account] = await till.ledger.lookup_accounts([till.purchase.account("voucher")])
+        assert account.user_data_128 == identity.ledger_mark("shop", f"purchase:{till.purchase.id}:account", 1)
+
+
+async def test_p8_an_account_that_was_opened_by_another_way(till):
+    """The same in every field, but nobody has staged its row: the order was violated, and that is said."""
+    await till.prepare()
     async with till.working() as app:
-        taken = Account(id=till.purchase.account("voucher"), ledger=1, code=9)
-        [made] = await till.ledger.create_accounts([taken])
-        assert made.status == "exists_with_different_code"
-        stored = await receipt(app, f"purchase:{till.purchase.id}:account")
-        assert stored.state == "succeeded"
+        [made] = await till.ledger.create_accounts([Account(id=till.purchase.account("voucher"), ledger=1, code=3)])
+        assert made.status == "created"
+        handle = await app.start(program.opening, till.purchase, id="purchase")
+        with pytest.raises(WorkflowFailed, match=r"DifferentTransfer: .* user_data_128 0, not "):
+            await handle.result()
+        assert (await receipt(app, f"purchase:{till.purchase.id}:account")).state == "intended"
 
 
 async def test_somebody_elses_account_is_a_conflict(till):

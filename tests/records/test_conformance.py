@@ -6,6 +6,7 @@ import functools
 
 import pytest
 
+from recordfirst.conformance.projections import ProjectionConformance
 from recordfirst.conformance.reconciling import ReconcileConformance
 from recordfirst.conformance.record import ReceiptConformance
 from recordfirst.conformance.starts import RecordProcessConformance, StartConformance
@@ -13,7 +14,9 @@ from recordfirst.records.postgres import PostgresRecord
 from recordfirst.records.sqlite import SqliteRecord
 
 
-class TestSqlite(ReceiptConformance, StartConformance, RecordProcessConformance, ReconcileConformance):
+class TestSqlite(
+    ReceiptConformance, StartConformance, RecordProcessConformance, ReconcileConformance, ProjectionConformance
+):
     """SQLite."""
 
     @pytest.fixture
@@ -21,7 +24,9 @@ class TestSqlite(ReceiptConformance, StartConformance, RecordProcessConformance,
         return functools.partial(SqliteRecord, sqlite_path)
 
 
-class TestPostgres(ReceiptConformance, StartConformance, RecordProcessConformance, ReconcileConformance):
+class TestPostgres(
+    ReceiptConformance, StartConformance, RecordProcessConformance, ReconcileConformance, ProjectionConformance
+):
     """PostgreSQL."""
 
     @pytest.fixture

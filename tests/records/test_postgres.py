@@ -591,4 +591,13 @@ def test_p10_every_statement_file_is_used():
 
     for package, more in ((PACKAGE, {"notify", "ask_engine", "may_ask_engine"}), ("recordfirst.records.sqlite", set())):
         found = {file.name.removesuffix(".sql") for file in (files(package) / "sql").iterdir() if file.is_file()}
-        assert found == {*Statements.__struct_fields__, "_audit", "_finding", "_receipt", "_start", "_timeline", *more}
+        assert found == {
+            *Statements.__struct_fields__,
+            "_audit",
+            "_finding",
+            "_projection",
+            "_receipt",
+            "_start",
+            "_timeline",
+            *more,
+        }

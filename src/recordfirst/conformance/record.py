@@ -1,9 +1,13 @@
-"""What a record must do with receipts, as tests. Inherit from all three classes, and say how your record is made::
+"""What a record must do with receipts, as tests. Inherit from all five classes, and say how your record is made::
 
+    from recordfirst.conformance.projections import ProjectionConformance
+    from recordfirst.conformance.reconciling import ReconcileConformance
     from recordfirst.conformance.record import ReceiptConformance
     from recordfirst.conformance.starts import RecordProcessConformance, StartConformance
 
-    class TestMyRecord(ReceiptConformance, StartConformance, RecordProcessConformance):
+    class TestMyRecord(
+        ReceiptConformance, StartConformance, RecordProcessConformance, ReconcileConformance, ProjectionConformance
+    ):
         @pytest.fixture
         def make_record(self, tmp_path):
             return functools.partial(MyRecord, tmp_path / "record")

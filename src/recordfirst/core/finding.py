@@ -145,7 +145,7 @@ KINDS = {
         Kind(
             "RF-MIRROR-BEHIND",
             "A projection was begun, and its mirror has not confirmed it.",
-            "The mirror cannot be reached, or refuses what it is sent; or the workflow that projected has died in between.",
+            "The mirror cannot be reached, or refuses what it is sent; or who projected has died in between.",
             "Reads the record anew and brings the mirror there, if it can be reached. A worker does it by itself.",
             "If it stays: mend the mirror. If the app has no such projection any more: leave it; nothing is wrong.",
         ),

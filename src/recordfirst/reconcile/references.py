@@ -135,7 +135,7 @@ async def _listed_pages(scope: Scope, name: str, after: Any) -> _Seen:
         values = codec.decode(codec.encode(list(page), f"what {listed!r} returned"))
         given = [step.function.fit({parameter: value}) for value in values]
         after = values[-1]
-        yield await _drifted(scope, [(step, arguments) for arguments in given]), len(page), after
+        yield await _drifted(scope, [(step, arguments) for arguments in given], listed=True), len(page), after
 
 
 async def _projected_pages(scope: Scope, _: str, after: Any) -> _Seen:
@@ -152,29 +152,35 @@ async def _projected_pages(scope: Scope, _: str, after: Any) -> _Seen:
             for row in rows
             if (arguments := _arguments(scope, row)) is not None
         ]
-        yield await _drifted(scope, known), len(rows), after
+        yield await _drifted(scope, known, listed=False), len(rows), after
 
 
-async def _drifted(scope: Scope, shown: list[tuple[ProjectStep[...], dict[str, Any]]]) -> list[Sight]:
-    suspects = [(step, arguments) for step, arguments in shown if await _differs(scope, step, arguments)]
+async def _drifted(scope: Scope, shown: list[tuple[ProjectStep[...], dict[str, Any]]], *, listed: bool) -> list[Sight]:
+    """``listed``: they are what there is. Of what was ever projected by a step that lists, the rest was looked at."""
+
+    async def differs(step: ProjectStep[...], arguments: dict[str, Any]) -> str | None:
+        return await _differs(scope, step, arguments, gone=not listed and step.listed is not None)
+
+    suspects = [(step, arguments) for step, arguments in shown if await differs(step, arguments)]
     if suspects:
         await scope.runtime.sleeper(_SETTLING_S)
     sights = []
     for step, arguments in suspects:
-        if (how := await _differs(scope, step, arguments)) is not None:
+        if (how := await differs(step, arguments)) is not None:
             finding = NewFinding(code="RF-MIRROR-DRIFT", subject=step.key_for(arguments), detail=f"{step.name}: {how}")
             sights.append(Sight(finding, partial(_bring, scope, step, arguments)))
     return sights
 
 
-async def _differs(scope: Scope, step: ProjectStep[...], arguments: dict[str, Any]) -> str | None:
+async def _differs(scope: Scope, step: ProjectStep[...], arguments: dict[str, Any], *, gone: bool) -> str | None:
     """How a mirror's entry differs from the record; fields are named without their values."""
     mirror = await step.mirror(scope.runtime)
     there = await mirror.find(step.id_for(arguments))
     async with scope.runtime.record.reading() as connection:
         wanted = await step.read(scope.runtime, connection, arguments)
-    shown = None if there is None else there.document
-    return _difference(mirror, wanted, shown)
+    if gone and wanted is not None:
+        return None
+    return _difference(mirror, wanted, None if there is None else there.document)
 
 
 def _difference(reference: Reference, wanted: Any, shown: Any) -> str | None:
