@@ -13,8 +13,11 @@ from typing import Any, Protocol
 
 import msgspec
 
+from recordfirst.explore.checks import Violation
 from recordfirst.explore.clock import Time
+from recordfirst.explore.observe import Seen
 from recordfirst.explore.schedule import At, Boundary, Point, faults_at
+from recordfirst.testing.outside import Asked
 
 _HANG_S = 3_600.0
 """Longer than anybody waits for an answer."""
@@ -31,6 +34,14 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     what: str
     fault: str | None = None
     detail: str = ""
+    boundary: Boundary | None = None
+    """Which one was crossed, if one was."""
+    seen: Seen | None = None
+    """What was there, after a commit, a death or a call."""
+    asked: tuple[Asked, ...] = ()
+    """What arrived outside, and what became of it."""
+    broken: tuple[Violation, ...] = ()
+    """The promises that this broke."""
 
 
 class Errors(Protocol):
@@ -91,6 +102,8 @@ class Process:
         """Is told of each call that goes out: its key, its effect, and the receipt that must be there."""
         self.committed: Callable[[Any], None] = lambda _connection: None
         """Is told when something was committed, with the connection that did it."""
+        self.arrived: Callable[[], tuple[Asked, ...]] = tuple
+        """What has arrived outside since this was last asked."""
 
     async def passes[T](
         self,
@@ -106,7 +119,7 @@ class Process:
             raise asyncio.CancelledError
         if self.died:
             await _never()
-        point = Point(len(self.points) + 1, boundary, name, self.in_transaction)
+        point = Point(len(self.points) + 1, boundary, name, self.in_transaction, detail)
         self.points.append(point)
         at = self._faults.get(point.number)
         if at is not None and at.fault not in faults_at(point):
@@ -114,57 +127,60 @@ class Process:
         if point.number in self._copies:
             self._keep_engine(self)
         if at is None:
-            return await self._do(point, do, changes=changes, detail=detail)
+            return await self._do(point, do, changes=changes)
         self.struck.append(at)
-        return await self._struck(at, point, do, changes=changes, detail=detail)
+        return await self._struck(at, point, do, changes=changes)
 
-    async def _do[T](self, point: Point, do: Callable[[], Awaitable[T] | T], *, changes: bool, detail: str) -> T:
-        self.note(point.name, detail=detail)
-        result = do()
-        if inspect.isawaitable(result):
-            result = await result
+    async def _do[T](self, point: Point, do: Callable[[], Awaitable[T] | T], *, changes: bool) -> T:
+        self._crosses(point)
+        try:
+            result = do()
+            if inspect.isawaitable(result):
+                result = await result
+        except Exception as error:
+            self._answered(point, f"{type(error).__name__}: {error}")
+            raise
         if self.died:
             await _never()
+        self._answered(point, "")
         if changes:
             self.changes += 1
         return result
 
-    async def _struck[T](
-        self, at: At, point: Point, do: Callable[[], Awaitable[T] | T], *, changes: bool, detail: str
-    ) -> T:
+    async def _struck[T](self, at: At, point: Point, do: Callable[[], Awaitable[T] | T], *, changes: bool) -> T:
         boundary = point.boundary
         match at.fault:
             case "crash":
-                self.note(point.name, fault=at.fault, detail=detail)
+                self._crosses(point, at.fault)
                 await self._dies()
             case "fail":
-                self.note(point.name, fault=at.fault, detail=detail)
+                self._crosses(point, at.fault)
                 raise self._errors.not_applied(boundary)
             case "contend":
-                self.note(point.name, fault=at.fault, detail=detail)
+                self._crosses(point, at.fault)
                 raise self._errors.contended()
             case "stall":
-                self.note(point.name, fault=at.fault, detail=detail)
+                self._crosses(point, at.fault)
                 self.stalled = asyncio.get_running_loop().create_future()
                 asyncio.get_running_loop().stop()
                 await self.stalled
                 self.stalled = None
                 self.note("goes on")
             case "redeliver":
-                self.note(point.name, fault=at.fault, detail=detail)
+                self._crosses(point, at.fault)
                 self.clock.skip_ms(120_000)
                 self.expire_lease()
                 await asyncio.sleep(_REDELIVERED_S)
-        result = await self._do(point, do, changes=changes, detail=detail)
+        result = await self._do(point, do, changes=changes)
         match at.fault:
             case "crash-after":
-                self.note("and dies", fault=at.fault)
+                self.note("and dies", point=point.number, fault=at.fault)
                 await self._dies()
             case "lose":
-                self.note("and the reply is lost", fault=at.fault)
+                self.note("and the reply is lost", point=point.number, fault=at.fault)
                 raise self._errors.lost(boundary)
             case "hang":
-                self.note("and the reply does not come", fault=at.fault)
+                self.note("and the reply does not come", point=point.number, fault=at.fault)
                 await asyncio.sleep(_HANG_S)
         return result
 
@@ -174,19 +190,18 @@ class Process:
         asyncio.get_running_loop().stop()
         await _never()
 
-    def note(self, what: str, *, fault: str | None = None, detail: str = "") -> None:
-        """Write down what happens."""
+    def note(self, what: str, **more: Any) -> None:
+        """Write down what happens; ``more``: fields of :class:`Event`."""
         if not self.died:
-            self.events.append(
-                Event(
-                    process=self.number,
-                    point=len(self.points),
-                    at_ms=self.clock.now_ms(),
-                    what=what,
-                    fault=fault,
-                    detail=detail,
-                )
-            )
+            fields = {"process": self.number, "point": len(self.points), "at_ms": self.clock.now_ms()} | more
+            self.events.append(Event(what=what, **fields))
+
+    def _crosses(self, point: Point, fault: str | None = None) -> None:
+        self.note(point.name, point=point.number, boundary=point.boundary, detail=point.detail, fault=fault)
+
+    def _answered(self, point: Point, error: str) -> None:
+        if point.boundary == "provider":
+            self.note("arrived", point=point.number, asked=self.arrived(), detail=error)
 
 
 async def _never() -> None:

@@ -126,4 +126,4 @@ def _ends(seen: Seen) -> str:
 
 
 def _less[T](these: Sequence[T], those: Sequence[T]) -> str:
-    return ", ".join(map(str, [each for each in these if each not in those])) or "nothing more"
+    return ", ".join(map(str, (Counter(these) - Counter(those)).elements())) or "nothing more"

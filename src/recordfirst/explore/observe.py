@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -40,13 +42,24 @@ class SeenStart(msgspec.Struct, frozen=True, order=True):
 type Rows = tuple[tuple[Any, ...], ...]
 
 
+class SeenPromise(msgspec.Struct, frozen=True, order=True):
+    """What the engine has of a workflow or of one of its steps."""
+
+    id: str
+    state: str
+    task: str | None
+
+
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """A record and the outside, at one moment."""
+    """A record and the outside, at one moment; the engine too, where somebody looked."""
 
     receipts: tuple[SeenReceipt, ...] = ()
     starts: tuple[SeenStart, ...] = ()
     tables: dict[str, Rows] = {}
     applied: tuple[Asked, ...] = ()
+    columns: dict[str, tuple[str, ...]] = {}
+    """Of each table, the names of what its rows hold."""
+    engine: tuple[SeenPromise, ...] = ()
 
     @property
     def done(self) -> frozenset[str]:
@@ -64,6 +77,7 @@ class Looker:
     def __init__(self, ignore: frozenset[str]) -> None:
         self._ignore = ignore
         self._queries: dict[str, str] | None = None
+        self._columns: dict[str, tuple[str, ...]] = {}
         self._is_ours = False
 
     def look(self, connection: sqlite3.Connection, applied: Callable[[], list[Asked]]) -> Seen:
@@ -71,7 +85,7 @@ class Looker:
         queries = self._find(connection)
         tables = {table: tuple(connection.execute(query).fetchall()) for table, query in queries.items()}
         if not self._is_ours:
-            return Seen(tables=tables, applied=tuple(applied()))
+            return Seen(tables=tables, applied=tuple(applied()), columns=self._columns)
         receipts = connection.execute(
             "SELECT key, attempt, kind, state, result, error, undone_by FROM recordfirst_receipt ORDER BY key, attempt"
         )
@@ -81,6 +95,7 @@ class Looker:
             starts=tuple(SeenStart(*row) for row in starts),
             tables=tables,
             applied=tuple(applied()),
+            columns=self._columns,
         )
 
     def _find(self, connection: sqlite3.Connection) -> dict[str, str]:
@@ -93,5 +108,15 @@ class Looker:
 
     def _query(self, connection: sqlite3.Connection, table: str) -> str:
         columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-        kept = [f'"{column}"' for column in columns if f"{table}.{column}" not in self._ignore] or ["1"]
+        self._columns[table] = tuple(column for column in columns if f"{table}.{column}" not in self._ignore)
+        kept = [f'"{column}"' for column in self._columns[table]] or ["1"]
         return f'SELECT {", ".join(kept)} FROM "{table}" ORDER BY {", ".join(kept)}'  # noqa: S608 - names from the schema
+
+
+def look_into_engine(file: Path) -> tuple[SeenPromise, ...]:
+    """See which promises an embedded engine's file has, but for what it keeps for itself."""
+    if not file.exists():
+        return ()
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        rows = connection.execute("SELECT id, state, task FROM promises WHERE id NOT LIKE 'recordfirst~%' ORDER BY id")
+        return tuple(SeenPromise(*row) for row in rows)

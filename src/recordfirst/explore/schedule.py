@@ -55,6 +55,8 @@ class Point(msgspec.Struct, frozen=True):
     """What crosses, for a person: ``commit``, ``promise.create``, ``call charge_card``."""
     in_transaction: bool = False
     """Whether the record's transaction is open here: a process that stands still would hold its locks."""
+    detail: str = ""
+    """What it is about: a key, an id, a state."""
 
 
 class At(msgspec.Struct, frozen=True, order=True):

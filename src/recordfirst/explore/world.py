@@ -27,11 +27,11 @@ from recordfirst.explore.case import Case
 from recordfirst.explore.checks import Violation
 from recordfirst.explore.clock import EPOCH_MS, Time, VirtualLoop
 from recordfirst.explore.driver import SimRecord, SqliteErrors
-from recordfirst.explore.observe import Looker, Rows, Seen
+from recordfirst.explore.observe import Looker, Rows, Seen, look_into_engine
 from recordfirst.explore.process import Stuck, work
 from recordfirst.explore.schedule import ENDS, At, Point, Schedule
 from recordfirst.records.sqlite import SqliteRecord
-from recordfirst.testing.outside import Outside
+from recordfirst.testing.outside import Asked, Outside
 from recordfirst.workflow import Workflow
 
 type Deaths = Literal["abandoned", "forked"]
@@ -57,6 +57,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     seen: Seen
     struck: tuple[At, ...]
     """The faults whose point was reached; one that was not, was not tried."""
+    why: str = ""
+    """Why its last process came to no good end, if so."""
 
 
 class FastWorld:
@@ -140,9 +142,10 @@ class FastWorld:
         """See what is there."""
         connection = sqlite3.connect(files / "record.db")
         try:
-            return self._looker.look(connection, lambda: Outside(files / "outside", lambda: 0).applied)
+            seen = self._looker.look(connection, lambda: Outside(files / "outside", lambda: 0).applied)
         finally:
             connection.close()
+        return msgspec.structs.replace(seen, engine=look_into_engine(files / "engine"))
 
     def look_by(self, connection: sqlite3.Connection, outside: Outside) -> Seen:
         """See what is there through a connection that has no transaction open."""
@@ -157,6 +160,12 @@ class _Place:
         self.engine = Embedded(files / ("engine" if host == "1" else f"engine-{host}"))
         self.outside = Outside(files / "outside", clock.now_ms)
         self._process = process
+        self._arrived = len(self.outside.asked)
+
+    def arrived(self) -> tuple[Asked, ...]:
+        """What has arrived outside since this was last asked."""
+        before, self._arrived = self._arrived, len(self.outside.asked)
+        return tuple(self.outside.asked[before:])
 
     def accepted(self, id: str) -> bool:
         there = self.record.peek().execute("SELECT 1 FROM recordfirst_start WHERE id = ?", (id,)).fetchone()
@@ -281,6 +290,7 @@ class _Run:
         try:
             outside = Outside(self.files / "outside", self.clock.now_ms)
             seen = self.world.look_by(connection, outside)
+            seen = msgspec.structs.replace(seen, engine=look_into_engine(self.files / "engine"))
             self._judge(seen)
             self.violations += self._offenders(connection, outside)
         finally:
@@ -292,6 +302,7 @@ class _Run:
             points=tuple(tuple(process.points) for process in self._processes),
             seen=seen,
             struck=tuple(at for process in self._processes for at in process.struck),
+            why=self._why,
         )
 
     # ── processes ───────────────────────────────────────────────────────────
@@ -341,8 +352,9 @@ class _Run:
             keep_engine=lambda _: self._keep_engine(),
         )
         place = _Place(self.files, host, self.clock, process)
-        process.calls = lambda key, effect, after: self._called(place, key, effect, after)
-        process.committed = lambda connection: self._committed(self.world.look_by(connection, place.outside))
+        process.calls = lambda key, effect, after: self._called(place, process, key, effect, after)
+        process.committed = lambda connection: self._committed(process, self.world.look_by(connection, place.outside))
+        process.arrived = place.arrived
         self._processes.append(process)
         versions = (self.world.case.workflow, *self.world.case.versions)
         return _Running(self.world, process, place, versions[self._version])
@@ -350,7 +362,7 @@ class _Run:
     def _died(self, process: Process) -> None:
         self.files = self.world.copy_of(self.files)
         self._directories.append(self.files)
-        self._committed(self.world.look(self.files))
+        self._committed(process, self.world.look(self.files), "is left")
         if self._first is not None and process.number == 1 and len(self._processes) == 1:
             kept = self.files, self._older
             self._directories = [files for files in self._directories if files not in kept]
@@ -392,21 +404,27 @@ class _Run:
 
     # ── judging ─────────────────────────────────────────────────────────────
 
-    def _called(self, place: _Place, key: str, effect: str, after: str | None) -> None:
+    def _called(self, place: _Place, process: Process, key: str, effect: str, after: str | None) -> None:
         if after is None:
             return
         is_there = place.record.peek().execute(_WRITTEN, (after,)).fetchone()
-        self.violations += checks.at_a_call(key, effect, after, is_there=is_there is not None)
+        broken = checks.at_a_call(key, effect, after, is_there=is_there is not None)
+        if broken:
+            process.note("breaks", broken=tuple(broken))
+            self.violations += broken
 
-    def _committed(self, seen: Seen) -> None:
+    def _committed(self, process: Process, seen: Seen, what: str = "is committed") -> None:
         """Whatever is committed must be right at once, whether anybody goes on from it or not."""
+        broken: list[Violation] = []
         if not self.schedule.faults:
             self.world.known.setdefault(seen.done, seen.tables)
         else:
-            self.violations += checks.rows_without_receipts(seen, self.world.known)
+            broken += checks.rows_without_receipts(seen, self.world.known)
         if self._last is not None:
-            self.violations += checks.changed_outcomes(self._last, seen)
+            broken += checks.changed_outcomes(self._last, seen)
         self._last = seen
+        self.violations += broken
+        process.note(what, seen=seen, broken=tuple(broken))
 
     def _judge(self, seen: Seen) -> None:
         accepted = {id for process in self._processes for id in process.accepted}
