@@ -8,6 +8,7 @@ This module is the whole public surface. Records are in ``recordfirst.records.po
 from resonate.context import Context
 
 from recordfirst.app import App
+from recordfirst.cancel import Cancellation
 from recordfirst.core.finding import NewFinding
 from recordfirst.core.identity import account_id, derived_uuid
 from recordfirst.effect import Call, Effect, effect
@@ -47,6 +48,7 @@ from recordfirst.errors import (
     Unencodable,
     Unknown,
     UnknownWorkflow,
+    WorkflowCancelled,
     WorkflowFailed,
 )
 from recordfirst.function import inject
@@ -92,6 +94,7 @@ __all__ = [
     "BadId",
     "BadKey",
     "Call",
+    "Cancellation",
     "CannotTell",
     "Capabilities",
     "CommitUnknown",
@@ -148,6 +151,7 @@ __all__ = [
     "UnknownWorkflow",
     "Worker",
     "Workflow",
+    "WorkflowCancelled",
     "WorkflowFailed",
     "Write",
     "WriteStep",

@@ -8,7 +8,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from resonate.error import ResonateError
 from resonate.resonate import Resonate
@@ -16,8 +16,6 @@ from resonate_base.error import ConnectorError
 
 from recordfirst.accept import accept
 from recordfirst.core import identity
-from recordfirst.core.finding import Audit
-from recordfirst.core.receipt import Receipt
 from recordfirst.core.start import NewStart, Start
 from recordfirst.effect import Effect
 from recordfirst.engine.connect import check, connect, join
@@ -28,14 +26,10 @@ from recordfirst.errors import EngineUnavailable, Misuse, SchemaMismatch, Unknow
 from recordfirst.handle import Handle, find_start
 from recordfirst.inject import Injector
 from recordfirst.observe import Observer, log_events
+from recordfirst.operated import Operated
 from recordfirst.project import ProjectStep
-from recordfirst.reconcile.contract import Scope
-from recordfirst.reconcile.reconciler import Report, look, passes_named, repair
-from recordfirst.reconcile.timelines import DOUBT_MS
-from recordfirst.reconcile.timelines import accept_restore as accept_it
 from recordfirst.records.contract import Record
 from recordfirst.relay import Relay
-from recordfirst.resolve import resolve
 from recordfirst.runtime import Encryptor, Runtime
 from recordfirst.step import Step
 from recordfirst.together import Together
@@ -48,7 +42,7 @@ _THREADS = 64
 """Sync steps that can run at once."""
 
 
-class App:
+class App(Operated):
     """One application of recordfirst.
 
     Use ``async with app.worker():`` in a process that runs workflows, ``async with app:`` in one that only starts them
@@ -87,10 +81,10 @@ class App:
         observer: Observer = log_events,
     ) -> None:
         self.name = identity.check_id(name)
-        self._workflows = _by_name(workflows, "workflow")
+        self._workflows: dict[str, Workflow[..., Any]] = _by_name(workflows, "workflow")
         self._steps = [step for workflow in self._workflows.values() for step in workflow.steps()]
-        self._effects = _effects_of(self._steps)
-        self._projections = _projections_of(self._steps)
+        self._effects: dict[str, Effect[..., Any]] = _effects_of(self._steps)
+        self._projections: dict[str, ProjectStep[...]] = _projections_of(self._steps)
         keys_seen: dict[str, Step[..., Any]] = {}
         for workflow in self._workflows.values():
             workflow.check_keys(keys_seen)
@@ -254,117 +248,10 @@ class App:
         start = await find_start(self.runtime, id)
         return Handle(self.runtime, self.workflow(start.workflow), id, start)
 
-    async def retry(self, id: str, *, who: str = "app", why: str | None = None) -> Handle[Any]:
-        """Open a failed workflow again: a new epoch, in which everything that was completed stays done.
-
-        Args:
-            id: the workflow's business id.
-            who: who asks for it, for the audit row.
-            why: the reason, for the audit row.
-
-        Raises:
-            UnknownWorkflow: if there is none of that id.
-            Misuse: if it has not failed.
-        """
-
-        async def reopen() -> Start | None:
-            async with self._store.transaction() as tx:
-                start = await tx.reopen(id)
-                if start is not None:
-                    opened = f"open in epoch {start.epoch}"
-                    await tx.add_audit(Audit(who=who, command="retry", subject=id, why=why, detail=opened))
-                    await self._store.notify(tx)
-                return start
-
-        start = await self.runtime.patiently(f"retry of {id!r}", reopen, release=False)
-        if start is None:
-            found = await find_start(self.runtime, id)
-            raise Misuse(f"workflow {id!r} is {found.state}; only a failed one can be retried")
-        self.runtime.nudge()
-        return Handle(self.runtime, self.workflow(start.workflow), id, start)
-
     @property
     def record(self) -> AppRecord:
         """The record, for transactions of the caller's own."""
         return AppRecord(self.runtime)
-
-    # ── what became of it ───────────────────────────────────────────────────
-
-    async def resolve(
-        self,
-        key: str,
-        *,
-        outcome: Literal["succeeded", "declined", "not done"],
-        result: Any = None,
-        reason: str | None = None,
-        attempt: int | None = None,
-        who: str = "app",
-        why: str | None = None,
-    ) -> Receipt:
-        """Say what became of an effect whose outcome is unknown: the record first, then its workflow goes on (P5).
-
-        Args:
-            key: the effect's key.
-            outcome: ``"succeeded"`` with ``result``, ``"declined"`` with ``reason``, or ``"not done"``, after which it
-                is called again.
-            result: what the effect would have returned, as JSON builtins.
-            reason: why it was declined.
-            attempt: which attempt; default: the latest.
-            who: who says so, for the audit row.
-            why: the reason, for the audit row.
-
-        Raises:
-            Misuse: if there is no such effect, or its outcome is known.
-            Unencodable: if the result does not have the effect's return type.
-        """
-        async with self._store.session() as session:
-            receipts = await session.receipts_by_key(key)
-        said_by = (who, why)
-        return await resolve(self.runtime, self._effects, receipts, key, outcome, result, reason, attempt, said_by)
-
-    async def reconcile(
-        self,
-        *,
-        apply: bool = False,
-        accept_restore: bool = False,
-        doubt_ms: int = DOUBT_MS,
-        only: Sequence[str] = (),
-        since_ms: int = 0,
-        who: str = "app",
-        why: str | None = None,
-        tell: Callable[[str, int], None] = lambda _pass, _looked: None,
-    ) -> Report:
-        """Compare record, engine and providers, and say where they differ; with ``apply``, repair (P6).
-
-        Without ``apply`` nothing is changed. With it, findings are kept in the record, what can be repaired is, and one
-        process at a time does it: this waits for its turn. Workers do it by themselves, every minute.
-
-        Args:
-            apply: repair, and keep what was found.
-            accept_restore: the record that was set back, or moved, is the one to go on with. Needs ``apply``.
-            doubt_ms: with ``accept_restore``: so long from now on a workflow that is started may be one that was lost,
-                so that its effects may have been called.
-            only: names of passes; default: all that cost no more than what is open.
-            since_ms: look only at what began then or later, in milliseconds since 1970.
-            who: who asks for it, for the audit rows.
-            why: the reason, for the audit rows.
-            tell: is called with a pass's name and how many rows it has looked at.
-
-        Raises:
-            EngineUnavailable: if the engine cannot be asked.
-            Misuse: if there is no pass of a name.
-        """
-        if accept_restore and not apply:
-            raise Misuse("to accept a restore changes the record: it needs apply")
-        passes = passes_named(only)
-        async with self._engine_to_ask() as engine:
-            scope = Scope(self.runtime, self._workflows, self._effects, self._projections, engine, since_ms)
-            if not apply:
-                return await look(scope, passes, tell)
-            async with self._store.lease("reconcile"):
-                if accept_restore:
-                    await accept_it(self.runtime, doubt_ms=doubt_ms, who=who, why=why)
-                return await repair(scope, passes, tell, who=who, why=why)
 
     @contextlib.asynccontextmanager
     async def _engine_to_ask(self) -> AsyncIterator[Engine | None]:

@@ -60,7 +60,7 @@ class Drive:
             else:
                 receipt, now_ms = await self._first_look()
             while True:
-                match d.decide(receipt, now_ms, self.effect.guarantee):
+                match self.effect.next(receipt, now_ms):
                     case d.Return():
                         await self._unpark(receipt)
                         return self._result(receipt)
@@ -75,7 +75,7 @@ class Drive:
                         if begun_receipt is not None:
                             receipt, now_ms = await self._look_after(await self._call(begun_receipt, claim, until_s))
                             continue
-                        await self.runtime.release_if_held(self.key)
+                        await self.execution.release_if_barred(self.key)
                     case d.Probe():
                         await self._probe(receipt, now_ms)
                     case d.Settle():
@@ -113,18 +113,18 @@ class Drive:
             await self._check_previous_attempt()
         asked = await self._asked(now_ms)
         after = self.effect.after_key(self.execution.workflow_id, self.arguments)
-        claim, until_s = self.runtime.new_claim(), self._until_s
+        claim, until_s, epoch = self.runtime.new_claim(), self._until_s, self.execution.epoch
         waited = False
         while True:
 
             async def intend() -> Any:
                 async with self.runtime.record.session() as session:
-                    return await session.intend(asked, after=after, claim=claim, claim_ms=self._claim_ms)
+                    return await session.intend(asked, after=after, claim=claim, claim_ms=self._claim_ms, epoch=epoch)
 
             intended = await self.runtime.patiently(f"intent of {self.key!r}", intend)
             receipt = intended.receipt
             if receipt is None:
-                await self.runtime.release_if_held(self.key)
+                await self.execution.release_if_barred(self.key)
                 # P1: the write may be on its way in this very run; its receipt decides, not its being on its way.
                 on_its_way = self.execution.writes.get(after or "")
                 if on_its_way is None or waited:
@@ -197,7 +197,7 @@ class Drive:
 
         async def begin() -> Receipt | None:
             async with self.runtime.record.session() as session:
-                begun = await session.change_receipt(receipt, change)
+                begun = await session.change_receipt(receipt, change, epoch=self.execution.epoch)
                 if begun is None:
                     # Ours, also when the reply to the statement was lost: nobody else knows this claim.
                     seen = (await session.find_receipt(self.key, self.attempt)).receipt
@@ -294,8 +294,10 @@ class Drive:
             case CannotTell(why):
                 await self._change(receipt, d.unknown(receipt, _reason(f"the probe cannot tell: {why}")))
             case _:
-                wrong = f"probe {function.name} returned {type(answer).__name__}, not Found, Absent or CannotTell"
-                await self._change(receipt, d.unknown(receipt, _reason(wrong)))
+                wrong = _reason(
+                    f"probe {function.name} returned {type(answer).__name__}, none of Found, Absent, CannotTell"
+                )
+                await self._change(receipt, d.unknown(receipt, wrong))
 
     # ── storing ─────────────────────────────────────────────────────────────
 

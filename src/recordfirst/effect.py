@@ -13,11 +13,11 @@ import msgspec
 from resonate.context import Context
 
 from recordfirst.after import Precedent, after_missing, check_after, is_done
-from recordfirst.core import codec, identity, keys
+from recordfirst.core import codec, decide, identity, keys
 from recordfirst.core.decide import Guarantee
 from recordfirst.core.receipt import NewReceipt, Receipt
 from recordfirst.drive import Drive
-from recordfirst.errors import Misuse
+from recordfirst.errors import Misuse, NotDone
 from recordfirst.function import Function
 from recordfirst.providers.contract import Provider
 from recordfirst.records.contract import Session
@@ -57,6 +57,8 @@ class Effect[**P, R](Step[P, R]):
     attempt_number: int = 1
     follows: bool = False
     """Its attempts are those of the effect that it undoes."""
+    settles: bool = False
+    """It is asked for only to learn what became of it: what certainly did not happen is not called any more."""
 
     def __init__(
         self, function: Function, *, timeout_s: float, in_doubt: Literal["park", "repeat"], max_doubts: int
@@ -68,6 +70,8 @@ class Effect[**P, R](Step[P, R]):
     def guarantee(self) -> Guarantee:
         """What deciding rests on."""
         retention_s = self.provider.retention_s
+        if self.settles and self.probe is not None:
+            retention_s = None  # the same key again could have the effect after all
         return Guarantee(
             key_honoured_ms=None if retention_s is None else max(0, retention_s - self.provider.margin_s) * 1000,
             lag_ms=int(self.provider.lag_s * 1000),
@@ -75,6 +79,17 @@ class Effect[**P, R](Step[P, R]):
             in_doubt=self.in_doubt,
             max_doubts=self.max_doubts,
         )
+
+    def next(self, receipt: Receipt, now_ms: int) -> decide.Action:
+        """What is to be done about a receipt of this effect.
+
+        Raises:
+            NotDone: if it did not happen, and is asked for only to learn that.
+        """
+        action = decide.decide(receipt, now_ms, self.guarantee)
+        if self.settles and isinstance(action, decide.Call) and receipt.doubts == 0:
+            raise NotDone(f"effect {receipt.key!r} did not happen, and is not to any more")
+        return action
 
     def on_success[F: Callable[..., Any]](self, fn: F) -> F:
         """Run ``fn(w, ...)`` in the transaction that stores this effect's success.
@@ -101,6 +116,12 @@ class Effect[**P, R](Step[P, R]):
         """Return this effect as the undo of another one's attempt ``number``, which follows no attempt of its own."""
         other = self.attempt(number)
         other.follows = True
+        return other
+
+    def settling(self, number: int) -> Self:
+        """Return this effect's attempt ``number`` as one whose outcome is to be known, and which is begun no more."""
+        other = self.attempt(number)
+        other.settles = True
         return other
 
     def functions(self) -> list[Function]:
@@ -208,9 +229,11 @@ async def store_intents(
                 compare(runtime, effect.function, (await tx.find_receipt(new.key, new.attempt)).receipt, new)
             continue
         claim, claim_ms = runtime.new_claim(), int(effect.timeout_s * 2000)
-        intended = await tx.intend(new, after=after, claim=claim, claim_ms=claim_ms)
+        intended = await tx.intend(new, after=after, claim=claim, claim_ms=claim_ms, epoch=execution.epoch)
         if intended.receipt is None:
-            await runtime.release_if_held(new.key, tx)
+            if own_key is None and await execution.is_over(tx):
+                continue  # what belongs to a call's outcome is stored; that the workflow was to go on is not
+            await execution.release_if_barred(new.key, tx)
             raise after_missing(effect, effect.after, after or "")
         if not intended.inserted:
             compare(runtime, effect.function, intended.receipt, new)

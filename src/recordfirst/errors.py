@@ -388,3 +388,12 @@ class WorkflowFailed(RecordfirstError):
             f"workflow {self.id!r} failed: {self.type_name}: {self.message}; "
             f"when the cause is mended, run: recordfirst retry {self.id}"
         )
+
+
+class WorkflowCancelled(WorkflowFailed):
+    """A person has cancelled the workflow; says who, and why."""
+
+    def __str__(self) -> str:
+        return (
+            f"workflow {self.id!r} was {self.message}; it runs no more, and what is still to be done needs another id"
+        )

@@ -7,8 +7,9 @@ from typing import cast
 
 from recordfirst.core import codec
 from recordfirst.core.start import Finish, Start
-from recordfirst.errors import UnknownWorkflow, WorkflowFailed
-from recordfirst.relay import Ended, Relay
+from recordfirst.ends import Ended
+from recordfirst.errors import UnknownWorkflow, WorkflowCancelled, WorkflowFailed
+from recordfirst.relay import Relay
 from recordfirst.runtime import Runtime
 from recordfirst.workflow import Workflow
 
@@ -31,7 +32,7 @@ class Handle[R]:
         """Hear of the end from the worker in this process, should the workflow end in it."""
         self._relay = relay
         if relay.alone:
-            self._ended = relay.ended(self.id)
+            self._ended = relay.ends.wait_for(self.id)
 
     async def status(self) -> Start:
         """The start as the record has it now."""
@@ -42,11 +43,13 @@ class Handle[R]:
 
         Raises:
             WorkflowFailed: if it failed; the exception itself is the cause when it happened in this process.
+            WorkflowCancelled: if a person has cancelled it.
         """
         start, cause = await self._end()
-        if start.state == "failed":
+        if start.state in ("failed", "cancelled"):
             error = codec.decode(start.error or "{}")
-            raise WorkflowFailed(self.id, error.get("type", "Error"), error.get("message", "")) from cause
+            ended = WorkflowFailed if start.state == "failed" else WorkflowCancelled
+            raise ended(self.id, error.get("type", "Error"), error.get("message", "")) from cause
         runtime, function = self._runtime, self._workflow.function
         text = runtime.unseal(start.result) if start.result is not None else "null"
         return cast("R", codec.shape(codec.decode(text), function.returns, f"the result of {function!r}"))
@@ -62,13 +65,13 @@ class Handle[R]:
             while (start := await self.status()).state == "open":
                 await self._runtime.record.changed(_RESULT_POLL_S)
             return start, None
-        ended = self._relay.ended(self.id)
+        ended = self._relay.ends.wait_for(self.id)
         try:
             if (start := await self.status()).state != "open":
                 return start, None
             return await self._wait(ended, _RESULT_POLL_S)
         finally:
-            self._relay.never_mind(self.id, ended)
+            self._relay.ends.never_mind(self.id, ended)
 
     async def _wait(self, ended: Ended, poll_s: float) -> tuple[Start | Finish, Exception | None]:
         while True:

@@ -111,6 +111,13 @@ class StaleLife(msgspec.Struct, frozen=True):
     engine_id: str
 
 
+class NotBegun(msgspec.Struct, frozen=True):
+    """A life that a person has ended came to a step: it was not begun."""
+
+    workflow: str
+    what: str
+
+
 class Reconciled(msgspec.Struct, frozen=True):
     """A worker's own reconcile has found something new, and repaired it or left it to a person."""
 
@@ -140,6 +147,7 @@ type Event = (
     | WorkInterrupted
     | RelayFailed
     | StaleLife
+    | NotBegun
     | Reconciled
     | ReconcileFailed
 )

@@ -14,6 +14,7 @@ import msgspec
 
 from recordfirst.core import codec, identity
 from recordfirst.core.start import Finish, Start
+from recordfirst.ends import Ends
 from recordfirst.engine import leaf
 from recordfirst.observe import RelayFailed
 from recordfirst.runtime import Runtime
@@ -32,8 +33,8 @@ _WAKES = 100
 """Wakes handed on in one round."""
 
 
-type Ended = asyncio.Future[tuple[Finish, Exception | None]]
-"""A workflow's end, as the record has it, and the exception that was behind it."""
+_LIVES = 8
+"""So many of a workflow's last lives are settled when it is ended; an older one ends by itself when it next runs."""
 
 
 class _Life(NamedTuple):
@@ -66,9 +67,7 @@ class Relay:
         self._compared: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._backlog = False
         self._look = asyncio.Event()
-        self._ended: list[tuple[str, Finish, Exception | None]] = []
-        self._some_ended = asyncio.Event()
-        self._waiting: dict[str, list[Ended]] = {}
+        self.ends = Ends(runtime, self._was_closed)
         self._tasks: list[asyncio.Task[None]] = []
         self._closer: asyncio.Task[None] | None = None
 
@@ -103,17 +102,20 @@ class Relay:
         So a life that is over there, and open in the record, is one whose end the record has lost, and not one whose
         end is on its way: whoever sees it so opens a new epoch.
         """
-        stored = None if self.alone else self.ended(finish.id)
-        self._ended.append((engine_id, finish, error))
-        self._some_ended.set()
-        if stored is None:
+        stored = self.ends.report(engine_id, finish, error)
+        if self.alone:
             return
         try:
             async with asyncio.timeout(_HOLD_S):
-                await stored
+                await stored.wait()
         except TimeoutError as late:
-            self.never_mind(finish.id, stored)
             raise leaf.release(late) from late
+
+    def _was_closed(self, engine_id: str, id: str) -> None:
+        if self._handed.get(id) == engine_id:
+            del self._handed[id]
+        self._unmarked.discard(id)
+        self.engine.forget(engine_id)
 
     # ── for the app ─────────────────────────────────────────────────────────
 
@@ -147,27 +149,13 @@ class Relay:
         """Whether whatever ends, ends here, unless this worker loses its lease."""
         return self.engine.exclusive
 
-    def ended(self, id: str) -> Ended:
-        """A future for the end of a workflow, should it end here."""
-        future: Ended = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(id, []).append(future)
-        return future
-
-    def never_mind(self, id: str, ended: Ended) -> None:
-        """Nobody waits for this future any more."""
-        futures = self._waiting.get(id, [])
-        if ended in futures:
-            futures.remove(ended)
-        if not futures:
-            self._waiting.pop(id, None)
-
     def start(self) -> None:
         self._look.set()
         works = [self._relaying, self._watching]
         if self.engine.lasting:
             works.append(self._putting_back)
         self._tasks = [asyncio.create_task(work()) for work in works]
-        self._closer = asyncio.create_task(self._closing())
+        self._closer = asyncio.create_task(self.ends.keep_storing())
 
     async def stop(self) -> None:
         """Hand over no more. What still runs may come to its end: call :meth:`close` when the engine has stopped."""
@@ -177,7 +165,7 @@ class Relay:
         """Store the ends that are not stored yet."""
         if self._closer is not None:
             await _cancelled(self._closer)
-        await self.close_ended()
+        await self.ends.store()
 
     # ── the loops ───────────────────────────────────────────────────────────
 
@@ -199,10 +187,35 @@ class Relay:
         while True:
             try:
                 await self._runtime.record.changed(_POLL_S)
+                await self._settle_left()
             except Exception as error:  # noqa: BLE001 - the poll goes on when the record is back
                 self._runtime.observe(RelayFailed(f"{type(error).__name__}: {error}"))
                 await self._runtime.sleeper(_POLL_S)
             self._look.set()
+
+    async def _settle_left(self) -> None:
+        """End in the engine what a person has ended in the record, lest it sleeps there, or is parked, for ever."""
+        async with self._runtime.record.session() as session:
+            left = await session.left_lives(self.engine.identity, _WAKES)
+        gone = []
+        for id, lives_from in left:
+            epochs = range(max(1, lives_from - _LIVES), lives_from)
+            lives = [identity.engine_id(self._runtime.app, id, epoch) for epoch in epochs]
+            if self._running.isdisjoint(lives):  # a body that runs ends at its next step
+                for engine_id in lives:
+                    await self._end_life(id, engine_id)
+                gone.append((id, lives_from))
+        if gone:
+            async with self._runtime.record.session() as session:
+                await session.lives_gone(gone)
+
+    async def _end_life(self, id: str, engine_id: str) -> None:
+        await self.engine.settle(engine_id)
+        self.engine.forget(engine_id)
+        self._new.discard(engine_id)
+        if self._handed.get(id) == engine_id:
+            del self._handed[id]
+            self._unmarked.discard(id)
 
     async def _round(self) -> None:
         room = self._most_running - len(self._running)
@@ -330,42 +343,6 @@ class Relay:
         while start.engine is None and await self.engine.look(self._engine_id(start)) is not None:
             start = msgspec.structs.replace(start, epoch=start.epoch + 1)
         return start
-
-    async def _closing(self) -> None:
-        while True:
-            await self._some_ended.wait()
-            self._some_ended.clear()
-            await self.close_ended()
-
-    async def close_ended(self) -> None:
-        """Store the ends that were reported, in one statement, and tell who waits for them."""
-        batch, self._ended = self._ended, []
-        if not batch:
-            return
-
-        async def store() -> None:
-            async with self._runtime.record.session() as session:
-                await session.finish([finish for _, finish, _ in batch])
-
-        try:
-            await self._runtime.patiently("closing starts", store, release=False)
-        except asyncio.CancelledError:
-            self._ended = batch + self._ended  # we are stopping, and they are stored at the end of that
-            raise
-        except Exception as error:  # noqa: BLE001 - nothing is lost: they are open in the record, and are kept for another try
-            self._runtime.observe(RelayFailed(f"{type(error).__name__}: {error}"))
-            self._ended = batch + self._ended
-            self._some_ended.set()
-            await self._runtime.sleeper(_POLL_S)
-            return
-        for engine_id, finish, error_ in batch:
-            if self._handed.get(finish.id) == engine_id:
-                del self._handed[finish.id]
-            self._unmarked.discard(finish.id)
-            self.engine.forget(engine_id)
-            for future in self._waiting.pop(finish.id, []):
-                if not future.done():
-                    future.set_result((finish, error_))
 
     # ── at start-up ─────────────────────────────────────────────────────────
 

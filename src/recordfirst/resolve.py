@@ -16,20 +16,26 @@ from recordfirst.runtime import Runtime
 from recordfirst.step import follow_up_arguments
 from recordfirst.write import flush, open_write
 
+type Answer = tuple[Literal["succeeded", "declined", "not done"], Any, str | None]
+"""The outcome, with the result or the reason."""
+_SAID = 100
+"""Audit rows of one key that are looked at."""
+
 
 async def resolve(
     runtime: Runtime,
     effects: Mapping[str, Effect[..., Any]],
     receipts: Sequence[Receipt],
     key: str,
-    outcome: Literal["succeeded", "declined", "not done"],
-    result: Any,
-    reason: str | None,
+    answer: Answer,
     attempt: int | None,
-    said_by: tuple[str, str | None] = ("app", None),
+    *,
+    said_by: tuple[str, str | None],
+    dry_run: bool = False,
 ) -> Receipt:
     """Store what a person said, with ``on_success`` or ``on_decline`` in the same transaction; see ``App.resolve``."""
     receipt = _one(receipts, key, attempt)
+    outcome, result, reason = answer
     effect = effects.get(receipt.function)
     if effect is None:
         raise Misuse(f"key {key!r} belongs to effect {receipt.function!r}, which this app does not have")
@@ -45,6 +51,12 @@ async def resolve(
             declined = Declined(reason or "declined, as a person said", None, key)
             text = codec.encode({"reason": declined.reason, "code": None}, "a decline")
             final, hook = Outcome("declined", text, declined), effect.decline
+
+    detail = f"attempt {receipt.attempt}: {outcome}"
+    if receipt.state != "unknown":
+        return await _said_before(runtime, receipt, final, detail)
+    if dry_run:
+        return receipt
 
     async def store() -> Receipt:
         async with runtime.record.transaction() as tx:
@@ -65,9 +77,7 @@ async def resolve(
                 await hook[0].call(w, chosen, injected, runtime.executor)
             await flush(w, tx, [], own_key=None)
             who, why = said_by
-            await tx.add_audit(
-                Audit(who=who, command="resolve", subject=key, why=why, detail=f"attempt {receipt.attempt}: {outcome}")
-            )
+            await tx.add_audit(Audit(who=who, command="resolve", subject=key, why=why, detail=detail))
             await runtime.record.notify(tx)
             return changed
 
@@ -97,9 +107,14 @@ def _one(receipts: Sequence[Receipt], key: str, attempt: int | None) -> Receipt:
     effects = [r for r in receipts if r.kind == "effect" and attempt in (None, r.attempt)]
     if not effects:
         raise Misuse(f"no effect has the key {key!r}" + (f" and attempt {attempt}" if attempt else ""))
-    receipt = effects[-1]
-    if receipt.state != "unknown":
-        raise Misuse(
-            f"effect {key!r} (attempt {receipt.attempt}) is {receipt.state}; only an unknown outcome can be resolved"
-        )
-    return receipt
+    return effects[-1]
+
+
+async def _said_before(runtime: Runtime, receipt: Receipt, final: Outcome | None, detail: str) -> Receipt:
+    """Return a receipt that is not unknown if a person has said the same before: then there is nothing to do."""
+    async with runtime.record.session() as session:
+        said = [(audit.command, audit.detail) for audit in await session.audits(receipt.key, _SAID)]
+    if ("resolve", detail) in said and (final is None or _says(runtime, receipt, final)):
+        return receipt
+    what = f"effect {receipt.key!r} (attempt {receipt.attempt})"
+    raise Misuse(f"{what} is {receipt.state}; only an unknown outcome can be resolved")

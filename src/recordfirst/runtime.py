@@ -20,7 +20,7 @@ from recordfirst.engine import leaf
 from recordfirst.engine.contract import Joined
 from recordfirst.errors import CommitUnknown, EffectsHeld, RecordUnavailable
 from recordfirst.inject import Injector
-from recordfirst.observe import Observer, Released, Repeated
+from recordfirst.observe import NotBegun, Observer, Released, Repeated
 from recordfirst.records.contract import Fault, Record, Session
 
 _HOLD_S = 20.0
@@ -67,6 +67,8 @@ class Runtime:
         """How many restores of the record this worker knows of: after one, the engine may have lives of a lost time."""
         self._worker, self._claims = uuid.uuid4().hex[:12], itertools.count(1)
         self._in_flight: dict[str, tuple[asyncio.Lock, list[None]]] = {}
+        self.over: set[tuple[str, int]] = set()
+        """Lives, by id and epoch, that this worker has heard to be over while their body ran here."""
 
     def new_claim(self) -> str:
         """A name for one call in flight that no other worker or call has."""
@@ -163,9 +165,10 @@ def fault_of(record: Record[Any], error: BaseException) -> Fault | None:
 class Execution:
     """One run of a workflow's body: whose it is, and which of its writes are on their way."""
 
-    def __init__(self, runtime: Runtime, workflow_id: str, *, is_part: bool, first_run: bool) -> None:
+    def __init__(self, runtime: Runtime, workflow_id: str, epoch: int, *, is_part: bool, first_run: bool) -> None:
         self.runtime = runtime
         self.workflow_id = workflow_id
+        self.epoch = epoch
         self.is_part = is_part
         """It is a body that the workflow runs by ``ctx.rpc``, and knows nothing of the others."""
         self.first_run = first_run
@@ -176,6 +179,26 @@ class Execution:
         """Which call uses a write's default key."""
         self.begun: dict[str, Begun] = {}
         """Intents that rode in a write of this run, so that their first call need not be stored again."""
+
+    async def is_over(self, session: Session[Any] | None = None) -> bool:
+        """Whether a person has ended this life, as far as the record says now."""
+        async with contextlib.AsyncExitStack() as stack:
+            one = session if session is not None else await stack.enter_async_context(self.runtime.record.session())
+            start = await one.find_start(self.workflow_id)
+        return start is not None and start.lives_from is not None and self.epoch < start.lives_from
+
+    async def release_if_barred(self, key: str, session: Session[Any] | None = None) -> None:
+        """Give the task back if no call is begun by anybody now, or none by this life."""
+        await self.runtime.release_if_held(key, session)
+        await self.release_if_over(f"effect {key!r}", session)
+
+    async def release_if_over(self, what: str, session: Session[Any] | None = None) -> None:
+        """Give the task back if this life is over: it begins no step any more, and ends when it is delivered again."""
+        if await self.is_over(session):
+            self.runtime.over.add((self.workflow_id, self.epoch))
+            self.runtime.observe(NotBegun(self.workflow_id, what))
+            await self.runtime.sleeper(_HELD_S)
+            raise leaf.release(f"workflow {self.workflow_id!r} was ended by a person: {what} was not begun")
 
 
 class Begun(msgspec.Struct, frozen=True):

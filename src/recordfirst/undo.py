@@ -21,7 +21,7 @@ from recordfirst.core import codec
 from recordfirst.core import decide as d
 from recordfirst.core.receipt import Change, Receipt
 from recordfirst.core.start import Finish
-from recordfirst.errors import Declined, Misuse, ResultNotStored, Undone
+from recordfirst.errors import Declined, Misuse, NotDone, ResultNotStored, Undone
 from recordfirst.providers.contract import describe
 from recordfirst.runtime import Execution
 from recordfirst.step import follow_up_arguments
@@ -69,8 +69,8 @@ async def _undo(
     arguments = effect.function.fit(codec.decode(execution.runtime.unseal(receipt.request)))
     result = None
     try:
-        result = await effect.attempt(receipt.attempt)(ctx, **arguments)
-    except (Declined, Undone):
+        result = await effect.settling(receipt.attempt)(ctx, **arguments)
+    except (Declined, NotDone, Undone):
         return None
     except ResultNotStored:
         pass

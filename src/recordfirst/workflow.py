@@ -125,15 +125,23 @@ def body_of(
         # told by the engine alone.
         _, id, epoch, lineage = identity.parse_engine_id(ctx.info.id)
         await life.cleared()
-        if runtime.restores and await _is_stale(runtime, id, epoch, is_part=bool(lineage)):
-            runtime.observe(StaleLife(ctx.info.id))
-            return None
+        ending = None
+        if (id, epoch) in runtime.over or epoch > 1 or runtime.restores:
+            # Only these can be over, or be the one that undoes; another is told so at its next step.
+            start = await _find(runtime, id)
+            if _is_stale(start, epoch, is_part=bool(lineage), restored=runtime.restores > 0):
+                runtime.over.discard((id, epoch))
+                runtime.observe(StaleLife(ctx.info.id))
+                return None
+            ending = start if start is not None and start.is_being_cancelled else None
         # A body that fails is not run again by the SDK, not even one that had no step yet: its end is in the record.
         leaf.never_retried(ctx)
         first_run = life.entered(ctx.info.id)
-        execution = Execution(runtime, id, is_part=bool(lineage), first_run=first_run)
+        execution = Execution(runtime, id, epoch, is_part=bool(lineage), first_run=first_run)
         try:
             with running(execution):
+                if ending is not None:
+                    return await _undo(ctx, execution, ending, life, effects)
                 return await _live(ctx, execution, epoch, args, kwargs)
         finally:
             life.left(ctx.info.id)
@@ -174,14 +182,30 @@ def body_of(
     return body
 
 
-async def _is_stale(runtime: Runtime, id: str, epoch: int, *, is_part: bool) -> bool:
-    """Whether a life is none that the record has asked for: left over from before a restore of either."""
+async def _undo(
+    ctx: WorkflowContext, execution: Execution, start: Start, life: Lifecycle, effects: dict[str, Effect[..., Any]]
+) -> None:
+    """The life of a workflow that is being cancelled: it takes back what was done, and nothing else."""
+    undone = await undo_all(ctx, execution, effects)
+    finish = _cancelled(start, undone.left)
+    await close_undone(execution, undone.done, finish)
+    await life.finished(ctx.info.id, finish, None)
 
+
+async def _find(runtime: Runtime, id: str) -> Start | None:
     async def find() -> Start | None:
         async with runtime.record.session() as session:
             return await session.find_start(id)
 
-    start = await runtime.patiently(f"start of {id!r}", find)
+    return await runtime.patiently(f"start of {id!r}", find)
+
+
+def _is_stale(start: Start | None, epoch: int, *, is_part: bool, restored: bool) -> bool:
+    """Whether a life is over: a person has ended it, or it is left over from before a restore of either."""
+    if start is not None and start.lives_from is not None and epoch < start.lives_from:
+        return True
+    if not restored:
+        return False
     if start is None or start.epoch != epoch or start.engine is None:
         return True
     return start.state != "open" and not is_part
@@ -190,6 +214,16 @@ async def _is_stale(runtime: Runtime, id: str, epoch: int, *, is_part: bool) -> 
 async def _awaiting(body: Awaitable[Any]) -> Any:
     """A coroutine, whatever stands around the user's function."""
     return await body
+
+
+def _cancelled(start: Start, left: list[str]) -> Finish:
+    """The end of a workflow that was cancelled; as a failure, which can be retried, if something was not undone."""
+    if not left:
+        return Finish(id=start.id, epoch=start.epoch, state="cancelled", error=start.error)
+    error = codec.decode(start.error or "{}")
+    message = f"{error.get('message', '').partition('; NOT UNDONE: ')[0]}; NOT UNDONE: {', '.join(left)}"
+    failure = codec.encode(error | {"message": message}, "an error")
+    return Finish(id=start.id, epoch=start.epoch, state="failed", error=failure)
 
 
 def _failed(id: str, epoch: int, error: Exception, left: list[str]) -> Finish:

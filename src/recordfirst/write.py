@@ -202,6 +202,7 @@ class WriteStep[**P, R](Precedent[P, R]):
                 try:
                     return await once()
                 except _Lost:
+                    await execution.release_if_over(f"write {key!r}")
                     runtime.observe(LostRace(key))
                 except Exception as error:
                     fault = fault_of(runtime.record, error)
@@ -308,10 +309,14 @@ def open_write[C](runtime: Runtime, tx: Session[C], execution: Execution | None,
 
 
 async def flush(w: Write[Any], tx: Session[Any], receipts: Sequence[NewReceipt], *, own_key: str | None) -> bool:
-    """Store what a write has gathered, right before COMMIT. ``False``: its own receipt exists already."""
+    """Store what a write has gathered, right before COMMIT.
+
+    ``False``: its own receipt exists already, or the life that it is of is over.
+    """
     from recordfirst.effect import store_intents  # noqa: PLC0415 - effects are made of writes
 
-    if receipts and len(await tx.add_receipts(receipts)) < len(receipts):
+    epoch = w._execution.epoch if w._execution is not None else None
+    if receipts and len(await tx.add_receipts(receipts, epoch=epoch)) < len(receipts):
         return False
     if w._intents:
         w._begun = await store_intents(w._runtime, tx, w._intents, w._execution, own_key)

@@ -46,7 +46,8 @@ def test_conflicts(shop):
     assert "must be text and not empty" in shop.refused("start", "create_order", ORDER, "--id", "")
     assert shop.refused("show", "order:2") == "app 'shop' has no workflow and no key 'order:2'"
     assert shop.refused("retry", "order:2") == "no workflow 'order:2' was ever started in app 'shop'"
-    assert "'order:1' is open; only a failed one can be retried" in shop.refused("retry", "order:1")
+    assert shop.done("retry", "order:1") == "order:1 is open, in epoch 1\n"
+    assert "no workflow 'order:2' was ever started" in shop.refused("cancel", "order:2")
     assert "no effect has the key 'order:1:charge'" in shop.refused("resolve", "order:1:charge", "--not-done")
 
 

@@ -41,7 +41,8 @@ def test_a_shops_day(cli):
         resolved = cli.done("resolve", "order:lost:charge", "--succeeded", '"card 1881"')
         assert resolved == "order:lost:charge (attempt 1) is succeeded; workflow order:lost goes on\n"
         cli.fixed.touch()
-        assert cli.json("retry", "order:bad") == {"id": "order:bad", "state": "open", "epoch": 2}
+        opened = {"id": "order:bad", "state": "open", "epoch": 2, "dry_run": False}
+        assert cli.json("retry", "order:bad") == opened
         for id, result in (("bad", "card 4242"), ("lost", "card 1881")):
             words = ("start", "create_order", ORDER % id, "--id", f"order:{id}", "--wait")
             assert cli.done(*words) == f"order:{id} succeeded: {result!r}\n"

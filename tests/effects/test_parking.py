@@ -29,7 +29,7 @@ from recordfirst import (
 )
 from recordfirst.core import decide as d
 from recordfirst.core.receipt import Wake
-from recordfirst.resolve import resolve
+from recordfirst.resolve import Answer, resolve
 from tests.effects.harness import ORDER, Order, Plug, Script, mark, orders, receipt, until, until_state
 from tests.effects.program import PLAIN, insert_order
 
@@ -284,7 +284,8 @@ async def test_answered_while_it_parks(shop):
         async with app.runtime.record.session() as session:
             seen = (await session.find_receipt(KEY)).receipt
             await session.change_receipt(seen, d.parked(seen, "another promise"))
-        answered = await resolve(app.runtime, app._effects, [seen], KEY, "succeeded", {"id": "c1"}, None, None)
+        answer: Answer = ("succeeded", {"id": "c1"}, None)
+        answered = await resolve(app.runtime, app._effects, [seen], KEY, answer, None, said_by=("ann", None))
         assert (answered.state, answered.parked_on) == ("succeeded", "another promise")
         assert await orders(app) == [("paid c1", 1)]
 

@@ -147,7 +147,7 @@ def test_two_workers_at_once(shop):
                 starts = await session.starts(None, 100)
             assert {start.state for start in starts} == {"succeeded"}
             for app in (one, other):
-                kept = [app._relay._running, app._relay._handed, app._relay._waiting, app._relay._unmarked]
+                kept = [app._relay._running, app._relay._handed, app._relay.ends._waiting, app._relay._unmarked]
                 assert kept == [set(), {}, {}, set()]
 
     run(go())

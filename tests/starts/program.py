@@ -17,6 +17,7 @@ from datetime import timedelta
 from typing import Any
 
 from recordfirst import Call, Context, Provider, effect, workflow, write
+from recordfirst.ends import Ends
 from recordfirst.engine.embedded.engine import EmbeddedEngine
 from recordfirst.relay import Relay
 from tests.starts.harness import Shop
@@ -182,8 +183,8 @@ async def main(url: str) -> None:
     """Work until told to end; start what is asked for."""
     dying_after(EmbeddedEngine, "create", "given")
     dying_before(Relay, "hand_over", "accepted")
-    dying_before(Relay, "close_ended", "ended")
-    dying_after(Relay, "close_ended", "marked")
+    dying_before(Ends, "store", "ended")
+    dying_after(Ends, "store", "marked")
     lines = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     async with Shop(url).app(order, part, *MIDDLE.values()) as app, app.worker() as worker:

@@ -55,6 +55,11 @@ def audited(command: Callable[..., Any]) -> Callable[..., Any]:
     return who(click.option("--why", metavar="TEXT", help="The reason, for the audit row.")(command))
 
 
+def dry_run_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--dry-run``."""
+    return click.option("--dry-run", is_flag=True, help="Change nothing: say what would be done.")(command)
+
+
 def _user() -> str:
     try:
         return f"{getpass.getuser()}@{socket.gethostname()}"

@@ -17,7 +17,7 @@ from recordfirst.core.start import Start
 @app_option
 @click.option(
     "--state",
-    type=click.Choice(["open", "succeeded", "failed"]),
+    type=click.Choice(["open", "succeeded", "failed", "cancelled"]),
     help="List the workflows of one state. Default: open and failed.",
 )
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="How many to list, newest first.")

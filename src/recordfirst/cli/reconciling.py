@@ -7,7 +7,17 @@ import sys
 
 import click
 
-from recordfirst.cli.common import app_option, audited, json_option, load_app, print_json, runs, table, time_of
+from recordfirst.cli.common import (
+    app_option,
+    audited,
+    dry_run_option,
+    json_option,
+    load_app,
+    print_json,
+    runs,
+    table,
+    time_of,
+)
 from recordfirst.core.finding import KINDS
 
 
@@ -29,6 +39,7 @@ from recordfirst.core.finding import KINDS
 @click.option("--pass", "only", multiple=True, metavar="NAME", help="Run this pass only. May be given more than once.")
 @click.option("--since", metavar="TIME", help="Look only at what began since then: 2026-11-24T15:00, in UTC.")
 @audited
+@dry_run_option
 @json_option
 @runs
 async def reconcile(
@@ -40,6 +51,7 @@ async def reconcile(
     since: str | None,
     who: str,
     why: str | None,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Compare record, engine and providers; print where they differ, and exit 1 if they do.
@@ -52,6 +64,8 @@ async def reconcile(
       recordfirst reconcile --app shop.app:app --apply --why "after the outage"
       recordfirst reconcile --app shop.app:app --pass unknown --json
     """
+    if dry_run and apply_:
+        raise click.UsageError("--dry-run and --apply exclude each other; without --apply nothing is changed")
     app, since_ms = load_app(app_path), _since(since)
     telling = sys.stderr.isatty() and not as_json
 

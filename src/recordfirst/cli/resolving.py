@@ -1,4 +1,4 @@
-"""Commands by which a person decides: resolve an unknown outcome, retry a failed workflow."""
+"""Commands by which a person decides: resolve an unknown outcome, retry a failed workflow, cancel an open one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,17 @@ from typing import Literal
 
 import click
 
-from recordfirst.cli.common import app_option, audited, json_option, load_app, parse_json, print_json, runs
+from recordfirst.cancel import Cancellation
+from recordfirst.cli.common import (
+    app_option,
+    audited,
+    dry_run_option,
+    json_option,
+    load_app,
+    parse_json,
+    print_json,
+    runs,
+)
 
 
 @click.command()
@@ -19,6 +29,7 @@ from recordfirst.cli.common import app_option, audited, json_option, load_app, p
 @click.option("--not-done", is_flag=True, help="It certainly did not happen: call again.")
 @click.option("--attempt", type=click.IntRange(1), help="Which attempt. Default: the latest.")
 @audited
+@dry_run_option
 @json_option
 @runs
 async def resolve(
@@ -30,6 +41,7 @@ async def resolve(
     attempt: int | None,
     who: str,
     why: str | None,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Say what became of the effect KEY, whose outcome is unknown. Its workflow then goes on.
@@ -51,32 +63,90 @@ async def resolve(
     app = load_app(app_path)
     async with app:
         receipt = await app.resolve(
-            key, outcome=outcome, result=result, reason=declined, attempt=attempt, who=who, why=why
+            key, outcome=outcome, result=result, reason=declined, attempt=attempt, who=who, why=why, dry_run=dry_run
         )
+        async with app.runtime.record.session() as session:
+            start = await session.find_start(receipt.workflow)
+    what, attempted = receipt.workflow, f"{key} (attempt {receipt.attempt})"
     if as_json:
-        print_json({"key": key, "attempt": receipt.attempt, "state": receipt.state, "workflow": receipt.workflow})
+        shown = {"key": key, "attempt": receipt.attempt, "state": receipt.state, "workflow": what, "dry_run": dry_run}
+        print_json(shown)
+    elif dry_run:
+        click.echo(f"{attempted} is {receipt.state}, and would be stored as {outcome}. Nothing was changed.")
     else:
-        click.echo(f"{key} (attempt {receipt.attempt}) is {receipt.state}; workflow {receipt.workflow} goes on")
+        goes_on = "goes on" if start is None or start.state == "open" else f"is {start.state}, and stays so"
+        click.echo(f"{attempted} is {receipt.state}; workflow {what} {goes_on}")
 
 
 @click.command()
 @app_option
 @click.argument("workflow_id", metavar="WORKFLOW")
 @audited
+@dry_run_option
 @json_option
 @runs
-async def retry(app_path: str, workflow_id: str, who: str, why: str | None, as_json: bool) -> None:
-    """Open the failed WORKFLOW again. Whatever was completed stays done.
+async def retry(app_path: str, workflow_id: str, who: str, why: str | None, dry_run: bool, as_json: bool) -> None:
+    """Open the failed WORKFLOW again. Whatever was completed stays done; one that is open already stays as it is.
 
     \b
-    Example:
+    Examples:
       recordfirst retry --app shop.app:app order:42
+      recordfirst retry --app shop.app:app order:42 --why "the bug is fixed" --json
     """
     app = load_app(app_path)
     async with app:
-        handle = await app.retry(workflow_id, who=who, why=why)
+        handle = await app.retry(workflow_id, who=who, why=why, dry_run=dry_run)
         row = await handle.status()
     if as_json:
-        print_json({"id": workflow_id, "state": row.state, "epoch": row.epoch})
+        print_json({"id": workflow_id, "state": row.state, "epoch": row.epoch, "dry_run": dry_run})
+    elif row.state == "failed":
+        click.echo(f"{workflow_id} would be opened again, in epoch {row.epoch + 1}. Nothing was changed.")
     else:
-        click.echo(f"{workflow_id} is open again, in epoch {row.epoch}")
+        click.echo(f"{workflow_id} is open, in epoch {row.epoch}")
+
+
+@click.command()
+@app_option
+@click.argument("workflow_id", metavar="WORKFLOW")
+@click.option(
+    "--undo/--no-undo",
+    default=None,
+    help="Undo what has happened, by the effects that undo= names, or leave it. Must be said if there is any such.",
+)
+@audited
+@dry_run_option
+@json_option
+@runs
+async def cancel(
+    app_path: str, workflow_id: str, undo: bool | None, who: str, why: str | None, dry_run: bool, as_json: bool
+) -> None:
+    """End the open WORKFLOW, which may be parked or asleep: none of its steps begins any more.
+
+    A call that is on its way may still arrive. With --undo the workflow stays open until what has happened
+    is undone, and what is unknown is known; --no-undo, also said later, ends it at once.
+
+    \b
+    Examples:
+      recordfirst cancel --app shop.app:app order:42 --dry-run
+      recordfirst cancel --app shop.app:app order:42 --undo --why "the customer called"
+    """
+    app = load_app(app_path)
+    async with app:
+        done = await app.cancel(workflow_id, undo=undo, who=who, why=why, dry_run=dry_run)
+    if as_json:
+        print_json(done_of(done) | {"dry_run": dry_run})
+        return
+    state = "being cancelled" if done.state == "open" else done.state
+    if not done.changed:
+        click.echo(f"{workflow_id} is {state} already: {done.told}")
+    elif dry_run:
+        click.echo(f"{workflow_id} would be {state}: {done.told}. Nothing was changed.")
+    else:
+        click.echo(f"{workflow_id} is {state}: {done.told}")
+        if done.state == "open":
+            click.echo(f"See how far it is with: recordfirst show --app {app_path} {workflow_id}")
+
+
+def done_of(done: Cancellation) -> dict[str, object]:
+    """For a machine."""
+    return {name: getattr(done, name) for name in ("id", "state", "epoch", "undone", "left", "changed")}

@@ -7,9 +7,24 @@ import time
 from typing import Any
 
 from recordfirst.conformance.process import MakeRecord, process
-from recordfirst.conformance.record import ODD, effect, insisted, intended, opened, run, start, wrote
+from recordfirst.conformance.record import ODD, changed, effect, insisted, intended, opened, run, start, wrote
+from recordfirst.core import decide
+from recordfirst.core.receipt import Receipt
 from recordfirst.core.start import Finish, Start
-from recordfirst.records.contract import Lease, Record
+from recordfirst.records.contract import Lease, Record, Session
+
+
+async def end_lives(tx: Session[Any]) -> list[Receipt]:
+    """End them, as a person does; return what there is of the workflow by then."""
+    await tx.lock_start("order:1")
+    receipts = await tx.receipts_of("order:1")
+    assert await tx.end_lives("order:1", undo=True, error="{}") is not None
+    return receipts
+
+
+async def intend_late(tx: Session[Any]) -> Receipt | None:
+    """An intent of a life that is being ended."""
+    return (await tx.intend(effect("late call"), after=None, claim="a", claim_ms=1, epoch=2)).receipt
 
 
 class StartConformance:
@@ -134,6 +149,69 @@ class StartConformance:
 
         run(go())
 
+    def test_p3_no_step_of_a_life_that_is_over_is_stored(self, make_record: MakeRecord) -> None:
+        """Not a write's receipt, not an intent, not the beginning of a call; of the life behind it, all of them."""
+
+        async def go() -> None:
+            async with opened(make_record) as record, record.session() as session:
+                await session.add_starts([start()])
+                [early] = await session.add_receipts([effect("early")], epoch=1)
+                [parked] = await session.add_receipts([effect("parked", state="unknown")])
+                assert await session.change_receipt(parked, changed(parked, parked_on="promise")) is not None
+                async with record.transaction() as tx:
+                    assert await tx.lock_start("order:1") == await tx.find_start("order:1")
+                    ended = await tx.end_lives("order:1", undo=True, error="{}")
+                    await tx.unpark("order:1")
+                assert ended is not None
+                assert (ended.state, ended.epoch, ended.lives_from, ended.is_being_cancelled) == ("open", 2, 2, True)
+                begin = decide.begin_call(early, claim="a", claim_ms=1)
+                for epoch, can in ((1, False), (2, True), (None, True)):
+                    key = f"{epoch}"
+                    intended = await session.intend(effect(key), after=None, claim="a", claim_ms=1, epoch=epoch)
+                    assert (intended.receipt is not None, intended.inserted) == (can, can)
+                    assert bool(await session.add_receipts([wrote(f"{key}/write")], epoch=epoch)) == can
+                assert await session.change_receipt(early, begin, epoch=1) is None
+                assert await session.change_receipt(early, changed(early, error="{}"), epoch=1) is not None
+                assert await session.left_lives("an engine", 10) == [("order:1", 2)]
+                await session.lives_gone([("order:1", 1)])
+                assert await session.left_lives("an engine", 10) == [("order:1", 2)]
+                await session.lives_gone([("order:1", 2)])
+                assert await session.left_lives("an engine", 10) == []
+                [receipt] = await session.receipts_by_key("parked")
+                assert receipt.parked_on is None
+                closed = await session.end_lives("order:1", undo=False, error='"x"')
+                assert closed is not None
+                assert (closed.state, closed.epoch, closed.lives_from, closed.error) == ("cancelled", 3, 3, '"x"')
+                assert await session.end_lives("order:1", undo=False, error="{}") is None
+                assert [found.id for found in await session.starts("cancelled", 10)] == ["order:1"]
+
+        run(go())
+
+    def test_p3_whoever_ends_a_life_and_its_last_step_wait_for_each_other(self, make_record: MakeRecord) -> None:
+        """A step that is being stored is stored before the life is over, or not at all."""
+
+        async def go() -> None:
+            async with opened(make_record) as one, opened(make_record) as other:
+                async with one.session() as session:
+                    await session.add_starts([start()])
+                async with one.transaction() as tx:
+                    assert await tx.add_receipts([wrote()], epoch=1) != []
+                    ending = asyncio.create_task(insisted(other, end_lives))
+                    await asyncio.wait([ending], timeout=0.2)
+                    assert not ending.done()
+                assert [receipt.key for receipt in await ending] == ["order:1/insert"]
+                async with one.transaction() as tx:
+                    await end_lives(tx)
+                    late = [
+                        asyncio.create_task(insisted(other, lambda tx: tx.add_receipts([wrote("late")], epoch=2))),
+                        asyncio.create_task(insisted(other, intend_late)),
+                    ]
+                    await asyncio.wait(late, timeout=0.2)
+                    assert not any(task.done() for task in late)
+                assert await asyncio.gather(*late) == [[], None]
+
+        run(go())
+
     def test_p10_starts_are_listed_newest_first(self, make_record: MakeRecord) -> None:
         """All of them, or those in one state."""
 
@@ -159,7 +237,8 @@ class StartConformance:
             async with opened(make_record) as record, record.session() as session:
                 zero = await session.counts()
                 names = ["effect.declined", "effect.intended", "effect.succeeded", "effect.unknown"]
-                assert zero == dict.fromkeys([*names, "start.failed", "start.open", "start.succeeded"], 0)
+                names += [f"start.{state}" for state in ("open", "succeeded", "failed", "cancelled", "collected")]
+                assert zero == dict.fromkeys(names, 0)
                 await session.add_starts([start("a"), start("b"), start("c")])
                 await session.finish([Finish(id="a", epoch=1, state="failed")])
                 await session.add_receipts([wrote(), effect("x"), effect("y"), effect("z", state="succeeded")])

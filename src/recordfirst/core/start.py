@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-type StartState = Literal["open", "succeeded", "failed"]
+type StartState = Literal["open", "succeeded", "failed", "cancelled", "collected"]
 
 
 class NewStart(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +33,13 @@ class Start(NewStart, frozen=True, kw_only=True):
     """JSON with ``type`` and ``message``."""
     created_at_ms: int
     finished_at_ms: int | None = None
+    lives_from: int | None = None
+    """Lives of an earlier epoch are over, wherever they run: none of their steps begins any more."""
+
+    @property
+    def is_being_cancelled(self) -> bool:
+        """Whether the life that it has undoes what was done, and nothing else."""
+        return self.state == "open" and self.lives_from is not None
 
 
 class Finish(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +47,6 @@ class Finish(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     epoch: int
-    state: Literal["succeeded", "failed"]
+    state: Literal["succeeded", "failed", "cancelled"]
     result: str | None = None
     error: str | None = None

@@ -81,7 +81,8 @@ async def _answer(
     elif outcome == "declined":
         reason = value.reason
     try:
-        await resolve(scope.runtime, scope.effects, [seen], receipt.key, outcome, result, reason, receipt.attempt, _BY)
+        answer = (outcome, result, reason)
+        await resolve(scope.runtime, scope.effects, [seen], receipt.key, answer, receipt.attempt, said_by=_BY)
     except Misuse:
         return _MOVED_ON
     return f"the provider says: {outcome}"

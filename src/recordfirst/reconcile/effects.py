@@ -22,6 +22,9 @@ _OVERDUE_MS = 10 * 60_000
 """So much later than it said, an effect is overdue: longer than any wait in place, and than a restart of a worker."""
 
 
+_ENDED = {"succeeded": "has succeeded", "failed": "has failed", "cancelled": "was cancelled"}
+
+
 class Intents:
     """Effects that were begun and are not settled."""
 
@@ -96,7 +99,7 @@ def _judge(scope: Scope, receipt: Receipt, start: Start | None) -> Sight | None:
         return Sight(_finding("RF-EFFECT-ABANDONED", receipt, f"{receipt.function} was answered, and not stored"))
     if receipt.doubts == 0:
         return None
-    ended = "is not in the record" if start is None else f"has {start.state}"
+    ended = "is not in the record" if start is None else _ENDED.get(start.state, f"is {start.state}")
     finding = _finding("RF-EFFECT-ABANDONED", receipt, f"{receipt.function} may have happened; its workflow {ended}")
     return Sight(finding, partial(ask, scope, receipt))
 

@@ -147,19 +147,27 @@ class Session[C](Reconciling, Timelines, Projections, Protocol):
     async def find_receipt(self, key: str, attempt: int = 1) -> Seen:
         """Look one key up."""
 
-    async def add_receipts(self, receipts: Sequence[NewReceipt]) -> list[Receipt]:
-        """Store receipts whose keys are new; return the ones that were stored. What existed stays as it was."""
+    async def add_receipts(self, receipts: Sequence[NewReceipt], *, epoch: int | None = None) -> list[Receipt]:
+        """Store receipts whose keys are new; return the ones that were stored. What existed stays as it was.
 
-    async def intend(self, intent: NewReceipt, *, after: str | None, claim: str, claim_ms: int) -> Intended:
+        A single one of a life, told by its epoch, is stored only if that is not over (:meth:`end_lives`).
+        """
+
+    async def intend(
+        self, intent: NewReceipt, *, after: str | None, claim: str, claim_ms: int, epoch: int | None = None
+    ) -> Intended:
         """Store an intent with its first call begun (calls=1, doubts=1, claimed), in one statement (P1).
 
         Only if the receipt ``after``, of a write or a stage, exists in state succeeded (``None``: depends on neither)
-        and the key is new. Otherwise nothing is stored; if the key exists its receipt is returned, whatever ``after``
-        says.
+        and the key is new, and the life of this epoch is not over. Otherwise nothing is stored; if the key exists its
+        receipt is returned, whatever ``after`` says.
         """
 
-    async def change_receipt(self, seen: Receipt, change: Change) -> Receipt | None:
-        """Apply ``change`` if the receipt's revision is still ``seen.revision``; else ``None``, and nothing changed."""
+    async def change_receipt(self, seen: Receipt, change: Change, *, epoch: int | None = None) -> Receipt | None:
+        """Apply ``change`` if the receipt's revision is still ``seen.revision``; else ``None``, and nothing changed.
+
+        One that begins a call, in a life of this epoch, is applied only if that is not over.
+        """
 
     async def receipts_of(self, workflow: str) -> list[Receipt]:
         """Every receipt of a workflow, oldest first."""
@@ -181,14 +189,32 @@ class Session[C](Reconciling, Timelines, Projections, Protocol):
 
     async def find_start(self, id: str) -> Start | None: ...
 
+    async def lock_start(self, id: str) -> Start | None:
+        """The same, and no life of it begins a step until this transaction ends."""
+
+    async def end_lives(self, id: str, *, undo: bool, error: str) -> Start | None:
+        """Let no life that an open start has had begin a further step; ``None`` if it is not open.
+
+        With ``undo`` it stays open, in a new epoch, whose life undoes; else it is closed as cancelled.
+        """
+
+    async def unpark(self, workflow: str) -> None:
+        """Forget what the effects of a workflow were parked on, by a life that is over."""
+
+    async def left_lives(self, engine: str, limit: int) -> list[tuple[str, int]]:
+        """Starts whose earlier lives are over, and that this engine may still hold; with the first that is not."""
+
+    async def lives_gone(self, lives: Sequence[tuple[str, int]]) -> None:
+        """The engine does not hold these any more."""
+
     async def undispatched(self, engine: str, limit: int) -> list[Start]:
         """Open starts that this engine was not given yet, oldest first."""
 
     async def dispatched(self, starts: Sequence[Start], engine: str) -> None:
         """Say that ``engine`` has these, in the epoch that each carries: an open start moves on to it, never back."""
 
-    async def finish(self, finishes: Sequence[Finish]) -> None:
-        """Close starts; one whose epoch moved on, or that is closed already, stays as it is."""
+    async def finish(self, finishes: Sequence[Finish]) -> set[str]:
+        """Close starts; one whose epoch moved on, or that is closed already, stays as it is. Return whose."""
 
     async def reopen(self, id: str) -> Start | None:
         """Open a failed start again, in a new epoch and with no engine; ``None`` if it is not failed."""

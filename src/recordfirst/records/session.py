@@ -190,9 +190,9 @@ class SqlSession[C](_Reconciling, _Timelines, _Projections):
         [row] = await self._rows(self._sql.find_receipt, key=key, attempt=attempt)
         return Seen(receipt=_receipt(row[1:]) if row[1] is not None else None, now_ms=row[0])
 
-    async def add_receipts(self, receipts: Sequence[NewReceipt]) -> list[Receipt]:
+    async def add_receipts(self, receipts: Sequence[NewReceipt], *, epoch: int | None = None) -> list[Receipt]:
         if len(receipts) == 1:
-            rows = await self._rows(self._sql.add_receipt, **_fields(receipts[0]))
+            rows = await self._rows(self._sql.add_receipt, **_fields(receipts[0]), epoch=epoch)
         else:
             # In one order everywhere, so that two sets that overlap wait for each other and do not deadlock.
             ordered = sorted(receipts, key=lambda receipt: (receipt.key, receipt.attempt))
@@ -201,8 +201,11 @@ class SqlSession[C](_Reconciling, _Timelines, _Projections):
         identities = dict.fromkeys((receipt.key, receipt.attempt) for receipt in receipts)
         return [stored[identity] for identity in identities if identity in stored]
 
-    async def intend(self, intent: NewReceipt, *, after: str | None, claim: str, claim_ms: int) -> Intended:
-        rows = await self._rows(self._sql.intend, **_fields(intent), after=after, claim=claim, claim_ms=claim_ms)
+    async def intend(
+        self, intent: NewReceipt, *, after: str | None, claim: str, claim_ms: int, epoch: int | None = None
+    ) -> Intended:
+        begins = {"after": after, "claim": claim, "claim_ms": claim_ms, "epoch": epoch}
+        rows = await self._rows(self._sql.intend, **_fields(intent), **begins)
         if rows and rows[0][2] is not None:
             now_ms, inserted, *receipt = rows[0]
             return Intended(receipt=_receipt(receipt), inserted=bool(inserted), now_ms=now_ms)
@@ -211,9 +214,9 @@ class SqlSession[C](_Reconciling, _Timelines, _Projections):
         seen = await self.find_receipt(intent.key, intent.attempt)
         return Intended(receipt=seen.receipt, inserted=False, now_ms=seen.now_ms)
 
-    async def change_receipt(self, seen: Receipt, change: Change) -> Receipt | None:
-        identity = {"key": seen.key, "attempt": seen.attempt, "revision": seen.revision}
-        rows = await self._rows(self._sql.change_receipt, **identity, **_fields(change))
+    async def change_receipt(self, seen: Receipt, change: Change, *, epoch: int | None = None) -> Receipt | None:
+        identity = {"key": seen.key, "attempt": seen.attempt, "revision": seen.revision, "workflow": seen.workflow}
+        rows = await self._rows(self._sql.change_receipt, **identity, **_fields(change), epoch=epoch)
         return _receipt(rows[0]) if rows else None
 
     async def receipts_of(self, workflow: str) -> list[Receipt]:
@@ -247,6 +250,23 @@ class SqlSession[C](_Reconciling, _Timelines, _Projections):
         found = await self._find_starts([id])
         return found[0] if found else None
 
+    async def lock_start(self, id: str) -> Start | None:
+        rows = await self._rows(self._sql.lock_start, id=id)
+        return _start(rows[0]) if rows else None
+
+    async def end_lives(self, id: str, *, undo: bool, error: str) -> Start | None:
+        rows = await self._rows(self._sql.end_lives, id=id, undo=undo, error=error)
+        return _start(rows[0]) if rows else None
+
+    async def unpark(self, workflow: str) -> None:
+        await self._rows(self._sql.unpark, workflow=workflow)
+
+    async def left_lives(self, engine: str, limit: int) -> list[tuple[str, int]]:
+        return [(id, epoch) for id, epoch in await self._rows(self._sql.left_lives, engine=engine, limit=limit)]
+
+    async def lives_gone(self, lives: Sequence[tuple[str, int]]) -> None:
+        await self._many(self._sql.lives_gone, [{"id": id, "lives_from": epoch} for id, epoch in lives])
+
     async def _find_starts(self, ids: Sequence[str] | set[str]) -> list[Start]:
         return [_start(row) for row in await self._many(self._sql.find_starts, [{"id": id} for id in ids])]
 
@@ -258,8 +278,8 @@ class SqlSession[C](_Reconciling, _Timelines, _Projections):
             self._sql.dispatched, [{"id": start.id, "epoch": start.epoch, "engine": engine} for start in starts]
         )
 
-    async def finish(self, finishes: Sequence[Finish]) -> None:
-        await self._many(self._sql.finish, [_fields(finish) for finish in finishes])
+    async def finish(self, finishes: Sequence[Finish]) -> set[str]:
+        return {str(id) for [id] in await self._many(self._sql.finish, [_fields(finish) for finish in finishes])}
 
     async def reopen(self, id: str) -> Start | None:
         rows = await self._rows(self._sql.reopen, id=id)

@@ -38,6 +38,7 @@ class Statements(msgspec.Struct, frozen=True, kw_only=True):
     dispatched: str
     done_by: str
     doubt_all: str
+    end_lives: str
     find_mark: str
     find_pass: str
     find_projection: str
@@ -48,6 +49,9 @@ class Statements(msgspec.Struct, frozen=True, kw_only=True):
     finish: str
     hold: str
     intend: str
+    left_lives: str
+    lives_gone: str
+    lock_start: str
     migrated: str
     next_version: str
     not_projected: str
@@ -67,6 +71,7 @@ class Statements(msgspec.Struct, frozen=True, kw_only=True):
     schema_version: str
     starts: str
     undispatched: str
+    unpark: str
     unsettled: str
     wakes: str
     witness: str

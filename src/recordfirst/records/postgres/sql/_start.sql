@@ -1,3 +1,3 @@
 -- A start's columns in the order of the fields of Start; times as milliseconds.
 id, workflow, arguments::text, fingerprint, state, epoch, engine, result::text, error::text,
-floor(extract(epoch FROM created_at) * 1000)::bigint, floor(extract(epoch FROM finished_at) * 1000)::bigint
+floor(extract(epoch FROM created_at) * 1000)::bigint, floor(extract(epoch FROM finished_at) * 1000)::bigint, lives_from

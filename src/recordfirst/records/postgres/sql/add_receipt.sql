@@ -1,5 +1,10 @@
 -- The hot path of a write. Waits for a transaction that is storing the same key, and stores nothing if that commits.
--- An intent of a workflow from before a restore may have been called in the time that was lost; see intend.sql.
+-- An intent of a workflow from before a restore may have been called in the time that was lost; see intend.sql. Of a life
+-- that is over, nothing is stored: the lock waits for one who is ending it, and whoever ends it waits for us.
+WITH life AS MATERIALIZED (
+    SELECT lives_from FROM recordfirst.start
+    WHERE app = %(app)s AND id = %(workflow)s AND %(epoch)s::integer IS NOT NULL FOR KEY SHARE
+)
 INSERT INTO recordfirst.receipt (
     app, key, attempt, kind, function, workflow, state, fingerprint, request, frozen, undo, result, settled_at,
     calls, doubts, key_since, last_call_at
@@ -14,5 +19,6 @@ FROM (SELECT) AS always
 LEFT JOIN recordfirst.timeline ON timeline.app = %(app)s AND %(state)s = 'intended' AND doubted_until > coalesce(
     (SELECT created_at FROM recordfirst.start WHERE app = %(app)s AND id = %(workflow)s), clock_timestamp()
 )
+WHERE NOT EXISTS (SELECT FROM life WHERE lives_from > %(epoch)s)
 ON CONFLICT DO NOTHING
 RETURNING {receipt}

@@ -1,5 +1,9 @@
 -- Compare and set: the next state of a receipt, if nobody changed it since it was read. One clock for all its times.
--- While effects are held, no call is begun.
+-- While effects are held, no call is begun, and none of a life that is over; see add_receipt.sql.
+WITH life AS MATERIALIZED (
+    SELECT lives_from FROM recordfirst.start
+    WHERE app = %(app)s AND id = %(workflow)s AND %(begins_call)s AND %(epoch)s::integer IS NOT NULL FOR KEY SHARE
+)
 UPDATE recordfirst.receipt
 SET revision = revision + 1,
     state = %(state)s,
@@ -25,4 +29,5 @@ SET revision = revision + 1,
 FROM (SELECT clock_timestamp() AS now) AS clock
 WHERE app = %(app)s AND key = %(key)s AND attempt = %(attempt)s AND revision = %(revision)s
   AND NOT (%(begins_call)s AND EXISTS (SELECT FROM recordfirst.timeline WHERE app = %(app)s AND held IS NOT NULL))
+  AND NOT EXISTS (SELECT FROM life WHERE lives_from > %(epoch)s)
 RETURNING {receipt}

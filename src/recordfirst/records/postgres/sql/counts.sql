@@ -5,6 +5,10 @@ SELECT 'start.succeeded', count(*) FROM recordfirst.start WHERE app = %(app)s AN
 UNION ALL
 SELECT 'start.failed', count(*) FROM recordfirst.start WHERE app = %(app)s AND state = 'failed'
 UNION ALL
+SELECT 'start.cancelled', count(*) FROM recordfirst.start WHERE app = %(app)s AND state = 'cancelled'
+UNION ALL
+SELECT 'start.collected', count(*) FROM recordfirst.start WHERE app = %(app)s AND state = 'collected'
+UNION ALL
 SELECT 'effect.intended', count(*) FROM recordfirst.receipt
 WHERE app = %(app)s AND kind = 'effect' AND state <> 'succeeded' AND state = 'intended'
 UNION ALL

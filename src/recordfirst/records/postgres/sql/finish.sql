@@ -4,3 +4,4 @@ SET state = ended.state, result = ended.result::json, error = ended.error::json,
 FROM unnest(%(id)s::text[], %(epoch)s::integer[], %(state)s::text[], %(result)s::text[], %(error)s::text[])
     AS ended (id, epoch, state, result, error)
 WHERE start.app = %(app)s AND start.id = ended.id AND start.epoch = ended.epoch AND start.state = 'open'
+RETURNING start.id

@@ -2,7 +2,7 @@
 -- so one commit, before the call. The second branch sees the table as it was before the first, so of the two only one
 -- gives a row. None does if `after` has no receipt, if the key was committed by another while this ran, or if effects
 -- are held. An intent of a workflow that was accepted before a restore is stored as one that may have been called in the
--- time that was lost, by nobody here.
+-- time that was lost, by nobody here. None either of a life that is over; see add_receipt.sql.
 WITH clock AS MATERIALIZED (
     SELECT clock_timestamp() AS now
 ), doubt AS MATERIALIZED (
@@ -10,6 +10,9 @@ WITH clock AS MATERIALIZED (
     WHERE timeline.app = %(app)s AND doubted_until IS NOT NULL AND doubted_until > coalesce(
         (SELECT created_at FROM recordfirst.start WHERE app = %(app)s AND id = %(workflow)s), clock.now
     )
+), life AS MATERIALIZED (
+    SELECT lives_from FROM recordfirst.start
+    WHERE app = %(app)s AND id = %(workflow)s AND %(epoch)s::integer IS NOT NULL FOR KEY SHARE
 ), stored AS (
     INSERT INTO recordfirst.receipt (
         app, key, attempt, kind, function, workflow, state, fingerprint, request, frozen, undo, created_at,
@@ -26,6 +29,7 @@ WITH clock AS MATERIALIZED (
         SELECT FROM recordfirst.receipt
         WHERE app = %(app)s AND key = %(after)s AND state = 'succeeded'
     )) AND NOT EXISTS (SELECT FROM recordfirst.timeline WHERE app = %(app)s AND held IS NOT NULL)
+    AND NOT EXISTS (SELECT FROM life WHERE lives_from > %(epoch)s)
     ON CONFLICT DO NOTHING
     RETURNING *
 )

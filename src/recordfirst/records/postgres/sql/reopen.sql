@@ -1,5 +1,5 @@
--- A failed workflow's next life: a new epoch, which no engine has yet.
+-- A failed workflow's next life: a new epoch, which no engine has yet. Who cancelled it, and why, stays.
 UPDATE recordfirst.start
-SET state = 'open', epoch = epoch + 1, engine = NULL, result = NULL, error = NULL, finished_at = NULL
+SET state = 'open', epoch = epoch + 1, engine = NULL, result = NULL, error = CASE WHEN lives_from IS NOT NULL THEN error END, finished_at = NULL
 WHERE app = %(app)s AND id = %(id)s AND state = 'failed'
 RETURNING {start}

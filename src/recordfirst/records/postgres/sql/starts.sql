@@ -11,6 +11,10 @@ SELECT {start} FROM (
     (SELECT * FROM recordfirst.start
      WHERE app = %(app)s AND state = 'failed' AND (%(state)s::text IS NULL OR %(state)s = 'failed')
      ORDER BY created_at DESC LIMIT %(limit)s)
+    UNION ALL
+    (SELECT * FROM recordfirst.start
+     WHERE app = %(app)s AND state = 'cancelled' AND (%(state)s::text IS NULL OR %(state)s = 'cancelled')
+     ORDER BY created_at DESC LIMIT %(limit)s)
 ) AS newest
 ORDER BY created_at DESC, id DESC
 LIMIT %(limit)s

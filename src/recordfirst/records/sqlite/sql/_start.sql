@@ -1,2 +1,2 @@
 -- A start's columns in the order of the fields of Start.
-id, workflow, arguments, fingerprint, state, epoch, engine, result, error, created_at_ms, finished_at_ms
+id, workflow, arguments, fingerprint, state, epoch, engine, result, error, created_at_ms, finished_at_ms, lives_from

@@ -1,4 +1,5 @@
 -- The hot path of a write. An intent of a workflow from before a restore may have been called; see intend.sql.
+-- Of a life that is over, nothing is stored.
 INSERT INTO recordfirst_receipt (
     app, key, attempt, kind, function, workflow, state, fingerprint, request, frozen, undo, result,
     created_at_ms, settled_at_ms, calls, doubts, key_since_ms, last_call_at_ms
@@ -12,6 +13,8 @@ LEFT JOIN recordfirst_timeline AS timeline ON timeline.app = :app AND :state = '
   AND doubted_until_ms > coalesce(
       (SELECT created_at_ms FROM recordfirst_start WHERE app = :app AND id = :workflow), now_ms
   )
-WHERE true
+WHERE NOT EXISTS (
+    SELECT 1 FROM recordfirst_start WHERE app = :app AND id = :workflow AND lives_from > :epoch
+)
 ON CONFLICT DO NOTHING
 RETURNING {receipt}

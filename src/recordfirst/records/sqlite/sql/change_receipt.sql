@@ -1,5 +1,5 @@
 -- Compare and set: the next state of a receipt, if nobody changed it since it was read.
--- While effects are held, no call is begun.
+-- While effects are held, no call is begun, and none of a life that is over.
 UPDATE recordfirst_receipt
 SET revision = revision + 1,
     state = :state,
@@ -25,4 +25,7 @@ SET revision = revision + 1,
 FROM recordfirst_clock AS clock
 WHERE app = :app AND key = :key AND attempt = :attempt AND revision = :revision
   AND NOT (:begins_call AND EXISTS (SELECT 1 FROM recordfirst_timeline WHERE app = :app AND held IS NOT NULL))
+  AND NOT (:begins_call AND EXISTS (
+      SELECT 1 FROM recordfirst_start WHERE app = :app AND id = :workflow AND lives_from > :epoch
+  ))
 RETURNING {receipt}

@@ -5,6 +5,10 @@ SELECT 'start.succeeded', count(*) FROM recordfirst_start WHERE app = :app AND s
 UNION ALL
 SELECT 'start.failed', count(*) FROM recordfirst_start WHERE app = :app AND state = 'failed'
 UNION ALL
+SELECT 'start.cancelled', count(*) FROM recordfirst_start WHERE app = :app AND state = 'cancelled'
+UNION ALL
+SELECT 'start.collected', count(*) FROM recordfirst_start WHERE app = :app AND state = 'collected'
+UNION ALL
 SELECT 'effect.intended', count(*) FROM recordfirst_receipt
 WHERE app = :app AND kind = 'effect' AND state <> 'succeeded' AND state = 'intended'
 UNION ALL

@@ -6,3 +6,4 @@ SET state = json_extract(ended, '$.state'),
     finished_at_ms = now_ms
 FROM (SELECT value AS ended FROM json_each(:rows)), recordfirst_clock
 WHERE app = :app AND id = json_extract(ended, '$.id') AND epoch = json_extract(ended, '$.epoch') AND state = 'open'
+RETURNING id

@@ -1,6 +1,7 @@
--- The intent of an effect, with its first call begun, if the write or stage that it depends on is there (P1): one statement,
--- so one commit, before the call. No row if it is not there, if the key is, or if effects are held. An intent of a
--- workflow that was accepted before a restore is stored as one that may have been called in the time that was lost.
+-- The intent of an effect, with its first call begun, if the write or stage that it depends on is there (P1): one
+-- statement, so one commit, before the call. No row if it is not there, if the key is, if effects are held, or of a life
+-- that is over. An intent of a workflow that was accepted before a restore is stored as one that may have been called in
+-- the time that was lost.
 INSERT INTO recordfirst_receipt (
     app, key, attempt, kind, function, workflow, state, fingerprint, request, frozen, undo, created_at_ms,
     calls, doubts, claim, claim_until_ms, key_since_ms, last_call_at_ms
@@ -16,5 +17,6 @@ FROM recordfirst_clock LEFT JOIN recordfirst_timeline AS doubt ON doubt.app = :a
 WHERE (:after IS NULL OR EXISTS (
     SELECT 1 FROM recordfirst_receipt WHERE app = :app AND key = :after AND state = 'succeeded'
 )) AND NOT EXISTS (SELECT 1 FROM recordfirst_timeline WHERE app = :app AND held IS NOT NULL)
+AND NOT EXISTS (SELECT 1 FROM recordfirst_start WHERE app = :app AND id = :workflow AND lives_from > :epoch)
 ON CONFLICT DO NOTHING
 RETURNING (SELECT now_ms FROM recordfirst_clock), true, {receipt}

@@ -11,6 +11,10 @@ SELECT {start} FROM (
     SELECT * FROM (SELECT *, rowid FROM recordfirst_start
     WHERE app = :app AND state = 'failed' AND (:state IS NULL OR :state = 'failed')
     ORDER BY created_at_ms DESC, rowid DESC LIMIT :limit)
+    UNION ALL
+    SELECT * FROM (SELECT *, rowid FROM recordfirst_start
+    WHERE app = :app AND state = 'cancelled' AND (:state IS NULL OR :state = 'cancelled')
+    ORDER BY created_at_ms DESC, rowid DESC LIMIT :limit)
 )
 ORDER BY created_at_ms DESC, rowid DESC
 LIMIT :limit

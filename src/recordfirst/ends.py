@@ -1,0 +1,112 @@
+"""Ends of workflows on their way into the record, in batches, and who waits for them.
+
+A finished mark that is lost is made again when the workflow is put back, so nobody waits for a batch but those who ask
+for a result. What they are told is what the record has: a workflow that a person has ended stays ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
+
+from recordfirst.core.start import Finish, Start
+from recordfirst.observe import RelayFailed
+from recordfirst.runtime import Runtime
+
+_AGAIN_S = 1.0
+"""After a failure, before another try."""
+
+type Ended = asyncio.Future[tuple[Finish, Exception | None]]
+"""A workflow's end, as the record has it, and the exception that was behind it."""
+
+
+class _Ending(NamedTuple):
+    """A life's end, as its body has reported it."""
+
+    engine_id: str
+    finish: Finish
+    error: Exception | None
+    stored: asyncio.Event
+
+
+class Ends:
+    """Of one worker."""
+
+    def __init__(self, runtime: Runtime, was_closed: Callable[[str, str], None]) -> None:
+        """``was_closed`` is told the engine's id and the workflow's, once the record has an end."""
+        self._runtime, self._was_closed = runtime, was_closed
+        self._reported: list[_Ending] = []
+        self._some = asyncio.Event()
+        self._waiting: dict[str, list[Ended]] = {}
+
+    def report(self, engine_id: str, finish: Finish, error: Exception | None) -> asyncio.Event:
+        """A body has come to its end; return what is set when the record knows."""
+        ending = _Ending(engine_id, finish, error, asyncio.Event())
+        self._reported.append(ending)
+        self._some.set()
+        return ending.stored
+
+    def wait_for(self, id: str) -> Ended:
+        """Return a future for the end of a workflow, should it end here."""
+        future: Ended = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(id, []).append(future)
+        return future
+
+    def never_mind(self, id: str, ended: Ended) -> None:
+        """Nobody waits for this future any more."""
+        futures = self._waiting.get(id, [])
+        if ended in futures:
+            futures.remove(ended)
+        if not futures:
+            self._waiting.pop(id, None)
+
+    async def keep_storing(self) -> None:
+        """Store whatever is reported, until cancelled."""
+        while True:
+            await self._some.wait()
+            self._some.clear()
+            await self.store()
+
+    async def store(self) -> None:
+        """Store the ends that were reported, in one statement, and tell who waits for them."""
+        batch, self._reported = self._reported, []
+        if not batch:
+            return
+
+        async def close() -> dict[str, Start]:
+            async with self._runtime.record.session() as session:
+                closed = await session.finish([ending.finish for ending in batch])
+                others = {ending.finish.id for ending in batch} - closed
+                return {id: start for id in others if (start := await session.find_start(id)) is not None}
+
+        try:
+            others: dict[str, Start] = await self._runtime.patiently("closing starts", close, release=False)
+        except asyncio.CancelledError:
+            self._reported = batch + self._reported  # we are stopping, and they are stored at the end of that
+            raise
+        except Exception as error:  # noqa: BLE001 - nothing is lost: they are open in the record, and are kept for another try
+            self._runtime.observe(RelayFailed(f"{type(error).__name__}: {error}"))
+            self._reported = batch + self._reported
+            self._some.set()
+            await self._runtime.sleeper(_AGAIN_S)
+            return
+        for ending in batch:
+            self._was_closed(ending.engine_id, ending.finish.id)
+            ending.stored.set()
+            told = _as_the_record_has_it(ending, others.get(ending.finish.id))
+            if told is None:
+                continue
+            for future in self._waiting.pop(ending.finish.id, []):
+                if not future.done():
+                    future.set_result(told)
+
+
+def _as_the_record_has_it(ending: _Ending, start: Start | None) -> tuple[Finish, Exception | None] | None:
+    """What a life reports, unless its workflow was ended otherwise: then that; ``None`` if another life goes on."""
+    if start is None or start.state in ("collected", ending.finish.state):
+        return ending.finish, ending.error
+    if start.state == "open":
+        return None
+    state = cast("Any", start.state)
+    return Finish(id=start.id, epoch=start.epoch, state=state, result=start.result, error=start.error), None

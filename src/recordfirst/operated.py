@@ -1,0 +1,186 @@
+"""What a person can ask of an app: retry, cancel, resolve, reconcile.
+
+Each changes the record first, in one transaction with its audit row, and may be asked for again: what was done already
+is not done twice. With ``dry_run`` each says what it would do, and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Literal
+
+from recordfirst.cancel import Cancellation
+from recordfirst.cancel import cancel as cancel_it
+from recordfirst.core.finding import Audit
+from recordfirst.core.receipt import Receipt
+from recordfirst.core.start import Start
+from recordfirst.effect import Effect
+from recordfirst.engine.contract import Engine
+from recordfirst.errors import Misuse
+from recordfirst.handle import Handle, find_start
+from recordfirst.project import ProjectStep
+from recordfirst.reconcile.contract import Scope
+from recordfirst.reconcile.reconciler import Report, look, passes_named, repair
+from recordfirst.reconcile.timelines import DOUBT_MS
+from recordfirst.reconcile.timelines import accept_restore as accept_it
+from recordfirst.records.contract import Record
+from recordfirst.resolve import resolve
+from recordfirst.runtime import Runtime
+from recordfirst.workflow import Workflow
+
+
+class Operated:
+    """The part of an ``App`` that operators use; see there."""
+
+    runtime: Runtime
+    _workflows: dict[str, Workflow[..., Any]]
+    _effects: dict[str, Effect[..., Any]]
+    _projections: dict[str, ProjectStep[...]]
+    _store: Record[Any]
+
+    def workflow(self, name: str) -> Workflow[..., Any]:
+        """Return the workflow of this name."""
+        raise NotImplementedError
+
+    def _engine_to_ask(self) -> AbstractAsyncContextManager[Engine | None]:
+        raise NotImplementedError
+
+    async def retry(self, id: str, *, who: str = "app", why: str | None = None, dry_run: bool = False) -> Handle[Any]:
+        """Open a failed workflow again: a new epoch, in which everything that was completed stays done.
+
+        One that is open already stays as it is. One that failed because something could not be undone when it was
+        cancelled undoes the rest, and nothing else.
+
+        Args:
+            id: the workflow's business id.
+            who: who asks for it, for the audit row.
+            why: the reason, for the audit row.
+            dry_run: change nothing; raise what would be raised.
+
+        Raises:
+            UnknownWorkflow: if there is none of that id.
+            Misuse: if it has ended otherwise than in failure.
+        """
+
+        async def reopen() -> Start | None:
+            async with self._store.transaction() as tx:
+                start = await tx.reopen(id) if not dry_run else None
+                if start is not None:
+                    opened = f"open in epoch {start.epoch}"
+                    await tx.add_audit(Audit(who=who, command="retry", subject=id, why=why, detail=opened))
+                    await self._store.notify(tx)
+                return start
+
+        start = await self.runtime.patiently(f"retry of {id!r}", reopen, release=False)
+        if start is None:
+            start = await find_start(self.runtime, id)
+            if start.state != "open" and not (dry_run and start.state == "failed"):
+                raise Misuse(f"workflow {id!r} is {start.state}; only a failed one can be retried")
+        self.runtime.nudge()
+        return Handle(self.runtime, self.workflow(start.workflow), id, start)
+
+    async def cancel(
+        self, id: str, *, undo: bool | None = None, who: str = "app", why: str | None = None, dry_run: bool = False
+    ) -> Cancellation:
+        """End an open workflow: the record first, then the engine. None of its steps begins any more.
+
+        Again changes nothing. What cannot be undone, and what may not be, is left as it is and named.
+
+        Args:
+            id: the workflow's business id.
+            undo: take back what has happened, by the effects that ``undo=`` names, or leave it as it is. ``None``:
+                there must be nothing to take back.
+            who: who asks for it, for the audit row.
+            why: the reason, for the audit row and for whoever waits for the workflow.
+            dry_run: change nothing, and say what would be done.
+
+        Raises:
+            UnknownWorkflow: if there is none of that id, or it is to be undone and this app does not have it.
+            Misuse: if it has ended otherwise; or if ``undo`` is ``None``, and something can be undone.
+        """
+        return await cancel_it(
+            self.runtime, self._effects, self.workflow, id, undo=undo, said_by=(who, why), dry_run=dry_run
+        )
+
+    async def resolve(
+        self,
+        key: str,
+        *,
+        outcome: Literal["succeeded", "declined", "not done"],
+        result: Any = None,
+        reason: str | None = None,
+        attempt: int | None = None,
+        who: str = "app",
+        why: str | None = None,
+        dry_run: bool = False,
+    ) -> Receipt:
+        """Say what became of an effect whose outcome is unknown: the record first, then its workflow goes on (P5).
+
+        The same again changes nothing.
+
+        Args:
+            key: the effect's key.
+            outcome: ``"succeeded"`` with ``result``, ``"declined"`` with ``reason``, or ``"not done"``, after which it
+                is called again.
+            result: what the effect would have returned, as JSON builtins.
+            reason: why it was declined.
+            attempt: which attempt; default: the latest.
+            who: who says so, for the audit row.
+            why: the reason, for the audit row.
+            dry_run: change nothing; raise what would be raised, as far as that can be told without storing it.
+
+        Raises:
+            Misuse: if there is no such effect, or its outcome is known, and is another.
+            Unencodable: if the result does not have the effect's return type.
+        """
+        async with self._store.session() as session:
+            receipts = await session.receipts_by_key(key)
+        answer = (outcome, result, reason)
+        return await resolve(
+            self.runtime, self._effects, receipts, key, answer, attempt, said_by=(who, why), dry_run=dry_run
+        )
+
+    async def reconcile(
+        self,
+        *,
+        apply: bool = False,
+        accept_restore: bool = False,
+        doubt_ms: int = DOUBT_MS,
+        only: Sequence[str] = (),
+        since_ms: int = 0,
+        who: str = "app",
+        why: str | None = None,
+        tell: Callable[[str, int], None] = lambda _pass, _looked: None,
+    ) -> Report:
+        """Compare record, engine and providers, and say where they differ; with ``apply``, repair (P6).
+
+        Without ``apply`` nothing is changed. With it, findings are kept in the record, what can be repaired is, and one
+        process at a time does it: this waits for its turn. Workers do it by themselves, every minute.
+
+        Args:
+            apply: repair, and keep what was found.
+            accept_restore: the record that was set back, or moved, is the one to go on with. Needs ``apply``.
+            doubt_ms: with ``accept_restore``: so long from now on a workflow that is started may be one that was lost,
+                so that its effects may have been called.
+            only: names of passes; default: all that cost no more than what is open.
+            since_ms: look only at what began then or later, in milliseconds since 1970.
+            who: who asks for it, for the audit rows.
+            why: the reason, for the audit rows.
+            tell: is called with a pass's name and how many rows it has looked at.
+
+        Raises:
+            EngineUnavailable: if the engine cannot be asked.
+            Misuse: if there is no pass of a name.
+        """
+        if accept_restore and not apply:
+            raise Misuse("to accept a restore changes the record: it needs apply")
+        passes = passes_named(only)
+        async with self._engine_to_ask() as engine:
+            scope = Scope(self.runtime, self._workflows, self._effects, self._projections, engine, since_ms)
+            if not apply:
+                return await look(scope, passes, tell)
+            async with self._store.lease("reconcile"):
+                if accept_restore:
+                    await accept_it(self.runtime, doubt_ms=doubt_ms, who=who, why=why)
+                return await repair(scope, passes, tell, who=who, why=why)
