@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Awaitable, Callable, Sequence
+from functools import cached_property
 from typing import Any, Concatenate, Literal, Protocol, Self, cast, overload
 
 import msgspec
@@ -66,7 +67,7 @@ class Effect[**P, R](Step[P, R]):
         super().__init__(function)
         self.timeout_s, self.in_doubt, self.max_doubts = timeout_s, in_doubt, max_doubts
 
-    @property
+    @cached_property
     def guarantee(self) -> Guarantee:
         """What deciding rests on."""
         retention_s = self.provider.retention_s

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Concatenate, Protocol, cast, overload
 
+import msgspec
 from resonate.context import Context
 
 from recordfirst.accept import accept
@@ -178,7 +179,7 @@ class WriteStep[**P, R](Precedent[P, R]):
                 w = open_write(runtime, tx, execution, blocking=not self.function.is_async)
                 value = await self.function.call(w, arguments, injected, runtime.executor)
                 result = codec.encode(value, f"the result of {self.function!r}")
-                done = NewReceipt(**(fields_of(receipt) | {"result": runtime.seal(result)}))
+                done = msgspec.structs.replace(receipt, result=runtime.seal(result))
                 if not await flush(w, tx, [done], own_key=key):
                     raise _Lost
                 settled = await self._settle(runtime, tx, ctx, key, result)
@@ -262,11 +263,6 @@ class _Lost(Exception):  # noqa: N818 - control flow inside this module, never s
 def default_key(workflow_id: str, name: str) -> str:
     """The key of a write that names none."""
     return f"{workflow_id}/{name}"
-
-
-def fields_of(receipt: NewReceipt) -> dict[str, Any]:
-    """A receipt's fields by name."""
-    return {name: getattr(receipt, name) for name in receipt.__struct_fields__}
 
 
 def stored_result(runtime: Runtime, function: Function, stored: Receipt, asked: NewReceipt) -> str:

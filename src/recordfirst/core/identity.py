@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -96,10 +97,15 @@ def call_segment(name: str, what: str, number: int) -> str:
     position, so that a step which is inserted moves no other; ``name`` is there for people.
     """
     digest = hashlib.blake2b(f"{what}#{number}".encode(), digest_size=12).hexdigest()
-    readable = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in name)
-    return f"{readable[:40]}-{digest}"
+    return f"{_readable(name)}-{digest}"
 
 
+@lru_cache
+def _readable(name: str) -> str:
+    return "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in name)[:40]
+
+
+@lru_cache(maxsize=1024)  # an app's name, and the ids and keys at work: each is quoted several times
 def _quote(text: str, plain: str = _PLAIN) -> str:
     # quote() leaves "~" alone whatever it is told, and here it separates.
     return quote(text, safe=plain).replace("~", "%7E")

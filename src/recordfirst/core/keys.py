@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -36,7 +37,7 @@ class Template(msgspec.Struct, frozen=True):
             BadKey: if a field is missing, empty, or has no fixed text.
         """
         parts: list[str] = []
-        for literal, field, _, _ in string.Formatter().parse(self.text):
+        for literal, field in _parts(self.text):
             parts.append(literal)
             if field is not None:
                 parts.append(self._value(field, arguments, step))
@@ -65,6 +66,11 @@ class Template(msgspec.Struct, frozen=True):
         if "\0" in text or _is_broken(text):
             raise BadKey(f"{place} is {text!r}, which no store can carry")
         return text
+
+
+@cache  # there are as many as the program declares
+def _parts(text: str) -> tuple[tuple[str, str | None], ...]:
+    return tuple((literal, field) for literal, field, _, _ in string.Formatter().parse(text))
 
 
 def parse(text: str, step: str, parameters: Mapping[str, Any]) -> Template:

@@ -6,7 +6,8 @@ reordered in the body meanwhile. A body that was told to suspend starts nothing 
 Lost: a suspension that the body hides in other ways (``asyncio.wait`` calls a branch that waits *done*). And of two
 calls that are the same in all respects the first in call order is the first: they have the same answer.
 
-Private parts of the SDK are used here and in ``leaf.py`` only; ``tests/engine/test_context.py`` holds them.
+Private parts of the SDK are used here, in ``leaf.py`` and in ``direct.py`` only;
+``tests/engine/test_context.py`` holds them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a step needs of the SDK beyond its public surface: with ``context.py``, all private access to ``resonate``.
+"""What a step needs of the SDK beyond its public surface; ``context.py`` and ``direct.py`` alone reach inside it, too.
 
 ``tests/engine/test_leaf.py`` holds each of these against the pinned SDK version.
 """
@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -128,12 +127,6 @@ def register(resonate: Any, name: str, function: Any, alias: Any) -> None:
     resonate.register(function, name=name)
     # So that ctx.rpc(workflow, ...) finds it by the object that the user has.
     resonate._registry._by_fn[alias] = (name, 1)
-
-
-def count_requests(resonate: Any) -> None:
-    """Number the requests of an engine in this process: a counter cannot collide there, and costs less than a UUID."""
-    numbers = itertools.count(1)
-    resonate._sender._corr_id = lambda: str(next(numbers))
 
 
 def far_from_now_ms(resonate: Any) -> int:

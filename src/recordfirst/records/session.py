@@ -305,8 +305,7 @@ class SqlSession[C](_Reconciling, _Timelines, _Projections):
         return await self._rows(sql, **self._dialect.pack(rows), **params) if rows else []
 
 
-def _fields(struct: msgspec.Struct) -> dict[str, Any]:
-    return {name: getattr(struct, name) for name in struct.__struct_fields__}
+_fields = msgspec.structs.asdict
 
 
 def _receipt(row: Sequence[Any]) -> Receipt:

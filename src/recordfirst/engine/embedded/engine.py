@@ -10,7 +10,7 @@ from pathlib import Path
 from resonate.resonate import Resonate
 from resonate.retry import Exponential
 
-from recordfirst.engine import leaf
+from recordfirst.engine.direct import ask_directly, faults_alone
 from recordfirst.engine.embedded.connection import EmbeddedConnection
 from recordfirst.engine.local import ResonateEngine
 from recordfirst.engine.options import Durability
@@ -37,10 +37,11 @@ class EmbeddedEngine(ResonateEngine):
             retry_policy=Exponential(delay=1, factor=2, max_delay=60, max_retries=30),
             subscription_refresh_secs=0,
             encryptor=membership.encryptor,
+            observer=faults_alone,
             env={},
             autostart=False,
         )
-        leaf.count_requests(resonate)
+        ask_directly(resonate)
         super().__init__(resonate, "", exclusive=True, lasting=self._folder is not None)
 
     async def open(self) -> None:
