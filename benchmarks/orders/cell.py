@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import msgspec
 
 from benchmarks.orders.work import Order, Run, Setting
+from recordfirst.cli.common import collect_seldom
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -48,6 +49,7 @@ async def measure(task: Task) -> Taken:
     module, _, function = task.contender.partition(":")
     opener = getattr(importlib.import_module(f"benchmarks.orders.contenders.{module}"), function)
     orders = [Order(id=f"{number:06}", amount_minor=1000 + number) for number in range(task.warm_up + task.orders)]
+    collect_seldom()  # as `recordfirst worker` does, and for everybody
     async with opener(task.setting) as run:
         ready = time.perf_counter()
         await _all(run, orders[: task.warm_up], task.in_flight)

@@ -105,6 +105,12 @@ class RelayFailed(msgspec.Struct, frozen=True):
     cause: str
 
 
+class CollectFailed(msgspec.Struct, frozen=True):
+    """A round of forgetting what has ended in the engine failed and will be repeated."""
+
+    cause: str
+
+
 class StaleLife(msgspec.Struct, frozen=True):
     """The engine ran a life that the record knows nothing of, or not any more: it has ended without a step (P6)."""
 
@@ -146,12 +152,15 @@ type Event = (
     | ProjectionFailed
     | WorkInterrupted
     | RelayFailed
+    | CollectFailed
     | StaleLife
     | NotBegun
     | Reconciled
     | ReconcileFailed
 )
-_WARNINGS = (Suspected, RecordOutrun, ProjectionFailed, Released, WorkInterrupted, RelayFailed, ReconcileFailed)
+_WARNINGS = (
+    Suspected, RecordOutrun, ProjectionFailed, Released, WorkInterrupted, RelayFailed, CollectFailed, ReconcileFailed,
+)
 type Observer = Callable[[Event], None]
 
 

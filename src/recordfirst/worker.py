@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from recordfirst.collecting import collect_regularly
 from recordfirst.effect import Effect
 from recordfirst.engine.contract import Engine
 from recordfirst.errors import Misuse
@@ -112,15 +113,16 @@ class Worker:
         relay.start()
         scope = Scope(self._runtime, crew.workflows, crew.effects, crew.projections, engine)
         reconciling, watching = asyncio.create_task(keep(scope)), asyncio.create_task(watch(self._runtime, engine))
+        collecting = asyncio.create_task(collect_regularly(self._runtime, engine))
         self.working.set()
         try:
             await asyncio.wait({ends, watching}, return_when=asyncio.FIRST_COMPLETED)
             if not self.stopping.is_set() and watching.done():
                 watching.result()
         finally:
-            for task in (ends, reconciling, watching):
+            for task in (ends, reconciling, watching, collecting):
                 task.cancel()
-            await asyncio.gather(reconciling, watching, return_exceptions=True)
+            await asyncio.gather(reconciling, watching, collecting, return_exceptions=True)
             self.working.clear()
             self._on_relay(None)
             await relay.stop()

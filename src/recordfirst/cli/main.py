@@ -11,6 +11,7 @@ import click
 from recordfirst.cli.common import (
     OneLine,
     app_option,
+    collect_seldom,
     json_option,
     load_app,
     load_record,
@@ -110,6 +111,7 @@ async def worker(app_path: str, group: str | None, quiet: bool) -> None:
       recordfirst worker --app shop.app:app --group heavy
     """
     app = load_app(app_path)
+    collect_seldom()
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)

@@ -60,6 +60,9 @@ class Engine(Protocol):
     async def noted(self, id: str) -> str | None:
         """Return the text that is kept under this id, if there is one."""
 
+    async def ended(self, after: str) -> list[str]:
+        """Return the next ids behind ``after``, in order, of what has ended and could be forgotten; at the end none."""
+
     def forget(self, id: str) -> None:
         """A workflow's life has ended and the record says so: drop what is held of it in memory."""
 

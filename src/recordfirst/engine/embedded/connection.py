@@ -183,6 +183,10 @@ class EmbeddedConnection:
         """Return the ids of lineages behind ``after``, in order."""
         return await self._do(lambda _: self.open().roots(after, limit))
 
+    async def ended(self, after: str, limit: int) -> list[str]:
+        """Return the ids of lineages behind ``after`` whose root has settled, in order."""
+        return await self._do(lambda _: self.open().ended_roots(after, limit))
+
     async def drop(self, origins: Iterable[str]) -> None:
         """Delete lineages, whatever their state."""
 

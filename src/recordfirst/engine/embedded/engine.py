@@ -19,7 +19,7 @@ from recordfirst.engine.shared import Membership
 _LEASE = timedelta(seconds=60)
 """For tasks that nothing runs any more, though they were not given back. While one runs here its lease does not end."""
 _PAGE = 1_000
-"""Lives looked at in one go, when a worker starts."""
+"""Lives looked at in one go."""
 
 
 class EmbeddedEngine(ResonateEngine):
@@ -55,6 +55,9 @@ class EmbeddedEngine(ResonateEngine):
         while page := await self._connection.roots(after, _PAGE):
             await self._connection.drop([id for id in page if ours(id) and id not in lives])
             after = page[-1] + ";"
+
+    async def ended(self, after: str) -> list[str]:
+        return await self._connection.ended(after, _PAGE)
 
     def forget(self, id: str) -> None:
         self._connection.collect(id)

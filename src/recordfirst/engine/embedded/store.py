@@ -182,6 +182,10 @@ class Store:
             after = found[-1] + ";"
         return found
 
+    def ended_roots(self, after: str, limit: int) -> list[str]:
+        """Return the ids of lineages behind ``after`` whose root has settled, in order."""
+        return [id for (id,) in self._rows("ended", after, limit)]
+
     def promises(self, search: PromiseSearch, limit: int) -> list[Promise]:
         rows = self._rows("find_promises", search.cursor or "", search.state)
         wanted = (search.tags or {}).items()

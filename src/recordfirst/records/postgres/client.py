@@ -291,10 +291,11 @@ class _Dialect:
 
     def __init__(self, connection: _Connection) -> None:
         self._connection = connection
+        # One that gives tuples, whatever the user has made of the connection's rows.
+        self._cursor = connection.cursor(row_factory=tuple_row)
 
     async def run(self, sql: str, params: Params) -> list[Row]:
-        # A cursor that gives tuples, whatever the user has made of the connection's rows.
-        cursor = self._connection.cursor(row_factory=tuple_row)
+        cursor = self._cursor
         await cursor.execute(cast("Any", sql), params, prepare=True)
         result = cursor.pgresult
         return await cursor.fetchall() if result is not None and result.nfields else []

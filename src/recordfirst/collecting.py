@@ -1,0 +1,58 @@
+"""Collects, now and then, what has ended in an engine and was left there, while a worker runs.
+
+Most lives are forgotten at once, when the record has stored their end. Left over is what a crash, a retry or a new
+epoch leaves. Kept is what the record may still ask for: a life that has ended in the engine while its start is open in
+that epoch is one whose end is on its way, or was lost; an id that the record does not know may come with a restore.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from recordfirst.core import identity
+from recordfirst.core.start import Start
+from recordfirst.engine.contract import Engine
+from recordfirst.observe import CollectFailed
+from recordfirst.runtime import Runtime
+
+EVERY_S = 60.0
+"""Between two rounds."""
+
+
+async def collect_regularly(
+    runtime: Runtime, engine: Engine, *, pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> None:
+    """Collect until cancelled. What fails is tried again in the next round."""
+    while True:
+        await pause(EVERY_S)
+        try:
+            await collect(runtime, engine)
+        except Exception as error:  # noqa: BLE001 - nothing depends on it, and the next round looks again
+            runtime.observe(CollectFailed(f"{type(error).__name__}: {error}"))
+
+
+async def collect(runtime: Runtime, engine: Engine) -> None:
+    """Let the engine forget every ended life whose start the record has closed, or has in a later epoch."""
+    after = ""
+    while page := await engine.ended(after):
+        after = page[-1]
+        lives = {id: life for id in page if (life := _life(runtime.app, id)) is not None}
+        async with runtime.record.session() as session:
+            starts = [await session.find_start(id) for id, _ in lives.values()]
+        for (engine_id, (_, epoch)), start in zip(lives.items(), starts, strict=True):
+            if start is not None and _is_over(start, epoch):
+                engine.forget(engine_id)
+
+
+def _life(app: str, engine_id: str) -> tuple[str, int] | None:
+    """The workflow and epoch of an app's life; ``None`` if it is somebody else's."""
+    try:
+        owner, id, epoch, _ = identity.parse_engine_id(engine_id)
+    except ValueError:
+        return None
+    return (id, epoch) if owner == app and identity.engine_id(app, id, epoch) == engine_id else None
+
+
+def _is_over(start: Start, epoch: int) -> bool:
+    return start.epoch > epoch or (start.epoch == epoch and start.state != "open")
