@@ -34,8 +34,12 @@ def test_only_what_the_record_has_closed_is_collected(record_url, make_shop, tmp
             for id in ("open", "closed", "failed and retried", "runs on"):
                 await app.start(order, "ann", id=id)
             async with app.runtime.record.session() as session:
-                ends = [("closed", "succeeded", "null", None), ("failed and retried", "failed", None, "{}")]
-                await session.finish([Finish(id=i, epoch=1, state=s, result=r, error=e) for i, s, r, e in ends])
+                await session.finish(
+                    [
+                        Finish(id="closed", epoch=1, state="succeeded", result="null"),
+                        Finish(id="failed and retried", epoch=1, state="failed", error="{}"),
+                    ]
+                )
                 assert await session.reopen("failed and retried") is not None
             engine = connect(Embedded(file), app._membership(None), app._store)
             await engine.open()
@@ -87,7 +91,10 @@ def test_a_round_that_fails_is_repeated(sqlite_path, make_shop):
     """P9: an engine that cannot be asked is said, and is asked again in the next round."""
     shop, asked = make_shop(f"sqlite:///{sqlite_path}"), []
 
-    class Broken:
+    class Broken(EmbeddedEngine):
+        def __init__(self):
+            """It is never asked for anything else."""
+
         async def ended(self, after):
             asked.append(after)
             raise OSError("it is not there")
