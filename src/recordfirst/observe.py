@@ -159,7 +159,14 @@ type Event = (
     | ReconcileFailed
 )
 _WARNINGS = (
-    Suspected, RecordOutrun, ProjectionFailed, Released, WorkInterrupted, RelayFailed, CollectFailed, ReconcileFailed,
+    Suspected,
+    RecordOutrun,
+    ProjectionFailed,
+    Released,
+    WorkInterrupted,
+    RelayFailed,
+    CollectFailed,
+    ReconcileFailed,
 )
 type Observer = Callable[[Event], None]
 
