@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from recordfirst.core import identity
 from recordfirst.errors import Misuse
 from recordfirst.testing.outside import Outside
 from recordfirst.workflow import Workflow
@@ -35,9 +36,41 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     app: str = "explored"
 
     def __post_init__(self) -> None:
+        _check(self)
         for other in self.versions:
             if other.name != self.workflow.name:
                 raise Misuse(
                     f"a version of {self.workflow.name!r} must have its name, not {other.name!r}: "
                     f"@workflow(name={self.workflow.name!r})"
                 )
+
+
+def _check(case: Case) -> None:
+    """Raise ``Misuse`` for whatever could only go wrong, where the person who wrote it sees it."""
+    if not isinstance(case.workflow, Workflow):
+        raise Misuse(f"what is explored must be a @workflow, not {case.workflow!r}")
+    for name, kind, wanted in (
+        ("args", tuple, "a tuple"),
+        ("kwargs", Mapping, "a mapping"),
+        ("tables", str, "SQL, as text"),
+        ("invariants", tuple, "a tuple of queries and functions"),
+        ("versions", tuple, "a tuple of workflows"),
+        ("ignore", frozenset, "a frozenset of 'table.column'"),
+        ("app", str, "a name"),
+    ):
+        if not isinstance(getattr(case, name), kind):
+            raise Misuse(f"{name}= must be {wanted}, not {getattr(case, name)!r}")
+    identity.check_id(case.id)
+    if not callable(case.provide):
+        raise Misuse(f"provide= must be a function that takes the Outside and returns a mapping, not {case.provide!r}")
+    for invariant in case.invariants:
+        if not isinstance(invariant, str) and not callable(invariant):
+            raise Misuse(f"an invariant must be a query or a function, not {invariant!r}")
+    for other in case.versions:
+        if not isinstance(other, Workflow):
+            raise Misuse(f"a version must be a @workflow, not {other!r}")
+    names: frozenset[Any] = case.ignore
+    for column in names:
+        if not isinstance(column, str) or column.count(".") != 1:
+            raise Misuse(f"ignore= names columns as 'table.column', not {column!r}")
+    case.workflow.function.bind(case.args, case.kwargs)

@@ -130,7 +130,7 @@ def _detail(args: tuple[Any, ...]) -> str:
     given = args[1] if len(args) > 1 else None
     if not isinstance(given, dict):
         return "" if not given else ", ".join(map(str, given))[:120]
-    return " ".join(str(given[name]) for name in ("key", "id", "state", "function") if given.get(name) is not None)
+    return ": ".join(str(given[name]) for name in ("key", "id", "state") if given.get(name) is not None)
 
 
 class SqliteErrors:

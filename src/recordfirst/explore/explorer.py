@@ -16,6 +16,8 @@ import msgspec
 
 from recordfirst.explore.checks import Violation
 from recordfirst.explore.schedule import ENDS, At, Point, Schedule, every_single
+from recordfirst.explore.shrinking import shrink
+from recordfirst.explore.words import name_of
 from recordfirst.explore.world import Outcome
 
 _FAILURES_MOST = 20
@@ -41,6 +43,14 @@ class Budget(msgspec.Struct, frozen=True):
     seconds: float | None = None
 
 
+class Cell(msgspec.Struct):
+    """One fault at one kind of point."""
+
+    tried: int = 0
+    failed: int = 0
+    """Schedules with it in them that broke a promise."""
+
+
 class Failure(msgspec.Struct, frozen=True):
     """A schedule that broke a promise: as it was found, and the smallest that still breaks one."""
 
@@ -57,8 +67,10 @@ class Report(msgspec.Struct, kw_only=True):
     """The run without faults."""
     tried: Counter[str] = msgspec.field(default_factory=Counter)
     """Schedules by their faults, and the boundary of the first: ``crash at record``."""
+    cells: dict[str, dict[str, Cell]] = {}
+    """By what is done at a point, and what befell it: how often that was tried."""
     schedules: int = 0
-    points: int = 0
+    struck: set[tuple[int, int, str]] = set()
     """Different points at which a fault struck: of the first process and of its successors."""
     failed: int = 0
     """Schedules that broke a promise."""
@@ -69,6 +81,11 @@ class Report(msgspec.Struct, kw_only=True):
     pairs: str = "none"
     """``all``, ``sampled`` or ``none``."""
     seconds: float = 0.0
+
+    @property
+    def points(self) -> int:
+        """How many different points a fault struck at."""
+        return len(self.struck)
 
     @property
     def ok(self) -> bool:
@@ -83,7 +100,6 @@ class Explorer:
         self, world: World, name: str, *, seed: int = 1, versions: int = 1, shard: tuple[int, int] = (0, 1)
     ) -> None:
         self._world, self._seed, self._versions, self._shard = world, seed, versions, shard
-        self._points: set[tuple[int, int, str]] = set()
         self._kinds: set[tuple[Violation, ...]] = set()
         self._began = time.perf_counter()
         reference = world.refer()
@@ -157,10 +173,13 @@ class Explorer:
         report.schedules += 1
         for at in outcome.struck:
             point = outcome.points[at.process - 1][at.point - 1]
-            self._points.add((at.process, at.point, point.name))
+            report.struck.add((at.process, at.point, point.name))
             what = at.fault if at.change is None else f"{at.fault}, {at.change}"
             report.tried[f"{what} at {point.boundary}"] += 1
-        report.points = len(self._points)
+            row = report.cells.setdefault(f"{point.boundary}: {name_of(point.boundary, point.name, point.detail)}", {})
+            cell = row.setdefault(what, Cell())
+            cell.tried += 1
+            cell.failed += bool(outcome.violations)
 
     def _is_used_up(self, budget: Budget) -> bool:
         if budget.schedules is not None and self.report.schedules >= budget.schedules:
@@ -172,29 +191,7 @@ class Explorer:
         report.failed += 1
         if len(report.failures) >= _FAILURES_MOST:
             return
-        smallest = shrink(self._world, outcome)
+        smallest = shrink(self._world.run, outcome, report.reference)
         if smallest.violations not in self._kinds:
             self._kinds.add(smallest.violations)
             report.failures.append(Failure(outcome.schedule, smallest))
-
-
-def shrink(world: World, outcome: Outcome) -> Outcome:
-    """Return the smallest schedule found that still breaks a promise: fewer faults, no change before a successor."""
-    smaller = True
-    while smaller:
-        smaller = False
-        for schedule in _less(outcome.schedule):
-            tried = world.run(schedule)
-            if tried.violations:
-                outcome, smaller = tried, True
-                break
-    return outcome
-
-
-def _less(schedule: Schedule) -> Iterator[Schedule]:
-    for index in range(len(schedule.faults)):
-        yield schedule.but(index)
-    for index, at in enumerate(schedule.faults):
-        if at.change is not None:
-            plain = msgspec.structs.replace(at, change=None, since=None)
-            yield Schedule((*schedule.faults[:index], plain, *schedule.faults[index + 1 :]))

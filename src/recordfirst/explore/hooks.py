@@ -27,8 +27,13 @@ _open, _send = EmbeddedConnection.open, EmbeddedConnection.send
 _sender, _call, _drive = Effect.sender, Function.call, Drive._call  # noqa: SLF001
 
 
+class _Target(msgspec.Struct):
+    id: str = ""
+
+
 class _Action(msgspec.Struct):
     kind: str = ""
+    data: _Target | None = None
 
 
 class _Data(msgspec.Struct):
@@ -59,9 +64,12 @@ async def _explored_send(self: EmbeddedConnection, req: str, headers: dict[str, 
     if process is None:
         return await _send(self, req, headers)
     request = _request(req)
-    name = request.kind if request.data.action is None else f"{request.kind} {request.data.action.kind}"
+    name, about, action = request.kind, request.data.id, request.data.action
+    if action is not None:
+        name = f"{request.kind} {action.kind}"
+        about = action.data.id if action.data is not None else about
     return await process.passes(
-        "engine", name, lambda: _send(self, req, headers), changes=request.kind not in _LOOKS, detail=request.data.id
+        "engine", name, lambda: _send(self, req, headers), changes=request.kind not in _LOOKS, detail=about
     )
 
 

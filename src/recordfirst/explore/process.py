@@ -6,6 +6,7 @@ Where a person is needed, one is there: what became of an effect is looked up ou
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from recordfirst.app import App
@@ -72,7 +73,7 @@ async def _work(case: Case, workflow: Workflow[..., Any], place: Place, process:
         engine=place.engine,
         observer=lambda event: process.note(str(event)),
     )
-    for key, value in case.provide(place.outside).items():
+    for key, value in _provided(case, place.outside).items():
         app.provide(value, as_=key)
     async with app.worker() as worker:
         try:
@@ -90,6 +91,16 @@ async def _work(case: Case, workflow: Workflow[..., Any], place: Place, process:
             process.note(f"the workflow has ended: {ending.result()!r}")
         except WorkflowFailed as failed:
             process.note(f"the workflow has failed: {failed}")
+
+
+def _provided(case: Case, outside: Outside) -> Mapping[Any, Any]:
+    try:
+        given: Any = case.provide(outside)
+    except Exception as error:
+        raise Misuse(f"provide= of the case raised {type(error).__name__}: {error}") from error
+    if not isinstance(given, Mapping):
+        raise Misuse(f"provide= of the case must return a mapping from types to values, not {given!r}")
+    return given
 
 
 async def _until(ending: asyncio.Future[Any], app: App, place: Place, process: Process) -> None:

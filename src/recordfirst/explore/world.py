@@ -13,7 +13,6 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,12 +20,14 @@ import msgspec
 
 from recordfirst.engine.embedded.store import Store
 from recordfirst.engine.options import Embedded
+from recordfirst.errors import Misuse
 from recordfirst.explore import boundary, checks, hooks
 from recordfirst.explore.boundary import Event, Process
 from recordfirst.explore.case import Case
 from recordfirst.explore.checks import Violation
 from recordfirst.explore.clock import EPOCH_MS, Time, VirtualLoop
 from recordfirst.explore.driver import SimRecord, SqliteErrors
+from recordfirst.explore.invariants import offenders
 from recordfirst.explore.observe import Looker, Rows, Seen, look_into_engine
 from recordfirst.explore.process import Stuck, work
 from recordfirst.explore.schedule import ENDS, At, Point, Schedule
@@ -96,12 +97,16 @@ class FastWorld:
             record = SqliteRecord(self._template / "record.db")
             await record.open(self.case.app)
             await record.migrate()
-            async with record.transaction() as tx:
-                for statement in filter(str.strip, self.case.tables.split(";")):
-                    await tx.connection.execute(statement)
             await record.close()
 
         asyncio.run(make())
+        connection = sqlite3.connect(self._template / "record.db")
+        try:
+            connection.executescript(self.case.tables)
+        except sqlite3.Error as error:
+            raise Misuse(f"tables= of the case cannot be made: {error}") from error
+        finally:
+            connection.close()
         with clock.installed(self.seed):
             Store(str(self._template / "engine"), "record").close()
 
@@ -292,7 +297,7 @@ class _Run:
             seen = self.world.look_by(connection, outside)
             seen = msgspec.structs.replace(seen, engine=look_into_engine(self.files / "engine"))
             self._judge(seen)
-            self.violations += self._offenders(connection, outside)
+            self.violations += offenders(self.world.case.invariants, connection, outside)
         finally:
             connection.close()
         return Outcome(
@@ -435,12 +440,3 @@ class _Run:
             self.violations += checks.not_ended(seen, self._why or "its processes are gone")
         if self.world.reference is not None and not self._version:
             self.violations += checks.another_end(self.world.reference, seen)
-
-    def _offenders(self, connection: sqlite3.Connection, outside: Outside) -> Iterator[Violation]:
-        for invariant in self.world.case.invariants:
-            if isinstance(invariant, str):
-                rows, name = connection.execute(invariant).fetchall(), " ".join(invariant.split())
-            else:
-                rows, name = list(invariant(connection, outside)), getattr(invariant, "__name__", "invariant")
-            if rows:
-                yield Violation("yours", f"{name}: {', '.join(map(str, rows[:5]))}")

@@ -1,0 +1,43 @@
+"""The user's own invariants, held against a record and an outside."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from recordfirst.errors import Misuse
+from recordfirst.explore.case import Invariant
+from recordfirst.explore.checks import Violation
+from recordfirst.testing.outside import Outside
+
+_SHOWN = 5
+
+
+def offenders(invariants: Iterable[Invariant], connection: sqlite3.Connection, outside: Outside) -> Iterator[Violation]:
+    """What offends: rows that a query finds, what a function returns, or an ``assert`` of its own that fails.
+
+    Raises:
+        Misuse: if an invariant cannot be held against anything.
+    """
+    for invariant in invariants:
+        name = _name(invariant)
+        try:
+            rows = _found(invariant, connection, outside)
+        except AssertionError as error:
+            yield Violation("yours", f"{name}: {str(error).strip() or 'its assertion fails'}")
+        except Exception as error:
+            raise Misuse(f"the invariant {name} cannot be asked: {type(error).__name__}: {error}") from error
+        else:
+            if rows:
+                yield Violation("yours", f"{name}: {', '.join(map(str, rows[:_SHOWN]))}")
+
+
+def _found(invariant: Invariant, connection: sqlite3.Connection, outside: Outside) -> list[Any]:
+    if isinstance(invariant, str):
+        return connection.execute(invariant).fetchall()
+    return list(invariant(connection, outside) or ())
+
+
+def _name(invariant: Invariant) -> str:
+    return " ".join(invariant.split()) if isinstance(invariant, str) else getattr(invariant, "__name__", "invariant")

@@ -1,0 +1,181 @@
+"""A whole exploration, and the replay of one schedule: what the command line and pytest's fixture do."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+import msgspec
+
+from recordfirst.errors import Misuse
+from recordfirst.explore import mistakes
+from recordfirst.explore.case import Case
+from recordfirst.explore.explorer import Budget, Cell, Explorer, Failure, Report
+from recordfirst.explore.schedule import Schedule
+from recordfirst.explore.world import FastWorld
+
+_TELL_EVERY = 10
+"""Schedules between two words of a process about how far it is."""
+
+_SINGLES = Budget()
+
+type Tell = Callable[[int, int], None]
+"""Is told how many schedules were run, and how many of them broke a promise."""
+
+
+def explore(
+    case: Case,
+    budget: Budget = _SINGLES,
+    *,
+    seed: int = 1,
+    jobs: int = 1,
+    tell: Tell = lambda _done, _failed: None,
+) -> Report:
+    """Explore a case: every fault at every point, and what more the budget allows.
+
+    Args:
+        case: what is explored.
+        budget: when to stop. With none, at the end of the single faults.
+        seed: of what is drawn. The same seed, budget of schedules and code try the same schedules.
+        jobs: how many processes share the work.
+        tell: is told how far it is.
+
+    Raises:
+        Misuse: if the case cannot be run without faults, or there is nothing to be done.
+    """
+    if jobs < 1:
+        raise Misuse(f"jobs must be at least 1, not {jobs}")
+    if jobs == 1:
+        return _explore(case, budget, seed, (0, 1), tell)
+    return _side_by_side(case, budget, seed, jobs, tell)
+
+
+def replay(case: Case, schedule: Schedule, *, seed: int = 1) -> Report:
+    """Run one schedule, and nothing else.
+
+    Raises:
+        Misuse: if the case cannot be run without faults, or the schedule's points are not there.
+    """
+    with _world(case, seed) as world:
+        explorer = Explorer(world, case.workflow.name, seed=seed)
+        report = explorer.report
+        mistakes.check(case, report.reference)
+        if not schedule.faults:
+            return report
+        outcome = world.run(schedule)
+        if len(outcome.struck) < len(schedule.faults):
+            missed = [str(at) for at in schedule.faults if at not in outcome.struck]
+            raise Misuse(f"nothing comes to {', '.join(missed)}: the workflow, its case or recordfirst has changed")
+        report.schedules = 1
+        if outcome.violations:
+            report.failed = 1
+            report.failures = [Failure(schedule, outcome)]
+        return report
+
+
+@contextlib.contextmanager
+def _world(case: Case, seed: int) -> Iterator[FastWorld]:
+    # Processes that die and requests that fail are what it is all about: nobody wants to read each in a log.
+    loggers = [logging.getLogger(name) for name in ("resonate", "recordfirst", "asyncio")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    world = FastWorld(case, deaths="abandoned", seed=seed)
+    try:
+        yield world
+    finally:
+        world.close()
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _explore(case: Case, budget: Budget, seed: int, shard: tuple[int, int], tell: Tell) -> Report:
+    with _world(case, seed) as world:
+        explorer = Explorer(world, case.workflow.name, seed=seed, versions=1 + len(case.versions), shard=shard)
+        mistakes.check(case, explorer.report.reference)
+        if explorer.report.failed:
+            return explorer.report  # it is broken without any fault: what faults add says nothing
+        return explorer.explore(budget, lambda report: tell(report.schedules, report.failed))
+
+
+# ── several processes ───────────────────────────────────────────────────────
+
+
+def _side_by_side(case: Case, budget: Budget, seed: int, jobs: int, tell: Tell) -> Report:
+    share = budget if budget.schedules is None else Budget(-(-budget.schedules // jobs), budget.seconds)
+    context = multiprocessing.get_context("fork")  # a case is made of functions, which cannot be sent
+    sides = []
+    for index in range(jobs):
+        ours, theirs = context.Pipe(duplex=False)
+        process = context.Process(target=_one_of, args=(theirs, case, share, seed, (index, jobs)), daemon=True)
+        process.start()
+        theirs.close()
+        sides.append((ours, process))
+    counts: dict[Any, tuple[int, int]] = {}
+    reports: list[Report] = []
+    try:
+        waiting: list[Connection] = [ours for ours, _ in sides]
+        while waiting:
+            for side in wait(waiting):
+                assert isinstance(side, Connection)
+                said = _received(side)
+                if isinstance(said, tuple):
+                    counts[side] = said
+                    tell(sum(done for done, _ in counts.values()), sum(failed for _, failed in counts.values()))
+                    continue
+                waiting.remove(side)
+                reports.append(said)
+    finally:
+        for _, process in sides:
+            process.terminate()
+            process.join()
+    return merge(reports)
+
+
+def _received(side: Connection) -> tuple[int, int] | Report:
+    try:
+        said = side.recv()
+    except EOFError:
+        raise RuntimeError("a process that explored is gone; run it with --jobs 1 to see why") from None
+    if isinstance(said, BaseException):
+        raise said
+    assert isinstance(said, tuple | Report)
+    return said
+
+
+def _one_of(side: Connection, case: Case, budget: Budget, seed: int, shard: tuple[int, int]) -> None:
+    def tell(done: int, failed: int) -> None:
+        if done % _TELL_EVERY == 0:
+            side.send((done, failed))
+
+    try:
+        side.send(_explore(case, budget, seed, shard, tell))
+    except Misuse as error:
+        side.send(error)
+
+
+def merge(reports: list[Report]) -> Report:
+    """Make one of what several processes have found."""
+    first = reports[0]
+    whole = msgspec.structs.replace(first, cells={}, struck=set(), failures=[], tried=first.tried.copy())
+    for other in reports[1:]:
+        whole.tried += other.tried
+        whole.schedules += other.schedules
+        whole.failed += other.failed
+        whole.seconds = max(whole.seconds, other.seconds)
+        if other.pairs != whole.pairs:
+            whole.pairs = "sampled"
+    for each in reports:
+        whole.struck |= each.struck
+        for name, row in each.cells.items():
+            for fault, cell in row.items():
+                into = whole.cells.setdefault(name, {}).setdefault(fault, Cell())
+                into.tried += cell.tried
+                into.failed += cell.failed
+        known = {failure.smallest.violations for failure in whole.failures}
+        whole.failures += [failure for failure in each.failures if failure.smallest.violations not in known]
+    return whole

@@ -1,0 +1,78 @@
+"""The smallest schedule that still breaks a promise: what a person has to understand, and nothing beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from recordfirst.explore.checks import Violation
+from recordfirst.explore.schedule import ENDS, At, Point, Schedule
+from recordfirst.explore.world import Outcome
+
+_WEIGHT = {"P1": 0, "P3": 1, "P2": 2, "P5": 3, "yours": 4, "P7": 5, "P8": 6, "P4": 7, "P6": 8, "P9": 9, "P10": 10}
+"""What says most of a failure comes first; that the end is another (P9) mostly follows from it."""
+
+
+def by_weight(violations: tuple[Violation, ...]) -> list[Violation]:
+    """Those that say most first."""
+    return sorted(violations, key=lambda violation: _WEIGHT.get(violation.promise, 99))
+
+
+def shrink(run: Callable[[Schedule], Outcome], outcome: Outcome, reference: Outcome) -> Outcome:
+    """Return the smallest schedule found that breaks the same promise as this one.
+
+    Fewer faults, no change before a successor, the same in the first process instead of a successor, a plain death
+    instead of a process that stands still: whichever still breaks it, again and again, until none does.
+    """
+    promise = _promise(outcome)
+    smaller = True
+    while smaller:
+        smaller = False
+        for schedule in _less(outcome, reference):
+            tried = run(schedule)
+            if _promise(tried) == promise:
+                outcome, smaller = tried, True
+                break
+    return outcome
+
+
+def _promise(outcome: Outcome) -> str | None:
+    return by_weight(outcome.violations)[0].promise if outcome.violations else None
+
+
+def _less(outcome: Outcome, reference: Outcome) -> Iterator[Schedule]:
+    schedule = outcome.schedule
+    if len(outcome.struck) < len(schedule.faults):
+        yield Schedule(tuple(at for at in schedule.faults if at in outcome.struck))
+    if len(schedule.faults) > 2:  # noqa: PLR2004 - with two, what is left when one goes is a single
+        for at in schedule.faults:
+            yield Schedule((at,))
+    for index in range(len(schedule.faults)):
+        yield schedule.but(index)
+    for index, at in enumerate(schedule.faults):
+        if at.change is not None:
+            yield _with(schedule, index, msgspec.structs.replace(at, change=None, since=None))
+        if at.fault == "stall":
+            yield _with(schedule, index, msgspec.structs.replace(at, fault="crash-after"))
+    yield from _earlier(outcome, reference)
+
+
+def _earlier(outcome: Outcome, reference: Outcome) -> Iterator[Schedule]:
+    """Let what befell a successor befall the first process alone, where that comes to the same point."""
+    for at in outcome.struck:
+        if at.process == 1 or len(outcome.struck) == 1:
+            continue
+        point = outcome.points[at.process - 1][at.point - 1]
+        there = _same(point, reference.points[0])
+        if there is not None:
+            yield Schedule((At(1, there, at.fault, at.change if at.fault in ENDS else None),))
+
+
+def _same(point: Point, points: tuple[Point, ...]) -> int | None:
+    wanted = point.boundary, point.name, point.detail
+    return next((each.number for each in points if (each.boundary, each.name, each.detail) == wanted), None)
+
+
+def _with(schedule: Schedule, index: int, at: At) -> Schedule:
+    return Schedule((*schedule.faults[:index], at, *schedule.faults[index + 1 :]))

@@ -1,0 +1,178 @@
+"""How points and states read for a person. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import msgspec
+
+from recordfirst.core import identity
+from recordfirst.explore.observe import Seen, SeenPromise
+from recordfirst.explore.schedule import CHANGES, FAULTS, At, Boundary
+from recordfirst.testing.outside import Asked
+
+_MOST = 110
+"""Characters of a detail that are shown."""
+_KEEPING = "what a worker does for itself"
+
+_RECORD = {
+    "add_start": "store the start of {}",
+    "add_receipt": "store the receipt of {}",
+    "add_receipts": "store receipts",
+    "intend": "store the intent of {}",
+    "find_receipt": "look for the receipt of {}",
+    "receipts_by_key": "look for the receipts of {}",
+    "receipts_of": "read the workflow's receipts",
+    "change_receipt": "receipt of {}",
+    "finish": "close what has ended",
+    "woken": "note who was woken",
+    "reborn": "begin a new life of the workflow",
+    "reborn_all": "begin a new life of each workflow",
+    "reopen": "open the workflow again",
+    "BEGIN IMMEDIATE": "BEGIN",
+    "COMMIT": "COMMIT",
+}
+"""What is done for a workflow, by the name of its statement. Other statements of ours are a worker's own."""
+_OURS = re.compile(r"[a-z_]+")
+_ENGINE = {
+    "promise.create": "make the promise of {}",
+    "promise.get": "look at the promise of {}",
+    "promise.settle": "settle the promise of {}",
+    "promise.register_callback": "wait for the promise of {}",
+    "promise.register_listener": "listen to the promise of {}",
+    "task.create": "make the promise of {}, and take its task",
+    "task.acquire": "take the task of {}",
+    "task.fulfill": "end the task of {}",
+    "task.release": "give back the task of {}",
+    "task.suspend": "suspend the task of {}",
+    "task.heartbeat": "keep the lease",
+}
+
+
+def is_keeping(boundary: Boundary, name: str, detail: str) -> bool:
+    """Whether a point is a worker's own: it looks for work, compares record and engine, keeps marks."""
+    if boundary == "engine":
+        return "recordfirst~mark" in detail or name.endswith("heartbeat")
+    ours = _OURS.fullmatch(name) is not None or "sqlite_master" in name
+    return boundary == "record" and ours and name not in _RECORD
+
+
+def name_of(boundary: Boundary, name: str, detail: str) -> str:
+    """What is done at a point."""
+    if is_keeping(boundary, name, detail):
+        return _KEEPING
+    if boundary == "engine":
+        plain = name.removeprefix("task.fence ")
+        if plain.startswith("task.fulfill"):
+            plain = "task.fulfill"
+        return _filled(_ENGINE.get(plain, plain + " {}"), engine_name(detail))
+    if boundary == "record" and name in _RECORD:
+        return _filled(_RECORD[name], detail.removesuffix(": intended") if name == "intend" else detail)
+    if boundary == "provider":
+        return name
+    return f"{name} ({shorten(detail)})" if detail else name
+
+
+def _filled(text: str, detail: str) -> str:
+    return text.format(shorten(detail)).strip() if detail else text.replace(" of {}", "").replace(" {}", "")
+
+
+def engine_name(id: str) -> str:
+    """A promise's id as the workflow's and the step's."""
+    if id.count("~") < 1 or id.startswith("recordfirst~"):
+        return id
+    _, workflow, epoch, lineage = identity.parse_engine_id(id)
+    step = re.sub(r"-[0-9a-f]{6,}$|^(?:write|effect|read|workflow)_", "", lineage.rsplit(":", 1)[-1])
+    return workflow + (f" (life {epoch})" if epoch > 1 else "") + (f", step {step}" if step else "")
+
+
+def shorten(text: str, most: int = _MOST) -> str:
+    """On one line, and not too long."""
+    text = " ".join(text.split())
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def duration(milliseconds: int) -> str:
+    """A time as people say it."""
+    seconds = milliseconds / 1000
+    for unit, name in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:,.1f}".removesuffix(".0") + f" {name}"
+    return f"{seconds:,.3f}".rstrip("0").rstrip(".") + " s"
+
+
+def fault_of(at: At) -> str:
+    """What a schedule does at a point, for a person."""
+    return FAULTS[at.fault] + ("" if at.change is None else f"; {CHANGES[at.change]}")
+
+
+# ── what is there ───────────────────────────────────────────────────────────
+
+
+def record_lines(seen: Seen) -> list[str]:
+    """All that the record holds."""
+    rows = [f"{table}: {_row(seen, table, row)}" for table, all_rows in seen.tables.items() for row in all_rows]
+    receipts = [f"receipt {receipt.name}: {receipt.state}" for receipt in seen.receipts]
+    starts = [f"workflow {start.id}: {start.state}" for start in seen.starts]
+    return [*rows, *receipts, *starts] or ["nothing"]
+
+
+def engine_lines(promises: Iterable[SeenPromise]) -> list[str]:
+    """What the engine has of workflows and steps."""
+    return [f"{engine_name(promise.id)}: {promise.state}" for promise in promises] or ["nothing"]
+
+
+def outside_lines(applied: Iterable[Asked]) -> list[str]:
+    """What was done outside."""
+    return [deed(asked) for asked in applied] or ["nothing"]
+
+
+def deed(asked: Asked) -> str:
+    """What arrived outside, and what became of it."""
+    request = shorten(msgspec.json.encode(asked.request).decode(), 70)
+    if asked.refused is not None:
+        return f"{asked.kind} {request} refused: {asked.refused}"
+    if asked.repeats:
+        return f"{asked.kind} {request}: its key is known, so nothing is done; answers {asked.result!r} again"
+    return f"{asked.kind} {request} done, answers {asked.result!r}"
+
+
+def changes_of(before: Seen | None, after: Seen) -> list[str]:
+    """What a commit has changed in the record."""
+    was, found = before or Seen(), []
+    for table, rows in after.tables.items():
+        old = was.tables.get(table, ())
+        gone = [row for row in old if row not in rows]
+        for row in (row for row in rows if row not in old):
+            same = next((each for each in gone if each[:1] == row[:1]), None)
+            if same is None:
+                found.append(f"{table} + {_row(after, table, row)}")
+            else:
+                gone.remove(same)
+                found.append(f"{table} {_changed(after, table, same, row)}")
+        found += [f"{table} - {_row(after, table, row)}" for row in gone]
+    for kind, old_ones, new_ones in (
+        ("receipt", {r.name: r.state for r in was.receipts}, {r.name: r.state for r in after.receipts}),
+        ("workflow", {s.id: s.state for s in was.starts}, {s.id: s.state for s in after.starts}),
+    ):
+        for name, state in new_ones.items():
+            if old_ones.get(name) != state:
+                found.append(f"{kind} {name}: " + (f"{old_ones[name]} → {state}" if name in old_ones else state))
+        found += [f"{kind} {name} is gone" for name in old_ones if name not in new_ones]
+    return found
+
+
+def _row(seen: Seen, table: str, row: tuple[object, ...]) -> str:
+    names = seen.columns.get(table, ())
+    if len(names) != len(row):
+        return ", ".join(map(repr, row))
+    return " ".join(f"{name}={value!r}" for name, value in zip(names, row, strict=True))
+
+
+def _changed(seen: Seen, table: str, old: tuple[object, ...], new: tuple[object, ...]) -> str:
+    names = seen.columns.get(table, ())
+    if len(names) != len(new) or len(old) != len(new):
+        return f"{old} → {new}"
+    pairs = [f"{name} {a!r} → {b!r}" for name, a, b in zip(names, old, new, strict=True) if a != b]
+    return f"{names[0]}={new[0]!r}: " + ", ".join(pairs)
