@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 from datetime import timedelta
 
@@ -227,3 +228,101 @@ def test_stopped():
         assert leaf.was_stopped(resonate)
 
     run(go())
+
+
+def test_a_shut_gate_lets_no_step_begin():
+    """P9: behind it the step that runs ends and is settled, the next is not begun, and the task is given back."""
+    went, shut_now = [], []
+
+    async def step(ctx, name: str) -> str:
+        went.append(name)
+        if name == "first":
+            shut_now[0]()
+        return name
+
+    async def body(ctx) -> list[str]:
+        return [await ctx.run(step, "first"), await ctx.run(step, "second")]
+
+    async def go():
+        connection = LocalConnection(tick_interval=60)
+        resonate = Resonate(network=connection, subscription_refresh_secs=0, env={}, autostart=False)
+        resonate.register(body)
+        shut_now.append(leaf.gate(resonate))
+        resonate.start()
+        resonate.run("w", body)
+        while "w:1" not in connection.state.promises or connection.state.promises["w:1"].state == "pending":
+            await asyncio.sleep(0.005)
+        await leaf.finish_tasks(resonate)
+        assert went == ["first"]
+        assert connection.state.tasks["w"].state == "pending"  # given back, and not taken again
+        await resonate.stop()
+
+    run(go())
+
+
+def test_draining_waits_for_what_runs_and_for_what_that_starts():
+    """P9: also for a task that a task of the SDK's leaves behind."""
+    went = []
+
+    async def later():
+        await asyncio.sleep(0.02)
+        went.append("later")
+
+    async def go():
+        async with resonating() as (resonate, _):
+
+            async def sooner():
+                await asyncio.sleep(0.01)
+                resonate._spawn(later())
+                went.append("sooner")
+
+            resonate._spawn(sooner())
+            await leaf.finish_tasks(resonate)
+            assert went == ["sooner", "later"]
+
+    run(go())
+
+
+def test_a_leaf_is_settled_by_a_request_of_our_own():
+    """P2: fenced by its task's version; afterwards the SDK takes it as settled, and does not ask again."""
+    replies = []
+
+    async def step(ctx) -> str:
+        connection = ctx._state.effects.sender.transport._network
+        reply = await connection.send(leaf.settling(ctx, "ours"))
+        promise = leaf.settled(reply)
+        assert promise is not None
+        replies.append(promise.id)
+        leaf.take_as_settled(ctx, promise)
+        return "the SDK's"
+
+    async def body(ctx) -> str:
+        return await ctx.run(step)
+
+    async def go():
+        async with resonating(body) as (resonate, _):
+            assert await resonate.run("w", body).result() == "ours"
+            assert replies == ["w:1"]
+
+    run(go())
+
+
+@pytest.mark.parametrize(
+    ("status", "inner", "state", "is_settled"),
+    [
+        (200, 200, "resolved", True),
+        (409, 200, "resolved", False),
+        (200, 404, "", False),
+        (200, 200, "rejected_timedout", False),
+    ],
+)
+def test_what_counts_as_settled(status, inner, state, is_settled):
+    """P2: only "yours, and done": a stale version is a status, an expired leaf is answered with success (trap 15)."""
+    promise = {"id": "w:1", "state": state, "timeoutAt": 1}
+    action = {
+        "kind": "promise.settle",
+        "head": {"status": inner},
+        "data": {"promise": promise} if state else "not found",
+    }
+    reply = {"kind": "task.fence", "head": {"status": status}, "data": {"action": action} if status == 200 else "stale"}
+    assert (leaf.settled(json.dumps(reply)) is not None) == is_settled

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any
 
 import msgspec
@@ -22,10 +23,12 @@ TIMER = TARGET | {"resonate:timer": "true"}
 type Request = tuple[str, dict[str, Any]]
 
 
+@contextmanager
 def sdk() -> Iterator[Peer]:
     yield Sdk()
 
 
+@contextmanager
 def server() -> Iterator[Peer]:
     url = os.environ.get("RESONATE_DEBUG_URL")
     if url is None:
@@ -33,13 +36,13 @@ def server() -> Iterator[Peer]:
     yield Server(url)
 
 
+@contextmanager
 def postgres() -> Iterator[Peer]:
     dsn = os.environ.get("RESONATE_PG_DSN")
     if dsn is None:
         pytest.skip("NOT TESTED against resonate-pg: RESONATE_PG_DSN names no database with resonate.sql applied")
-    peer = Postgres(dsn)
-    yield peer
-    peer.close()
+    with closing(Postgres(dsn)) as peer:
+        yield peer
 
 
 # ── requests ────────────────────────────────────────────────────────────────
@@ -101,7 +104,7 @@ def of(kind: str, id: str = "a") -> Request:
 class Difference(msgspec.Struct, frozen=True):
     """What leads to it, and the statuses that the two give to the last request."""
 
-    peer: Callable[[], Iterator[Peer]]
+    peer: Callable[[], AbstractContextManager[Peer]]
     requests: list[Request]
     ours: int
     theirs: int
@@ -162,7 +165,7 @@ def test_answers_that_differ(name):
     """P9: what the table in the docs says of both sides is what both sides do."""
     difference = DIFFERENCES[name]
     assert made(Ours(Memory(), 5_000), difference.requests)[0] == difference.ours
-    for peer in difference.peer():
+    with difference.peer() as peer:
         assert made(peer, difference.requests)[0] == difference.theirs
 
 
@@ -192,7 +195,7 @@ def test_a_sleeps_task_is_not_delivered():
 @pytest.mark.parametrize("kind", [server, postgres])
 def test_a_sleeps_task_is_delivered_elsewhere(kind):
     """P9: the server and resonate-pg send it to a worker, and again with each lease."""
-    for peer in kind():
+    with kind() as peer:
         made(peer, [create("a:1", TIMER)])
         assert executes(peer) == ["a:1"]
 
@@ -215,7 +218,7 @@ def test_a_callback_on_what_has_settled_resumes():
         return peer.apply(NOW, *of("task.get"))[1]["task"]["state"]
 
     assert state_at(Ours(Memory(), 5_000)) == "pending"
-    for peer in postgres():
+    with postgres() as peer:
         assert state_at(peer) == "suspended"
 
 
@@ -231,7 +234,7 @@ def test_preload_of_a_fence_is_the_servers_whole_branch():
         return [each["id"] for each in made(peer, [fence(promise("a:2", branch))])[1]["preload"]]
 
     assert preloaded(Ours(Memory(), 5_000)) == []
-    for peer in server():
+    with server() as peer:
         assert "a:1" in preloaded(peer)
 
 
@@ -249,7 +252,7 @@ def test_pending_again_after(kind, again_ms):
     for late, expected in ((-1, False), (1, True)):
         ours = Ours(Memory(), 5_000)
         assert again(ours, 5_000 + late) == expected
-        for peer in kind():
+        with kind() as peer:
             assert again(peer, again_ms + late) == expected
 
 
@@ -257,6 +260,6 @@ def due(peer: Peer) -> Any:
     if isinstance(peer, Ours):
         return peer.state.task("a").due_at
     if isinstance(peer, Postgres):
-        return peer._connection.execute("SELECT to_jsonb(p) FROM resonate.promises p WHERE id = 'a'").fetchall()
+        return peer._connection.execute("SELECT to_jsonb(p) FROM resonate.tasks p WHERE id = 'a'").fetchall()
     assert isinstance(peer, Server)
     return peer._call(NOW, "debug.snap", {})["data"]["taskTimeouts"]
