@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -232,7 +233,8 @@ def test_stopped():
 
 def test_a_shut_gate_lets_no_step_begin():
     """P9: behind it the step that runs ends and is settled, the next is not begun, and the task is given back."""
-    went, shut_now = [], []
+    went: list[str] = []
+    shut_now: list[Callable[[], None]] = []
 
     async def step(ctx, name: str) -> str:
         went.append(name)
