@@ -1,4 +1,4 @@
-"""``python -m benchmarks.engines``: each cell in a process of its own, then the table."""
+"""``python -m benchmarks.engines``: each engine and store in a process of its own, then the table."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from benchmarks.engines.contenders import CONTENDERS, Place, Run
 from benchmarks.orders import postgres
 
 _SECONDS = 4.0
-"""So long each cell is measured, after a warm-up of a quarter of it."""
+"""So long each number in flight is measured, after a warm-up of a quarter of it."""
 
 
 class Cell(msgspec.Struct, frozen=True):
     """What one process measures."""
 
     contender: str
-    in_flight: int
+    in_flight: list[int]
+    """One after the other, on a store that is filled once."""
     place: Place
 
 
@@ -39,13 +40,15 @@ class Taken(msgspec.Struct, frozen=True):
     file_mb: float
 
 
-async def measure(cell: Cell) -> Taken:
+async def measure(cell: Cell) -> list[Taken]:
     """Run workflows for a while, so many at a time."""
+    taken = []
     async with CONTENDERS[cell.contender](cell.place) as run:
-        await _for(run, _SECONDS / 4, cell.in_flight, "w")
-        done, seconds = await _for(run, _SECONDS, cell.in_flight, "m")
-        memory = _resident()
-    return Taken(done / seconds, memory / 1e6, _size(cell.place.folder) / 1e6)
+        for many in cell.in_flight:
+            await _for(run, _SECONDS / 4, many, f"w{many}-")
+            done, seconds = await _for(run, _SECONDS, many, f"m{many}-")
+            taken.append(Taken(done / seconds, _resident() / 1e6, _size(cell.place.folder) / 1e6))
+    return taken
 
 
 def _resident() -> int:
@@ -95,11 +98,10 @@ def main(
                 if (name == "local" and kept > local_most) or (name == "resonate-pg" and url is None):
                     click.echo(f"{name:<16}{kept:>10}  SKIPPED")
                     continue
-                for many in [int(word) for word in in_flight.split(",")]:
-                    click.echo(_row(name, kept, many, url, resonate_sql))
+                click.echo(_rows(name, kept, [int(word) for word in in_flight.split(",")], url, resonate_sql))
 
 
-def _row(name: str, kept: int, many: int, url: str | None, resonate_sql: str | None) -> str:
+def _rows(name: str, kept: int, in_flight: list[int], url: str | None, resonate_sql: str | None) -> str:
     with contextlib.ExitStack() as stack:
         dsn = None
         if name == "resonate-pg" and url is not None and resonate_sql is not None:
@@ -107,14 +109,16 @@ def _row(name: str, kept: int, many: int, url: str | None, resonate_sql: str | N
             with psycopg.connect(dsn, autocommit=True) as connection:
                 connection.execute(Path(resonate_sql).read_bytes())
         folder = stack.enter_context(tempfile.TemporaryDirectory())
-        cell = msgspec.json.encode(Cell(name, many, Place(folder, kept, dsn))).decode()
+        cell = msgspec.json.encode(Cell(name, in_flight, Place(folder, kept, dsn))).decode()
         command = [sys.executable, "-m", "benchmarks.engines", "--cell", cell]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            return f"{name:<16}{kept:>10}{many:>10}  FAILED: {done.stderr.strip().splitlines()[-1][:120]}"
-        taken = msgspec.json.decode(done.stdout.splitlines()[-1], type=Taken)
-        figures = f"{taken.per_second:>12.0f}{taken.memory_mb:>11.0f}{taken.file_mb:>9.1f}"
-        return f"{name:<16}{kept:>10}{many:>10}{figures}"
+            return f"{name:<16}{kept:>10}  FAILED: {done.stderr.strip().splitlines()[-1][:120]}"
+        rows = zip(in_flight, msgspec.json.decode(done.stdout.splitlines()[-1], type=list[Taken]), strict=True)
+        return "\n".join(
+            f"{name:<16}{kept:>10}{many:>10}{taken.per_second:>12.0f}{taken.memory_mb:>11.0f}{taken.file_mb:>9.1f}"
+            for many, taken in rows
+        )
 
 
 main()
