@@ -34,6 +34,8 @@ class Server:
         self.refusing = False
         """Set to have it create nothing."""
         self.refused: Counter[str] = Counter()
+        self.token: str | None = None
+        """What each request's head, and the header of whoever listens, must hold."""
         self._workers: dict[str, asyncio.Queue[str]] = {}
         self._turn = itertools.count()
 
@@ -90,7 +92,11 @@ class Server:
             self._workers[pid].put_nowait(msgspec.json.encode(message).decode())
 
     async def _request(self, request: web.Request) -> web.Response:
-        flat = unwrap_request_envelope(msgspec.json.decode(await request.read()))
+        envelope = msgspec.json.decode(await request.read())
+        flat = unwrap_request_envelope(envelope)
+        if envelope["head"].get("auth") != self.token:
+            refused = {"kind": flat["kind"], "corrId": flat["corrId"], "status": 401, "error": "Unauthorized"}
+            return web.Response(status=401, body=msgspec.json.encode(wrap_response_envelope(refused)))
         self.requests[flat["kind"]] += 1
         refusal = self._refusal(flat)
         self.refused[flat["kind"]] += refusal is not None
@@ -110,6 +116,8 @@ class Server:
 
     async def _poll(self, request: web.Request) -> web.StreamResponse:
         pid = request.match_info["pid"]
+        if self.token is not None and request.headers.get("Authorization") != f"Bearer {self.token}":
+            return web.Response(status=401)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         queue: asyncio.Queue[str] = asyncio.Queue()

@@ -13,7 +13,7 @@ import pytest
 from recordfirst import Call, Context, Provider, WorkflowFailed, effect, inject, workflow, write
 from recordfirst.conformance.record import run
 from recordfirst.engine import shared
-from recordfirst.observe import RelayFailed
+from recordfirst.observe import RelayFailed, WorkInterrupted
 from tests.engine.double import Server
 
 ORDERS = 40
@@ -261,5 +261,30 @@ def test_retry_reaches_whichever_worker(shop):
                     await (await apps[0].start(checking, id=f"c{number}")).result()
                 world.bug = False
                 assert await (await apps[number % 2].retry(f"c{number}")).result() == "fine"
+
+    run(go())
+
+
+@pytest.mark.parametrize("token", ["secret", None])
+def test_a_token_is_in_requests_and_with_who_listens(shop, monkeypatch, token):
+    """P9: a server that asks for a token gets it in each request and from who listens; without, nothing runs."""
+    if token is not None:
+        monkeypatch.setenv("RESONATE_TOKEN", token)
+
+    async def go():
+        server = Server()
+        server.token = "secret"
+        async with (
+            server.running() as url,
+            shop.app(order, engine=url, provide={World: World()}) as app,
+            app.worker() as worker,
+        ):
+            if token is None:
+                while not any("Unauthorized" in event.cause for event in shop.seen(WorkInterrupted)):
+                    await asyncio.sleep(0.01)
+                assert not worker.working.is_set()
+            else:
+                await worker.working.wait()
+                assert await (await app.start(order, "ann", id="ann")).result() == "ann"
 
     run(go())

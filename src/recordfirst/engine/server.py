@@ -21,13 +21,13 @@ def server_engine(url: str, token: str | None, membership: Membership) -> Shared
 
     Args:
         url: ``http://`` or ``https://``; certificates are checked against the system's, or ``SSL_CERT_FILE``.
-        token: sent as ``Authorization: Bearer``.
+        token: sent as ``Authorization: Bearer``, where a proxy looks, and in each request, where the server does.
         membership: which part of its work is ours.
     """
     pid = uuid.uuid4().hex
     network = _Requests(url, auth=token)
     source = SSEConnection(url, pid=pid, group=membership.group, auth=token)
-    return SharedEngine(network, source, url, pid, membership)
+    return SharedEngine(network, source, url, pid, membership, token)
 
 
 class _Requests(HttpConnection):

@@ -36,7 +36,16 @@ class Membership(msgspec.Struct, frozen=True):
 class SharedEngine(ResonateEngine):
     """An engine on connections of our own, so that the one which brings work can be closed before the other."""
 
-    def __init__(self, network: Network, source: Source, identity: str, pid: str, membership: Membership) -> None:
+    def __init__(
+        self,
+        network: Network,
+        source: Source,
+        identity: str,
+        pid: str,
+        membership: Membership,
+        token: str | None = None,
+    ) -> None:
+        """``token``: goes into each request, beside what the connections do with it."""
         self._source = source
         resonate = Resonate(
             network=network,
@@ -46,6 +55,7 @@ class SharedEngine(ResonateEngine):
             ttl=LEASE,
             max_concurrent_tasks=membership.concurrency,
             encryptor=membership.encryptor,
+            token=token,
             env={},
             subscription_refresh_secs=0,
             autostart=False,
