@@ -19,6 +19,7 @@ from recordfirst.errors import (
     BadArguments,
     BadId,
     BadKey,
+    Collected,
     CommitUnknown,
     Conflict,
     Declined,
@@ -52,6 +53,7 @@ from recordfirst.errors import (
     WorkflowFailed,
 )
 from recordfirst.function import inject
+from recordfirst.gc import Collection
 from recordfirst.handle import Handle
 from recordfirst.ledgers.contract import (
     AMOUNT_MAX,
@@ -97,6 +99,8 @@ __all__ = [
     "Cancellation",
     "CannotTell",
     "Capabilities",
+    "Collected",
+    "Collection",
     "CommitUnknown",
     "Conflict",
     "Context",

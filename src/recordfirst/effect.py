@@ -123,6 +123,7 @@ class Effect[**P, R](Step[P, R]):
         """Return this effect's attempt ``number`` as one whose outcome is to be known, and which is begun no more."""
         other = self.attempt(number)
         other.settles = True
+        vars(other).pop("guarantee", None)  # what was rendered for the one that is called does not hold for this one
         return other
 
     def functions(self) -> list[Function]:

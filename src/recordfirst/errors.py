@@ -397,3 +397,16 @@ class WorkflowCancelled(WorkflowFailed):
         return (
             f"workflow {self.id!r} was {self.message}; it runs no more, and what is still to be done needs another id"
         )
+
+
+class Collected(RecordfirstError):
+    """The workflow ended long ago, and its rows were collected; nothing of it runs again (P3)."""
+
+    fate = "done"
+
+    def __init__(self, id: str, message: str) -> None:
+        self.id, self.message = id, message
+        super().__init__(id, message)
+
+    def __str__(self) -> str:
+        return f"workflow {self.id!r} was collected: {self.message}; its id stays taken: use another one"

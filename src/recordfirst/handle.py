@@ -8,7 +8,7 @@ from typing import cast
 from recordfirst.core import codec
 from recordfirst.core.start import Finish, Start
 from recordfirst.ends import Ended
-from recordfirst.errors import UnknownWorkflow, WorkflowCancelled, WorkflowFailed
+from recordfirst.errors import Collected, UnknownWorkflow, WorkflowCancelled, WorkflowFailed
 from recordfirst.relay import Relay
 from recordfirst.runtime import Runtime
 from recordfirst.workflow import Workflow
@@ -44,8 +44,11 @@ class Handle[R]:
         Raises:
             WorkflowFailed: if it failed; the exception itself is the cause when it happened in this process.
             WorkflowCancelled: if a person has cancelled it.
+            Collected: if it ended long ago, and its rows were collected.
         """
         start, cause = await self._end()
+        if isinstance(start, Start) and start.state == "collected":
+            raise Collected(self.id, codec.decode(start.error or "{}").get("message", ""))
         if start.state in ("failed", "cancelled"):
             error = codec.decode(start.error or "{}")
             ended = WorkflowFailed if start.state == "failed" else WorkflowCancelled

@@ -1,4 +1,4 @@
-"""What a person can ask of an app: retry, cancel, resolve, reconcile.
+"""What a person can ask of an app: retry, cancel, resolve, reconcile, collect.
 
 Each changes the record first, in one transaction with its audit row, and may be asked for again: what was done already
 is not done twice. With ``dry_run`` each says what it would do, and changes nothing.
@@ -18,6 +18,7 @@ from recordfirst.core.start import Start
 from recordfirst.effect import Effect
 from recordfirst.engine.contract import Engine
 from recordfirst.errors import Misuse
+from recordfirst.gc import Collection, collect
 from recordfirst.handle import Handle, find_start
 from recordfirst.project import ProjectStep
 from recordfirst.reconcile.contract import Scope
@@ -139,6 +140,34 @@ class Operated:
         answer = (outcome, result, reason)
         return await resolve(
             self.runtime, self._effects, receipts, key, answer, attempt, said_by=(who, why), dry_run=dry_run
+        )
+
+    async def collect(
+        self,
+        *,
+        older_than_s: float,
+        who: str = "app",
+        why: str | None = None,
+        dry_run: bool = False,
+        tell: Callable[[int], None] = lambda _looked: None,
+    ) -> Collection:
+        """Delete the rows of workflows that ended so long ago, in bounded batches. Killed, it goes on when asked again.
+
+        Their ids stay taken. What is still needed is left, and said. Findings and audit rows are never deleted.
+
+        Args:
+            older_than_s: seconds since a workflow's end, by the record's clock.
+            who: who asks for it, for the audit row.
+            why: the reason, for the audit row.
+            dry_run: change nothing, and say what would be collected.
+            tell: is called with how many workflows it has looked at.
+
+        Raises:
+            Misuse: if ``older_than_s`` is negative.
+        """
+        older_than_ms = int(older_than_s * 1000)
+        return await collect(
+            self.runtime, self._effects, older_than_ms=older_than_ms, said_by=(who, why), dry_run=dry_run, tell=tell
         )
 
     async def reconcile(

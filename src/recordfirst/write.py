@@ -345,6 +345,8 @@ def check_same_start(runtime: Runtime, function: Function, stored: Start, given:
         return
     if stored.workflow != given.workflow:
         raise DifferentArguments(given.id, stored.workflow, given.workflow)
+    if stored.state == "collected":
+        raise DifferentArguments(given.id, stored.workflow, f"{given.workflow} with other arguments")
     was, asks = runtime.unseal(stored.arguments), runtime.unseal(given.arguments)
     if not same_today(function, was, asks):
         another = f"{given.workflow} with another {codec.differences(was, asks)}"

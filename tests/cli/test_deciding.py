@@ -112,3 +112,27 @@ def test_what_was_said_otherwise_is_refused(shop):
     assert shop.json("status", "--state", "cancelled")["counts"]["start.cancelled"] == 1
     words = ("start", "create_order", ORDER % "open", "--id", "order:open", "--wait")
     assert "workflow 'order:open' was cancelled by " in shop.refused(*words)
+
+
+def test_old_workflows_are_collected(shop):
+    """P10: shown, then done; what is left is named with the reason; a mistake is one line."""
+    start, finished = table(shop, "start"), column(shop, "finished_at")
+    shop.execute(f"UPDATE {start} SET state = 'failed', error = '{{}}', {finished} = {time_of(shop)}")
+    shop.execute(f"UPDATE {start} SET {column(shop, 'created_at')} = {time_of(shop)}")
+    before = whole(shop)
+    assert shop.done("gc", "--older-than", "0s", "--dry-run").splitlines()[0] == (
+        "2 workflows with 0 receipts would be collected. Nothing was changed."
+    )
+    assert whole(shop) == before
+    said = shop.done("gc", "--older-than", "0s", "--who", "ann", "--why", "old")
+    assert said.startswith("2 workflows with 0 receipts were collected\n")
+    assert "1     unknown  an effect's outcome is unknown: recordfirst resolve" in said
+    assert "Such as: order:parked (unknown)" in said
+    again = shop.json("gc", "--older-than", "0s")
+    assert (again["collected"], again["left"], again["dry_run"]) == (0, {"unknown": 1}, False)
+    [audit] = shop.json("audit", "shop")
+    assert (audit["who"], audit["command"], audit["why"]) == ("ann", "gc", "old")
+    assert audit["detail"] == "2 workflows and 0 receipts collected, 1 left: unknown"
+    assert "collected" in shop.done("show", "order:open")
+    assert "arguments" not in shop.done("show", "order:open", "--reveal")
+    assert "write a number and s, m, h, d or w" in shop.refused("gc", "--older-than", "soon", status=2)

@@ -153,7 +153,7 @@ def _hidden(app: App, row: Start | Receipt, names: tuple[str, ...], *, reveal: b
     shown: dict[str, Any] = {}
     for name in names:
         text: str | None = getattr(row, name)
-        if text is not None:
+        if text is not None and not (isinstance(row, Start) and row.state == "collected"):
             shown[name] = (
                 codec.decode(app.runtime.unseal(text)) if reveal else f"({len(text)} bytes, --reveal shows them)"
             )

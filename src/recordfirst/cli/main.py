@@ -23,7 +23,7 @@ from recordfirst.cli.demo import demo
 from recordfirst.cli.ledger import ledger
 from recordfirst.cli.look import effects, show, status
 from recordfirst.cli.reconciling import audit, findings, reconcile
-from recordfirst.cli.resolving import cancel, resolve, retry
+from recordfirst.cli.resolving import cancel, gc, resolve, retry
 from recordfirst.errors import SchemaMismatch
 
 _PROGRAM = "recordfirst"
@@ -171,5 +171,5 @@ async def start(app_path: str, workflow: str, arguments: str, id: str, wait: boo
             click.echo(f"{id} is {row.state}")
 
 
-for command in (status, show, effects, reconcile, findings, resolve, retry, cancel, audit, ledger, demo):
+for command in (status, show, effects, reconcile, findings, resolve, retry, cancel, gc, audit, ledger, demo):
     main.add_command(command)

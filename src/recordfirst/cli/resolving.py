@@ -1,7 +1,10 @@
-"""Commands by which a person decides: resolve an unknown outcome, retry a failed workflow, cancel an open one."""
+"""Commands by which a person decides: resolve an outcome, retry, cancel and collect workflows."""
 
 from __future__ import annotations
 
+import datetime as dt
+import re
+import sys
 from typing import Literal
 
 import click
@@ -16,7 +19,9 @@ from recordfirst.cli.common import (
     parse_json,
     print_json,
     runs,
+    table,
 )
+from recordfirst.gc import REASONS
 
 
 @click.command()
@@ -150,3 +155,54 @@ async def cancel(
 def done_of(done: Cancellation) -> dict[str, object]:
     """For a machine."""
     return {name: getattr(done, name) for name in ("id", "state", "epoch", "undone", "left", "changed")}
+
+
+_AGE = re.compile(r"(\d+)([smhdw])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+@click.command()
+@app_option
+@click.option("--older-than", required=True, metavar="AGE", help="Of what ended so long ago: 90d, 12h, 4w.")
+@audited
+@dry_run_option
+@json_option
+@runs
+async def gc(app_path: str, older_than: str, who: str, why: str | None, dry_run: bool, as_json: bool) -> None:
+    """Delete finished workflows and their receipts, in small batches. May be killed and run again at any time.
+
+    Ids stay taken, so that nothing runs again under them. What is still needed is left, and it is said why. Findings
+    and audit rows are never deleted.
+
+    \b
+    Examples:
+      recordfirst gc --app shop.app:app --older-than 90d --dry-run
+      recordfirst gc --app shop.app:app --older-than 90d --why "kept for a quarter"
+    """
+    found = _AGE.fullmatch(older_than)
+    if found is None:
+        raise click.UsageError(f"--older-than {older_than!r}: write a number and s, m, h, d or w, such as 90d")
+    age_s = dt.timedelta(**{_UNITS[found[2]]: int(found[1])}).total_seconds()
+    telling = sys.stderr.isatty() and not as_json
+
+    def tell(looked: int) -> None:
+        if telling:
+            click.echo(f"\r{looked:,} looked at", err=True, nl=False)
+
+    app = load_app(app_path)
+    async with app:
+        done = await app.collect(older_than_s=age_s, who=who, why=why, dry_run=dry_run, tell=tell)
+    if telling:
+        click.echo(err=True)
+    if as_json:
+        shown = {name: getattr(done, name) for name in ("collected", "receipts", "left", "examples")}
+        print_json(shown | {"dry_run": dry_run})
+        return
+    what = f"{done.collected:,} workflows with {done.receipts:,} receipts"
+    click.echo(f"{what} would be collected. Nothing was changed." if dry_run else f"{what} were collected")
+    if done.left:
+        click.echo()
+        rows = [(f"{count:,}", reason, REASONS[reason]) for reason, count in sorted(done.left.items())]
+        table([("LEFT", "WHY", "WHAT THAT IS, AND WHAT ENDS IT"), *rows])
+        examples = ", ".join(f"{id} ({reason})" for id, reason in done.examples.items())
+        click.echo(f"Such as: {examples}")
