@@ -32,7 +32,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     versions: tuple[Workflow[..., Any], ...] = ()
     """Later versions of the workflow, for deploys: under the same name."""
     ignore: frozenset[str] = frozenset()
-    """Columns, as ``table.column``, that may differ from the run without faults: a time, say."""
+    """What may differ from the run without faults, a time, say: columns, as ``table.column``, and fields of a step's
+    result, as ``step.field``."""
     app: str = "explored"
 
     def __post_init__(self) -> None:

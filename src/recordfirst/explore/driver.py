@@ -72,6 +72,8 @@ def _opened(path: Path, options: dict[str, Any]) -> sqlite3.Connection:
 class _Inline(aiosqlite.Connection):
     """An aiosqlite connection without a thread."""
 
+    __module__ = aiosqlite.Connection.__module__  # by this, steps for several products know what they write for
+
     def __await__(self) -> Generator[Any, None, aiosqlite.Connection]:
         return self._connect().__await__()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -71,11 +72,15 @@ class Looker:
     """Looks into a record of SQLite with a statement of its own for each table.
 
     Args:
-        ignore: columns that are left out, as ``table.column``.
+        ignore: columns that are left out, as ``table.column``, and fields of results, as ``step.field``.
     """
 
     def __init__(self, ignore: frozenset[str]) -> None:
         self._ignore = ignore
+        self._fields: dict[str, set[str]] = defaultdict(set)
+        for name in ignore:
+            step, _, field = name.rpartition(".")
+            self._fields[step].add(field)
         self._queries: dict[str, str] | None = None
         self._columns: dict[str, tuple[str, ...]] = {}
         self._is_ours = False
@@ -87,16 +92,28 @@ class Looker:
         if not self._is_ours:
             return Seen(tables=tables, applied=tuple(applied()), columns=self._columns)
         receipts = connection.execute(
-            "SELECT key, attempt, kind, state, result, error, undone_by FROM recordfirst_receipt ORDER BY key, attempt"
+            "SELECT function, key, attempt, kind, state, result, error, undone_by FROM recordfirst_receipt "
+            "ORDER BY key, attempt"
         )
         starts = connection.execute("SELECT id, state, result, error FROM recordfirst_start ORDER BY id")
         return Seen(
-            receipts=tuple(SeenReceipt(*row) for row in receipts),
+            receipts=tuple(
+                SeenReceipt(key, attempt, kind, state, self._kept(function, result), error, undone_by)
+                for function, key, attempt, kind, state, result, error, undone_by in receipts
+            ),
             starts=tuple(SeenStart(*row) for row in starts),
             tables=tables,
             applied=tuple(applied()),
             columns=self._columns,
         )
+
+    def _kept(self, function: str, result: str | None) -> str | None:
+        """Return a result without the fields that are not looked at."""
+        fields = self._fields.get(function)
+        value = msgspec.json.decode(result) if fields and result is not None else None
+        if not fields or not isinstance(value, dict):
+            return result
+        return msgspec.json.encode({name: each for name, each in value.items() if name not in fields}).decode()
 
     def _find(self, connection: sqlite3.Connection) -> dict[str, str]:
         if self._queries is None:

@@ -14,6 +14,7 @@ the first answer again, for as long as keys are honoured, and another request un
 from __future__ import annotations
 
 import os
+import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -60,20 +61,24 @@ class Outside:
     """
 
     def __init__(self, path: Path, now_ms: Callable[[], int], *, retention_s: int = DAY_S) -> None:
-        self._path, self._now_ms, self._retention_ms = path, now_ms, retention_s * 1000
+        self.now_ms = now_ms
+        self.lock = threading.RLock()
+        """Held by whoever looks and then keeps: functions that block run in threads."""
+        self._path, self._retention_ms = path, retention_s * 1000
         self._read = 0
         self._asked: list[Asked] = []
 
     @property
     def asked(self) -> list[Asked]:
         """Every request that arrived, from whichever process, oldest first."""
-        if self._path.exists() and self._path.stat().st_size > self._read:
-            with self._path.open("rb") as file:
-                file.seek(self._read)
-                for line in file:
-                    self._asked.append(_decode(line))
-                self._read = file.tell()
-        return self._asked
+        with self.lock:
+            if self._path.exists() and self._path.stat().st_size > self._read:
+                with self._path.open("rb") as file:
+                    file.seek(self._read)
+                    for line in file:
+                        self._asked.append(_decode(line))
+                    self._read = file.tell()
+            return self._asked
 
     @property
     def applied(self) -> list[Asked]:
@@ -104,28 +109,29 @@ class Outside:
             KeyReused: if the key was used for another request.
             Refused: if ``refuse`` is given, or was when the key was first used.
         """
-        first = self._first(kind, key)
-        if first is not None:
-            if first.request != msgspec.to_builtins(request):
-                raise KeyReused(f"{kind}: key {key!r} was used with {first.request}, not {request}")
-            self._keep(msgspec.structs.replace(first, at_ms=self._now_ms(), repeats=True))
-            return _answer(first)
-        number = 1 + sum(asked.kind == kind for asked in self.applied)
-        asked = Asked(
-            kind=kind,
-            request=msgspec.to_builtins(request),
-            key=key,
-            marker=marker,
-            at_ms=self._now_ms(),
-            result=None
-            if refuse is not None
-            else f"{kind} {number}"
-            if result is None
-            else msgspec.to_builtins(result),
-            refused=refuse,
-        )
-        self._keep(asked)
-        return _answer(asked)
+        with self.lock:
+            first = self._first(kind, key)
+            if first is not None:
+                if first.request != msgspec.to_builtins(request):
+                    raise KeyReused(f"{kind}: key {key!r} was used with {first.request}, not {request}")
+                self.keep(msgspec.structs.replace(first, at_ms=self.now_ms(), repeats=True))
+                return _answer(first)
+            number = 1 + sum(asked.kind == kind for asked in self.applied)
+            asked = Asked(
+                kind=kind,
+                request=msgspec.to_builtins(request),
+                key=key,
+                marker=marker,
+                at_ms=self.now_ms(),
+                result=None
+                if refuse is not None
+                else f"{kind} {number}"
+                if result is None
+                else msgspec.to_builtins(result),
+                refused=refuse,
+            )
+            self.keep(asked)
+            return _answer(asked)
 
     def find(self, kind: str, marker: str) -> Asked | None:
         """Return what was done under this marker or, if nothing was, what was refused."""
@@ -142,9 +148,10 @@ class Outside:
         if key is None:
             return None
         uses = [asked for asked in self.asked if (asked.kind, asked.key) == (kind, key) and not asked.repeats]
-        return uses[-1] if uses and self._now_ms() < uses[-1].at_ms + self._retention_ms else None
+        return uses[-1] if uses and self.now_ms() < uses[-1].at_ms + self._retention_ms else None
 
-    def _keep(self, asked: Asked) -> None:
+    def keep(self, asked: Asked) -> None:
+        """Keep a request that arrived: for doubles that judge by themselves what is to be done."""
         file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         try:
             os.write(file, msgspec.json.encode(asked) + b"\n")

@@ -8,7 +8,8 @@ It follows https://docs.stripe.com/api/idempotent_requests to the letter, and br
             ...
         assert not sim.ledger().duplicates()
 
-As a process: ``python -m recordfirst.testing.stripe --port 0`` prints its URL as one line of JSON.
+As a process: ``python -m recordfirst.testing.stripe --port 0`` prints its URL as one line of JSON. Inside of the
+process that asks, without a socket: :func:`stripe_double`.
 
 Everything lives in memory and is gone with the process: about 3 KB per payment. What it does not know (an endpoint, a
 parameter) it refuses with an error that says so. It is laxer than Stripe in two things: customers need not exist, and
@@ -16,8 +17,9 @@ parameters that change nothing about a test card's answer are taken as they come
 second of the SDK's.
 """
 
+from recordfirst.testing.stripe.double import stripe_double
 from recordfirst.testing.stripe.faults import FaultKind, Faults
 from recordfirst.testing.stripe.ledger import Entry, Ledger
 from recordfirst.testing.stripe.server import StripeSimulator
 
-__all__ = ["Entry", "FaultKind", "Faults", "Ledger", "StripeSimulator"]
+__all__ = ["Entry", "FaultKind", "Faults", "Ledger", "StripeSimulator", "stripe_double"]

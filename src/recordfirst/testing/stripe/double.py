@@ -1,0 +1,180 @@
+"""A Stripe inside of the process that asks it: the official client, the simulator's API, and no socket between them.
+
+It outlives processes: each request that could change something is kept in an :class:`Outside`, and whoever asks next
+first lets the API see again what others have asked, at the times when they did. So keys are honoured for 24 hours of
+the outside's time, and stored replies, declines and listings are Stripe's, whichever process asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from recordfirst.testing.clock import SimClock
+from recordfirst.testing.outside import Asked, Outside
+from recordfirst.testing.stripe.api import Api, Delayed, Started
+from recordfirst.testing.stripe.books import PaymentIntent, Refund
+from recordfirst.testing.stripe.faults import FaultKind, Faults, Scripted
+from recordfirst.testing.stripe.ledger import METADATA_KEY
+from recordfirst.testing.stripe.wire import Reply, Request, parse_form
+
+if TYPE_CHECKING:
+    from stripe import StripeClient
+
+_API_KEY = "sk_test_double"
+
+
+def stripe_double(
+    outside: Outside,
+    *,
+    faults: Faults | None = None,
+    next: Iterable[FaultKind] = (),
+    read: Callable[[Any], Any] | None = None,
+    search_lag_s: float = 60.0,
+    timeout_s: float = 30.0,
+) -> StripeClient:
+    """Return a ``StripeClient`` that is answered here::
+
+        Case(..., provide=lambda outside: {StripeClient: stripe_double(outside)})
+
+    Args:
+        outside: keeps what was asked, and tells the time.
+        faults: what goes wrong, by seed and rates. ``slow`` answers late, and has executed at once.
+        next: faults that hit the first requests that can be hit, one each: ``("error_after",)``.
+        read: what an effect makes of a payment intent or refund. Default: as ``payment_of`` and ``refund_of`` of
+            ``recordfirst.providers.stripe``. A person who looks what became of a call finds this.
+        search_lag_s: how long a payment intent is invisible to search.
+        timeout_s: when the client gives a request up that is not answered.
+
+    Raises:
+        ModuleNotFoundError: if the stripe package is not installed.
+    """
+    from recordfirst.providers.stripe import payment_of, refund_of  # noqa: PLC0415 - an extra; says so if it is missing
+    from recordfirst.testing.stripe.client import client_of  # noqa: PLC0415
+
+    def by_default(made: Any) -> Any:  # it has the fields that the SDK's object has
+        return payment_of(made) if made.object == "payment_intent" else refund_of(made)
+
+    double = StripeDouble(outside, faults or Faults(), next, read or by_default, search_lag_s)
+    return client_of(double, _API_KEY, timeout_s)
+
+
+class StripeDouble:
+    """The API's state, in step with what all processes have asked of it."""
+
+    def __init__(
+        self,
+        outside: Outside,
+        faults: Faults,
+        next: Iterable[FaultKind],
+        read: Callable[[Any], Any],
+        search_lag_s: float,
+    ) -> None:
+        self._outside, self._read, self._seen = outside, read, 0
+        self._now_ms = 0
+        self.api = Api(SimClock(0, lambda: self._now_ms), faults, search_lag_s)
+        self.api.plan.orders.extend(Scripted(kind=kind) for kind in next)
+
+    def ask(self, method: str, url: str, headers: Mapping[str, str], body: str) -> tuple[Reply, float]:
+        """Answer, and say how late."""
+        parts = urlsplit(url)
+        given = {name.lower(): value for name, value in headers.items()}
+        request = Request(
+            method=method.upper(),
+            path=parts.path,
+            params=parse_form(body or parts.query),
+            api_key=given.get("authorization", "").removeprefix("Bearer ") or None,
+            account=given.get("stripe-account", ""),
+            idempotency_key=given.get("idempotency-key"),
+        )
+        with self._outside.lock:
+            self._catch_up()
+            reply, late_s, asked = self._handle(request, self._outside.now_ms())
+            if asked is not None:
+                self._outside.keep(asked)
+                self._seen += 1
+        return reply, late_s
+
+    def _catch_up(self) -> None:
+        """See what others have asked since."""
+        for asked in self._outside.asked[self._seen :]:
+            if asked.kind.startswith("stripe "):
+                self._handle(_request_of(asked), asked.at_ms)
+            self._seen += 1
+
+    def _handle(self, request: Request, now_ms: int) -> tuple[Reply, float, Asked | None]:
+        """Answer, say how late, and return what of it is to be kept: nothing of a mere look."""
+        self._now_ms = now_ms
+        before = len(self.api.books.entries), len(self.api.books.intents)
+        step = self.api.begin(request)
+        executes = isinstance(step, Started)
+        late_s = 0.0 if isinstance(step, Reply) else step.wait_s
+        if isinstance(step, Started):
+            step = self.api.finish(step)
+        reply = step.reply if isinstance(step, Delayed) else step
+        if request.method != "POST":
+            return reply, late_s, None
+        done = self._done_since(*before)
+        asked = Asked(
+            kind=f"stripe {request.path}",
+            request={**request.params, **({_ACCOUNT: request.account} if request.account else {})},
+            key=request.idempotency_key,
+            marker=request.params.get(f"metadata[{METADATA_KEY}]"),
+            at_ms=now_ms,
+            repeats=not executes and reply.headers.get("Idempotent-Replayed") == "true",
+            result=None if done is None else msgspec.to_builtins(self._read(done)),
+            refused=None if done is not None else _why(reply),
+        )
+        return reply, late_s, asked
+
+    def _done_since(self, entries: int, intents: int) -> PaymentIntent | Refund | None:
+        """Return what was made, or moved money, since there were so many: whatever the answer said."""
+        books = self.api.books
+        if len(books.entries) > entries:
+            entry = books.entries[-1]
+            match entry.kind:
+                case "charge":
+                    return books.intents[entry.payment_intent]
+                case "refund":
+                    return books.refunds.page(since=0, before=None, starting_after=None, limit=1)[0][0]
+                case "decline":
+                    return None
+        return next(reversed(books.intents.values())) if len(books.intents) > intents else None
+
+
+_ACCOUNT = "Stripe-Account"
+
+
+def _request_of(asked: Asked) -> Request:
+    params = dict(asked.request)
+    return Request(
+        method="POST",
+        path=asked.kind.removeprefix("stripe "),
+        api_key=_API_KEY,
+        account=params.pop(_ACCOUNT, ""),
+        params=params,
+        idempotency_key=asked.key,
+    )
+
+
+class _Error(msgspec.Struct, frozen=True):
+    code: str = ""
+    type: str = ""
+
+
+class _Body(msgspec.Struct, frozen=True):
+    error: _Error = _Error()
+
+
+def _why(reply: Reply) -> str | None:
+    """Return why nothing was done, if the answer says so."""
+    if reply.status == _OK:
+        return None
+    error = msgspec.json.decode(reply.body, type=_Body).error if reply.body else _Error()
+    return error.code or error.type or (f"HTTP {reply.status}" if reply.status else "not reached")
+
+
+_OK = 200
