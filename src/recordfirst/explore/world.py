@@ -13,6 +13,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any, Literal
 
@@ -229,14 +230,17 @@ class _Running:
     def _dispose(self) -> None:
         """Let go of what it still had to do. Whatever that would touch are files that nobody looks at any more."""
         self.process.disposed = True
-        for _ in range(_TURNS_MOST):
-            left = asyncio.all_tasks(self._loop)
-            if not left:
-                break
-            for task in left:
-                task.cancel()
-            self._loop.call_soon(self._loop.stop)
-            self._loop.run_forever()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)  # nor will it be
+            for _ in range(_TURNS_MOST):
+                left = asyncio.all_tasks(self._loop)
+                if not left:
+                    break
+                for task in left:
+                    task.cancel()
+                self._loop.call_soon(self._loop.stop)
+                self._loop.run_forever()
+                del left
         for close in self.process.opened:
             close()
         self._loop.close()
