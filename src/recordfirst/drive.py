@@ -175,6 +175,7 @@ class Drive:
     async def _look(self) -> tuple[Receipt, int]:
         seen = await self._find()
         if seen.receipt is None:
+            await self.runtime.release_if_held(self.key)
             raise RecordfirstError(f"the receipt of {self.key!r} is gone from the record while its workflow runs")
         return seen.receipt, seen.now_ms
 

@@ -38,7 +38,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     """How often this attempt was called before, and now: 1 for the first."""
     since_ms: int
-    """When the intent was stored: the record's milliseconds since 1970. A probe need not look further back."""
+    """It was not called before that, so a probe need not look further back: the record's milliseconds since 1970.
+    When the intent was stored; after a restore of the record, since when one may have been lost."""
     request: Any
     """What ``freeze=`` rendered before the first call; every call sends this (P4). ``None`` without ``freeze=``."""
 
@@ -150,7 +151,8 @@ class Effect[**P, R](Step[P, R]):
             marker=identity.marker(runtime.app, receipt.key, receipt.attempt, limit),
             attempt=receipt.attempt,
             number=receipt.calls,
-            since_ms=receipt.created_at_ms,
+            # After a restore of the record the intent is stored anew, and may have been called long before that.
+            since_ms=min(receipt.created_at_ms, receipt.key_since_ms or receipt.created_at_ms),
             request=codec.decode(runtime.unseal(receipt.frozen)) if receipt.frozen is not None else None,
         )
 

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import itertools
+import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor
@@ -65,13 +66,15 @@ class Runtime:
         self._encryptor = encryptor
         self.restores = 0
         """How many restores of the record this worker knows of: after one, the engine may have lives of a lost time."""
-        self._worker, self._claims = uuid.uuid4().hex[:12], itertools.count(1)
+        self._worker, self._pid, self._claims = "", 0, itertools.count(1)
         self._in_flight: dict[str, tuple[asyncio.Lock, list[None]]] = {}
         self.over: set[tuple[str, int]] = set()
         """Lives, by id and epoch, that this worker has heard to be over while their body ran here."""
 
     def new_claim(self) -> str:
-        """A name for one call in flight that no other worker or call has."""
+        """A name for one call in flight that no other worker or call has, nor one that was forked off this one (P3)."""
+        if self._pid != os.getpid():
+            self._worker, self._pid = uuid.uuid4().hex[:12], os.getpid()
         return f"{self._worker}/{next(self._claims)}"
 
     @property
@@ -126,13 +129,26 @@ class Runtime:
                 await self.sleeper(pause_s)
 
     async def release_if_held(self, key: str, session: Session[Any] | None = None) -> None:
-        """Give the task back if effects are held: nobody begins a call until a restore is accepted (P3)."""
+        """Give the task back if effects are held, or the record was set back while we worked: nobody begins a call, or
+        comes to an end, until a restore is accepted (P3).
+        """
         async with contextlib.AsyncExitStack() as stack:
             one = session if session is not None else await stack.enter_async_context(self.record.session())
-            line = await one.find_timeline()
-        if line is not None and line.held is not None:
+            code = await self.held(one)
+        if code is not None:
             await self.sleeper(_HELD_S)
-            raise leaf.release(EffectsHeld(self.app, line.held, f"{key!r} was not called"))
+            raise leaf.release(EffectsHeld(self.app, code, f"nothing more is done for {key!r}"))
+
+    async def held(self, session: Session[Any]) -> str | None:
+        """The finding for which nothing is to be done now; ``None`` if all is as it was when this worker began."""
+        line = await session.find_timeline()
+        if line is not None and line.held is not None:
+            return line.held
+        if self.record.seen_mark is None:
+            return None
+        engine, *seen = self.record.seen_mark
+        mark = await session.find_mark(engine)
+        return "RF-RECORD-BEHIND" if mark is None or [mark.space, mark.number] < seen else None
 
     @contextlib.asynccontextmanager
     async def one_at_a_time(self, key: str) -> AsyncIterator[None]:

@@ -128,6 +128,7 @@ class Worker:
             await relay.stop()
             await engine.stop()
             await relay.close()
+            self._runtime.record.seen_mark = None
 
 
 async def _first(*waits: Callable[[], Awaitable[Any]]) -> None:

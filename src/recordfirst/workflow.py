@@ -167,6 +167,8 @@ def body_of(
             # A part undoes nothing: its workflow may go on without it, and if not, undoes the whole.
             if leaf.waits_for_others(ctx) or not is_whole:
                 raise
+            # What is gone from a record that was set back is nobody's failure.
+            await execution.runtime.release_if_held(id)
             undone = await undo_all(ctx, execution, effects)
             finish = _failed(id, epoch, error, undone.left)
             await close_undone(execution, undone.done, finish)

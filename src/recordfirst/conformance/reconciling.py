@@ -137,13 +137,44 @@ class ReconcileConformance:
                 await session.begin_timeline("r", None)
                 old = (await session.intend(effect("old"), after=None, claim="a", claim_ms=1)).receipt
                 assert old is not None
-                await session.hold("RF-RECORD-BEHIND")
+                await session.hold("RF-RECORD-BEHIND", 0)
                 assert (await session.intend(effect("new"), after=None, claim="b", claim_ms=1)).receipt is None
                 assert await session.change_receipt(old, decide.begin_call(old, claim="b", claim_ms=1)) is None
                 assert await session.change_receipt(old, decide.unknown(old, "{}")) is not None
                 line = await session.find_timeline()
                 assert line is not None
                 assert (line.record, line.held, line.restores) == ("r", "RF-RECORD-BEHIND", 0)
+
+        run(go())
+
+    def test_p3_a_record_set_back_under_a_process_begins_no_call(self, make_record: MakeRecord) -> None:
+        """Nor closes a start: what this process has seen of its marks, it must have."""
+
+        async def go() -> None:
+            async with opened(make_record) as record:
+                async with record.session() as session:
+                    old = (await session.intend(effect("old"), after=None, claim="a", claim_ms=1)).receipt
+                    assert old is not None
+                    await session.add_starts([start()])
+                    await session.announce_mark("e", 0, Mark(space=2, number=3, token="a", confirmed=False))  # noqa: S106
+                end = Finish(id="order:1", epoch=1, state="succeeded")
+                for later in (("e", 2, 4), ("e", 3, 1), ("another", 1, 1)):
+                    record.seen_mark = later
+                    async with record.session() as session:
+                        assert (await session.intend(effect("new"), after=None, claim="b", claim_ms=1)).receipt is None
+                        assert await session.change_receipt(old, decide.begin_call(old, claim="b", claim_ms=1)) is None
+                        await session.finish([end])
+                        [found] = await session.starts(None, 10)
+                        assert found.state == "open"
+                for number, seen in enumerate((("e", 2, 3), ("e", 1, 9), None)):
+                    record.seen_mark = seen
+                    async with record.session() as session:
+                        new = effect(f"new {number}")
+                        assert (await session.intend(new, after=None, claim="b", claim_ms=1)).receipt is not None
+                async with record.session() as session:
+                    assert await session.change_receipt(old, decide.begin_call(old, claim="b", claim_ms=1)) is not None
+                    await session.finish([end])
+                    assert await session.starts("open", 10) == []
 
         run(go())
 
@@ -158,7 +189,7 @@ class ReconcileConformance:
                 never = await session.change_receipt(old, decide.withdrawn(old))
                 assert never is not None
                 [(lost, _)] = await session.add_starts([start("order:1")])
-                await session.hold("RF-RECORD-BEHIND")
+                await session.hold("RF-RECORD-BEHIND", 0)
                 async with record.transaction() as tx:
                     await tx.accept("w", 1)
                     assert await tx.reborn_all(None) == [lost.id]
@@ -166,6 +197,8 @@ class ReconcileConformance:
                 assert line is not None
                 assert line.accepted_at_ms is not None
                 assert (line.held, line.restores, line.witness) == (None, 1, "w")
+                await session.hold("RF-RECORD-BEHIND", 0)  # by one who looked before that
+                assert await session.find_timeline() == line
                 again = (await session.find_receipt("old")).receipt
                 assert again is not None
                 assert (again.doubts, again.calls, again.revision) == (1, 1, never.revision + 1)
@@ -184,6 +217,43 @@ class ReconcileConformance:
                 fresh = (await session.intend(later, after=None, claim="b", claim_ms=1)).receipt
                 assert fresh is not None
                 assert (fresh.claim, fresh.key_since_ms) == ("b", fresh.created_at_ms)
+
+        run(go())
+
+    def test_p3_a_second_restore_forgets_nothing_of_the_first(self, make_record: MakeRecord) -> None:
+        """What a workflow of that time asks for only now was called then, if it was: as long as one can still ask."""
+
+        async def go() -> None:
+            async with opened(make_record) as record, record.session() as session:
+
+                async def restore(doubt_ms: int) -> int:
+                    """Return when all was last as it should be."""
+                    begun_ms = await session.now_ms()
+                    while await session.now_ms() <= begun_ms + 1:
+                        pass
+                    await session.alive()
+                    line = await session.find_timeline()
+                    assert line is not None
+                    await session.hold("RF-RECORD-BEHIND", line.restores)
+                    async with record.transaction() as tx:
+                        await tx.accept("w", doubt_ms)
+                    return line.seen_at_ms
+
+                async def asked(key: str) -> int | None:
+                    receipt = (await session.intend(effect(key), after=None, claim="b", claim_ms=1)).receipt
+                    assert receipt is not None
+                    return receipt.key_since_ms
+
+                await session.begin_timeline("r", None)
+                await session.add_starts([start("order:1")])
+                first_ms = await restore(1)
+                await restore(0)
+                assert await asked("of an open one") == first_ms
+                await session.finish([Finish(id="order:1", epoch=1, state="succeeded")])
+                last_ms = await restore(3_600_000)
+                assert await asked("when nobody is left to ask") == last_ms
+                await restore(0)
+                assert await asked("while what is lost may be asked for again") == last_ms
 
         run(go())
 

@@ -7,19 +7,19 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from recordfirst.engine.contract import Engine
-from recordfirst.errors import EffectsHeld, RecordfirstError
 from recordfirst.observe import Reconciled, ReconcileFailed
 from recordfirst.reconcile.contract import Scope
 from recordfirst.reconcile.reconciler import OPEN, repair
-from recordfirst.reconcile.timelines import check
+from recordfirst.reconcile.timelines import check, glance
 from recordfirst.runtime import Runtime, fault_of
 
 EVERY_S = 60.0
 """Between two rounds."""
 WATCH_S = 1.0
 """Between two looks whether effects are held."""
-MARK_EVERY = 60
-"""So many looks, and record and engine are compared again, and get a new mark: as much may go back unnoticed."""
+MARK_EVERY = 10
+"""So many looks, and record and engine are compared again, and get a new mark: as much may go back unnoticed. It costs
+four commits."""
 _FIRST_S = 5.0
 """A worker that has just begun puts back by itself what it finds open."""
 
@@ -37,32 +37,24 @@ async def keep(scope: Scope, *, pause: Callable[[float], Awaitable[None]] = asyn
 
 
 async def watch(runtime: Runtime, engine: Engine, *, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-    """Look whether effects are held, or a restore was accepted elsewhere; compare and leave a mark now and then.
+    """Look whether work may go on; compare record and engine, and leave a mark, now and then.
 
     Raises:
-        EffectsHeld: if work must end because of it.
-        RecordfirstError: if a restore was accepted elsewhere, so that the work must begin anew.
+        EffectsHeld: if it must end.
+        RecordfirstError: if it must begin anew.
     """
     looks = 0
     while True:
         await pause(WATCH_S)
         looks += 1
         try:
-            async with runtime.record.session() as session:
-                line = await session.find_timeline()
+            await glance(runtime)
         except Exception as error:
             if fault_of(runtime.record, error) is None:
                 raise
             continue
-        if line is None or line.held is not None:
-            raise EffectsHeld(runtime.app, line.held if line is not None and line.held else "RF-RECORD-BEHIND", _SEEN)
-        if line.restores != runtime.restores:
-            raise RecordfirstError("a restore of the record was accepted; work begins anew")
         if looks % MARK_EVERY == 0:
             await check(runtime, engine)
-
-
-_SEEN = "noticed while this worker worked"
 
 
 async def _round(scope: Scope) -> None:

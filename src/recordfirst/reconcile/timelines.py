@@ -12,18 +12,21 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 from recordfirst.core import identity
 from recordfirst.core import timeline as t
 from recordfirst.core.finding import Audit, NewFinding
 from recordfirst.engine.contract import Engine
-from recordfirst.errors import EffectsHeld
+from recordfirst.errors import EffectsHeld, RecordfirstError
 from recordfirst.reconcile.contract import Page, Scope, Sight
+from recordfirst.records.contract import Session
 from recordfirst.runtime import Runtime
 
 DOUBT_MS = 24 * 3_600_000
 """So long after a restore a workflow that is started may be one that was lost, and is asked for again."""
+_FORGETFUL = "memory"
+"""For engines that keep nothing, marks are counted too: the process that works remembers them."""
 _KEPT_MARKS = 1_000
 """Older ones are settled, so that the engine's own collection takes them."""
 
@@ -101,12 +104,11 @@ async def check(runtime: Runtime, engine: Engine) -> t.Timeline:
     async with runtime.record.session() as session:
         if await session.find_timeline() is None:
             await session.begin_timeline(uuid.uuid4().hex, await session.witness())
+        line = await session.find_timeline()
     finding = await look(runtime, engine)
     if finding is not None and finding.code != "RF-ENGINE-BEHIND":
-        async with runtime.record.transaction() as tx:
-            await tx.hold(finding.code)
-            await tx.saw_findings([finding], "start-up")
-        raise EffectsHeld(runtime.app, finding.code, finding.detail)
+        async with runtime.record.session() as session:
+            await _hold(runtime, session, line, finding.code, finding.detail, "start-up")
     if finding is not None:
         async with runtime.record.session() as session:
             await session.saw_findings([finding], "start-up")
@@ -140,34 +142,60 @@ async def put_right(runtime: Runtime, engine: Engine) -> str:
     return f"{len(born)} open workflows began a new epoch"
 
 
+async def glance(runtime: Runtime) -> None:
+    """Look whether work may go on: nothing is held, no restore was accepted, and the record is the one it was.
+
+    Raises:
+        EffectsHeld: if work must end, because effects are held, or the record was set back or moved while we worked.
+        RecordfirstError: if a restore was accepted elsewhere, so that the work must begin anew.
+    """
+    async with runtime.record.session() as session:
+        line, witness = await session.find_timeline(), await session.witness()
+        if line is not None and line.held is not None:
+            raise EffectsHeld(runtime.app, line.held, "noticed while this worker worked")
+        if line is not None and line.restores > runtime.restores:
+            raise RecordfirstError("a restore of the record was accepted; work begins anew")
+        if line is None or await runtime.held(session) is not None:
+            await _hold(runtime, session, line, "RF-RECORD-BEHIND", "it was set back while a worker worked", "glance")
+        elif line.witness != witness:
+            await _hold(runtime, session, line, "RF-RECORD-MOVED", f"it was {line.witness}, and is {witness}", "glance")
+
+
+async def _hold(
+    runtime: Runtime, session: Session[Any], line: t.Timeline | None, code: str, detail: str, round: str
+) -> NoReturn:
+    """Hold for what was seen on this timeline."""
+    if line is not None:
+        await session.hold(code, line.restores)
+    await session.saw_findings([_record_finding(runtime, code, detail)], round)
+    raise EffectsHeld(runtime.app, code, detail)
+
+
 async def leave_mark(runtime: Runtime, engine: Engine, *, announced: bool = False) -> None:
     """Announce the next mark, or finish the one that is announced, and say that the record is as it should be.
 
     Raises:
         EffectsHeld: if the engine has another note under that number: a later record has left it.
     """
+    name = engine.identity if engine.lasting else _FORGETFUL
     async with runtime.record.session() as session:
-        if not engine.lasting:
-            await session.alive()
-            return
-        mark = await session.find_mark(engine.identity)
+        line, mark = await session.find_timeline(), await session.find_mark(name)
         if mark is None or mark.number == 0:
             first = t.Mark(space=await _new_space(runtime, engine, mark), number=1, token=_token(), confirmed=False)
-            await session.announce_mark(engine.identity, 0, first)
+            await session.announce_mark(name, 0, first)
         elif mark.confirmed and not announced:
-            await session.announce_mark(engine.identity, mark.number, _next(mark))
-        mark = await session.find_mark(engine.identity)
+            await session.announce_mark(name, mark.number, _next(mark))
+        mark = await session.find_mark(name)
         assert mark is not None
-        kept = await engine.note(_note(runtime, mark.space, mark.number), mark.token)
+        kept = await engine.note(_note(runtime, mark.space, mark.number), mark.token) if engine.lasting else mark.token
         if kept != mark.token:
-            finding = _record_finding(runtime, "RF-RECORD-BEHIND", f"{engine.identity} has another mark {mark.number}")
-            await session.hold(finding.code)
-            await session.saw_findings([finding], "mark")
-            raise EffectsHeld(runtime.app, finding.code, finding.detail)
-        await session.confirm_mark(engine.identity, mark)
+            detail = f"{engine.identity} has another mark {mark.number}"
+            await _hold(runtime, session, line, "RF-RECORD-BEHIND", detail, "mark")
+        await session.confirm_mark(name, mark)
         await session.alive()
+    runtime.record.seen_mark = (name, mark.space, mark.number)
     # The first of a space stays: by it the space is known to be taken.
-    if mark.number - _KEPT_MARKS > 1:
+    if engine.lasting and mark.number - _KEPT_MARKS > 1:
         await engine.settle(_note(runtime, mark.space, mark.number - _KEPT_MARKS))
 
 
@@ -182,7 +210,7 @@ def _token() -> str:
 async def _new_space(runtime: Runtime, engine: Engine, mark: t.Mark | None) -> int:
     """The first space that the engine has no mark of."""
     space = (mark.space if mark is not None else 0) + 1
-    while await engine.noted(_note(runtime, space, 1)) is not None:
+    while engine.lasting and await engine.noted(_note(runtime, space, 1)) is not None:
         space += 1
     return space
 

@@ -90,8 +90,11 @@ class Timelines(Protocol):
     async def alive(self) -> None:
         """Say that all is as it should be now. Says nothing while effects are held."""
 
-    async def hold(self, code: str) -> None:
-        """Let no call be begun, by intend or change_receipt, until a restore is accepted."""
+    async def hold(self, code: str, restores: int) -> None:
+        """Let no call be begun, by intend or change_receipt, until a restore is accepted.
+
+        Nothing, if one was accepted since the timeline that is the reason, with so many ``restores``, was found.
+        """
 
     async def accept(self, witness: str | None, doubt_ms: int) -> None:
         """End the hold. What is not settled, and what is intended by workflows that were accepted until ``doubt_ms``
@@ -242,6 +245,10 @@ class Record[C](Protocol):
     """How a person names it: a URL without its password, or a path."""
     whole_number_max: int
     """The largest whole number that its columns hold exactly."""
+    seen_mark: tuple[str, int, int] | None
+    """The engine, space and number of the newest mark that this process has seen here, if it works. While the record
+    has less, it was set back under us: ``intend`` and ``change_receipt`` begin no call, ``finish`` closes nothing.
+    """
     path: Path | None
     """The file that it is, if it is one of this machine: what belongs to it goes beside it."""
     migrations: Sequence[Migration]

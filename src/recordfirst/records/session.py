@@ -44,10 +44,14 @@ class Dialect(Protocol):
 class _Statements:
     """Statements on one connection, for one app."""
 
-    def __init__(self, dialect: Dialect, statements: Statements, app: str) -> None:
+    def __init__(
+        self, dialect: Dialect, statements: Statements, app: str, seen_mark: tuple[str, int, int] | None
+    ) -> None:
         self._dialect = dialect
         self._sql = statements
         self._app = app
+        engine, space, number = seen_mark or (None, 0, 0)
+        self._seen = {"mark_engine": engine, "mark_space": space, "mark_number": number}
 
     async def _rows(self, sql: str, **params: Any) -> list[Row]:
         params["app"] = self._app
@@ -124,8 +128,8 @@ class _Timelines(_Statements):
     async def alive(self) -> None:
         await self._rows(self._sql.alive)
 
-    async def hold(self, code: str) -> None:
-        await self._rows(self._sql.hold, code=code)
+    async def hold(self, code: str, restores: int) -> None:
+        await self._rows(self._sql.hold, code=code, restores=restores)
 
     async def accept(self, witness: str | None, doubt_ms: int) -> None:
         await self._rows(self._sql.accept, witness=witness, doubt_ms=doubt_ms)
@@ -180,8 +184,15 @@ class _Projections(_Statements):
 class SqlSession[C](_Reconciling, _Timelines, _Projections):
     """The :class:`~recordfirst.records.contract.Session` of a SQL record."""
 
-    def __init__(self, connection: C, dialect: Dialect, statements: Statements, app: str) -> None:
-        super().__init__(dialect, statements, app)
+    def __init__(
+        self,
+        connection: C,
+        dialect: Dialect,
+        statements: Statements,
+        app: str,
+        seen_mark: tuple[str, int, int] | None = None,
+    ) -> None:
+        super().__init__(dialect, statements, app, seen_mark)
         self.connection = connection
 
     # ── receipts ────────────────────────────────────────────────────────────
@@ -204,7 +215,7 @@ class SqlSession[C](_Reconciling, _Timelines, _Projections):
     async def intend(
         self, intent: NewReceipt, *, after: str | None, claim: str, claim_ms: int, epoch: int | None = None
     ) -> Intended:
-        begins = {"after": after, "claim": claim, "claim_ms": claim_ms, "epoch": epoch}
+        begins = {"after": after, "claim": claim, "claim_ms": claim_ms, "epoch": epoch} | self._seen
         rows = await self._rows(self._sql.intend, **_fields(intent), **begins)
         if rows and rows[0][2] is not None:
             now_ms, inserted, *receipt = rows[0]
@@ -216,7 +227,7 @@ class SqlSession[C](_Reconciling, _Timelines, _Projections):
 
     async def change_receipt(self, seen: Receipt, change: Change, *, epoch: int | None = None) -> Receipt | None:
         identity = {"key": seen.key, "attempt": seen.attempt, "revision": seen.revision, "workflow": seen.workflow}
-        rows = await self._rows(self._sql.change_receipt, **identity, **_fields(change), epoch=epoch)
+        rows = await self._rows(self._sql.change_receipt, **identity, **_fields(change), epoch=epoch, **self._seen)
         return _receipt(rows[0]) if rows else None
 
     async def receipts_of(self, workflow: str) -> list[Receipt]:
@@ -279,7 +290,8 @@ class SqlSession[C](_Reconciling, _Timelines, _Projections):
         )
 
     async def finish(self, finishes: Sequence[Finish]) -> set[str]:
-        return {str(id) for [id] in await self._many(self._sql.finish, [_fields(finish) for finish in finishes])}
+        rows = await self.run_many(self._sql.finish, [_fields(finish) for finish in finishes], **self._seen)
+        return {str(id) for [id] in rows}
 
     async def reopen(self, id: str) -> Start | None:
         rows = await self._rows(self._sql.reopen, id=id)

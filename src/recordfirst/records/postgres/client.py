@@ -89,6 +89,7 @@ class PostgresRecord:
             Migration(version=step.version, name=step.name, sql=_put_in_schema(step.sql, schema))
             for step in statements.migrations(_PACKAGE)
         )
+        self.seen_mark: tuple[str, int, int] | None = None
         self._app = ""
         self._pool: AsyncConnectionPool[_Connection] | None = None
         self._listener: Listener | None = None
@@ -164,7 +165,7 @@ class PostgresRecord:
             yield connection
 
     def _session(self, connection: _Connection, dialect: _Dialect) -> SqlSession[_Connection]:
-        return SqlSession(connection, dialect, self._statements, self._app)
+        return SqlSession(connection, dialect, self._statements, self._app, self.seen_mark)
 
     def statements_of(self, package: str) -> Mapping[str, str]:
         found = statements.folder(package, "postgres")

@@ -57,6 +57,7 @@ class SqliteRecord:
         self._driver = connect
         self._statements = statements.load(_PACKAGE)
         self.migrations = statements.migrations(_PACKAGE)
+        self.seen_mark: tuple[str, int, int] | None = None
         self._app: str | None = None
         self._writer: aiosqlite.Connection | None = None
         self._reader: aiosqlite.Connection | None = None
@@ -141,7 +142,7 @@ class SqliteRecord:
         async with self._writing:
             dialect = _InTransaction(connection)
             async with _transaction(connection, "BEGIN IMMEDIATE"):
-                yield SqlSession(connection, dialect, self._statements, self._name)
+                yield SqlSession(connection, dialect, self._statements, self._name, self.seen_mark)
                 dialect.check()
         if dialect.has_news:
             self._news.set()
@@ -149,7 +150,8 @@ class SqliteRecord:
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncIterator[Session[aiosqlite.Connection]]:
         connection = self._opened(self._writer)
-        yield SqlSession(connection, _Alone(connection, self._writing), self._statements, self._name)
+        alone = _Alone(connection, self._writing)
+        yield SqlSession(connection, alone, self._statements, self._name, self.seen_mark)
 
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncIterator[aiosqlite.Connection]:

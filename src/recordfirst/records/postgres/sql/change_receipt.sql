@@ -1,5 +1,6 @@
 -- Compare and set: the next state of a receipt, if nobody changed it since it was read. One clock for all its times.
--- While effects are held, no call is begun, and none of a life that is over; see add_receipt.sql.
+-- While effects are held, no call is begun, and none of a life that is over; see add_receipt.sql. Nor where the record
+-- was set back under this process; see intend.sql.
 WITH life AS MATERIALIZED (
     SELECT lives_from FROM recordfirst.start
     WHERE app = %(app)s AND id = %(workflow)s AND %(begins_call)s AND %(epoch)s::integer IS NOT NULL FOR KEY SHARE
@@ -30,4 +31,9 @@ FROM (SELECT clock_timestamp() AS now) AS clock
 WHERE app = %(app)s AND key = %(key)s AND attempt = %(attempt)s AND revision = %(revision)s
   AND NOT (%(begins_call)s AND EXISTS (SELECT FROM recordfirst.timeline WHERE app = %(app)s AND held IS NOT NULL))
   AND NOT EXISTS (SELECT FROM life WHERE lives_from > %(epoch)s)
+  AND (NOT %(begins_call)s OR %(mark_engine)s::text IS NULL OR EXISTS (
+      SELECT FROM recordfirst.mark
+      WHERE app = %(app)s AND engine = %(mark_engine)s::text
+        AND (space, number) >= (%(mark_space)s::integer, %(mark_number)s::bigint)
+  ))
 RETURNING {receipt}

@@ -2,7 +2,8 @@
 -- so one commit, before the call. The second branch sees the table as it was before the first, so of the two only one
 -- gives a row. None does if `after` has no receipt, if the key was committed by another while this ran, or if effects
 -- are held. An intent of a workflow that was accepted before a restore is stored as one that may have been called in the
--- time that was lost, by nobody here. None either of a life that is over; see add_receipt.sql.
+-- time that was lost, by nobody here. None either of a life that is over; see add_receipt.sql. Nor where the record has
+-- not the mark that this process has seen: it was set back under it.
 WITH clock AS MATERIALIZED (
     SELECT clock_timestamp() AS now
 ), doubt AS MATERIALIZED (
@@ -30,6 +31,11 @@ WITH clock AS MATERIALIZED (
         WHERE app = %(app)s AND key = %(after)s AND state = 'succeeded'
     )) AND NOT EXISTS (SELECT FROM recordfirst.timeline WHERE app = %(app)s AND held IS NOT NULL)
     AND NOT EXISTS (SELECT FROM life WHERE lives_from > %(epoch)s)
+    AND (%(mark_engine)s::text IS NULL OR EXISTS (
+        SELECT FROM recordfirst.mark
+        WHERE app = %(app)s AND engine = %(mark_engine)s::text
+          AND (space, number) >= (%(mark_space)s::integer, %(mark_number)s::bigint)
+    ))
     ON CONFLICT DO NOTHING
     RETURNING *
 )

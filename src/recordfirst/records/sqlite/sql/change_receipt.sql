@@ -1,5 +1,6 @@
 -- Compare and set: the next state of a receipt, if nobody changed it since it was read.
--- While effects are held, no call is begun, and none of a life that is over.
+-- While effects are held, no call is begun, and none of a life that is over. Nor where the record was set back under this
+-- process; see intend.sql.
 UPDATE recordfirst_receipt
 SET revision = revision + 1,
     state = :state,
@@ -27,5 +28,9 @@ WHERE app = :app AND key = :key AND attempt = :attempt AND revision = :revision
   AND NOT (:begins_call AND EXISTS (SELECT 1 FROM recordfirst_timeline WHERE app = :app AND held IS NOT NULL))
   AND NOT (:begins_call AND EXISTS (
       SELECT 1 FROM recordfirst_start WHERE app = :app AND id = :workflow AND lives_from > :epoch
+  ))
+  AND (NOT :begins_call OR :mark_engine IS NULL OR EXISTS (
+      SELECT 1 FROM recordfirst_mark
+      WHERE app = :app AND engine = :mark_engine AND (space, number) >= (:mark_space, :mark_number)
   ))
 RETURNING {receipt}

@@ -1,6 +1,6 @@
 -- The intent of an effect, with its first call begun, if the write or stage that it depends on is there (P1): one
 -- statement, so one commit, before the call. No row if it is not there, if the key is, if effects are held, or of a life
--- that is over. An intent of a workflow that was accepted before a restore is stored as one that may have been called in
+-- that is over, or where the record has not the mark that this process has seen: it was set back under it. An intent of a workflow that was accepted before a restore is stored as one that may have been called in
 -- the time that was lost.
 INSERT INTO recordfirst_receipt (
     app, key, attempt, kind, function, workflow, state, fingerprint, request, frozen, undo, created_at_ms,
@@ -18,5 +18,9 @@ WHERE (:after IS NULL OR EXISTS (
     SELECT 1 FROM recordfirst_receipt WHERE app = :app AND key = :after AND state = 'succeeded'
 )) AND NOT EXISTS (SELECT 1 FROM recordfirst_timeline WHERE app = :app AND held IS NOT NULL)
 AND NOT EXISTS (SELECT 1 FROM recordfirst_start WHERE app = :app AND id = :workflow AND lives_from > :epoch)
+AND (:mark_engine IS NULL OR EXISTS (
+    SELECT 1 FROM recordfirst_mark
+    WHERE app = :app AND engine = :mark_engine AND (space, number) >= (:mark_space, :mark_number)
+))
 ON CONFLICT DO NOTHING
 RETURNING (SELECT now_ms FROM recordfirst_clock), true, {receipt}
