@@ -27,6 +27,8 @@ def main() -> None:
         if pid == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             _be(json.loads(line))
+        sys.stdout.write(f"{pid}\n")
+        sys.stdout.flush()
     os.killpg(0, signal.SIGKILL)
 
 
