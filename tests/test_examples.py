@@ -300,3 +300,32 @@ def test_howto_references_are_staged_and_mirrored(tmp_path: Path, monkeypatch: p
     assert (seen.returncode, "RF-MIRROR-DRIFT" in seen.stdout) == (1, True), seen.stderr
     assert run(str(RECORDFIRST), *compared, "--apply", cwd=tmp_path).returncode == 0
     assert run(str(RECORDFIRST), *compared, cwd=tmp_path).returncode == 0
+
+
+def test_howto_open_account_is_written_last_and_read_first(tmp_path: Path) -> None:
+    """P1, P3: killed between row and account, nobody is seen; the next run opens it, once."""
+    shutil.copy(EXAMPLES / "howto" / "open_account.py", tmp_path)
+    assert run(str(RECORDFIRST), "migrate", "--app", "open_account:app", "--apply", cwd=tmp_path).returncode == 0
+    words = (sys.executable, "open_account.py", "ada")
+    killed = run(*words, cwd=tmp_path, PULL_THE_PLUG="1")
+    assert (killed.returncode, rows(tmp_path / "crm.db", "SELECT id, name FROM customers")) == (137, [("ada", "Ada")])
+    again = run(*words, cwd=tmp_path)
+    assert again.stdout == "before: None\nafter: Owned(name='Ada', balance_minor=500)\n", again.stderr
+    assert run(*words, cwd=tmp_path).stdout.startswith("before: Owned(name='Ada', balance_minor=500)\n")
+    other = run(sys.executable, "-c", _IN_VAIN, cwd=tmp_path)
+    assert "user_data_128 0, not " in other.stderr
+
+
+_IN_VAIN = """
+import asyncio, open_account as shop
+from recordfirst import Account, AccountFlags, account_id
+
+async def main():
+    async with shop.app.worker():
+        flags = AccountFlags.DEBITS_MUST_NOT_EXCEED_CREDITS
+        await shop.ledger.create_accounts([Account(id=account_id("customer:bob"), ledger=1, code=1, flags=flags)])
+        await (await shop.app.start(shop.sign_up, shop.Customer("bob", "Bob"), id="customer:bob")).result()
+
+asyncio.run(main())
+"""
+"""Somebody has opened the account by another way."""

@@ -22,6 +22,7 @@ from recordfirst.function import Function
 from recordfirst.ledgers import fields
 from recordfirst.ledgers.contract import Account, AccountFlags, Ledger, Transfer, TransferFlags
 from recordfirst.ledgers.outcome import opened, transferred
+from recordfirst.ledgers.restored import as_made
 from recordfirst.providers.contract import Provider, Verdict
 from recordfirst.runtime import Runtime
 from recordfirst.step import follow_up
@@ -78,12 +79,13 @@ class _LedgerStep[**P, R](Effect[P, R]):
         asked = codec.shape(call.request, list[self.kind], f"what is stored of {self.function!r}")  # type: ignore[name-defined]
 
         async def send() -> Any:
-            made = await self._send(ledger, asked)
+            made = await self._send(ledger, asked, restored=runtime.restores > 0)
             return made if self.many else made[0]
 
         return send
 
-    async def _send(self, ledger: Ledger, asked: Any) -> list[Any]:
+    async def _send(self, ledger: Ledger, asked: Any, *, restored: bool) -> list[Any]:
+        """``restored``: the record was set back at some time, and may not know what the ledger has."""
         raise NotImplementedError
 
 
@@ -105,8 +107,8 @@ class TransferStep[**P, R](_LedgerStep[P, R]):
             for part, item in enumerate(items)
         ]
 
-    async def _send(self, ledger: Ledger, asked: Any) -> list[Any]:
-        return await transferred(ledger, asked)
+    async def _send(self, ledger: Ledger, asked: Any, *, restored: bool) -> list[Any]:
+        return await transferred(ledger, await as_made(ledger, asked) if restored else asked)
 
 
 class OpenAccountStep[**P, R](_LedgerStep[P, R]):
@@ -120,7 +122,8 @@ class OpenAccountStep[**P, R](_LedgerStep[P, R]):
         mark = identity.ledger_mark(app, key, self.attempt_number)
         return [_replace(item, user_data_128=item.user_data_128 or mark) for item in items]
 
-    async def _send(self, ledger: Ledger, asked: Any) -> list[Any]:
+    async def _send(self, ledger: Ledger, asked: Any, *, restored: bool) -> list[Any]:
+        del restored  # an account's id is the same at whatever time, and its mark says whose it is
         return await opened(ledger, asked)
 
 

@@ -222,8 +222,11 @@ class WatchedLedger:
 class Till:
     """Makes apps whose money is in a ledger: the record's own, or TigerBeetle's."""
 
-    def __init__(self, url: str, addresses: str, purchase: Purchase, *, deadline_s: float = 20.0) -> None:
-        self.deadline_s = deadline_s
+    def __init__(
+        self, url: str, addresses: str, purchase: Purchase, *, deadline_s: float = 20.0, elsewhere: str = ""
+    ) -> None:
+        """``elsewhere``: the record with the ledger, if that is another than the app's."""
+        self.deadline_s, self.elsewhere = deadline_s, elsewhere
         self.url, self.addresses, self.purchase = url, addresses, purchase
         self.events: list[Any] = []
         self.ledger: Any = None
@@ -236,7 +239,12 @@ class Till:
         app = App("shop", record=record, workflows=WORKFLOWS, **options)  # type: ignore[arg-type]
         async with contextlib.AsyncExitStack() as stack:
             cluster = TigerBeetle(self.addresses, deadline_s=self.deadline_s) if self.addresses else None
-            ledger = SqlLedger(record) if cluster is None else await stack.enter_async_context(cluster)  # type: ignore[arg-type]
+            books = record
+            if self.elsewhere:
+                books = record_from_url(self.elsewhere)  # type: ignore[assignment]
+                await books.open("shop")
+                stack.push_async_callback(books.close)
+            ledger = SqlLedger(books) if cluster is None else await stack.enter_async_context(cluster)  # type: ignore[arg-type]
             self.ledger = WatchedLedger(ledger, plug)
             app.provide(self.ledger, as_=Ledger)
             yield await stack.enter_async_context(app)
@@ -248,12 +256,13 @@ class Till:
 
     async def prepare(self, *, funds: int = 5000) -> None:
         """Tables, and accounts: a customer with these funds, who cannot overdraw."""
-        record = record_from_url(self.url)
-        await record.open("shop")
-        await record.migrate()
-        async with record.transaction() as tx:
-            await tx.connection.execute(TABLE)
-        await record.close()
+        for url in filter(None, (self.url, self.elsewhere)):
+            record = record_from_url(url)
+            await record.open("shop")
+            await record.migrate()
+            async with record.transaction() as tx:
+                await tx.connection.execute(TABLE)
+            await record.close()
         async with self.app():
             bank, customer, shop, tax = (self.purchase.account(name) for name in ("bank", "customer", "shop", "tax"))
             limited = AccountFlags.DEBITS_MUST_NOT_EXCEED_CREDITS

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from recordfirst.cli import main
 from recordfirst.conformance.record import run
+from recordfirst.reconcile.ledgers import CODES
 from recordfirst.records.open import record_from_url
 from tests.ledgers import program
 from tests.ledgers.program import Purchase, Till
@@ -19,6 +20,7 @@ from tests.ledgers.program import Purchase, Till
 def till(record_url, monkeypatch) -> Till:
     """A shop that has sold something, held something, and given it back."""
     monkeypatch.setenv("TILL_RECORD", record_url)
+    monkeypatch.setattr("recordfirst.reconcile.ledgers._SETTLING_S", 0.01)
     monkeypatch.delitem(sys.modules, "tests.ledgers.till", raising=False)
     till = Till(record_url, "", Purchase("1"))
 
@@ -59,6 +61,8 @@ def test_it_can_be_looked_at(till):
     assert (shown["balance"], shown["credits_pending"]) == (1999, 0)
     assert "balance" in command("balance", shown["id"])
     assert command("check") == "the ledger is in order\n"
+    done = CliRunner().invoke(main, ["reconcile", "--app", "tests.ledgers.till:app", "--pass", "ledger"])
+    assert (done.exit_code, done.output) == (0, "0 found, 0 left; looked at: ledger 7\n")
 
 
 def test_what_is_not_there_is_said_in_one_line(till):
@@ -72,7 +76,7 @@ def test_what_is_not_there_is_said_in_one_line(till):
 DAMAGE = {
     "balance differs from transfers": "UPDATE {l}account SET credits_posted = 1 + credits_posted WHERE code = 1",
     "debits differ from credits": "UPDATE {l}account SET debits_posted = debits_posted + 1 WHERE debits_posted > 0",
-    "receipt without transfer": "UPDATE {r} SET frozen = replace(CAST(frozen AS text), '\"id\":', '\"id\":1'){json}"
+    "receipt without transfer": "UPDATE {r} SET result = replace(CAST(result AS text), '\"id\":', '\"id\":1'){json}"
     " WHERE function = 'hold'",
     "transfer without receipt": "DELETE FROM {r} WHERE function = 'settle'",
     "limit exceeded": "UPDATE {l}account SET flags = 2 WHERE debits_posted > credits_posted",
@@ -110,3 +114,10 @@ def test_the_check_finds_what_somebody_has_done_by_hand(till, kind):
     run(damage())
     assert kind in {finding["kind"] for finding in listed("check", status=1)}
     assert kind in command("check", status=1)
+    code = CODES[kind]
+    words = ["reconcile", "--app", "tests.ledgers.till:app"]
+    assert code not in CliRunner().invoke(main, words).output
+    done = CliRunner().invoke(main, [*words, "--pass", "ledger", "--apply"])
+    assert (done.exit_code, code in done.output) == (1, True), done.output
+    kept = CliRunner().invoke(main, ["findings", "--app", "tests.ledgers.till:app"])
+    assert f"{code}: " in kept.output

@@ -149,7 +149,7 @@ async def check_(app_path: str, as_json: bool) -> None:
         books, runtime = await _of(app), app.runtime
         names = [step.name for step in app.effects if isinstance(step, TransferStep)]
         receipts = Receipts(runtime.record, app.name, names, runtime.unseal)
-        findings = await check(books, receipts, int(time.time() * 1000))
+        findings = (await check(books, receipts, int(time.time() * 1000))).findings
     if as_json:
         print_json(findings)
     else:

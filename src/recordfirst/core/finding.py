@@ -165,6 +165,48 @@ KINDS = {
             "Where nothing is: stages it again, as it was. Where something else is: nothing.",
             "Where something else is, find out who put it there; then remove it, and reconcile with `--apply`.",
         ),
+        Kind(
+            "RF-LEDGER-UNBALANCED",
+            "In a ledger, the debits of all accounts are not the credits of all accounts. Every transfer moves both.",
+            "Somebody changed balances behind the ledger's back, or its store is damaged.",
+            _NOTHING,
+            "Stop what moves money there, find the account whose balance differs (RF-LEDGER-BALANCE), and restore it.",
+        ),
+        Kind(
+            "RF-LEDGER-BALANCE",
+            "An account's balance is not what its transfers come to.",
+            "Somebody changed balances behind the ledger's back, or its store is damaged.",
+            _NOTHING,
+            "Compare `recordfirst ledger transfers --account` with a copy, and restore the ledger.",
+        ),
+        Kind(
+            "RF-LEDGER-LIMIT",
+            "An account has more debits than credits, or the other way round, and its flags forbid it.",
+            "Somebody changed balances or flags behind the ledger's back.",
+            _NOTHING,
+            "Find out who changed it; then bring the account back with a transfer.",
+        ),
+        Kind(
+            "RF-LEDGER-OVERDUE",
+            "A pending transfer holds money past its timeout.",
+            "The ledger releases what is overdue before it makes the next transfer or shows a balance; it does not.",
+            _NOTHING,
+            "If it comes again, look at the ledger's clock.",
+        ),
+        Kind(
+            "RF-TRANSFER-LOST",
+            "The record says that a transfer was made, and the ledger does not have it.",
+            "The ledger was set back, or it is another one.",
+            _NOTHING,
+            "Restore the ledger to a newer state, or make the transfer again by a new attempt, and say why.",
+        ),
+        Kind(
+            "RF-TRANSFER-ORPHAN",
+            "The ledger has a transfer with this app's mark, and no receipt has sent it, or one that was declined.",
+            "The record was set back, and nobody has asked for that workflow again.",
+            _NOTHING,
+            "Start its workflow again, under its id: it finds the transfer. Or take it back with another transfer.",
+        ),
     )
 }
 """Every kind of finding, by its code."""

@@ -156,6 +156,11 @@ def transfer_id(app: str, key: str, attempt: int, part: int, since_ms: int) -> i
     return (since_ms & ((1 << 48) - 1)) << 80 | tail
 
 
+def transfer_tail(id: int) -> int:
+    """Return what of a :func:`transfer_id` is the same whatever the time."""
+    return id & ((1 << 80) - 1)
+
+
 def ledger_mark(app: str, key: str, attempt: int) -> int:
     """Return what a transfer carries in ``user_data_128``, so that a ledger finds it by the key that it is for.
 

@@ -16,11 +16,12 @@ from recordfirst.core.finding import Audit, NewFinding
 from recordfirst.errors import Misuse
 from recordfirst.reconcile.contract import PAGE, Page, Pass, Scope
 from recordfirst.reconcile.effects import Intents, Unknowns
+from recordfirst.reconcile.ledgers import Ledgers
 from recordfirst.reconcile.lives import Lives
 from recordfirst.reconcile.references import Projections, References
 from recordfirst.reconcile.timelines import Timelines
 
-PASSES: tuple[Pass, ...] = (Timelines(), Lives(), Intents(), Unknowns(), Projections(), References())
+PASSES: tuple[Pass, ...] = (Timelines(), Lives(), Intents(), Unknowns(), Projections(), References(), Ledgers())
 """In the order in which they run."""
 OPEN = tuple(each for each in PASSES if not each.looks_at_all)
 """What costs no more than what is open: what runs where no pass is named."""

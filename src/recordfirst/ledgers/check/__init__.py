@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -34,6 +34,16 @@ class LedgerFinding(msgspec.Struct, frozen=True):
 
     kind: Kind
     what: str
+    subject: str
+    """What it is about: ``account 7``, ``transfer 9``, ``ledger 1``, or a step's key."""
+
+
+class Checked(NamedTuple):
+    """What came of a check."""
+
+    findings: list[LedgerFinding]
+    looked: int
+    """Accounts and transfers that were read."""
 
 
 class Receipts:
@@ -50,14 +60,17 @@ class Receipts:
             async with self._record.session() as session:
                 names = [{"function": name} for name in self._functions]
                 rows = await session.run_many(self._sql, names, key=key, attempt=attempt, limit=_PAGE)
-            for key, attempt, state, frozen in rows:
-                sent = codec.decode(self._unseal(frozen)) if frozen is not None else []
-                yield key, attempt, state, codec.shape(sent, list[Transfer], f"what {key!r} sends")
+            for key, attempt, state, frozen, result in rows:
+                # What was found after a restore of the record has another id than what would have been sent.
+                text = result if state == "succeeded" and result is not None else frozen
+                said = codec.decode(self._unseal(text)) if text is not None else []
+                items = said if isinstance(said, list) else [said]
+                yield key, attempt, state, codec.shape(items, list[Transfer], f"what {key!r} sends")
             if len(rows) < _PAGE:
                 return
 
 
-async def check(ledger: Ledger, receipts: Receipts | None, now_ms: int) -> list[LedgerFinding]:
+async def check(ledger: Ledger, receipts: Receipts | None, now_ms: int) -> Checked:
     """Return what is not in order; ``receipts`` of the app whose transfers are to be compared with them."""
     accounts = {account.id: account async for account in _accounts(ledger)}
     transfers = {transfer.id: transfer async for transfer in _transfers(ledger)}
@@ -65,7 +78,7 @@ async def check(ledger: Ledger, receipts: Receipts | None, now_ms: int) -> list[
     found += _balances(accounts, transfers, now_ms)
     if receipts is not None:
         found += await _compare(receipts, transfers)
-    return found
+    return Checked(found, len(accounts) + len(transfers))
 
 
 def _totals(accounts: Any) -> list[LedgerFinding]:
@@ -75,7 +88,9 @@ def _totals(accounts: Any) -> list[LedgerFinding]:
         sums[account.ledger, "pending"] += account.debits_pending - account.credits_pending
     return [
         LedgerFinding(
-            "debits differ from credits", f"ledger {ledger}: {what} debits are {excess:+} against the credits"
+            "debits differ from credits",
+            f"ledger {ledger}: {what} debits are {excess:+} against the credits",
+            f"ledger {ledger}, {what}",
         )
         for (ledger, what), excess in sums.items()
         if excess
@@ -91,7 +106,11 @@ def _limits(accounts: Any) -> list[LedgerFinding]:
             limited or (account.flags & AccountFlags.CREDITS_MUST_NOT_EXCEED_DEBITS and credits > account.debits_posted)
         )
 
-    return [LedgerFinding("limit exceeded", f"account {account.id}") for account in accounts if over(account)]
+    return [
+        LedgerFinding("limit exceeded", f"account {account.id}", f"account {account.id}")
+        for account in accounts
+        if over(account)
+    ]
 
 
 def _balances(accounts: dict[int, Account], transfers: dict[int, Transfer], now_ms: int) -> list[LedgerFinding]:
@@ -119,10 +138,12 @@ def _balances(accounts: dict[int, Account], transfers: dict[int, Transfer], now_
                 continue
             if has == must + overdue[account.id][side]:
                 ids = ", ".join(str(t.id) for t in late if account.id in (t.debit_account_id, t.credit_account_id))
-                found.append(LedgerFinding("held past its timeout", f"account {account.id}: {ids}"))
+                found.append(
+                    LedgerFinding("held past its timeout", f"account {account.id}: {ids}", f"account {account.id}")
+                )
             else:
                 what = f"account {account.id}: {side} is {has}, its transfers come to {must}"
-                found.append(LedgerFinding("balance differs from transfers", what))
+                found.append(LedgerFinding("balance differs from transfers", what, f"account {account.id}, {side}"))
     return found
 
 
@@ -134,14 +155,18 @@ async def _compare(receipts: Receipts, transfers: dict[int, Transfer]) -> list[L
         name = f"{key!r}" + (f" (attempt {attempt})" if attempt > 1 else "")
         released = all(transfer.flags & TransferFlags.VOID_PENDING_TRANSFER for transfer in sent)
         if state == "succeeded" and len(there) < len(sent) and not released:
-            found.append(LedgerFinding("receipt without transfer", f"{name} succeeded, and the ledger has it not"))
+            found.append(LedgerFinding("receipt without transfer", f"{name} succeeded, and the ledger has it not", key))
         if state == "declined" and there:
             found.append(
-                LedgerFinding("transfer without receipt", f"{name} is declined, and the ledger has {there[0].id}")
+                LedgerFinding("transfer without receipt", f"{name} is declined, and the ledger has {there[0].id}", key)
             )
     ours = identity.app_mark(receipts.app)
     found += [
-        LedgerFinding("transfer without receipt", f"transfer {t.id} is marked as this app's; no receipt has sent it")
+        LedgerFinding(
+            "transfer without receipt",
+            f"transfer {t.id} is marked as this app's; no receipt has sent it",
+            f"transfer {t.id}",
+        )
         for t in transfers.values()
         if t.user_data_128 >> 80 == ours and t.id not in known
     ]

@@ -1,5 +1,5 @@
 -- A page of the receipts of some steps, in the order of their keys.
-SELECT key, attempt, state, frozen::text FROM recordfirst.receipt
+SELECT key, attempt, state, frozen::text, result::text FROM recordfirst.receipt
 WHERE app = %(app)s AND kind = 'effect' AND function = ANY(%(function)s::text[])
   AND (key, attempt) > (%(key)s::text, %(attempt)s::integer)
 ORDER BY key, attempt

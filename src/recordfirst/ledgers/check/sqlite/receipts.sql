@@ -1,5 +1,5 @@
 -- A page of the receipts of some steps, in the order of their keys.
-SELECT key, attempt, state, frozen FROM recordfirst_receipt
+SELECT key, attempt, state, frozen, result FROM recordfirst_receipt
 WHERE app = :app AND kind = 'effect' AND function IN (SELECT json_extract(value, '$.function') FROM json_each(:rows))
   AND (key, attempt) > (:key, :attempt)
 ORDER BY key, attempt
