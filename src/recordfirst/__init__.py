@@ -58,6 +58,7 @@ from recordfirst.handle import Handle
 from recordfirst.ledgers.contract import (
     AMOUNT_MAX,
     Account,
+    AccountBalance,
     AccountFilter,
     AccountFlags,
     Capabilities,
@@ -86,6 +87,7 @@ __all__ = [
     "AMOUNT_MAX",
     "Absent",
     "Account",
+    "AccountBalance",
     "AccountFilter",
     "AccountFlags",
     "AfterMissing",

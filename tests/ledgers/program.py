@@ -265,7 +265,7 @@ class Till:
             await record.close()
         async with self.app():
             bank, customer, shop, tax = (self.purchase.account(name) for name in ("bank", "customer", "shop", "tax"))
-            limited = AccountFlags.DEBITS_MUST_NOT_EXCEED_CREDITS
+            limited = AccountFlags.DEBITS_MUST_NOT_EXCEED_CREDITS | AccountFlags.HISTORY
             accounts = [
                 Account(id=bank, ledger=1, code=1),
                 Account(id=customer, ledger=1, code=1, flags=limited),

@@ -60,6 +60,10 @@ def test_it_can_be_looked_at(till):
     shown = json.loads(command("balance", "1:shop", "--json"))
     assert (shown["balance"], shown["credits_pending"]) == (1999, 0)
     assert "balance" in command("balance", shown["id"])
+    was = listed("history", "1:customer")
+    assert [(row["balance"], row["debits_pending"]) for row in was] == [(8001, 0), (10_000, 1999), (10_000, 0)]
+    assert "DEBITS HELD" in command("history", "1:customer", "--limit", "1")
+    assert "keeps no history: it was opened without AccountFlags.HISTORY" in command("history", "1:shop", status=1)
     assert command("check") == "the ledger is in order\n"
     done = CliRunner().invoke(main, ["reconcile", "--app", "tests.ledgers.till:app", "--pass", "ledger"])
     assert (done.exit_code, done.output) == (0, "0 found, 0 left; looked at: ledger 7\n")
@@ -68,6 +72,7 @@ def test_it_can_be_looked_at(till):
 def test_what_is_not_there_is_said_in_one_line(till):
     """No account, no such option together, no ledger."""
     assert "has no account 'nobody'" in command("balance", "nobody", status=1)
+    assert "has no account 'nobody'" in command("history", "nobody", status=1)
     assert "not both" in command("transfers", "--key", "a", "--account", "b", status=2)
     done = CliRunner().invoke(main, ["ledger", "accounts", "--app", "tests.cli.shop:app"])
     assert done.exit_code == 1

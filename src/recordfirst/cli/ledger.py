@@ -40,6 +40,7 @@ def ledger() -> None:
       recordfirst ledger accounts --app shop.app:app
       recordfirst ledger transfers --app shop.app:app --key order:42:pay
       recordfirst ledger balance --app shop.app:app customer:42
+      recordfirst ledger history --app shop.app:app customer:42
       recordfirst ledger check --app shop.app:app
     """
 
@@ -128,6 +129,44 @@ async def balance(app_path: str, account: str, as_json: bool) -> None:
         print_json(_account(found[0]))
         return
     table([(name.replace("_", " "), value) for name, value in _account(found[0]).items()])
+
+
+@ledger.command()
+@app_option
+@click.argument("account", metavar="ID_OR_NAME")
+@_LIMIT
+@json_option
+@runs
+async def history(app_path: str, account: str, limit: int, as_json: bool) -> None:
+    """List what an account's balances were after its newest transfers, if it was opened with the flag history.
+
+    \b
+    Example:
+      recordfirst ledger history --app shop.app:app customer:42
+    """
+    app = load_app(app_path)
+    async with app:
+        books = await _of(app)
+        found = await books.get_account_balances(AccountFilter(account_id=_id(account), limit=limit, reversed=True))
+        opened = await books.lookup_accounts([_id(account)])
+    if not opened:
+        fail(f"the ledger at {books.where} has no account {account!r} (id {_id(account)})")
+    if not opened[0].flags & AccountFlags.HISTORY:
+        fail(f"account {account!r} keeps no history: it was opened without AccountFlags.HISTORY")
+    sides = ("debits_posted", "credits_posted", "debits_pending", "credits_pending")
+    rows = [
+        {
+            "after": _when(kept.timestamp),
+            "balance": kept.credits_posted - kept.debits_posted,
+            **{side: getattr(kept, side) for side in sides},
+        }
+        for kept in found
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    head = ("AFTER", "BALANCE", "DEBITS", "CREDITS", "DEBITS HELD", "CREDITS HELD")
+    table([head, *(tuple(row.values()) for row in rows)] if rows else [("no transfers yet", "")])
 
 
 @ledger.command(name="check")

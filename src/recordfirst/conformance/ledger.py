@@ -337,6 +337,41 @@ class LedgerConformance:
 
         run(go())
 
+    def test_p10_what_a_balance_was(self, open_ledger: OpenLedger) -> None:
+        """After each transfer of an account with history, of the sides asked for; of one without, nothing."""
+
+        async def go() -> None:
+            async with open_ledger() as ledger:
+                books = await opened(ledger, flags=NO_OVERDRAFT | AccountFlags.HISTORY)
+                back = {"debit_account_id": books.customer, "credit_account_id": books.bank}
+                assert await books.make(books.move(0, 5)) == ["created"]
+                assert await books.make(
+                    books.move(1, 3, flags=PENDING, **back),
+                    books.move(2, 9, **back),
+                    books.settle(3, 1, POST, amount=2),
+                ) == ["created", "exceeds_credits", "created"]
+                assert await books.make(
+                    books.move(4, 1, flags=LINKED, **back), books.move(5, 9, **back), books.move(6, 1, **back)
+                ) == ["linked_event_failed", "exceeds_credits", "created"]
+
+                async def was(**what: Any) -> list[tuple[int, int, int, int]]:
+                    filter = AccountFilter(**({"account_id": books.customer, "limit": 100} | what))
+                    found = await ledger.get_account_balances(filter)
+                    return [(b.debits_pending, b.debits_posted, b.credits_pending, b.credits_posted) for b in found]
+
+                whole = [(0, 0, 0, 5), (3, 0, 0, 5), (0, 2, 0, 5), (0, 3, 0, 5)]
+                assert await was() == whole
+                assert await was(debits=False) == whole[:1]
+                assert await was(credits=False) == whole[1:]
+                assert await was(reversed=True, limit=3) == whole[:0:-1]
+                made = await ledger.get_account_transfers(AccountFilter(account_id=books.customer))
+                kept = await ledger.get_account_balances(AccountFilter(account_id=books.customer))
+                assert [balance.timestamp for balance in kept] == [transfer.timestamp for transfer in made]
+                assert await was(timestamp_min=made[1].timestamp, timestamp_max=made[2].timestamp) == whole[1:3]
+                assert await was(account_id=books.bank) == []
+
+        run(go())
+
     def test_what_does_not_fit_is_refused_before_it_is_sent(self, open_ledger: OpenLedger) -> None:
         """Money that is no whole number, or an id that is too long, never leaves."""
 

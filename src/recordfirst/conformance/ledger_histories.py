@@ -17,6 +17,7 @@ from recordfirst.ledgers.contract import (
     U32_MAX,
     U128_MAX,
     Account,
+    AccountFilter,
     AccountFlags,
     Created,
     Ledger,
@@ -50,8 +51,9 @@ class History:
 
     def opening(self) -> list[Account]:
         """Accounts to begin with: of every kind, most of them in one ledger."""
-        limits = (0, 0, 0, AccountFlags.DEBITS_MUST_NOT_EXCEED_CREDITS, AccountFlags.CREDITS_MUST_NOT_EXCEED_DEBITS)
-        kinds = zip(self.accounts, (*limits, 0, 0), strict=False)
+        kept = AccountFlags.HISTORY
+        limits = (AccountFlags.DEBITS_MUST_NOT_EXCEED_CREDITS, AccountFlags.CREDITS_MUST_NOT_EXCEED_DEBITS | kept)
+        kinds = zip(self.accounts, (0, 0, kept, *limits, 0, 0), strict=False)
         opened = [Account(id=id, ledger=1, code=1, flags=AccountFlags(flags)) for id, flags in kinds]
         return [*opened[:-1], msgspec.structs.replace(opened[-1], ledger=2)]
 
@@ -174,6 +176,9 @@ async def compare(ledger: Ledger, history: History, requests: int) -> int:
         _same("accounts", accounts, [model.accounts[id] for id in history.accounts if id in model.accounts], request)
     transfers = await ledger.lookup_transfers(history.transfers)
     _same("transfers", transfers, [model.transfers[id] for id in history.transfers if id in model.transfers], "all")
+    for id in history.accounts:
+        kept = [balance for (account, _), balance in sorted(model.balances.items()) if account == id]
+        _same("history", await ledger.get_account_balances(AccountFilter(account_id=id, limit=8189)), kept, id)
     known = await ledger.refusals(history.transfers)
     if ledger.capabilities.remembers_refusals:
         assert known == {id: status for id, status in model.failed.items() if id in history.transfers}

@@ -2,7 +2,7 @@
 
 Any ledger that passes ``recordfirst.conformance.ledger`` will do. Source of every rule:
 https://docs.tigerbeetle.com/reference/, and for the order in which they are looked at, the state machine of
-TigerBeetle 0.17. Not part of the contract: imported events, balance history and change streams.
+TigerBeetle 0.17. Not part of the contract: imported events (see :class:`Capabilities`) and change streams.
 
 Ids and amounts are whole numbers of up to 128 bits; an amount is in the ledger's minor units (19.99 is 1999).
 """
@@ -33,6 +33,7 @@ class AccountFlags(enum.IntFlag):
     LINKED = 1 << 0
     DEBITS_MUST_NOT_EXCEED_CREDITS = 1 << 1
     CREDITS_MUST_NOT_EXCEED_DEBITS = 1 << 2
+    HISTORY = 1 << 3
     CLOSED = 1 << 5
 
 
@@ -95,6 +96,16 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True):
     def expires_at(self) -> int | None:
         """When it expires if it is pending until then: nanoseconds since 1970 by the ledger's clock."""
         return self.timestamp + self.timeout * NS_PER_S if self.timeout and self.timestamp else None
+
+
+class AccountBalance(msgspec.Struct, frozen=True, kw_only=True):
+    """What an account's balances were right after a transfer; ``timestamp`` is that transfer's."""
+
+    debits_pending: int = 0
+    debits_posted: int = 0
+    credits_pending: int = 0
+    credits_posted: int = 0
+    timestamp: int = 0
 
 
 type AccountStatus = Literal[
@@ -161,7 +172,7 @@ class QueryFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which transfers of one account to list, oldest first; 0 stands for any."""
+    """Which transfers of one account, or its balances after them, to list, oldest first; 0 stands for any."""
 
     account_id: int
     debits: bool = True
@@ -181,6 +192,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """The most items of one request, and so of one linked chain."""
     remembers_refusals: bool = False
     """Whether :meth:`Ledger.refusals` can tell why an id has failed."""
+    imports: bool = False
+    """Whether it takes events of the past with their own timestamps. No ledger here does; TigerBeetle's client can."""
 
 
 class Ledger(Protocol):
@@ -214,6 +227,11 @@ class Ledger(Protocol):
 
     async def get_account_transfers(self, filter: AccountFilter) -> list[Transfer]:
         """List the transfers of one account."""
+
+    async def get_account_balances(self, filter: AccountFilter) -> list[AccountBalance]:
+        """List what the balances of one account were after each of its transfers, if it was opened with ``HISTORY``;
+        else nothing. What expires is no transfer: it shows in the balances after the next one.
+        """
 
     async def close(self) -> None:
         """Let go of what it holds open. A later request opens it again."""

@@ -4,7 +4,7 @@ It is the reference that ledgers are compared with, item by item, and it is what
 loads what a request touches into a model, asks it, and stores what has changed. Checks stand in TigerBeetle's order,
 which is part of the contract: of several reasons to refuse, the first is the answer.
 
-Left out, as in the contract: imported events and balance history.
+Left out, as in the contract: imported events.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from recordfirst.ledgers.contract import (
     U63_MAX,
     U128_MAX,
     Account,
+    AccountBalance,
     AccountFlags,
     AccountStatus,
     Created,
@@ -51,8 +52,10 @@ class Model:
         """By the pending transfer's id."""
         self.failed: dict[int, TransferStatus] = {}
         """Ids that answer ``id_already_failed``, and why they failed at first."""
+        self.balances: dict[tuple[int, int], AccountBalance] = {}
+        """Of accounts with history: by account and the time of a transfer, what they were right after it."""
         self._amount_max = amount_max
-        self._undo: list[tuple[dict[int, Any], int, Any]] | None = None
+        self._undo: list[tuple[dict[Any, Any], Any, Any]] | None = None
         """While a chain is open: what to put back if it breaks."""
 
     # ── requests ────────────────────────────────────────────────────────────
@@ -111,7 +114,7 @@ class Model:
         status, existing = create(event, at)
         return status, existing or at
 
-    def _put(self, table: dict[int, Any], id: int, value: Any) -> None:
+    def _put(self, table: dict[Any, Any], id: Any, value: Any) -> None:
         if self._undo is not None:
             self._undo.append((table, id, table.get(id)))
         table[id] = value
@@ -186,6 +189,7 @@ class Model:
         else:
             self._add(debit, debits_posted=amount)
             self._add(credit, credits_posted=amount)
+        self._remember(debit.id, credit.id, at)
         return "created"
 
     def _overflow(self, t: Transfer, amount: int, debit: Account, credit: Account, at: int) -> TransferStatus | None:
@@ -234,6 +238,7 @@ class Model:
         if t.flags & _POST:
             self._add(self.accounts[p.debit_account_id], debits_posted=amount)
             self._add(self.accounts[p.credit_account_id], credits_posted=amount)
+        self._remember(p.debit_account_id, p.credit_account_id, at)
         return "created"
 
     def _not_pending_any_more(self, p: Transfer, at: int) -> TransferStatus | None:
@@ -292,6 +297,14 @@ class Model:
             flags=account.flags | AccountFlags.CLOSED if closes else account.flags,
         )
         self._put(self.accounts, account.id, changed)
+
+    def _remember(self, debit: int, credit: int, at: int) -> None:
+        """Keep both sides' balances as they are after a transfer, where that is asked for."""
+        for account in (self.accounts[debit], self.accounts[credit]):
+            if account.flags & AccountFlags.HISTORY:
+                names = ("debits_pending", "debits_posted", "credits_pending", "credits_posted")
+                kept = AccountBalance(timestamp=at, **{name: getattr(account, name) for name in names})
+                self._put(self.balances, (account.id, at), kept)
 
     def _release(self, p: Transfer) -> None:
         """Take back what ``p`` holds, and the closing of accounts that it stands for (which is never posted)."""

@@ -21,6 +21,7 @@ from recordfirst.ledgers.batches import Batches
 from recordfirst.ledgers.contract import (
     U63_MAX,
     Account,
+    AccountBalance,
     AccountFilter,
     AccountFlags,
     AccountStatus,
@@ -126,13 +127,22 @@ class SqlLedger(Ledger):
         return [_transfer(row) for row in await self._query(name, filter)]
 
     async def get_account_transfers(self, filter: AccountFilter) -> list[Transfer]:
-        sql = _ordered(self._sql["account_transfers"], filter)
+        return [_transfer(row) for row in await self._of_account("account_transfers", filter)]
+
+    async def get_account_balances(self, filter: AccountFilter) -> list[AccountBalance]:
+        rows = await self._of_account("account_balances", filter)
+        return [
+            AccountBalance(**dict(zip(AccountBalance.__struct_fields__, map(int, row), strict=True))) for row in rows
+        ]
+
+    async def _of_account(self, name: str, filter: AccountFilter) -> list[Any]:
+        sql = _ordered(self._sql[name], filter)
         params = _page(filter) | {
             "id": str(filter.account_id),
             "debits": int(filter.debits),
             "credits": int(filter.credits),
         }
-        return [_transfer(row) for row in await self._look(lambda s: s.run(sql, **params))]
+        return await self._look(lambda s: s.run(sql, **params))
 
     async def close(self) -> None:
         """Nothing: the record is its owner's to close."""
@@ -217,6 +227,10 @@ class SqlLedger(Ledger):
         )
         new = [transfer for id, transfer in model.transfers.items() if id not in work.known]
         await tx.run_many(self._sql["add_transfers"], [_row(transfer) for transfer in new])
+        await tx.run_many(
+            self._sql["add_balances"],
+            [_row(kept) | {"account_id": str(account)} for (account, _), kept in model.balances.items()],
+        )
         failed = [(id, status) for id, status in model.failed.items() if id not in work.failed_before]
         await tx.run_many(
             self._sql["add_refusals"],
@@ -268,7 +282,7 @@ def _ids(ids: Iterable[int]) -> list[dict[str, Any]]:
     return [{"id": str(id)} for id in ids]
 
 
-def _row(item: Account | Transfer) -> dict[str, str]:
+def _row(item: Account | Transfer | AccountBalance) -> dict[str, str]:
     """Numbers as text: most have more bits than a driver's integer."""
     return {name: str(int(getattr(item, name))) for name in item.__struct_fields__}
 

@@ -23,6 +23,7 @@ from recordfirst.ledgers import fields
 from recordfirst.ledgers.batches import Batches
 from recordfirst.ledgers.contract import (
     Account,
+    AccountBalance,
     AccountFilter,
     AccountFlags,
     AccountStatus,
@@ -130,22 +131,14 @@ class TigerBeetle(Ledger):
         return [_transfer(transfer) for transfer in await self._ask(lambda client: client.query_transfers(asked))]
 
     async def get_account_transfers(self, filter: AccountFilter) -> list[Transfer]:
-        flags = tb.AccountFilterFlags.NONE
-        flags |= tb.AccountFilterFlags.DEBITS if filter.debits else flags
-        flags |= tb.AccountFilterFlags.CREDITS if filter.credits else flags
-        flags |= tb.AccountFilterFlags.REVERSED if filter.reversed else flags
-        asked = tb.AccountFilter(
-            account_id=filter.account_id,
-            user_data_128=0,
-            user_data_64=0,
-            user_data_32=0,
-            code=0,
-            timestamp_min=filter.timestamp_min,
-            timestamp_max=filter.timestamp_max,
-            limit=min(filter.limit, _BATCH_MAX),
-            flags=flags,
-        )
+        asked = _of_account(filter)
         return [_transfer(transfer) for transfer in await self._ask(lambda client: client.get_account_transfers(asked))]
+
+    async def get_account_balances(self, filter: AccountFilter) -> list[AccountBalance]:
+        asked = _of_account(filter)
+        found = await self._ask(lambda client: client.get_account_balances(asked))
+        names = AccountBalance.__struct_fields__
+        return [AccountBalance(**{name: getattr(balance, name) for name in names}) for balance in found]
 
     async def refusals(self, ids: Sequence[int]) -> dict[int, TransferStatus]:
         """Nothing: TigerBeetle keeps the ids that have failed, without the reason."""
@@ -224,6 +217,24 @@ def _account(found: tb.Account) -> Account:
 def _transfer(found: tb.Transfer) -> Transfer:
     given = {name: getattr(found, name) for name in Transfer.__struct_fields__}
     return Transfer(**given | {"flags": TransferFlags(int(found.flags))})
+
+
+def _of_account(filter: AccountFilter) -> tb.AccountFilter:
+    flags = tb.AccountFilterFlags.NONE
+    flags |= tb.AccountFilterFlags.DEBITS if filter.debits else flags
+    flags |= tb.AccountFilterFlags.CREDITS if filter.credits else flags
+    flags |= tb.AccountFilterFlags.REVERSED if filter.reversed else flags
+    return tb.AccountFilter(
+        account_id=filter.account_id,
+        user_data_128=0,
+        user_data_64=0,
+        user_data_32=0,
+        code=0,
+        timestamp_min=filter.timestamp_min,
+        timestamp_max=filter.timestamp_max,
+        limit=min(filter.limit, _BATCH_MAX),
+        flags=flags,
+    )
 
 
 def _query(filter: QueryFilter) -> tb.QueryFilter:
