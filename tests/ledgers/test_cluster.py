@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 import subprocess
+import time
 import uuid
 from pathlib import Path
 
@@ -33,9 +35,15 @@ class Replica:
         subprocess.run([binary, *given, str(self._file)], check=True, capture_output=True, timeout=60)
 
     def start(self) -> None:
+        """Return when it takes connections: on a busy machine that is a while."""
         given = ["start", f"--addresses={self.addresses}", "--development", "--cache-grid=256MiB"]
         nowhere = subprocess.DEVNULL
         self._process = subprocess.Popen([self._binary, *given, str(self._file)], stdout=nowhere, stderr=nowhere)
+        while self._process.poll() is None:
+            with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", self._port)):
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"it ended with status {self._process.returncode}")
 
     def kill(self) -> None:
         if self._process is not None:
@@ -82,7 +90,7 @@ async def test_a_cluster_that_is_killed_in_the_middle(replica, sqlite_path):
             return all(receipt is not None and receipt.error is not None for receipt in found)
 
         await until(doubted)
-        replica.start()
+        await asyncio.to_thread(replica.start)
         assert await asyncio.gather(*(handle.result() for handle in (*first, *second))) == [
             buyer.amount_minor for buyer in buyers
         ]
@@ -100,9 +108,14 @@ async def test_more_clients_than_a_cluster_takes(replica):
     async with contextlib.AsyncExitStack() as stack:
         first = await stack.enter_async_context(TigerBeetle(replica.addresses, deadline_s=20))
         assert await first.lookup_accounts([1]) == []
-        for _ in range(64):
+
+        async def comes() -> None:
             async with TigerBeetle(replica.addresses, deadline_s=20) as other:
                 assert await other.query_accounts(QueryFilter(limit=1)) == []
+
+        # Some at a time: each takes a while to be let in.
+        for _ in range(8):
+            await asyncio.gather(*(comes() for _ in range(8)))
         with pytest.raises(LedgerUnavailable, match="evicted this session"):
             await first.lookup_accounts([1])
         assert await first.lookup_accounts([1]) == []
