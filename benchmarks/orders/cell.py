@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import msgspec
 
 from benchmarks.orders.work import Order, Run, Setting
-from recordfirst.cli.common import collect_seldom
+from recordfirst.cli.common import collect_seldom, loop_factory
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -88,5 +88,5 @@ async def _all(run: Run, orders: Sequence[Order], in_flight: int) -> list[float]
 
 
 if __name__ == "__main__":
-    result = asyncio.run(measure(msgspec.json.decode(sys.stdin.read(), type=Task)))
+    result = asyncio.run(measure(msgspec.json.decode(sys.stdin.read(), type=Task)), loop_factory=loop_factory())
     sys.stdout.buffer.write(msgspec.json.encode(result) + b"\n")

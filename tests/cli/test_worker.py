@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import sys
 import time
 
+import uvloop
+
+from recordfirst.cli.common import collect_seldom, loop_factory
 from tests.cli.conftest import end, hear
 
 
@@ -46,3 +52,28 @@ def test_standby_takes_over_from_one_that_ended(cli_on_postgres):
             cli_on_postgres.fixed.with_suffix(".go").touch()
             for process in (second, third):
                 assert end(process)[::2] == (0, "")
+
+
+def test_uvloop_where_it_is_installed(monkeypatch):
+    """P9: the commands take it if it is there, and Python's own loop if not."""
+    assert loop_factory() is uvloop.new_event_loop
+
+    async def loop():
+        return type(asyncio.get_running_loop()).__module__
+
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    assert loop_factory() is None
+    assert asyncio.run(loop(), loop_factory=loop_factory()).startswith("asyncio")
+
+
+def test_garbage_is_still_collected():
+    """P7: a worker looks for cycles rarely, but it does: memory does not grow for ever."""
+    before = gc.get_threshold()
+    try:
+        collect_seldom()
+        assert gc.isenabled()
+        assert 0 < gc.get_threshold()[0] <= 100_000
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
