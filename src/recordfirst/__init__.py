@@ -55,6 +55,7 @@ from recordfirst.errors import (
 from recordfirst.function import inject
 from recordfirst.gc import Collection
 from recordfirst.handle import Handle
+from recordfirst.invariant import Invariant, invariant
 from recordfirst.ledgers.contract import (
     AMOUNT_MAX,
     Account,
@@ -124,6 +125,7 @@ __all__ = [
     "Entry",
     "Found",
     "Handle",
+    "Invariant",
     "Ledger",
     "LedgerUnavailable",
     "LedgerVersion",
@@ -167,6 +169,7 @@ __all__ = [
     "effect",
     "inject",
     "insert_or_same",
+    "invariant",
     "open_account",
     "post",
     "project",

@@ -25,6 +25,7 @@ from recordfirst.engine.shared import Membership
 from recordfirst.errors import EngineUnavailable, Misuse, SchemaMismatch, UnknownWorkflow
 from recordfirst.handle import Handle, find_start
 from recordfirst.inject import Injector
+from recordfirst.invariant import Invariant
 from recordfirst.observe import Observer, log_events
 from recordfirst.operated import Operated
 from recordfirst.project import ProjectStep
@@ -58,6 +59,7 @@ class App(Operated):
             be the record's own. Or a ready ``Resonate`` object.
         concurrency: how many workflow bodies run at once in a worker.
         encryptor: covers arguments, requests and results at rest.
+        invariants: what must hold in the record; a reconcile looks whether it does. See :func:`invariant`.
         sleeper: waits a number of seconds. An argument for tests, like the next two.
         random: numbers in [0, 1), for jitter.
         observer: gets an event for whatever is dropped or repeated on purpose.
@@ -76,6 +78,7 @@ class App(Operated):
         engine: str | Embedded | Resonate | None = None,
         concurrency: int = 64,
         encryptor: Encryptor | None = None,
+        invariants: Iterable[Invariant] = (),
         sleeper: Callable[[float], Awaitable[None]] = asyncio.sleep,
         random: Callable[[], float] = random.random,
         observer: Observer = log_events,
@@ -85,6 +88,7 @@ class App(Operated):
         self._steps = [step for workflow in self._workflows.values() for step in workflow.steps()]
         self._effects: dict[str, Effect[..., Any]] = _effects_of(self._steps)
         self._projections: dict[str, ProjectStep[...]] = _projections_of(self._steps)
+        self._invariants = _distinct(invariants)
         keys_seen: dict[str, Step[..., Any]] = {}
         for workflow in self._workflows.values():
             workflow.check_keys(keys_seen)
@@ -155,7 +159,8 @@ class App(Operated):
             MissingDependency: naming all that is missing, and which function needs it.
         """
         if self._opened == 0:
-            self._injector.check([function for step in self._steps for function in step.functions()])
+            functions = [function for step in self._steps for function in step.functions()]
+            self._injector.check([*functions, *(f for each in self._invariants for f in each.functions())])
             await self._store.open(self.name)
             try:
                 await self.check_schema()
@@ -199,7 +204,7 @@ class App(Operated):
             raise Misuse(f"group={group!r}: only workers of a Resonate Server or of resonate-pg have groups")
         membership = self._membership(identity.check_group(group) if group is not None else None)
         async with self:
-            crew = Crew(self._workflows, self._effects, self._projections, self._concurrency)
+            crew = Crew(self._workflows, self._effects, self._projections, self._invariants, self._concurrency)
             connected = partial(connect, self._engine_given, membership, self._store)
             worker = Worker(self.runtime, crew, connected, self._set_relay)
             try:
@@ -288,6 +293,15 @@ class App(Operated):
             known = ", ".join(self._workflows) or "none"
             raise UnknownWorkflow(f"app {self.name!r} has no workflow {name!r}; it has: {known}")
         return self._workflows[name]
+
+
+def _distinct(invariants: Iterable[Invariant]) -> list[Invariant]:
+    found: dict[str, Invariant] = {}
+    for each in invariants:
+        if each.name in found:
+            raise Misuse(f"two invariants named {each.name!r}")
+        found[each.name] = each
+    return list(found.values())
 
 
 def _by_name(workflows: Iterable[Workflow[..., Any]], what: str) -> dict[str, Workflow[..., Any]]:

@@ -20,6 +20,7 @@ from recordfirst.engine.contract import Engine
 from recordfirst.errors import Misuse
 from recordfirst.gc import Collection, collect
 from recordfirst.handle import Handle, find_start
+from recordfirst.invariant import Invariant
 from recordfirst.project import ProjectStep
 from recordfirst.reconcile.contract import Scope
 from recordfirst.reconcile.reconciler import Report, look, passes_named, repair
@@ -38,6 +39,7 @@ class Operated:
     _workflows: dict[str, Workflow[..., Any]]
     _effects: dict[str, Effect[..., Any]]
     _projections: dict[str, ProjectStep[...]]
+    _invariants: Sequence[Invariant]
     _store: Record[Any]
 
     def workflow(self, name: str) -> Workflow[..., Any]:
@@ -206,7 +208,9 @@ class Operated:
             raise Misuse("to accept a restore changes the record: it needs apply")
         passes = passes_named(only)
         async with self._engine_to_ask() as engine:
-            scope = Scope(self.runtime, self._workflows, self._effects, self._projections, engine, since_ms)
+            scope = Scope(
+                self.runtime, self._workflows, self._effects, self._projections, engine, self._invariants, since_ms
+            )
             if not apply:
                 return await look(scope, passes, tell)
             async with self._store.lease("reconcile"):

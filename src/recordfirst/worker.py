@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -13,6 +13,7 @@ from recordfirst.collecting import collect_regularly
 from recordfirst.effect import Effect
 from recordfirst.engine.contract import Engine
 from recordfirst.errors import Misuse
+from recordfirst.invariant import Invariant
 from recordfirst.observe import WorkInterrupted
 from recordfirst.project import ProjectStep
 from recordfirst.reconcile.contract import Scope
@@ -29,6 +30,7 @@ class Crew(msgspec.Struct, frozen=True):
     workflows: dict[str, Workflow[..., Any]]
     effects: dict[str, Effect[..., Any]]
     projections: dict[str, ProjectStep[...]]
+    invariants: Sequence[Invariant]
     concurrency: int
 
 
@@ -111,7 +113,7 @@ class Worker:
         relay.clear(may_run=True)
         self._on_relay(relay)
         relay.start()
-        scope = Scope(self._runtime, crew.workflows, crew.effects, crew.projections, engine)
+        scope = Scope(self._runtime, crew.workflows, crew.effects, crew.projections, engine, crew.invariants)
         reconciling, watching = asyncio.create_task(keep(scope)), asyncio.create_task(watch(self._runtime, engine))
         collecting = asyncio.create_task(collect_regularly(self._runtime, engine))
         self.working.set()

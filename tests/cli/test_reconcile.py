@@ -67,7 +67,8 @@ def test_from_a_finding_to_a_clean_reconcile(lost):
 def test_mistakes_are_named(lost):
     """P10: a pass or a time that is none, and an engine that cannot be reached, are one line each."""
     line = lost.refused("reconcile", "--pass", "moods")
-    assert line == "there is no pass 'moods'; there are: timeline, lives, intents, unknown"
+    passes = "timeline, indexes, lives, intents, unknown, invariants, projections, references"
+    assert line == f"there is no pass 'moods'; there are: {passes}"
     assert "--since 'yesterday': write a time" in lost.refused("reconcile", "--since", "yesterday", status=2)
     lost.execute("UPDATE recordfirst_start SET state = 'open', engine = 'http://127.0.0.1:9', finished_at_ms = NULL")
     line = lost.refused("reconcile", SHOP_ENGINE="http://127.0.0.1:9")

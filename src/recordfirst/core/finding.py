@@ -92,6 +92,27 @@ KINDS = {
             _NOTHING,
         ),
         Kind(
+            "RF-INDEX-MISSING",
+            "An index of recordfirst's tables is not there, or was never built to the end: looks read all there is.",
+            "Somebody dropped it, a restore left it out, or `CREATE INDEX CONCURRENTLY` was interrupted.",
+            _NOTHING,
+            "Run the statement that the finding shows; in Postgres, with CONCURRENTLY, so that nobody waits.",
+        ),
+        Kind(
+            "RF-INVARIANT",
+            "A row offends against an invariant of the app's own.",
+            "A defect, a change by hand, or an order of events that nobody thought of.",
+            _NOTHING,
+            "Find out how the row came about, and put it right. The finding is closed when the row is gone.",
+        ),
+        Kind(
+            "RF-INVARIANT-FAILED",
+            "An invariant could not say, or not all: it failed, took too long, or returned more than 100 rows.",
+            "A table was renamed, an index is missing, or a defect has spoiled many rows.",
+            _NOTHING,
+            "Mend it, or give it an index or more time (`limit_s=`). What it had found stays open meanwhile.",
+        ),
+        Kind(
             "RF-START-LOST",
             "The record says that the engine was given this workflow, and the engine does not have it.",
             "The engine's store was deleted, restored from an older copy, or collected too early.",

@@ -21,11 +21,13 @@ from recordfirst import (
     Call,
     Context,
     Declined,
+    Read,
     Write,
     changed_one,
     effect,
     inject,
     insert_or_same,
+    invariant,
     workflow,
     write,
 )
@@ -171,10 +173,28 @@ async def create_order(ctx: Context, order: Order) -> OrderStatus:
     return OrderStatus.PAID
 
 
+@invariant(name="paid orders without exactly one charge")
+async def paid_orders_have_one_charge(r: Read[Any]) -> list[tuple[Any, ...]]:
+    """What the whole shop is about, as one query."""
+    receipts = "recordfirst_receipt" if type(r.tx).__module__.startswith("aiosqlite") else "recordfirst.receipt"
+    cursor = await r.tx.execute(
+        f"""
+        SELECT id, amount_minor, count(receipt.key) AS charges
+        FROM orders LEFT JOIN {receipts} AS receipt
+            ON receipt.app = 'shop' AND receipt.key = 'order:' || orders.id || ':charge' AND receipt.state = 'succeeded'
+        WHERE status = 'paid' AND amount_minor > 0
+        GROUP BY id, amount_minor
+        HAVING count(receipt.key) <> 1
+        LIMIT 101
+        """  # noqa: S608 - two names of one table
+    )
+    return [(id, f"{charges} charges of {amount}") for id, amount, charges in await cursor.fetchall()]
+
+
 def build_app(record: Record[Any], stripe_url: str, warehouse_url: str, engine: str | None = None) -> App:
     """The shop on this record, against a Stripe and a warehouse at these addresses."""
     stripe.enable_telemetry = False
-    app = App("shop", record=record, workflows=[create_order], engine=engine)
+    app = App("shop", record=record, workflows=[create_order], engine=engine, invariants=[paid_orders_have_one_charge])
     app.provide_factory(StripeClient, partial(stripe_client, "sk_test_demo", base_url=stripe_url))
 
     @contextlib.asynccontextmanager

@@ -7,7 +7,7 @@ record: whoever is late changes nothing, and what a repaired workflow does again
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
@@ -15,6 +15,7 @@ import msgspec
 from recordfirst.core.finding import NewFinding
 from recordfirst.effect import Effect
 from recordfirst.engine.contract import Engine
+from recordfirst.invariant import Invariant
 from recordfirst.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Scope(msgspec.Struct, frozen=True):
     projections: Mapping[str, ProjectStep[...]]
     engine: Engine | None
     """``None`` where it cannot be asked: it lives in a worker's process."""
+    invariants: Sequence[Invariant] = ()
     since_ms: int = 0
     """Only what began at this time of the record's clock or later."""
 

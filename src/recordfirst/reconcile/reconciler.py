@@ -16,12 +16,24 @@ from recordfirst.core.finding import Audit, NewFinding
 from recordfirst.errors import Misuse
 from recordfirst.reconcile.contract import PAGE, Page, Pass, Scope
 from recordfirst.reconcile.effects import Intents, Unknowns
+from recordfirst.reconcile.indexes import Indexes, must_keep
+from recordfirst.reconcile.invariants import Invariants
 from recordfirst.reconcile.ledgers import Ledgers
 from recordfirst.reconcile.lives import Lives
 from recordfirst.reconcile.references import Projections, References
 from recordfirst.reconcile.timelines import Timelines
 
-PASSES: tuple[Pass, ...] = (Timelines(), Lives(), Intents(), Unknowns(), Projections(), References(), Ledgers())
+PASSES: tuple[Pass, ...] = (
+    Timelines(),
+    Indexes(),
+    Lives(),
+    Intents(),
+    Unknowns(),
+    Invariants(),
+    Projections(),
+    References(),
+    Ledgers(),
+)
 """In the order in which they run."""
 OPEN = tuple(each for each in PASSES if not each.looks_at_all)
 """What costs no more than what is open: what runs where no pass is named."""
@@ -79,8 +91,13 @@ async def look(scope: Scope, passes: Sequence[Pass], tell: Callable[[str, int], 
 async def repair(
     scope: Scope, passes: Sequence[Pass], tell: Callable[[str, int], None], *, who: str, why: str | None
 ) -> Report:
-    """Look, keep what is found, and repair what can be. Whoever calls this holds the lease."""
+    """Look, keep what is found, and repair what can be. Whoever calls this holds the lease.
+
+    Raises:
+        Misuse: if the index is missing by which a finding is open once.
+    """
     report = Report()
+    await must_keep(scope)
     async with scope.runtime.record.session() as session:
         line = await session.find_timeline()
     if line is not None and line.held is not None:

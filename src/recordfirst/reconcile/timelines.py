@@ -62,7 +62,8 @@ async def look(runtime: Runtime, engine: Engine | None) -> NewFinding | None:
         )  # fmt: skip
     if line.held is not None:
         return _record_finding(runtime, line.held, "effects are held since it was noticed")
-    if line.witness != witness:
+    # A role that may not ask, now or when the timeline was begun, sees nothing wrong in that.
+    if None not in (line.witness, witness) and line.witness != witness:
         return _record_finding(runtime, "RF-RECORD-MOVED", f"it was {line.witness}, and is {witness}")
     if engine is None or not engine.lasting:
         return None

@@ -47,6 +47,9 @@ class Reconciling(Protocol):
     async def unsettled(self, state: str, after: tuple[str, int] | None, since_ms: int, limit: int) -> list[Receipt]:
         """Effects' receipts in a state that is not succeeded, oldest first, behind this key and attempt."""
 
+    async def missing_indexes(self, names: Sequence[str]) -> list[str]:
+        """Which of these indexes are not there."""
+
     async def reborn(self, starts: Sequence[Start]) -> list[str]:
         """Give these open starts a new epoch, which no engine has yet; return whose epoch was still the one given."""
 
@@ -79,7 +82,9 @@ class Timelines(Protocol):
     """By what a restore of the record or of an engine is noticed; see ``core/timeline.py``."""
 
     async def witness(self) -> str | None:
-        """What the product says of its own history: another text after a restore or a fail-over, if it can tell."""
+        """What the product says of its own history: another text after a restore or a fail-over, if it can tell, and if
+        this role may ask.
+        """
 
     async def find_timeline(self) -> Timeline | None:
         """The app's; ``None`` before its first worker has begun one."""
@@ -243,6 +248,8 @@ class Record[C](Protocol):
 
     where: str
     """How a person names it: a URL without its password, or a path."""
+    indexes: Mapping[str, str]
+    """What makes each index that the looks of a reconcile rest on, by its name."""
     whole_number_max: int
     """The largest whole number that its columns hold exactly."""
     seen_mark: tuple[str, int, int] | None

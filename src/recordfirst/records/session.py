@@ -75,6 +75,9 @@ class _Reconciling(_Statements):
         )
         return [_receipt(row) for row in rows]
 
+    async def missing_indexes(self, names: Sequence[str]) -> list[str]:
+        return [str(name) for [name] in await self._many(self._sql.missing_indexes, [{"name": name} for name in names])]
+
     async def reborn(self, starts: Sequence[Start]) -> list[str]:
         rows = await self._many(self._sql.reborn, [{"id": start.id, "epoch": start.epoch} for start in starts])
         return [str(id) for [id] in rows]
@@ -115,6 +118,9 @@ class _Timelines(_Statements):
     """By what a restore is noticed."""
 
     async def witness(self) -> str | None:
+        [row] = await self._rows(self._sql.may_witness)
+        if not row[0]:
+            return None
         [row] = await self._rows(self._sql.witness)
         return None if row[0] is None else str(row[0])
 

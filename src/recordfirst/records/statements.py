@@ -6,6 +6,7 @@ In a file, ``{receipt}`` and the like stand for the column list in ``_receipt.sq
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -52,7 +53,9 @@ class Statements(msgspec.Struct, frozen=True, kw_only=True):
     left_lives: str
     lives_gone: str
     lock_start: str
+    may_witness: str
     migrated: str
+    missing_indexes: str
     next_version: str
     not_projected: str
     now: str
@@ -122,3 +125,13 @@ def migrations(package: str) -> Sequence[Migration]:
         number, _, title = name.removesuffix(".sql").partition("_")
         steps.append(Migration(version=int(number), name=title, sql=(folder / name).read_text()))
     return tuple(steps)
+
+
+def indexes(steps: Sequence[Migration]) -> dict[str, str]:
+    """Return what makes each index of the schema, by its name; the last step that makes one has the say."""
+    found = {}
+    for step in steps:
+        for statement in re.findall(r"^CREATE (?:UNIQUE )?INDEX IF NOT EXISTS [^;]+;", step.sql, re.MULTILINE):
+            name = statement.split("EXISTS ", 1)[1].split()[0]
+            found[name] = " ".join(statement.split())
+    return found

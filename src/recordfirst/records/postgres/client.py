@@ -64,6 +64,7 @@ class PostgresRecord:
 
     whole_number_max = (1 << 128) - 1  # numeric holds more; nothing here needs more
     migrations: Sequence[Migration]
+    indexes: Mapping[str, str]
     path: Path | None
 
     def __init__(self, dsn: str, *, schema: str = "recordfirst", pool_size: int = 16) -> None:
@@ -90,6 +91,7 @@ class PostgresRecord:
             for step in statements.migrations(_PACKAGE)
         )
         self.seen_mark: tuple[str, int, int] | None = None
+        self.indexes = statements.indexes(self.migrations)
         self._app = ""
         self._pool: AsyncConnectionPool[_Connection] | None = None
         self._listener: Listener | None = None

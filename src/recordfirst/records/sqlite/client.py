@@ -46,6 +46,7 @@ class SqliteRecord:
 
     whole_number_max = (1 << 63) - 1
     migrations: Sequence[Migration]
+    indexes: Mapping[str, str]
     path: Path | None
 
     def __init__(self, path: str | Path, *, connect: Callable[..., aiosqlite.Connection] = aiosqlite.connect) -> None:
@@ -58,6 +59,7 @@ class SqliteRecord:
         self._statements = statements.load(_PACKAGE)
         self.migrations = statements.migrations(_PACKAGE)
         self.seen_mark: tuple[str, int, int] | None = None
+        self.indexes = statements.indexes(self.migrations)
         self._app: str | None = None
         self._writer: aiosqlite.Connection | None = None
         self._reader: aiosqlite.Connection | None = None
@@ -157,7 +159,11 @@ class SqliteRecord:
     async def reading(self) -> AsyncIterator[aiosqlite.Connection]:
         connection = self._opened(self._reader)
         async with self._reading, _transaction(connection, "BEGIN"):
-            yield connection
+            try:
+                yield connection
+            except asyncio.CancelledError:
+                await connection.interrupt()  # a statement that nobody waits for any more would hold the next one up
+                raise
 
     @property
     def _name(self) -> str:

@@ -1,0 +1,39 @@
+"""Whether the indexes are there on which the cost of a reconcile rests: without one, a look reads all that there is."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from recordfirst.core.finding import NewFinding
+from recordfirst.errors import Misuse
+from recordfirst.reconcile.contract import Page, Scope, Sight
+
+
+class Indexes:
+    """The indexes of recordfirst's own tables."""
+
+    name = "indexes"
+    codes: tuple[str, ...] = ("RF-INDEX-MISSING",)
+    looks_at_all = False
+
+    async def pages(self, scope: Scope, position: str | None) -> AsyncIterator[Page]:
+        """Look once."""
+        del position
+        wanted = scope.runtime.record.indexes
+        async with scope.runtime.record.session() as session:
+            missing = await session.missing_indexes(sorted(wanted))
+        if missing:
+            yield Page([_sight(name, wanted[name]) for name in missing], len(wanted), "")
+
+
+def _sight(name: str, statement: str) -> Sight:
+    return Sight(NewFinding(code="RF-INDEX-MISSING", subject=name, detail=f"run: {statement}"))
+
+
+async def must_keep(scope: Scope) -> None:
+    """Raise ``Misuse`` if no finding can be kept."""
+    wanted = scope.runtime.record.indexes
+    async with scope.runtime.record.session() as session:
+        missing = await session.missing_indexes([name for name in wanted if name.endswith("finding_open")])
+    if missing:
+        raise Misuse(f"index {missing[0]} is missing, without which no finding can be kept; run: {wanted[missing[0]]}")

@@ -1,0 +1,2 @@
+-- A file says nothing of its history.
+SELECT false
