@@ -262,6 +262,20 @@ def test_findings_page_is_that_of_the_code() -> None:
     assert (ROOT / "docs" / "reference" / "findings.md").read_text() == finding.page()
 
 
+@pytest.mark.parametrize("code", sorted(finding.KINDS))
+def test_every_code_has_its_steps(code: str) -> None:
+    """P10: the reference leads from each finding to a section that ends in a reconcile, or in what to look at."""
+    page = (ROOT / "docs" / "how-to" / "clear-findings.md").read_text()
+    sections = dict(re.findall(r"^## (RF-[A-Z-]+)\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
+    assert sorted(sections) == sorted(finding.KINDS)
+    assert "recordfirst " in sections[code] or "](#rf-" in sections[code]
+    assert f"(../how-to/clear-findings.md#{code.lower()})" in finding.page()
+    unknown = [
+        name for name in re.findall(r"^recordfirst (\w+)", sections[code], re.MULTILINE) if name not in commands()
+    ]
+    assert unknown == []
+
+
 def test_every_code_of_a_pass_is_explained() -> None:
     """P10: and every code that is explained can be found."""
     codes = [code for each in PASSES for code in each.codes]

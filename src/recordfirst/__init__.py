@@ -72,7 +72,7 @@ from recordfirst.ledgers.contract import (
 from recordfirst.ledgers.pending import post, reserve, void
 from recordfirst.ledgers.sql import SqlLedger
 from recordfirst.project import ProjectStep, project
-from recordfirst.providers.contract import Absent, CannotTell, Found, Provider
+from recordfirst.providers.contract import Absent, CannotTell, Found, Item, Listing, Provider
 from recordfirst.read import Read, ReadStep, read
 from recordfirst.reconcile.reconciler import Report, Sighting
 from recordfirst.references.contract import Entry, Reference
@@ -126,9 +126,11 @@ __all__ = [
     "Found",
     "Handle",
     "Invariant",
+    "Item",
     "Ledger",
     "LedgerUnavailable",
     "LedgerVersion",
+    "Listing",
     "MissingDependency",
     "Misuse",
     "NewFinding",

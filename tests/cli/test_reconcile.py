@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from recordfirst.reconcile.reconciler import PASSES
 from tests.cli.test_commands import ORDER
 
 
@@ -67,7 +68,7 @@ def test_from_a_finding_to_a_clean_reconcile(lost):
 def test_mistakes_are_named(lost):
     """P10: a pass or a time that is none, and an engine that cannot be reached, are one line each."""
     line = lost.refused("reconcile", "--pass", "moods")
-    passes = "timeline, indexes, lives, intents, unknown, invariants, projections, references"
+    passes = ", ".join(each.name for each in PASSES)
     assert line == f"there is no pass 'moods'; there are: {passes}"
     assert "--since 'yesterday': write a time" in lost.refused("reconcile", "--since", "yesterday", status=2)
     lost.execute("UPDATE recordfirst_start SET state = 'open', engine = 'http://127.0.0.1:9', finished_at_ms = NULL")

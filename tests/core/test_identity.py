@@ -160,3 +160,14 @@ def test_marker_is_the_same_however_often_it_is_sent():
     """P3: a probe finds a call whatever became of its key."""
     assert identity.marker("shop", "order:1:charge", 2, 255) == "shop/order:1:charge#2"
     assert identity.provider_key("shop", "order:1:charge", 2, 3, 255) == "shop/order:1:charge#2~3"
+
+
+@pytest.mark.parametrize("app", ["shop", "a/b#1~2", "ünï"])
+@pytest.mark.parametrize("key", ["order:1:charge", "a/b", "50% #2", "~", "x#2", "é ü"])
+@pytest.mark.parametrize("attempt", [1, 2, 17])
+def test_a_marker_is_read_back(app, key, attempt):
+    """P3: what a provider has under a marker is told by key and attempt; another app's, or one cut off, is not."""
+    marker = identity.marker(app, key, attempt, 1 << 16)
+    assert identity.parse_marker(app, marker) == (key, attempt)
+    assert identity.parse_marker(f"{app}x", marker) is None
+    assert identity.parse_marker(app, identity.marker(app, key * 50, attempt, 60)) is None

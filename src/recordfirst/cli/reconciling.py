@@ -95,6 +95,9 @@ async def reconcile(
         click.echo(f"{len(report.found)} found, {len(report.left)} left; looked at: {looked}")
         if report.left and not apply_:
             click.echo("Nothing was changed. Add --apply to repair what can be repaired.")
+        if report.left and apply_:
+            click.echo()
+            _say_what_to_do({finding.code for finding in report.left})
     if report.left:
         sys.exit(1)
 
@@ -125,8 +128,7 @@ async def findings(app_path: str, closed: bool, limit: int, as_json: bool) -> No
     rows = [(f.code, f.subject, f.detail, time_of(f.opened_at_ms), f.times, f.closed_because or "open") for f in found]
     table([("CODE", "SUBJECT", "WHAT", "SINCE", "SEEN", "STATE"), *rows])
     click.echo()
-    for code in sorted({f.code for f in found if f.closed_at_ms is None}):
-        click.echo(f"{code}: {KINDS[code].means} To do: {KINDS[code].person}")
+    _say_what_to_do({f.code for f in found if f.closed_at_ms is None})
 
 
 @click.command()
@@ -151,6 +153,14 @@ async def audit(app_path: str, subject: str | None, limit: int, as_json: bool) -
         return
     lines = [(time_of(r.at_ms), r.who, r.command, r.subject, r.detail, r.why or "") for r in rows]
     table([("WHEN", "WHO", "COMMAND", "SUBJECT", "WHAT", "WHY"), *lines])
+
+
+def _say_what_to_do(codes: set[str]) -> None:
+    """For each code one line, and where the steps are."""
+    for code in sorted(codes & KINDS.keys()):
+        click.echo(f"{code}: {KINDS[code].means} To do: {KINDS[code].person}")
+    if codes:
+        click.echo("Step by step, from a finding to a clean reconcile: docs/how-to/clear-findings.md")
 
 
 def _since(text: str | None) -> int:

@@ -65,6 +65,7 @@ class Kind(msgspec.Struct, frozen=True):
 
 
 _NOTHING = "Nothing."
+_MONEY = "Nothing: where money is concerned, a person decides."
 
 KINDS = {
     kind.code: kind
@@ -228,6 +229,35 @@ KINDS = {
             _NOTHING,
             "Start its workflow again, under its id: it finds the transfer. Or take it back with another transfer.",
         ),
+        Kind(
+            "RF-ORPHAN-EFFECT",
+            "The provider has something that a call of this app left its marker on, and there is no receipt of it.",
+            "The record was set back, or rows were deleted by hand; or somebody else uses the app's name.",
+            _MONEY,
+            "Take it back at the provider and clear its marker there; or start its workflow again, under its id, whose "
+            "probe finds it.",
+        ),
+        Kind(
+            "RF-EFFECT-MISSING",
+            "The receipt says that the effect succeeded, and the provider has nothing of it.",
+            "The call left no marker, or went to another account; or a person resolved it wrongly.",
+            _MONEY,
+            "Look at the provider by amount and time. Is it not there, a workflow of another id does it again.",
+        ),
+        Kind(
+            "RF-EFFECT-DIFFERS",
+            "The provider has it with another amount, currency or id than the receipt; or has what was declined.",
+            "A person resolved it with another result, or it was changed at the provider.",
+            _MONEY,
+            "Find out which of the two is right, and put the other right: a refund, or a new charge under another id.",
+        ),
+        Kind(
+            "RF-AUDIT-INCOMPLETE",
+            "The provider could not be listed to the end. What had been found stays open.",
+            "It is down, or refuses: a key that lacks a right, say.",
+            _NOTHING,
+            "Mend what the finding says, and run `recordfirst reconcile --pass providers` again.",
+        ),
     )
 }
 """Every kind of finding, by its code."""
@@ -245,7 +275,8 @@ def page() -> str:
         f"## `{kind.code}`\n\n{kind.means}\n\n"
         f"How it comes about\n: {kind.cause}\n\n"
         f"What `--apply` does\n: {kind.apply}\n\n"
-        f"What a person does\n: {kind.person}\n"
+        f"What a person does\n: {kind.person}\n\n"
+        f"Step by step\n: [{kind.code}](../how-to/clear-findings.md#{kind.code.lower()})\n"
         for kind in KINDS.values()
     ]
     return "\n".join([head, *parts])

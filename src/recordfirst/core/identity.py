@@ -140,6 +140,15 @@ def marker(app: str, key: str, attempt: int, limit: int) -> str:
     return provider_key(app, key, attempt, 0, limit)
 
 
+def parse_marker(app: str, marker: str) -> tuple[str, int] | None:
+    """Return key and attempt of a :func:`marker`; ``None`` if it is another app's, or its tail was cut off."""
+    head = f"{_quote(app, _KEY_PLAIN)}/"
+    if not marker.startswith(head) or "~" in marker:
+        return None
+    key, _, attempt = marker.removeprefix(head).partition("#")
+    return (unquote(key), int(attempt or 1)) if key and (not attempt or attempt.isdigit()) else None
+
+
 def derived_uuid(key: str) -> uuid.UUID:
     """Return the UUID (version 5) that belongs to ``key``: for rows and messages that need an id of their own."""
     return uuid.uuid5(_NAMESPACE, key)

@@ -33,7 +33,15 @@ from recordfirst import (
 )
 from recordfirst.demo.orders import Order
 from recordfirst.providers.contract import CannotTell, Found, Probed, Provider
-from recordfirst.providers.stripe import METADATA_KEY, Payment, Stripe, find_payment_intent, payment_of, stripe_client
+from recordfirst.providers.stripe import (
+    METADATA_KEY,
+    PAYMENT_INTENTS,
+    Payment,
+    Stripe,
+    find_payment_intent,
+    payment_of,
+    stripe_client,
+)
 from recordfirst.records.contract import Record
 
 TABLE = """
@@ -70,6 +78,7 @@ class Warehouse:
             return msgspec.json.decode(await reply.read(), type=Shipment)
 
 
+STRIPE = Stripe(lag_s=1.0, listing=PAYMENT_INTENTS)
 WAREHOUSE = Provider(name="warehouse", retention_s=7 * 24 * 3600)
 
 
@@ -108,7 +117,7 @@ async def find_charge(call: Call, order: Order, *, client: StripeClient = inject
     return found
 
 
-@effect(key="order:{order.id}:charge", provider=Stripe(lag_s=1.0), after=insert_order, probe=find_charge, timeout_s=10)
+@effect(key="order:{order.id}:charge", provider=STRIPE, after=insert_order, probe=find_charge, timeout_s=10)
 async def charge_card(call: Call, order: Order, *, client: StripeClient = inject()) -> Payment:
     """Charge the card, with the key that stays the same however often this is sent."""
     intent = await client.v1.payment_intents.create_async(

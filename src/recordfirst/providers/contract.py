@@ -5,6 +5,7 @@ Guarantees are declared, never guessed: a promise made about an effect (P3) rest
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -12,6 +13,33 @@ import msgspec
 from recordfirst.errors import Declined, NotDone, Unknown
 
 type Verdict = Declined | NotDone | Unknown
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a provider has, as a reconcile compares it with receipts."""
+
+    id: str
+    marker: str | None
+    """What the call left there (``call.marker``); ``None``: no call of ours made it."""
+    at_ms: int
+    """When it was made, by the provider's clock: milliseconds since 1970."""
+    stands: bool
+    """It happened, or may yet: it was not declined, canceled, and has not failed."""
+    amount_minor: int | None = None
+    currency: str | None = None
+
+
+class Listing(msgspec.Struct, frozen=True, kw_only=True):
+    """How to stream what a provider has. Given to a :class:`Provider`, it says that the provider can list."""
+
+    name: str
+    client: Any
+    """What the app provides, and ``page`` is called with."""
+    page: Callable[[Any, int, int, str | None], Awaitable[tuple[list[Item], str | None]]]
+    """``page(client, since_ms, before_ms, after)``: items made in that time, in any order that stays the same, and what
+    ``after`` is for the next page; ``None`` at the end."""
+    pages_per_s: float = 5.0
+    """Most pages in a second: the provider has other things to do."""
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +58,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """How long after a call a probe may still not see what the call did."""
     key_limit: int = 255
     """The longest key it takes, in characters; the tail of a longer one becomes a hash."""
+    listing: Listing | None = None
+    """How to stream what it has, so that a reconcile can compare it with receipts; ``None``: it cannot list."""
 
     def classify(self, error: Exception) -> Verdict:
         """Say what an exception from a call means (P5). Anything not known to be harmless is unknown.

@@ -14,6 +14,7 @@ import msgspec
 
 from recordfirst.core.finding import Audit, NewFinding
 from recordfirst.errors import Misuse
+from recordfirst.reconcile.auditing import Providers
 from recordfirst.reconcile.contract import PAGE, Page, Pass, Scope
 from recordfirst.reconcile.effects import Intents, Unknowns
 from recordfirst.reconcile.indexes import Indexes, must_keep
@@ -32,6 +33,7 @@ PASSES: tuple[Pass, ...] = (
     Invariants(),
     Projections(),
     References(),
+    Providers(),
     Ledgers(),
 )
 """In the order in which they run."""

@@ -23,6 +23,7 @@ except ModuleNotFoundError as _missing:
 
 from recordfirst.providers.stripe.client import stripe_client
 from recordfirst.providers.stripe.errors import SEARCH_LAG_S, Stripe
+from recordfirst.providers.stripe.listing import PAYMENT_INTENTS, REFUNDS
 from recordfirst.providers.stripe.probe import (
     METADATA_KEY,
     Payment,
@@ -36,6 +37,8 @@ from recordfirst.providers.stripe.probe import (
 
 __all__ = [
     "METADATA_KEY",
+    "PAYMENT_INTENTS",
+    "REFUNDS",
     "SEARCH_LAG_S",
     "Payment",
     "Refund",

@@ -1,0 +1,61 @@
+"""Streaming what Stripe has, for a reconcile that compares it with the receipts.
+
+Stripe lists payment intents and refunds by the time of their creation, newest first, a hundred at a time. Listing is
+exact at once, unlike searching.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import stripe
+
+from recordfirst.providers.contract import Item, Listing
+from recordfirst.providers.stripe.probe import METADATA_KEY
+
+_PAGE = 100
+_STANDS = frozenset({"succeeded", "processing", "requires_capture"})
+_FELL = frozenset({"failed", "canceled"})
+
+
+async def _payment_intents(
+    client: stripe.StripeClient, since_ms: int, before_ms: int, after: str | None
+) -> tuple[list[Item], str | None]:
+    listed = await client.v1.payment_intents.list_async(_params(since_ms, before_ms, after))
+    return [_item(each, stands=each.status in _STANDS) for each in listed.data], _next(listed)
+
+
+async def _refunds(
+    client: stripe.StripeClient, since_ms: int, before_ms: int, after: str | None
+) -> tuple[list[Item], str | None]:
+    listed = await client.v1.refunds.list_async(_params(since_ms, before_ms, after))
+    return [_item(each, stands=each.status not in _FELL) for each in listed.data], _next(listed)
+
+
+def _params(since_ms: int, before_ms: int, after: str | None) -> Any:
+    """Stripe counts in seconds: both ends are rounded outwards."""
+    created = {"gte": since_ms // 1000, "lt": -(-before_ms // 1000)}
+    return {"created": created, "limit": _PAGE} | ({"starting_after": after} if after is not None else {})
+
+
+def _next(listed: Any) -> str | None:
+    return str(listed.data[-1].id) if listed.has_more and listed.data else None
+
+
+def _item(each: Any, *, stands: bool) -> Item:
+    metadata = each.metadata
+    marker = metadata[METADATA_KEY] if metadata and METADATA_KEY in metadata else None
+    return Item(
+        id=each.id,
+        marker=marker,
+        at_ms=each.created * 1000,
+        stands=stands,
+        amount_minor=each.amount,
+        currency=each.currency,
+    )
+
+
+PAYMENT_INTENTS = Listing(name="Stripe payment intents", client=stripe.StripeClient, page=_payment_intents)
+"""For effects that charge: ``@effect(provider=Stripe(listing=PAYMENT_INTENTS), ...)``."""
+REFUNDS = Listing(name="Stripe refunds", client=stripe.StripeClient, page=_refunds)
+"""For effects that refund."""

@@ -1,0 +1,164 @@
+"""What Stripe has, against receipts, both ways (P3, P10): its own SDK, over HTTP, to the simulator."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from stripe import StripeClient
+
+from recordfirst import Call, Context, effect, inject, workflow
+from recordfirst.conformance.record import run
+from recordfirst.core.receipt import NewReceipt
+from recordfirst.providers.stripe import METADATA_KEY, PAYMENT_INTENTS, Payment, Stripe, payment_of, stripe_client
+from recordfirst.reconcile import auditing
+from recordfirst.testing import StripeSimulator
+from tests.reconcile.test_passes import codes, open_findings
+
+
+@effect(key="order:{id}:charge", provider=Stripe(listing=PAYMENT_INTENTS, lag_s=0.0), after=None)
+async def charge(call: Call, id: str, *, client: StripeClient = inject()) -> Payment:
+    return await paid(client, call.marker, call.key)
+
+
+async def paid(client, marker, key, amount=1999):
+    given = {"amount": amount, "currency": "usd", "confirm": True, "payment_method": "pm_card_visa"}
+    metadata = {METADATA_KEY: marker} if marker is not None else {}
+    return payment_of(
+        await client.v1.payment_intents.create_async({**given, "metadata": metadata}, {"idempotency_key": key})
+    )
+
+
+@workflow
+async def order(ctx: Context, id: str) -> str:
+    return (await charge(ctx, id)).id
+
+
+def receipt(id, **what):
+    given = {"state": "succeeded", "result": '{"id": "pi_lost", "amount_minor": 1999, "currency": "usd"}'}
+    return NewReceipt(
+        key=f"order:{id}:charge", kind="effect", function="charge", workflow=id, fingerprint="f",
+        request=f'{{"id": "{id}"}}', **(given | what),
+    )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch):
+    """Look at what was made just now, too."""
+    monkeypatch.setattr(auditing, "_SETTLING_MS", -3_000)
+
+
+@contextlib.asynccontextmanager
+async def shop_at(shop, sim, **options):
+    async with (
+        stripe_client("sk_test_audit", base_url=sim.url) as client,
+        shop.app(order, provide={StripeClient: client}, **options) as app,
+    ):
+        yield app
+
+
+async def audited(app, **options):
+    return await app.reconcile(only=["providers"], **options)
+
+
+async def charge_three(app):
+    async with app.worker():
+        return [await (await app.start(order, id, id=id)).result() for id in "123"]
+
+
+def test_both_ways(shop):
+    """P3, P10: charged and no receipt, a receipt and nothing charged, another amount: named; closed when mended."""
+
+    async def go():
+        async with StripeSimulator() as sim, shop_at(shop, sim) as app:
+            await charge_three(app)
+            report = await audited(app)
+            assert codes(report) == []
+            assert report.looked["providers"] >= 6
+            async with stripe_client("sk_test_x", base_url=sim.url) as client:
+                orphan = await paid(client, "shop/order:9:charge", "by hand 9")
+                await paid(client, "shop/order:9:charge#2", "by hand 9 again")
+                await paid(client, "another/order:9:charge", "another app's")
+                await paid(client, None, "nobody's")
+                wrong = await paid(client, "shop/order:7:charge", "by hand 7", 500)
+            async with app.runtime.record.session() as session:
+                seven = f'{{"id": "{wrong.id}", "amount_minor": 1999, "currency": "usd"}}'
+                await session.add_receipts([receipt("7", result=seven), receipt("8")])
+            report = await audited(app, apply=True)
+            assert sorted(codes(report)) == [
+                ("RF-EFFECT-DIFFERS", "order:7:charge"),
+                ("RF-EFFECT-MISSING", "order:8:charge"),
+                ("RF-ORPHAN-EFFECT", "order:9:charge"),
+                ("RF-ORPHAN-EFFECT", "order:9:charge#2"),
+            ]
+            details = {each.finding.subject: each.finding.detail.split(": ", 1)[1] for each in report.found}
+            assert details["order:9:charge"] == f"the provider has {orphan.id} of 1999 usd, and there is no receipt"
+            assert details["order:7:charge"] == (
+                f"the provider has {wrong.id} of 500 usd; it differs from the receipt in amount_minor 500, not 1999"
+            )
+            assert details["order:8:charge"].endswith("Stripe payment intents have nothing of it")
+            assert len(await open_findings(app)) == 4
+            async with app.runtime.record.session() as session:
+                mended = f'{{"id": "{orphan.id}", "amount_minor": 1999, "currency": "usd"}}'
+                await session.add_receipts([receipt("9", result=mended)])
+            assert ("RF-ORPHAN-EFFECT", "order:9:charge") not in codes(await audited(app, apply=True))
+            assert len(await open_findings(app)) == 3
+
+    run(go())
+
+
+def test_stripe_that_does_not_answer(shop):
+    """P9: asked to come back later, the audit does; one that fails says so, closes nothing, and goes on from there."""
+
+    async def go():
+        async with StripeSimulator() as sim, shop_at(shop, sim) as app:
+            await charge_three(app)
+            async with app.runtime.record.session() as session:
+                await session.add_receipts([receipt("8")])
+            sim.next("rate_limited", on="GET /v1/payment_intents")
+            assert codes(await audited(app, apply=True)) == [("RF-EFFECT-MISSING", "order:8:charge")]
+            sim.next("error_before", on="GET /v1/payment_intents")
+            report = await audited(app, apply=True)
+            assert set(codes(report)) == {
+                ("RF-AUDIT-INCOMPLETE", "Stripe payment intents"),
+                ("RF-EFFECT-MISSING", "order:8:charge"),
+            }
+            assert len(await open_findings(app)) == 2
+            assert codes(await audited(app, apply=True)) == [("RF-EFFECT-MISSING", "order:8:charge")]
+            assert len(await open_findings(app)) == 1
+
+    run(go())
+
+
+def test_memory_is_that_of_a_window(shop, monkeypatch):
+    """P10: a window with too much in it is made smaller, and what is found is the same."""
+    monkeypatch.setattr(auditing, "_ITEMS", 2)
+    monkeypatch.setattr(auditing, "_SETTLING_MS", -600_000)
+    monkeypatch.setattr(auditing, "_SLACK_MS", 0)
+
+    async def go():
+        async with StripeSimulator() as sim, shop_at(shop, sim) as app:
+            async with stripe_client("sk_test_x", base_url=sim.url) as client:
+                for n in range(6):
+                    await paid(client, f"shop/order:{n}:charge", f"{n}")
+                    sim.clock.advance(60)
+            found = codes(await audited(app))
+            assert sorted(found) == [("RF-ORPHAN-EFFECT", f"order:{n}:charge") for n in range(6)]
+
+    run(go())
+
+
+def test_another_goes_on_where_one_has_died(shop):
+    """P6: the windows that were compared are not compared again."""
+
+    async def go():
+        async with StripeSimulator() as sim, shop_at(shop, sim) as app:
+            with pytest.raises(ZeroDivisionError):
+                await audited(app, apply=True, tell=lambda _name, _looked: 1 // (sim.api.count < 20))
+            before = sim.api.count
+            await audited(app, apply=True)
+            async with app.runtime.record.session() as session:
+                assert (await session.find_pass("providers")).finished_at_ms is not None
+            assert sim.api.count - before < 168 - 15
+
+    run(go())
