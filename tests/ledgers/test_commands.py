@@ -69,6 +69,39 @@ def test_it_can_be_looked_at(till):
     assert (done.exit_code, done.output) == (0, "0 found, 0 left; looked at: ledger 7\n")
 
 
+def test_what_was_collected_is_no_finding(till):
+    """P10: its receipts are gone, and the ledger keeps everything; what is made later is compared again."""
+
+    async def collect() -> None:
+        async with till.app() as app:
+            assert (await app.collect(older_than_s=0)).receipts == 3
+
+    run(collect())
+    assert command("check") == "the ledger is in order\n"
+    till.purchase = Purchase("2")
+
+    async def sell() -> None:
+        await till.prepare(funds=10_000)
+        async with till.working() as app:
+            await (await app.start(program.two_phase, till.purchase, id="purchase:2")).result()
+
+    run(sell())
+    assert command("check") == "the ledger is in order\n"
+    run(forget(till))
+    assert "transfer without receipt" in command("check", status=1)
+
+
+async def forget(till: Till) -> None:
+    """Somebody deletes a receipt."""
+    postgres = till.url.startswith("postgresql")
+    record = record_from_url(till.url)
+    await record.open("shop")
+    async with record.transaction() as tx:
+        table = "recordfirst.receipt" if postgres else "recordfirst_receipt"
+        await tx.connection.execute(f"DELETE FROM {table} WHERE function = 'settle'")
+    await record.close()
+
+
 def test_what_is_not_there_is_said_in_one_line(till):
     """No account, no such option together, no ledger."""
     assert "has no account 'nobody'" in command("balance", "nobody", status=1)

@@ -51,7 +51,13 @@ class Receipts:
 
     def __init__(self, record: Record[Any], app: str, functions: Sequence[str], unseal: Callable[[str], str]) -> None:
         self._record, self.app, self._functions, self._unseal = record, app, functions, unseal
-        self._sql = record.statements_of(__name__)["receipts"]
+        self._sql = record.statements_of(__name__)
+
+    async def collected_until_ms(self) -> int:
+        """Until then there may have been receipts that are collected by now; 0: nothing was."""
+        async with self._record.session() as session:
+            [row] = await session.run(self._sql["collected"])
+        return int(row[0] or 0)
 
     async def __aiter__(self) -> AsyncIterator[tuple[str, int, str, list[Transfer]]]:
         """Key, attempt, state, and what was or is to be sent."""
@@ -59,7 +65,7 @@ class Receipts:
         while True:
             async with self._record.session() as session:
                 names = [{"function": name} for name in self._functions]
-                rows = await session.run_many(self._sql, names, key=key, attempt=attempt, limit=_PAGE)
+                rows = await session.run_many(self._sql["receipts"], names, key=key, attempt=attempt, limit=_PAGE)
             for key, attempt, state, frozen, result in rows:
                 # What was found after a restore of the record has another id than what would have been sent.
                 text = result if state == "succeeded" and result is not None else frozen
@@ -160,7 +166,8 @@ async def _compare(receipts: Receipts, transfers: dict[int, Transfer]) -> list[L
             found.append(
                 LedgerFinding("transfer without receipt", f"{name} is declined, and the ledger has {there[0].id}", key)
             )
-    ours = identity.app_mark(receipts.app)
+    # What was begun while receipts were there that are collected by now may be one of theirs.
+    ours, since_ms = identity.app_mark(receipts.app), await receipts.collected_until_ms()
     found += [
         LedgerFinding(
             "transfer without receipt",
@@ -168,7 +175,7 @@ async def _compare(receipts: Receipts, transfers: dict[int, Transfer]) -> list[L
             f"transfer {t.id}",
         )
         for t in transfers.values()
-        if t.user_data_128 >> 80 == ours and t.id not in known
+        if t.user_data_128 >> 80 == ours and t.id not in known and identity.transfer_since_ms(t.id) > since_ms
     ]
     return found
 
