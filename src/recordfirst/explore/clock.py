@@ -45,6 +45,15 @@ class Time:
         """Put the clock forward, as after a machine slept: nothing that runs here has seen that time pass."""
         self._skipped_ms += milliseconds
 
+    @property
+    def state(self) -> tuple[float, int]:
+        """How far it has come: the seconds that passed, and the milliseconds that were skipped."""
+        return self._passed_s, self._skipped_ms
+
+    @state.setter
+    def state(self, state: tuple[float, int]) -> None:
+        self._passed_s, self._skipped_ms = state
+
     def copy(self) -> Time:
         """A time that goes on from here by itself."""
         other = Time(self._since_ms)

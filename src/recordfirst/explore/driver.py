@@ -141,18 +141,19 @@ class SqliteErrors:
     def not_applied(self, boundary: Boundary) -> BaseException:
         if boundary == "record":
             return _error("unable to open database file", sqlite3.SQLITE_CANTOPEN)
-        return _elsewhere(boundary, ConnectionRefusedError("refused: nothing was sent"))
+        return elsewhere(boundary, ConnectionRefusedError("refused: nothing was sent"))
 
     def lost(self, boundary: Boundary) -> BaseException:
         if boundary == "record":
             return _error("disk I/O error", sqlite3.SQLITE_IOERR)
-        return _elsewhere(boundary, ConnectionResetError("the connection was reset before the reply came"))
+        return elsewhere(boundary, ConnectionResetError("the connection was reset before the reply came"))
 
     def contended(self) -> BaseException:
         return _error("database is locked", sqlite3.SQLITE_BUSY)
 
 
-def _elsewhere(boundary: Boundary, error: OSError) -> BaseException:
+def elsewhere(boundary: Boundary, error: OSError) -> BaseException:
+    """Return what is raised at a boundary that is not the record's."""
     if boundary == "engine":
         from resonate_base import ConnectorError  # noqa: PLC0415
 

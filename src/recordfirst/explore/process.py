@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from recordfirst.app import App
 from recordfirst.core import identity
 from recordfirst.core.receipt import Receipt
-from recordfirst.engine.options import Embedded
 from recordfirst.errors import Misuse, WorkflowFailed
 from recordfirst.explore.boundary import Process
 from recordfirst.explore.case import Case
-from recordfirst.records.contract import Record
+from recordfirst.explore.place import Place
 from recordfirst.testing.outside import Outside
 from recordfirst.workflow import Workflow
 
@@ -33,23 +32,6 @@ _WAITS_MOST = 60
 
 class Stuck(Exception):  # noqa: N818 - a finding, not an error of ours
     """The workflow does not end."""
-
-
-class Place(Protocol):
-    """Where a process runs."""
-
-    @property
-    def record(self) -> Record[Any]: ...
-    @property
-    def engine(self) -> Embedded: ...
-    @property
-    def outside(self) -> Outside: ...
-
-    def accepted(self, id: str) -> bool:
-        """Whether the record has the workflow's start."""
-
-    def next_due_ms(self) -> int | None:
-        """When the next thing happens by itself, as record and engine have it."""
 
 
 async def work(case: Case, workflow: Workflow[..., Any], place: Place, process: Process) -> None:

@@ -8,36 +8,37 @@ is never resumed: the same files, without the price of a fork. ``tests/explore/t
 
 from __future__ import annotations
 
+import abc
 import asyncio
+import contextlib
 import os
 import shutil
 import sqlite3
 import tempfile
-import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from recordfirst.engine.embedded.store import Store
-from recordfirst.engine.options import Embedded
 from recordfirst.errors import Misuse
-from recordfirst.explore import boundary, checks, hooks
-from recordfirst.explore.boundary import Event, Process
+from recordfirst.explore import checks, hooks
+from recordfirst.explore.boundary import Errors, Event, Process
 from recordfirst.explore.case import Case
 from recordfirst.explore.checks import Violation
-from recordfirst.explore.clock import EPOCH_MS, Time, VirtualLoop
-from recordfirst.explore.driver import SimRecord, SqliteErrors
+from recordfirst.explore.clock import EPOCH_MS, Time
+from recordfirst.explore.driver import SqliteErrors
 from recordfirst.explore.invariants import offenders
 from recordfirst.explore.observe import Looker, Rows, Seen, look_into_engine
-from recordfirst.explore.process import Stuck, work
+from recordfirst.explore.place import Place, SqlitePlace
 from recordfirst.explore.schedule import ENDS, At, Point, Schedule
+from recordfirst.explore.underway import End, Running
 from recordfirst.records.sqlite import SqliteRecord
-from recordfirst.testing.outside import Asked, Outside
+from recordfirst.testing.outside import Outside
 from recordfirst.workflow import Workflow
 
 type Deaths = Literal["abandoned", "forked"]
-type End = Literal["ended", "died", "stalled", "stuck", "failed"]
 
 _DOWN_MS = 1_000
 """How long it takes until a successor begins."""
@@ -63,7 +64,80 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """Why its last process came to no good end, if so."""
 
 
-class FastWorld:
+class World(abc.ABC):
+    """What worlds have in common: one case, and the run without faults that all others are compared with.
+
+    Args:
+        case: what is explored.
+        seed: of whatever chance there is.
+        home: a directory of its own.
+    """
+
+    errors: Errors
+    """What is raised at boundaries."""
+    runs: type[_Run]
+
+    def __init__(self, case: Case, *, seed: int, home: Path) -> None:
+        hooks.install()
+        self.case, self.seed, self._home = case, seed, home
+        self._numbers = iter(range(1_000_000_000))
+        self.known: dict[frozenset[str], dict[str, Rows]] = {}
+        """The rows that belong to each set of receipts, from the run without faults."""
+        self.reference: Seen | None = None
+        self.corpses: dict[tuple[At, ...], _Corpse] = {}
+
+    def close(self) -> None:
+        """Delete all of its files."""
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    def run(self, schedule: Schedule = Schedule()) -> Outcome:  # noqa: B008 - frozen
+        """Run the workflow under a schedule, in a fresh world, and judge what came of it."""
+        run = self.runs(self, schedule)
+        try:
+            return run.outcome()
+        finally:
+            run.clean_up()
+
+    def refer(self) -> Outcome:
+        """Run without faults: what comes of that is what must come of every other run.
+
+        Raises:
+            Exception: what the workflow's own world raised, if it cannot be run at all.
+        """
+        outcome = self.run()
+        self.reference = outcome.seen
+        return outcome
+
+    def directory(self) -> Path:
+        """A directory that is not there yet."""
+        return self._home / str(next(self._numbers))
+
+    @abc.abstractmethod
+    def fresh(self) -> Path:
+        """Make the world new, and return the directory of what is in files."""
+
+    @abc.abstractmethod
+    def copy_of(self, files: Path) -> Path:
+        """Copy what a process has put into files."""
+
+    @abc.abstractmethod
+    def place(self, files: Path, host: str, process: Process) -> Place:
+        """Where a process runs."""
+
+    @abc.abstractmethod
+    def looking(self, files: Path) -> contextlib.AbstractContextManager[Any]:
+        """Connect to the record, to look at it."""
+
+    @abc.abstractmethod
+    def look(self, files: Path) -> Seen:
+        """See what is there, the engine too."""
+
+    @abc.abstractmethod
+    def look_by(self, connection: Any, outside: Outside) -> Seen:
+        """See what is there through a connection that has no transaction open."""
+
+
+class FastWorld(World):
     """Runs one case under schedules; see the module.
 
     Args:
@@ -72,23 +146,20 @@ class FastWorld:
         seed: of whatever chance there is.
     """
 
-    def __init__(self, case: Case, *, deaths: Deaths = "forked", seed: int = 1) -> None:
-        hooks.install()
-        self.case, self.deaths, self.seed = case, deaths, seed
-        memory = Path("/dev/shm")  # noqa: S108 - a fresh directory is made in it
-        self._home = Path(tempfile.mkdtemp(prefix="recordfirst-explore-", dir=memory if memory.is_dir() else None))
-        self._template = self._home / "template"
-        self._numbers = iter(range(1_000_000_000))
-        self._looker = Looker(case.ignore)
-        self.known: dict[frozenset[str], dict[str, Rows]] = {}
-        """The rows that belong to each set of receipts, from the run without faults."""
-        self.reference: Seen | None = None
-        self.corpses: dict[tuple[At, ...], _Corpse] = {}
-        self._prepare()
+    errors = SqliteErrors()
 
-    def close(self) -> None:
-        """Delete all of its files."""
-        shutil.rmtree(self._home, ignore_errors=True)
+    def __init__(self, case: Case, *, deaths: Deaths = "forked", seed: int = 1) -> None:
+        memory = Path("/dev/shm")  # noqa: S108 - a fresh directory is made in it
+        where = memory if memory.is_dir() else None
+        super().__init__(case, seed=seed, home=Path(tempfile.mkdtemp(prefix="recordfirst-explore-", dir=where)))
+        self._template = self._home / "template"
+        self._looker = Looker(case.ignore)
+        self.runs = _Run
+        if deaths == "forked":
+            from recordfirst.explore.forked import ForkedRun  # noqa: PLC0415 - which builds on this
+
+            self.runs = ForkedRun
+        self._prepare()
 
     def _prepare(self) -> None:
         self._template.mkdir()
@@ -111,142 +182,34 @@ class FastWorld:
         with clock.installed(self.seed):
             Store(str(self._template / "engine"), "record").close()
 
-    # ── one schedule ────────────────────────────────────────────────────────
-
-    def run(self, schedule: Schedule = Schedule()) -> Outcome:  # noqa: B008 - frozen
-        """Run the workflow under a schedule, in a fresh world, and judge what came of it."""
-        run = _Run(self, schedule)
-        try:
-            return run.outcome()
-        finally:
-            run.clean_up()
-
-    def refer(self) -> Outcome:
-        """Run without faults: what comes of that is what must come of every other run.
-
-        Raises:
-            Exception: what the workflow's own world raised, if it cannot be run at all.
-        """
-        outcome = self.run()
-        self.reference = outcome.seen
-        return outcome
+    # ── what a run needs ────────────────────────────────────────────────────
 
     def fresh(self) -> Path:
-        """A directory with a new record and engine in it."""
         return self.copy_of(self._template)
 
     def copy_of(self, files: Path) -> Path:
-        """Copy what a process has put into files."""
-        copy = self._home / str(next(self._numbers))
+        copy = self.directory()
         copy.mkdir()
         for file in os.scandir(files):
             if not file.name.endswith(("-shm", "-lock", ".lease")):  # they go with the process
                 shutil.copyfile(file.path, copy / file.name)
         return copy
 
+    def place(self, files: Path, host: str, process: Process) -> Place:
+        return SqlitePlace(files, host, process)
+
+    @contextlib.contextmanager
+    def looking(self, files: Path) -> Iterator[sqlite3.Connection]:
+        with contextlib.closing(sqlite3.connect(files / "record.db")) as connection:
+            yield connection
+
     def look(self, files: Path) -> Seen:
-        """See what is there."""
-        connection = sqlite3.connect(files / "record.db")
-        try:
-            seen = self._looker.look(connection, lambda: Outside(files / "outside", lambda: 0).applied)
-        finally:
-            connection.close()
+        with self.looking(files) as connection:
+            seen = self.look_by(connection, Outside(files / "outside", lambda: 0))
         return msgspec.structs.replace(seen, engine=look_into_engine(files / "engine"))
 
-    def look_by(self, connection: sqlite3.Connection, outside: Outside) -> Seen:
-        """See what is there through a connection that has no transaction open."""
+    def look_by(self, connection: Any, outside: Outside) -> Seen:
         return self._looker.look(connection, lambda: outside.applied)
-
-
-class _Place:
-    """Where one process runs; see ``process.Place``."""
-
-    def __init__(self, files: Path, host: str, clock: Time, process: Process) -> None:
-        self.record = SimRecord(files / "record.db", host)
-        self.engine = Embedded(files / ("engine" if host == "1" else f"engine-{host}"))
-        self.outside = Outside(files / "outside", clock.now_ms)
-        self._process = process
-        self._arrived = len(self.outside.asked)
-
-    def arrived(self) -> tuple[Asked, ...]:
-        """What has arrived outside since this was last asked."""
-        before, self._arrived = self._arrived, len(self.outside.asked)
-        return tuple(self.outside.asked[before:])
-
-    def accepted(self, id: str) -> bool:
-        there = self.record.peek().execute("SELECT 1 FROM recordfirst_start WHERE id = ?", (id,)).fetchone()
-        return there is not None
-
-    def next_due_ms(self) -> int | None:
-        found = self.record.peek().execute(_DUE, {"now_ms": self._process.clock.now_ms()}).fetchall()
-        return min(
-            [due for due in (*(due for (due,) in found), self._process.next_due()) if due is not None], default=None
-        )
-
-
-_DUE = """
-SELECT min(next_at_ms) FROM recordfirst_receipt WHERE next_at_ms > :now_ms
-UNION SELECT min(claim_until_ms) FROM recordfirst_receipt WHERE claim_until_ms > :now_ms
-"""
-_WRITTEN = "SELECT 1 FROM recordfirst_receipt WHERE key = ? AND kind = 'write' AND state = 'succeeded'"
-
-
-class _Running:
-    """One process, under way: goes on whenever it is told to."""
-
-    def __init__(self, world: FastWorld, process: Process, place: _Place, version: Workflow[..., Any]) -> None:
-        self.process = process
-        self._loop = VirtualLoop(process.clock)
-        self._main = self._loop.create_task(work(world.case, version, place, process))
-        self._main.add_done_callback(lambda _: self._loop.stop())
-        self._seed = world.seed * 1_000 + process.number
-
-    def advance(self) -> tuple[End, str]:
-        """Run until it ends, dies, or stands still."""
-        before, boundary.current = boundary.current, self.process
-        asyncio.set_event_loop(self._loop)
-        try:
-            with self.process.clock.installed(self._seed):
-                if self.process.stalled is not None:
-                    self.process.stalled.set_result(None)
-                self._loop.run_forever()
-                return self._end()
-        finally:
-            asyncio.set_event_loop(None)
-            boundary.current = before
-
-    def _end(self) -> tuple[End, str]:
-        if not self.process.died and not self._main.done():
-            return "stalled", ""
-        error = None if self.process.died or self._main.cancelled() else self._main.exception()
-        self.process.let_go()
-        self._dispose()
-        if self.process.died:
-            return "died", ""
-        if isinstance(error, Stuck):
-            return "stuck", str(error)
-        return ("ended", "") if error is None else ("failed", f"{type(error).__name__}: {error}")
-
-    def _dispose(self) -> None:
-        """Let go of what it still had to do. Whatever that would touch are files that nobody looks at any more."""
-        self.process.disposed = True
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)  # nor will it be
-            for _ in range(_TURNS_MOST):
-                left = asyncio.all_tasks(self._loop)
-                if not left:
-                    break
-                for task in left:
-                    task.cancel()
-                self._loop.call_soon(self._loop.stop)
-                self._loop.run_forever()
-                del left
-        for close in self.process.opened:
-            close()
-        self._loop.close()
-
-
-_TURNS_MOST = 20
 
 
 class _Corpse(msgspec.Struct, frozen=True, kw_only=True):
@@ -263,7 +226,7 @@ class _Corpse(msgspec.Struct, frozen=True, kw_only=True):
 class _Run:
     """One schedule, from the first process to the last."""
 
-    def __init__(self, world: FastWorld, schedule: Schedule) -> None:
+    def __init__(self, world: World, schedule: Schedule) -> None:
         self.world, self.schedule = world, schedule
         self._version = 0
         self._older: Path | None = None
@@ -295,15 +258,12 @@ class _Run:
     def outcome(self) -> Outcome:
         """Run it, and judge."""
         self._go()
-        connection = sqlite3.connect(self.files / "record.db")
-        try:
+        with self.world.looking(self.files) as connection:
             outside = Outside(self.files / "outside", self.clock.now_ms)
             seen = self.world.look_by(connection, outside)
             seen = msgspec.structs.replace(seen, engine=look_into_engine(self.files / "engine"))
             self._judge(seen)
             self.violations += offenders(self.world.case.invariants, connection, outside)
-        finally:
-            connection.close()
         return Outcome(
             schedule=self.schedule,
             violations=tuple(dict.fromkeys(self.violations)),
@@ -334,9 +294,10 @@ class _Run:
             self.clock.skip_ms(_DOWN_MS)
         self._why = f"{_PROCESSES_MOST} processes came to no end; the last: {self._why or 'died'}"
 
-    def _with_another(self, running: _Running) -> tuple[End, str]:
+    def _with_another(self, running: Running) -> tuple[End, str]:
         """While one stands still another works, elsewhere; then the first goes on."""
         self._hosts += 1
+        self._stands_still()
         other = self._begin(str(self._hosts))
         others_end, why = other.advance()
         self.clock.skip_ms(_STALLED_MS)
@@ -350,23 +311,30 @@ class _Run:
             return others_end, why
         return end, mine
 
-    def _begin(self, host: str) -> _Running:
+    def _begin(self, host: str) -> Running:
         number = len(self._processes) + 1
         process = Process(
             number,
             self.schedule.of(number),
             self.clock,
-            SqliteErrors(),
+            self.world.errors,
             die=self._died,
             keep_engine=lambda _: self._keep_engine(),
         )
-        place = _Place(self.files, host, self.clock, process)
+        place = self.world.place(self.files, host, process)
         process.calls = lambda key, effect, after: self._called(place, process, key, effect, after)
         process.committed = lambda connection: self._committed(process, self.world.look_by(connection, place.outside))
         process.arrived = place.arrived
         self._processes.append(process)
         versions = (self.world.case.workflow, *self.world.case.versions)
-        return _Running(self.world, process, place, versions[self._version])
+        return self._start(process, place, versions[self._version])
+
+    def _start(self, process: Process, place: Place, version: Workflow[..., Any]) -> Running:
+        """Make a process that has done nothing yet."""
+        return Running(self.world.case, self.world.seed, process, place, version)
+
+    def _stands_still(self) -> None:
+        """Take its lease from a process that stands still; files of a host of its own have none to take."""
 
     def _died(self, process: Process) -> None:
         self.files = self.world.copy_of(self.files)
@@ -413,11 +381,10 @@ class _Run:
 
     # ── judging ─────────────────────────────────────────────────────────────
 
-    def _called(self, place: _Place, process: Process, key: str, effect: str, after: str | None) -> None:
+    def _called(self, place: Place, process: Process, key: str, effect: str, after: str | None) -> None:
         if after is None:
             return
-        is_there = place.record.peek().execute(_WRITTEN, (after,)).fetchone()
-        broken = checks.at_a_call(key, effect, after, is_there=is_there is not None)
+        broken = checks.at_a_call(key, effect, after, is_there=place.written(after))
         if broken:
             process.note("breaks", broken=tuple(broken))
             self.violations += broken

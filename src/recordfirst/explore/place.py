@@ -1,0 +1,77 @@
+"""Where a process of a world runs: its record, its engine and its outside, and what is to be seen there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+from recordfirst.engine.options import Embedded
+from recordfirst.explore.boundary import Process
+from recordfirst.explore.driver import SimRecord
+from recordfirst.records.contract import Record
+from recordfirst.testing.outside import Asked, Outside
+
+
+class Place(Protocol):
+    """What a world gives to each process."""
+
+    @property
+    def record(self) -> Record[Any]: ...
+    @property
+    def engine(self) -> Embedded: ...
+    @property
+    def outside(self) -> Outside: ...
+
+    def arrived(self) -> tuple[Asked, ...]:
+        """What has arrived outside since this was last asked."""
+
+    def accepted(self, id: str) -> bool:
+        """Whether the record has the workflow's start."""
+
+    def written(self, key: str) -> bool:
+        """Whether the record has the receipt of this write."""
+
+    def next_due_ms(self) -> int | None:
+        """When the next thing happens by itself, as record and engine have it."""
+
+
+class WithFiles:
+    """What places have in common: an engine and an outside in files."""
+
+    def __init__(self, files: Path, host: str, process: Process) -> None:
+        self.engine = Embedded(files / ("engine" if host == "1" else f"engine-{host}"))
+        self.outside = Outside(files / "outside", process.clock.now_ms)
+        self._process = process
+        self._arrived = len(self.outside.asked)
+
+    def arrived(self) -> tuple[Asked, ...]:
+        before, self._arrived = self._arrived, len(self.outside.asked)
+        return tuple(self.outside.asked[before:])
+
+
+class SqlitePlace(WithFiles):
+    """A directory with a record in it."""
+
+    def __init__(self, files: Path, host: str, process: Process) -> None:
+        super().__init__(files, host, process)
+        self.record = SimRecord(files / "record.db", host)
+
+    def accepted(self, id: str) -> bool:
+        there = self.record.peek().execute("SELECT 1 FROM recordfirst_start WHERE id = ?", (id,)).fetchone()
+        return there is not None
+
+    def written(self, key: str) -> bool:
+        return self.record.peek().execute(_WRITTEN, (key,)).fetchone() is not None
+
+    def next_due_ms(self) -> int | None:
+        found = self.record.peek().execute(_DUE, {"now_ms": self._process.clock.now_ms()}).fetchall()
+        return min(
+            [due for due in (*(due for (due,) in found), self._process.next_due()) if due is not None], default=None
+        )
+
+
+_DUE = """
+SELECT min(next_at_ms) FROM recordfirst_receipt WHERE next_at_ms > :now_ms
+UNION SELECT min(claim_until_ms) FROM recordfirst_receipt WHERE claim_until_ms > :now_ms
+"""
+_WRITTEN = "SELECT 1 FROM recordfirst_receipt WHERE key = ? AND kind = 'write' AND state = 'succeeded'"

@@ -1,0 +1,75 @@
+"""A process under way in a loop of its own: runs until it ends, dies or stands still, and can be told to go on."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from typing import Any, Literal
+
+from recordfirst.explore import boundary
+from recordfirst.explore.boundary import Process
+from recordfirst.explore.case import Case
+from recordfirst.explore.clock import VirtualLoop
+from recordfirst.explore.place import Place
+from recordfirst.explore.process import Stuck, work
+from recordfirst.workflow import Workflow
+
+type End = Literal["ended", "died", "stalled", "stuck", "failed"]
+
+
+class Running:
+    """One process, under way: goes on whenever it is told to."""
+
+    def __init__(self, case: Case, seed: int, process: Process, place: Place, version: Workflow[..., Any]) -> None:
+        self.process = process
+        self._loop = VirtualLoop(process.clock)
+        self._main = self._loop.create_task(work(case, version, place, process))
+        self._main.add_done_callback(lambda _: self._loop.stop())
+        self._seed = seed * 1_000 + process.number
+
+    def advance(self) -> tuple[End, str]:
+        """Run until it ends, dies, or stands still."""
+        before, boundary.current = boundary.current, self.process
+        asyncio.set_event_loop(self._loop)
+        try:
+            with self.process.clock.installed(self._seed):
+                if self.process.stalled is not None:
+                    self.process.stalled.set_result(None)
+                self._loop.run_forever()
+                return self._end()
+        finally:
+            asyncio.set_event_loop(None)
+            boundary.current = before
+
+    def _end(self) -> tuple[End, str]:
+        if not self.process.died and not self._main.done():
+            return "stalled", ""
+        error = None if self.process.died or self._main.cancelled() else self._main.exception()
+        self.process.let_go()
+        self._dispose()
+        if self.process.died:
+            return "died", ""
+        if isinstance(error, Stuck):
+            return "stuck", str(error)
+        return ("ended", "") if error is None else ("failed", f"{type(error).__name__}: {error}")
+
+    def _dispose(self) -> None:
+        """Let go of what it still had to do. Whatever that would touch are files that nobody looks at any more."""
+        self.process.disposed = True
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)  # nor will it be
+            for _ in range(_TURNS_MOST):
+                left = asyncio.all_tasks(self._loop)
+                if not left:
+                    break
+                for task in left:
+                    task.cancel()
+                self._loop.call_soon(self._loop.stop)
+                self._loop.run_forever()
+                del left
+        for close in self.process.opened:
+            close()
+        self._loop.close()
+
+
+_TURNS_MOST = 20

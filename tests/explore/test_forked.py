@@ -1,0 +1,77 @@
+"""Processes that are forked and end by ``os._exit``: they leave what abandoned ones leave, and do not outlive a run."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from recordfirst.explore import At, Case, FastWorld, Outcome, Schedule
+from recordfirst.explore.schedule import every_single
+from tests.explore.shop import CASE
+
+PART = 1 if "RECORDFIRST_TEST_ALL" in os.environ else 9
+"""All of them take minutes."""
+
+
+def seen_of(outcome: Outcome):
+    return outcome.violations, outcome.points, outcome.events, outcome.seen, outcome.struck
+
+
+def pairs(world: FastWorld, singles: list[At], count: int) -> list[Schedule]:
+    """Two faults each, of which the second is in a successor."""
+    chance = random.Random(7)
+    found: list[Schedule] = []
+    while len(found) < count:
+        first = chance.choice([at for at in singles if at.fault in ("crash", "crash-after") and at.change is None])
+        points = world.run(Schedule((first,))).points
+        if len(points) > 1:
+            found.append(Schedule((first, chance.choice(every_single(2, list(points[1]), versions=1)))))
+    return found
+
+
+@pytest.fixture
+def worlds(world_of: Callable[..., FastWorld]) -> tuple[FastWorld, FastWorld]:
+    """One whose processes are abandoned, and one whose processes are forked."""
+    return world_of(deaths="abandoned"), world_of(deaths="forked")
+
+
+def test_forked_and_abandoned_processes_come_to_the_same(worlds: tuple[FastWorld, FastWorld]) -> None:
+    """P9: points, events, rows, receipts and judgement: a death that is simulated is no other than a real one."""
+    abandoned, forked = worlds
+    reference = abandoned.refer()
+    assert seen_of(forked.refer()) == seen_of(reference)
+    singles = every_single(1, list(reference.points[0]), versions=1)
+    schedules = [Schedule((at,)) for at in singles[::PART]] + pairs(abandoned, singles, 90 // PART)
+    different = [
+        str(schedule) for schedule in schedules if seen_of(abandoned.run(schedule)) != seen_of(forked.run(schedule))
+    ]
+    assert different == []
+
+
+def test_a_process_that_is_killed_from_outside_has_a_successor(world_of: Callable[..., FastWorld]) -> None:
+    """P7: whoever ends without a word has died, and another goes on from its files."""
+    parent = os.getpid()
+
+    def provide(outside):
+        if os.getpid() != parent and not (marker := outside._path.with_name("killed")).exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return CASE.provide(outside)
+
+    case = Case(workflow=CASE.workflow, args=CASE.args, id=CASE.id, tables=CASE.tables, provide=provide)
+    outcome = world_of(case, "forked").run()
+    assert [start.state for start in outcome.seen.starts] == ["succeeded"]
+    assert len(outcome.points) == 2
+
+
+def test_no_process_outlives_its_run(world_of: Callable[..., FastWorld]) -> None:
+    """P9: one that stood still and was never told to go on is ended, and nothing is left to be waited for."""
+    world = world_of(deaths="forked")
+    point = next(point.number for point in world.refer().points[0] if point.name == "call charge_card")
+    assert world.run(Schedule((At(1, point, "stall"),))).violations == ()
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
