@@ -76,6 +76,7 @@ async def _explored_send(self: EmbeddedConnection, req: str, headers: dict[str, 
 async def _explored_sender(
     self: Effect[..., Any], runtime: Runtime, call: Call, arguments: dict[str, Any]
 ) -> Callable[[], Awaitable[Any]]:
+    """As the effect's own, through the boundary."""
     send = await _sender(self, runtime, call, arguments)
     process = boundary.current
     if process is None:

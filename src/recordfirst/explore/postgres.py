@@ -1,0 +1,272 @@
+"""The Postgres world: a record on a real server, the engine in a file, and processes that are forked and end for real.
+
+Statements, commits, locks, refusals and lost connections are the server's own. Time is not: it stands still unless
+nobody has anything to do, as in the fast world, and the record's clock follows it, since ``clock_timestamp()`` and
+``now()`` are found in the schema ``recordfirst_explore`` before the server's own. A server waits for no virtual
+second, so whatever waits in it for another session takes real ones. A process that stands still loses its lease as in
+life: the server ends that session, another process works on a host of its own, and then the first goes on.
+
+Every schedule begins with the rows that the tables had at first; the same database serves them all. What it costs is
+forks, and the sessions that each process opens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from recordfirst.errors import Misuse
+from recordfirst.explore import psycopg_side
+from recordfirst.explore.boundary import Process
+from recordfirst.explore.case import Case
+from recordfirst.explore.clock import EPOCH_MS
+from recordfirst.explore.forked import Able, ForkedRun
+from recordfirst.explore.observe import Looker, Seen, SeenReceipt, SeenStart, look_into_engine
+from recordfirst.explore.place import Place, WithFiles
+from recordfirst.explore.world import World
+from recordfirst.records.postgres import PostgresRecord
+from recordfirst.testing.outside import Asked, Outside
+from recordfirst.workflow import Workflow
+
+type _Connection = psycopg.Connection[tuple[Any, ...]]
+
+_FIRST = "-c search_path=public,recordfirst_explore,pg_catalog"
+_TIME = """
+CREATE SCHEMA recordfirst_explore;
+CREATE TABLE recordfirst_explore.time (now_ms bigint NOT NULL);
+CREATE FUNCTION recordfirst_explore.clock_timestamp() RETURNS timestamptz LANGUAGE sql STABLE
+    AS $$ SELECT to_timestamp(now_ms / 1000.0) FROM recordfirst_explore.time $$;
+CREATE FUNCTION recordfirst_explore.now() RETURNS timestamptz LANGUAGE sql STABLE
+    AS $$ SELECT recordfirst_explore.clock_timestamp() $$;
+"""
+_TABLES = """
+SELECT schemaname, tablename FROM pg_tables
+WHERE schemaname NOT IN ('pg_catalog', 'information_schema', 'recordfirst_explore') ORDER BY 1, 2
+"""
+_COLUMNS = """
+SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public' ORDER BY ordinal_position
+"""
+_ENDED = """
+SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+"""
+_LEASES = """
+SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name LIKE 'recordfirst % lease %'
+"""
+_RECEIPTS = """
+SELECT function, key, attempt, kind, state, result::text, error::text, undone_by FROM recordfirst.receipt
+ORDER BY key, attempt
+"""
+_STARTS = "SELECT id, state, result::text, error::text FROM recordfirst.start ORDER BY id"
+_DUE = """
+SELECT (extract(epoch FROM least(
+    (SELECT min(next_at) FROM recordfirst.receipt WHERE next_at > clock_timestamp()),
+    (SELECT min(claim_until) FROM recordfirst.receipt WHERE claim_until > clock_timestamp())
+)) * 1000)::bigint
+"""
+
+
+class PostgresWorld(World):
+    """Runs one case under schedules on a Postgres; see the module.
+
+    Args:
+        case: what is explored.
+        dsn: an empty database, whose role may make schemas and end sessions, on a server that nobody waits for.
+        seed: of whatever chance there is.
+
+    Raises:
+        Misuse: if the database is not empty, or the case's tables cannot be made in it.
+    """
+
+    def __init__(self, case: Case, dsn: str, *, seed: int = 1) -> None:
+        super().__init__(case, seed=seed, home=Path(tempfile.mkdtemp(prefix="recordfirst-explore-")))
+        psycopg_side.install()
+        given = conninfo_to_dict(dsn)
+        self.dsn = make_conninfo(dsn, options=f"{given.get('options') or ''} {_FIRST}".strip())
+        self.errors = psycopg_side.PostgresErrors()
+        self.runs = _Run
+        self._looker = PostgresLooker(case.ignore)
+        self._connection: _Connection = self.connect()
+        try:
+            self._prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Delete its files, and leave the database as the last schedule has left it."""
+        self._connection.close()
+        super().close()
+
+    def connect(self) -> _Connection:
+        """A connection that only looks; nothing it does passes a boundary."""
+        return psycopg.connect(self.dsn, autocommit=True, application_name="recordfirst_explore")
+
+    def _prepare(self) -> None:
+        connection = self._connection
+        if connection.execute(_TABLES).fetchall():
+            raise Misuse(f"{connection.info.dbname!r} is not empty; a world deletes whatever its database holds")
+        connection.execute(_TIME)
+        connection.execute("INSERT INTO recordfirst_explore.time VALUES (%s)", [EPOCH_MS])
+
+        async def make() -> None:
+            record = PostgresRecord(self.dsn)
+            await record.open(self.case.app)
+            await record.migrate()
+            await record.close()
+
+        asyncio.run(make())
+        try:
+            connection.execute(self.case.tables.encode())
+        except psycopg.Error as error:
+            raise Misuse(f"tables= of the case cannot be made: {error}") from error
+        self._keep_rows(connection)
+
+    def _keep_rows(self, connection: _Connection) -> None:
+        """Make a function that puts every table back to the rows it has now."""
+        body = []
+        for number, name in enumerate(connection.execute(_TABLES).fetchall()):
+            table, kept = sql.Identifier(*name), sql.Identifier("recordfirst_explore", f"kept_{number}")
+            connection.execute(sql.SQL("CREATE TABLE {} AS TABLE {}").format(kept, table))
+            [count] = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(kept)).fetchone() or (0,)
+            steps = [
+                "DELETE FROM {0};",
+                *(["INSERT INTO {0} OVERRIDING SYSTEM VALUE SELECT * FROM {1};"] if count else []),
+            ]
+            body += [sql.SQL(step).format(table, kept).as_string(connection) for step in steps]
+        text = "\n".join(body)
+        connection.execute(
+            "CREATE FUNCTION recordfirst_explore.reset() RETURNS void LANGUAGE plpgsql "
+            f"SET session_replication_role = replica AS $$ BEGIN {text} END $$".encode()
+        )
+
+    # ── what a run needs ────────────────────────────────────────────────────
+
+    def fresh(self) -> Path:
+        self._connection.execute(_ENDED)
+        self._connection.execute("SELECT recordfirst_explore.reset()")
+        files = self.directory()
+        files.mkdir()
+        return files
+
+    def copy_of(self, files: Path) -> Path:
+        copy = self.directory()
+        shutil.copytree(files, copy, ignore=lambda _, names: [n for n in names if n.endswith(("-shm", "-lock"))])
+        return copy
+
+    def place(self, files: Path, host: str, process: Process) -> Place:
+        return PostgresPlace(self, files, host, process)
+
+    @contextlib.contextmanager
+    def looking(self, files: Path) -> Iterator[_Connection]:
+        del files
+        yield self._connection
+
+    def look(self, files: Path) -> Seen:
+        seen = self.look_by(self._connection, Outside(files / "outside", lambda: 0))
+        return msgspec.structs.replace(seen, engine=look_into_engine(files / "engine"))
+
+    def look_by(self, connection: Any, outside: Outside) -> Seen:
+        return self._looker.look(connection, lambda: outside.applied)
+
+    def take_lease(self) -> None:
+        """End the sessions that hold leases, as a server does whose client it believes gone."""
+        self._connection.execute(_LEASES)
+
+
+class _Run(ForkedRun):
+    """One schedule on a Postgres."""
+
+    world: PostgresWorld
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._first = None  # a server cannot be copied as it was at a death
+
+    def _inside(self, process: Process, place: Place, version: Workflow[..., Any]) -> Able:
+        assert isinstance(place, PostgresPlace)
+        psycopg_side.watch = place
+        return super()._inside(process, place, version)
+
+    def _stands_still(self) -> None:
+        self.world.take_lease()
+
+
+class PostgresPlace(WithFiles):
+    """A database, and a directory for the rest."""
+
+    def __init__(self, world: PostgresWorld, files: Path, host: str, process: Process) -> None:
+        super().__init__(files, host, process)
+        self.record = PostgresRecord(world.dsn)
+        self._world = world
+        self._looking: _Connection | None = None
+        self._told_ms = -1
+
+    def looks(self) -> _Connection:
+        if self._looking is None:
+            self._looking = self._world.connect()
+        return self._looking
+
+    def accepted(self, id: str) -> bool:
+        return self.looks().execute("SELECT 1 FROM recordfirst.start WHERE id = %s", [id]).fetchone() is not None
+
+    def written(self, key: str) -> bool:
+        query = "SELECT 1 FROM recordfirst.receipt WHERE key = %s AND kind = 'write' AND state = 'succeeded'"
+        return self.looks().execute(query, [key]).fetchone() is not None
+
+    def next_due_ms(self) -> int | None:
+        self.tell_time()
+        [due] = self.looks().execute(_DUE).fetchone() or (None,)
+        return min([each for each in (due, self._process.next_due()) if each is not None], default=None)
+
+    def tell_time(self) -> None:
+        now_ms = self._process.clock.now_ms()
+        if now_ms != self._told_ms:
+            self._told_ms = now_ms
+            self.looks().execute("UPDATE recordfirst_explore.time SET now_ms = %s", [now_ms])
+
+
+class PostgresLooker(Looker):
+    """Looks into a Postgres; what it sees is text, whatever its type is."""
+
+    def look(self, connection: Any, applied: Callable[[], list[Asked]]) -> Seen:
+        queries = self._find(connection)
+        tables = {table: tuple(connection.execute(query).fetchall()) for table, query in queries.items()}
+        return Seen(
+            receipts=tuple(
+                SeenReceipt(key, attempt, kind, state, self._kept(function, result), error, undone_by)
+                for function, key, attempt, kind, state, result, error, undone_by in connection.execute(_RECEIPTS)
+            ),
+            starts=tuple(SeenStart(*row) for row in connection.execute(_STARTS)),
+            tables=tables,
+            applied=tuple(applied()),
+            columns=self._columns,
+        )
+
+    def _find(self, connection: Any) -> dict[str, Any]:
+        if self._queries is None:
+            columns: dict[str, list[str]] = defaultdict(list)
+            for table, column in connection.execute(_COLUMNS):
+                if f"{table}.{column}" not in self._ignore:
+                    columns[table].append(column)
+            self._columns = {table: tuple(names) for table, names in columns.items()}
+            self._queries = {table: _query(table, names) for table, names in self._columns.items()}
+        return self._queries
+
+
+def _query(table: str, columns: tuple[str, ...]) -> Any:
+    shown = sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier(column)) for column in columns)
+    order = sql.SQL(", ").join(sql.SQL(str(number)) for number in range(1, len(columns) + 1))
+    return sql.SQL("SELECT {} FROM {} ORDER BY {}").format(shown, sql.Identifier("public", table), order)
