@@ -18,10 +18,7 @@ PART = 1 if "RECORDFIRST_TEST_ALL" in os.environ else 9
 
 
 def seen_of(outcome: Outcome):
-    """What came of it. When a function in a thread comes back is the machine's affair, and so is a point's number."""
-    applied = [(asked.kind, asked.request, asked.marker) for asked in outcome.seen.applied]
-    seen = outcome.seen
-    return outcome.violations, seen.tables, seen.receipts, seen.starts, applied, outcome.struck
+    return outcome.violations, outcome.points, outcome.events, outcome.seen, outcome.struck
 
 
 def pairs(world: FastWorld, singles: list[At], count: int) -> list[Schedule]:
@@ -43,7 +40,7 @@ def worlds(world_of: Callable[..., FastWorld]) -> tuple[FastWorld, FastWorld]:
 
 
 def test_forked_and_abandoned_processes_come_to_the_same(worlds: tuple[FastWorld, FastWorld]) -> None:
-    """P9: rows, receipts, calls and judgement: a death that is simulated is no other than a real one."""
+    """P9: points, events, rows, receipts and judgement: a death that is simulated is no other than a real one."""
     abandoned, forked = worlds
     reference = abandoned.refer()
     assert forked.refer() == reference

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from recordfirst.explore import FastWorld, Schedule
 from tests.explore.conftest import at, then
 
@@ -18,3 +20,10 @@ def test_an_engine_that_is_asked_while_it_stops_stops(world: FastWorld) -> None:
     outcome = then(world, crash, 2, "promise.create", "fail")
     assert len(outcome.struck) == 2
     assert outcome.violations == ()
+
+
+def test_a_fault_is_reported_with_the_change_it_was_tried_with(world: FastWorld) -> None:
+    """P10: what a first process has left is kept and used again, and said that it had died with another's change."""
+    died = at(world.run(), 1, "call charge_card", "crash-after")
+    expired = msgspec.structs.replace(died, change="keys-expired")
+    assert [world.run(Schedule((fault,))).struck for fault in (died, expired)] == [(died,), (expired,)]

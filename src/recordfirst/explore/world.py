@@ -264,13 +264,14 @@ class _Run:
             seen = msgspec.structs.replace(seen, engine=look_into_engine(self.files / "engine"))
             self._judge(seen)
             self.violations += offenders(self.world.case.invariants, connection, outside)
+        struck = {(at.process, at.point) for process in self._processes for at in process.struck}
         return Outcome(
             schedule=self.schedule,
             violations=tuple(dict.fromkeys(self.violations)),
             events=tuple(event for process in self._processes for event in process.events),
             points=tuple(tuple(process.points) for process in self._processes),
             seen=seen,
-            struck=tuple(at for process in self._processes for at in process.struck),
+            struck=tuple(at for at in self.schedule.faults if (at.process, at.point) in struck),
             why=self._why,
         )
 
