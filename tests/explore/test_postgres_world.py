@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,6 +19,7 @@ from recordfirst.errors import Misuse
 from recordfirst.explore import Case, Schedule
 from recordfirst.explore.postgres import PostgresWorld
 from recordfirst.testing import Outside, stripe_double
+from tests.engine.live import resonate_sql
 from tests.explore.conftest import at
 from tests.explore.test_stripe import CASE, Shipments
 
@@ -147,3 +151,29 @@ def test_a_database_that_holds_something_is_refused(postgres_dsn: str) -> None:
         connection.execute("CREATE TABLE mine (id int)")
     with pytest.raises(Misuse, match="is not empty"):
         PostgresWorld(CASE, postgres_dsn)
+
+
+@pytest.mark.parametrize(("name", "fault", "change"), [
+    ("call charge_card", "crash-after", None),
+    ("call charge_card", "crash-after", "engine-lost"),
+    ("call charge_card", "stall", None),
+    ("COMMIT", "lose", None),
+    ("finish", "crash", None),
+])  # fmt: skip
+def test_the_demos_order_holds_on_resonate_in_postgres(
+    postgres_dsn: str, name: str, fault: str, change: str | None
+) -> None:
+    """P1, P2, P3, P6, P7: the engine's requests are statements, and its clock is the world's."""
+    with (Path(os.environ["RECORDFIRST_TEST_HOME"]) / "roles").open("w") as lock:
+        text = resonate_sql().decode()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        world = PostgresWorld(CASE, postgres_dsn, resonate_sql=text)
+    try:
+        reference = world.refer()
+        assert [start.state for start in reference.seen.starts] == ["succeeded"]
+        last = sum(point.name == name for point in reference.points[0])
+        outcome = world.run(Schedule((at(reference, 1, name, fault, nth=last, change=change),)))
+        assert outcome.violations == ()
+        assert outcome.struck
+    finally:
+        world.close()

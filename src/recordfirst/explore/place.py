@@ -18,7 +18,7 @@ class Place(Protocol):
     @property
     def record(self) -> Record[Any]: ...
     @property
-    def engine(self) -> Embedded: ...
+    def engine(self) -> Embedded | str: ...
     @property
     def outside(self) -> Outside: ...
 
@@ -39,7 +39,7 @@ class WithFiles:
     """What places have in common: an engine and an outside in files."""
 
     def __init__(self, files: Path, host: str, process: Process) -> None:
-        self.engine = Embedded(files / ("engine" if host == "1" else f"engine-{host}"))
+        self.engine: Embedded | str = Embedded(files / ("engine" if host == "1" else f"engine-{host}"))
         self.outside = Outside(files / "outside", process.clock.now_ms)
         self._process = process
         self._arrived = len(self.outside.asked)

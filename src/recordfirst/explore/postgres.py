@@ -20,6 +20,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import msgspec
 import psycopg
@@ -34,6 +35,7 @@ from recordfirst.explore.clock import EPOCH_MS
 from recordfirst.explore.forked import Able, ForkedRun
 from recordfirst.explore.observe import Looker, Seen, SeenReceipt, SeenStart, look_into_engine
 from recordfirst.explore.place import Place, WithFiles
+from recordfirst.explore.schedule import At
 from recordfirst.explore.world import World
 from recordfirst.records.postgres import PostgresRecord
 from recordfirst.testing.outside import Asked, Outside
@@ -84,15 +86,18 @@ class PostgresWorld(World):
     Args:
         case: what is explored.
         dsn: an empty database, whose role may make schemas and end sessions, on a server that nobody waits for.
+        resonate_sql: the text of ``resonate.sql``; then the engine is Resonate in the record's own database, whose
+            requests are statements. Default: the embedded engine, in a file.
         seed: of whatever chance there is.
 
     Raises:
         Misuse: if the database is not empty, or the case's tables cannot be made in it.
     """
 
-    def __init__(self, case: Case, dsn: str, *, seed: int = 1) -> None:
+    def __init__(self, case: Case, dsn: str, *, resonate_sql: str | None = None, seed: int = 1) -> None:
         super().__init__(case, seed=seed, home=Path(tempfile.mkdtemp(prefix="recordfirst-explore-")))
         psycopg_side.install()
+        self.resonate_sql = resonate_sql
         given = conninfo_to_dict(dsn)
         self.dsn = make_conninfo(dsn, options=f"{given.get('options') or ''} {_FIRST}".strip())
         self.errors = psycopg_side.PostgresErrors()
@@ -132,6 +137,9 @@ class PostgresWorld(World):
             connection.execute(self.case.tables.encode())
         except psycopg.Error as error:
             raise Misuse(f"tables= of the case cannot be made: {error}") from error
+        if self.resonate_sql is not None:
+            connection.execute("SET client_min_messages = error")  # it warns that there is no pg_cron
+            connection.execute(self.resonate_sql.encode())
         self._keep_rows(connection)
 
     def _keep_rows(self, connection: _Connection) -> None:
@@ -181,6 +189,12 @@ class PostgresWorld(World):
     def look_by(self, connection: Any, outside: Outside) -> Seen:
         return self._looker.look(connection, lambda: outside.applied)
 
+    def lose_engine(self) -> None:
+        """Delete what an engine in the database has, as if ``resonate.sql`` had been applied anew."""
+        tables = self._connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'resonate'").fetchall()
+        names = sql.SQL(", ").join(sql.Identifier("resonate", table) for (table,) in tables)
+        self._connection.execute(sql.SQL("TRUNCATE {}").format(names))
+
     def take_lease(self) -> None:
         """End the sessions that hold leases, as a server does whose client it believes gone."""
         self._connection.execute(_LEASES)
@@ -200,8 +214,20 @@ class _Run(ForkedRun):
         psycopg_side.watch = place
         return super()._inside(process, place, version)
 
+    def _change(self, at: At, older: Path | None) -> None:
+        if self.world.resonate_sql is None or at.change not in ("engine-lost", "engine-older"):
+            super()._change(at, older)
+        elif at.change == "engine-lost":  # one that is in the record's database is not set back without it
+            self.world.lose_engine()
+
     def _stands_still(self) -> None:
         self.world.take_lease()
+
+
+def _as_url(conninfo: str) -> str:
+    parts = conninfo_to_dict(conninfo)
+    name = quote(str(parts.pop("dbname")), safe="")
+    return f"postgresql:///{name}?{urlencode(parts, quote_via=quote)}"
 
 
 class PostgresPlace(WithFiles):
@@ -210,6 +236,8 @@ class PostgresPlace(WithFiles):
     def __init__(self, world: PostgresWorld, files: Path, host: str, process: Process) -> None:
         super().__init__(files, host, process)
         self.record = PostgresRecord(world.dsn)
+        if world.resonate_sql is not None:
+            self.engine = _as_url(world.dsn)
         self._world = world
         self._looking: _Connection | None = None
         self._told_ms = -1
