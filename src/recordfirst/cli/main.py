@@ -157,7 +157,9 @@ async def start(app_path: str, workflow: str, arguments: str, id: str, wait: boo
     async with app:
         found = app.workflow(workflow)
         fitted = found.function.fit(found.function.bind(*(((), given) if isinstance(given, dict) else (given, {}))))
-        handle = await app.start(found, id=id, **fitted)
+        # A parameter of the workflow's may be called id, too.
+        args, kwargs = (tuple(fitted.values()), {}) if "id" in fitted else ((), fitted)
+        handle = await app.start(found, *args, id=id, **kwargs)
         row = await handle.status()
         if wait:
             result = await handle.result()
