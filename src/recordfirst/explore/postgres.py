@@ -7,7 +7,8 @@ second, so whatever waits in it for another session takes real ones. A process t
 life: the server ends that session, another process works on a host of its own, and then the first goes on.
 
 Every schedule begins with the rows that the tables had at first; the same database serves them all. What it costs is
-forks, and the sessions that each process opens.
+forks, the half a dozen sessions that each process opens, and a round trip for each look: a schedule took one second,
+where the fast world took a tenth, on two cores that had six times as much to do.
 """
 
 from __future__ import annotations
