@@ -9,6 +9,7 @@ import gc
 import getpass
 import importlib
 import json
+import os
 import re
 import socket
 import sys
@@ -90,26 +91,35 @@ def _user() -> str:
         return f"somebody@{socket.gethostname()}"
 
 
-def load_app(path: str) -> App:
+def load_app(path: str, option: str = "--app") -> App:
     """Import the app that ``module:name`` names, from the current folder if need be."""
+    app = load_object(path, option, "MODULE:APP, such as shop.app:app")
+    if not isinstance(app, App):
+        module_name, _, name = path.partition(":")
+        raise click.UsageError(f"{option} {path!r}: {module_name} has a {type(app).__name__}, not an App, as {name!r}")
+    return app
+
+
+def load_object(path: str, option: str, form: str) -> Any:
+    """Import what ``module:name`` names, from the current folder if need be."""
     module_name, colon, name = path.partition(":")
     if not colon or not module_name or not name:
-        raise click.UsageError(f"--app {path!r}: write MODULE:APP, such as shop.app:app")
+        raise click.UsageError(f"{option} {path!r}: write {form}")
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is not None and module_name.startswith(error.name):
-            raise click.UsageError(f"--app {path!r}: there is no module {error.name!r} here ({Path.cwd()})") from None
+            raise click.UsageError(
+                f"{option} {path!r}: there is no module {error.name!r} here ({Path.cwd()})"
+            ) from None
         fail(f"{module_name} could not be imported: {error}")
     except RecordfirstError as error:
         fail(f"{module_name} could not be imported: {error}")
-    app = getattr(module, name, None)
-    if not isinstance(app, App):
-        what = "has no" if app is None else f"has a {type(app).__name__}, not an App, as"
-        raise click.UsageError(f"--app {path!r}: {module_name} {what} {name!r}")
-    return app
+    if not hasattr(module, name):
+        raise click.UsageError(f"{option} {path!r}: {module_name} has no {name!r}")
+    return getattr(module, name)
 
 
 def load_record(app_path: str | None, url: str | None) -> tuple[Record[Any], str]:
@@ -145,6 +155,13 @@ def runs(command: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Non
     return run
 
 
+def fix_hashing() -> None:
+    """Begin again with hashes that are the same each time, so that the order of a set changes no schedule's meaning."""
+    if os.environ.get("PYTHONHASHSEED", "random") == "random":
+        again = [sys.executable, *sys.orig_argv[1:]]
+        os.execve(sys.executable, again, os.environ | {"PYTHONHASHSEED": "0"})  # noqa: S606 - ourselves
+
+
 class OneLine(click.Group):
     """A group of commands whose mistakes in usage are told in one line, as everything else that goes wrong."""
 
@@ -153,6 +170,8 @@ class OneLine(click.Group):
     ) -> Any:
         if not standalone_mode:
             return super().main(args, standalone_mode=False, **extra)
+        if args is None and sys.argv[1:2] == ["explore"]:
+            fix_hashing()
         try:
             status = super().main(args, standalone_mode=False, **extra)
         except click.exceptions.NoArgsIsHelpError as error:

@@ -20,6 +20,7 @@ from recordfirst.cli.common import (
     runs,
 )
 from recordfirst.cli.demo import demo
+from recordfirst.cli.exploring import explore
 from recordfirst.cli.ledger import ledger
 from recordfirst.cli.look import effects, show, status
 from recordfirst.cli.reconciling import audit, findings, reconcile
@@ -173,5 +174,5 @@ async def start(app_path: str, workflow: str, arguments: str, id: str, wait: boo
             click.echo(f"{id} is {row.state}")
 
 
-for command in (status, show, effects, reconcile, findings, resolve, retry, cancel, gc, audit, ledger, demo):
+for command in (status, show, effects, reconcile, findings, resolve, retry, cancel, gc, audit, ledger, explore, demo):
     main.add_command(command)

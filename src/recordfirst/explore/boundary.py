@@ -197,6 +197,9 @@ class Process:
             self.events.append(Event(what=what, **fields))
 
     def _crosses(self, point: Point, fault: str | None = None) -> None:
+        overheard = self.arrived()
+        if overheard:  # asked by what is no effect: a write, or the workflow's own body
+            self.note("overheard", point=point.number, asked=overheard)
         self.note(point.name, point=point.number, boundary=point.boundary, detail=point.detail, fault=fault)
 
     def _answered(self, point: Point, error: str) -> None:

@@ -101,15 +101,15 @@ def another_end(reference: Seen, seen: Seen) -> list[Violation]:
     for name in sorted({*reference.tables, *seen.tables}):
         wants, has = reference.tables.get(name, ()), seen.tables.get(name, ())
         if wants != has:
-            found.append(Violation("P9", f"table {name} ends with {_less(has, wants)} instead of {_less(wants, has)}"))
+            found.append(Violation("P9", f"table {name} ends {_apart(has, wants)}"))
     wanted, had = _receipts(reference), _receipts(seen)
     if wanted != had:
-        found.append(Violation("P9", f"receipts end as {_less(had, wanted)} instead of {_less(wanted, had)}"))
+        found.append(Violation("P9", f"the receipts end {_apart(had, wanted)}"))
     if reference.starts != seen.starts:
         found.append(Violation("P9", f"the workflow ends as {_ends(seen)} instead of {_ends(reference)}"))
     wanted, had = _deeds(reference), _deeds(seen)
     if wanted != had:
-        found.append(Violation("P3", f"outside was done {_less(had, wanted)} instead of {_less(wanted, had)}"))
+        found.append(Violation("P3", f"what was done outside ends {_apart(had, wanted)}"))
     return found
 
 
@@ -125,5 +125,12 @@ def _ends(seen: Seen) -> str:
     return ", ".join(f"{s.state} {s.result or s.error or ''}".strip() for s in seen.starts) or "not there"
 
 
-def _less[T](these: Sequence[T], those: Sequence[T]) -> str:
-    return ", ".join(map(str, (Counter(these) - Counter(those)).elements())) or "nothing more"
+def _apart[T](these: Sequence[T], those: Sequence[T]) -> str:
+    """How these differ from those of the run without faults."""
+    more, less = (
+        ", ".join(map(str, (Counter(one) - Counter(other)).elements()))
+        for one, other in ((these, those), (those, these))
+    )
+    if more and less:
+        return f"with {more} instead of {less}"
+    return f"with {more} besides" if more else f"without {less}"

@@ -15,15 +15,20 @@ from typing import Protocol
 import msgspec
 
 from recordfirst.explore.checks import Violation
-from recordfirst.explore.schedule import ENDS, At, Point, Schedule, every_single
+from recordfirst.explore.schedule import ENDS, FAULTS, At, Point, Schedule, every_single
 from recordfirst.explore.shrinking import shrink
-from recordfirst.explore.words import name_of
+from recordfirst.explore.words import is_keeping, name_of
 from recordfirst.explore.world import Outcome
 
 _FAILURES_MOST = 20
 """Kept and made smaller. Others are counted."""
+_FIRST = ("crash-after", "lose", "stall", "crash", "hang", "redeliver", "contend", "fail")
+"""The faults in the order in which they are tried: those that break most come first."""
 _THREE = 0.2
 """Of the drawn schedules, those with a third fault."""
+
+
+assert set(_FIRST) == set(FAULTS)
 
 
 class World(Protocol):
@@ -81,6 +86,8 @@ class Report(msgspec.Struct, kw_only=True):
     pairs: str = "none"
     """``all``, ``sampled`` or ``none``."""
     seconds: float = 0.0
+    replayed: Outcome | None = None
+    """What came of the one schedule that was run, if that was all."""
 
     @property
     def points(self) -> int:
@@ -124,7 +131,14 @@ class Explorer:
 
     def _schedules(self, budget: Budget) -> Iterator[Schedule]:
         self._seen: dict[Schedule, tuple[tuple[Point, ...], ...]] = {}
-        first = every_single(1, list(self.report.reference.points[0]), versions=self._versions)
+        crossed = self.report.reference.points[0]
+        kept = {point.number for point in crossed if is_keeping(point.boundary, point.name, point.detail)}
+        # A small budget begins with what is done for the workflow, not with what a worker does for itself, and with one
+        # fault at each point.
+        first = sorted(
+            every_single(1, list(crossed), versions=self._versions),
+            key=lambda at: (at.point in kept, at.change is not None, _FIRST.index(at.fault)),
+        )
         self.report.singles = len(first)
         index, count = self._shard
         for at in first[index::count]:

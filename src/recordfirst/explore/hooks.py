@@ -5,6 +5,7 @@ The record's side is in ``driver.py``. Nothing is changed for a process that is 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any
@@ -49,6 +50,7 @@ class _Request(msgspec.Struct):
 _request = msgspec.json.Decoder(_Request).decode
 
 
+@functools.wraps(_open)
 def _explored_open(self: EmbeddedConnection) -> Store:
     is_new, store = self._opened is None, _open(self)
     process = boundary.current
@@ -59,6 +61,7 @@ def _explored_open(self: EmbeddedConnection) -> Store:
     return store
 
 
+@functools.wraps(_send)
 async def _explored_send(self: EmbeddedConnection, req: str, headers: dict[str, str] | None = None) -> str:
     process = boundary.current
     if process is None:
@@ -73,6 +76,7 @@ async def _explored_send(self: EmbeddedConnection, req: str, headers: dict[str, 
     )
 
 
+@functools.wraps(_sender)
 async def _explored_sender(
     self: Effect[..., Any], runtime: Runtime, call: Call, arguments: dict[str, Any]
 ) -> Callable[[], Awaitable[Any]]:
@@ -89,6 +93,7 @@ async def _explored_sender(
     return passes
 
 
+@functools.wraps(_drive)
 async def _explored_drive(self: Drive, receipt: Receipt, claim: str, until_s: float) -> Receipt:
     token = _after.set(self.effect.after_key(self.execution.workflow_id, self.arguments))
     try:
@@ -97,6 +102,7 @@ async def _explored_drive(self: Drive, receipt: Receipt, claim: str, until_s: fl
         _after.reset(token)
 
 
+@functools.wraps(_call)
 async def _explored_call(self: Function, first: Any, *args: Any) -> Any:
     process = boundary.current
     if process is None or self.kind != "probe":

@@ -25,7 +25,8 @@ def offenders(invariants: Iterable[Invariant], connection: sqlite3.Connection, o
         try:
             rows = _found(invariant, connection, outside)
         except AssertionError as error:
-            yield Violation("yours", f"{name}: {str(error).strip() or 'its assertion fails'}")
+            said = next(iter(str(error).splitlines()), "")  # pytest adds lines about its parts
+            yield Violation("yours", f"{name}: {said or 'its assertion fails'}")
         except Exception as error:
             raise Misuse(f"the invariant {name} cannot be asked: {type(error).__name__}: {error}") from error
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import multiprocessing
+import re
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -18,6 +19,7 @@ from recordfirst.explore.explorer import Budget, Cell, Explorer, Failure, Report
 from recordfirst.explore.schedule import Schedule
 from recordfirst.explore.world import FastWorld
 
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
 _TELL_EVERY = 10
 """Schedules between two words of a process about how far it is."""
 
@@ -54,6 +56,24 @@ def explore(
     return _side_by_side(case, budget, seed, jobs, tell)
 
 
+def parse_budget(text: str | None) -> Budget:
+    """Read ``60s``, ``5m``, ``1h`` or ``10000``: when to stop. Without one: at the end of the single faults.
+
+    Raises:
+        Misuse: if it is none of these.
+    """
+    if text is None:
+        return _SINGLES
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])|(\d+)", text.strip())
+    if found is None:
+        raise Misuse(f"{text!r} is no budget; write a time, such as 60s, 5m or 1h, or a number of schedules")
+    number, unit, schedules = found.groups()
+    budget = Budget(schedules=int(schedules)) if unit is None else Budget(seconds=float(number) * _SECONDS[unit])
+    if not (budget.schedules or budget.seconds):
+        raise Misuse(f"a budget of {text!r} tries nothing")
+    return budget
+
+
 def replay(case: Case, schedule: Schedule, *, seed: int = 1) -> Report:
     """Run one schedule, and nothing else.
 
@@ -64,13 +84,11 @@ def replay(case: Case, schedule: Schedule, *, seed: int = 1) -> Report:
         explorer = Explorer(world, case.workflow.name, seed=seed)
         report = explorer.report
         mistakes.check(case, report.reference)
-        if not schedule.faults:
-            return report
-        outcome = world.run(schedule)
+        outcome = world.run(schedule) if schedule.faults else report.reference
         if len(outcome.struck) < len(schedule.faults):
             missed = [str(at) for at in schedule.faults if at not in outcome.struck]
             raise Misuse(f"nothing comes to {', '.join(missed)}: the workflow, its case or recordfirst has changed")
-        report.schedules = 1
+        report.schedules, report.replayed = 1, outcome
         if outcome.violations:
             report.failed = 1
             report.failures = [Failure(schedule, outcome)]

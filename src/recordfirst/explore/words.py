@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from recordfirst.core import identity
+from recordfirst.explore.checks import Violation
 from recordfirst.explore.observe import Seen, SeenPromise
 from recordfirst.explore.schedule import CHANGES, FAULTS, At, Boundary
 from recordfirst.testing.outside import Asked
@@ -48,6 +49,27 @@ _ENGINE = {
     "task.suspend": "suspend the task of {}",
     "task.heartbeat": "keep the lease",
 }
+
+
+PROMISES = {
+    "P1": "record first",
+    "P2": "one write",
+    "P3": "one effect",
+    "P4": "frozen request",
+    "P5": "three outcomes",
+    "P6": "the record wins",
+    "P7": "nothing lost",
+    "P8": "conflicts are loud",
+    "P9": "plumbing is not business",
+    "P10": "readable",
+}
+
+
+def titled(violation: Violation) -> str:
+    """A broken promise with its name."""
+    if violation.promise == "yours":
+        return f"your invariant: {violation.what}"
+    return f"{violation.promise}, {PROMISES.get(violation.promise, 'a promise')}: {violation.what}"
 
 
 def is_keeping(boundary: Boundary, name: str, detail: str) -> bool:
