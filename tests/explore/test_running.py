@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import time
+
 import msgspec
 import pytest
 
+from recordfirst import Context, Write, workflow, write
 from recordfirst.errors import Misuse
 from recordfirst.explore import At, Budget, Report, Schedule, Violation, parse
 from recordfirst.explore.observe import Seen
+from recordfirst.explore.report import render
 from recordfirst.explore.running import explore, parse_budget, replay
 from recordfirst.explore.schedule import Point
-from recordfirst.explore.shrinking import by_weight, shrink
+from recordfirst.explore.shrinking import by_weight, kind_of, shrink
 from recordfirst.explore.world import Outcome
 from tests.explore.broken import BROKEN
-from tests.explore.shop import CASE, Bank
+from tests.explore.shop import CASE, Bank, Order, charge_card, insert_order
 
 FEW = Budget(schedules=4)
 SOME = Budget(schedules=40)
@@ -129,6 +133,29 @@ def test_budgets_that_are_none_are_refused(text):
     """P8: nothing that tries nothing."""
     with pytest.raises(Misuse, match="budget"):
         parse_budget(text)
+
+
+def test_one_bug_is_one_failure():
+    """What differs by a time or a number alone is told once, and how to leave out what may differ."""
+    case = msgspec.structs.replace(CASE, workflow=stamped, tables=f"{CASE.tables}; CREATE TABLE log (at INTEGER)")
+    report = explore(case, SOME)
+    assert report.failed > len(report.failures) > 0
+    assert len({kind_of(each.smallest) for each in report.failures}) == len(report.failures)
+    assert "ignore=['table.column']" in render(report, str)
+    held = explore(msgspec.structs.replace(case, ignore=frozenset({"log.at"})), SOME)
+    assert held.ok
+
+
+@write
+async def stamp(w: Write) -> None:
+    await w.tx.execute("INSERT INTO log VALUES (?)", (time.time_ns(),))
+
+
+@workflow(name="create_order")
+async def stamped(ctx: Context, order: Order) -> str:
+    await insert_order(ctx, order)
+    await stamp(ctx)
+    return await charge_card(ctx, order)
 
 
 # ── the smallest schedule ───────────────────────────────────────────────────

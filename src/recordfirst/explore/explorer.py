@@ -14,9 +14,8 @@ from typing import Protocol
 
 import msgspec
 
-from recordfirst.explore.checks import Violation
 from recordfirst.explore.schedule import ENDS, FAULTS, At, Point, Schedule, every_single
-from recordfirst.explore.shrinking import shrink
+from recordfirst.explore.shrinking import kind_of, shrink
 from recordfirst.explore.words import is_keeping, name_of
 from recordfirst.explore.world import Outcome
 
@@ -107,7 +106,7 @@ class Explorer:
         self, world: World, name: str, *, seed: int = 1, versions: int = 1, shard: tuple[int, int] = (0, 1)
     ) -> None:
         self._world, self._seed, self._versions, self._shard = world, seed, versions, shard
-        self._kinds: set[tuple[Violation, ...]] = set()
+        self._kinds: set[tuple[str, ...]] = set()
         self._began = time.perf_counter()
         reference = world.refer()
         self.report = Report(workflow=name, seed=seed, reference=reference)
@@ -206,6 +205,6 @@ class Explorer:
         if len(report.failures) >= _FAILURES_MOST:
             return
         smallest = shrink(self._world.run, outcome, report.reference)
-        if smallest.violations not in self._kinds:
-            self._kinds.add(smallest.violations)
+        if kind_of(smallest) not in self._kinds:
+            self._kinds.add(kind_of(smallest))
             report.failures.append(Failure(outcome.schedule, smallest))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,9 +16,11 @@ type Style = Callable[[str, str], str]
 """Makes text bold, red or dim, by name; or leaves it as it is."""
 
 _WIDTH = 118
-_INDENT = 17
+_INDENT = 18
 _MARKS: dict[Kind, str] = {"fault": "FAULT", "broken": "BROKEN"}
 _COLUMNS = ("crash", "crash-after", "+change", "fail", "lose", "contend", "stall", "redeliver", "hang")
+_TABLE = re.compile(r"\btable \w+ (?:has|ends) ")
+_IGNORE = "A column that may differ between two runs (a time, a random id) is named in ignore=['table.column']."
 _CHANGED = "engine lost or set back, keys expired, or a deploy"
 
 
@@ -72,7 +75,10 @@ def failure(found: Failure, index: int, report: Report, replay: str, style: Styl
     head += [f"    also {titled(violation)}" for violation in story.broken[1:]]
     faults = [f"    {at}  {fault_of(at)}" for at in found.smallest.schedule.faults]
     head += ["", "Smallest schedule that shows it:", *(faults or ["    none: no fault is needed"])]
-    return "\n".join([*head, "", *timeline(story, style), "", "See it again:", f"    {replay}"])
+    lines = [*head, "", *timeline(story, style), "", "See it again:", f"    {replay}"]
+    if any(_TABLE.search(violation.what) for violation in story.broken):
+        lines += ["", _IGNORE]
+    return "\n".join(lines)
 
 
 def timeline(story: Story, style: Style = plain) -> Iterator[str]:
@@ -85,7 +91,7 @@ def timeline(story: Story, style: Style = plain) -> Iterator[str]:
         now = duration(line.at_ms)
         mark = _MARKS.get(line.kind, now if now != shown else "")
         shown = now if line.kind not in _MARKS else shown
-        left = f"{mark:>7} {line.points:<8} "
+        left = f"{mark:>8} {line.points:<8} "
         style_of = {"fault": "fault", "broken": "broken", "keeping": "dim", "person": "bold"}.get(line.kind, "")
         for number, text in enumerate(textwrap.wrap(line.text, _WIDTH - _INDENT) or [""]):
             yield style((left if number == 0 else " " * _INDENT) + text, style_of).rstrip()

@@ -17,6 +17,7 @@ from recordfirst.explore import mistakes
 from recordfirst.explore.case import Case
 from recordfirst.explore.explorer import Budget, Cell, Explorer, Failure, Report
 from recordfirst.explore.schedule import Schedule
+from recordfirst.explore.shrinking import kind_of
 from recordfirst.explore.world import FastWorld
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
@@ -194,6 +195,6 @@ def merge(reports: list[Report]) -> Report:
                 into = whole.cells.setdefault(name, {}).setdefault(fault, Cell())
                 into.tried += cell.tried
                 into.failed += cell.failed
-        known = {failure.smallest.violations for failure in whole.failures}
-        whole.failures += [failure for failure in each.failures if failure.smallest.violations not in known]
+        known = {kind_of(failure.smallest) for failure in whole.failures}
+        whole.failures += [failure for failure in each.failures if kind_of(failure.smallest) not in known]
     return whole

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 import msgspec
@@ -17,6 +18,11 @@ _WEIGHT = {"P1": 0, "P3": 1, "P2": 2, "P5": 3, "yours": 4, "P7": 5, "P8": 6, "P4
 def by_weight(violations: tuple[Violation, ...]) -> list[Violation]:
     """Those that say most first."""
     return sorted(violations, key=lambda violation: _WEIGHT.get(violation.promise, 99))
+
+
+def kind_of(outcome: Outcome) -> tuple[str, ...]:
+    """By what two failures are one: what they broke, whichever number or time stands in it."""
+    return tuple(re.sub(r"\d+", "#", str(violation)) for violation in by_weight(outcome.violations))
 
 
 def shrink(run: Callable[[Schedule], Outcome], outcome: Outcome, reference: Outcome) -> Outcome:
