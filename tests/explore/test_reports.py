@@ -83,6 +83,18 @@ def test_a_person_and_a_process_that_stands_still_are_told(world):
     elsewhere = next(i for i, line in enumerate(told) if "process 2, elsewhere" in line)
     goes_on = next(i for i, line in enumerate(told) if "process 1 goes on, and does not know" in line)
     assert stands < elsewhere < goes_on
+    assert "by what is no effect" not in "".join(told)
+
+
+def test_what_arrives_outside_is_told_of_whoever_sent_it(world_of):
+    """P3: of two processes that both charge, the second is said to have broken it, when its own call is made."""
+    world = world_of(BROKEN)
+    stall = at(world.refer(), 1, "call charge_card", "stall")
+    lines = tell(world.run(Schedule((stall,)))).lines
+    broken = next(i for i, line in enumerate(lines) if line.kind == "broken")
+    assert lines[broken - 1].text.startswith("call charge_card")
+    assert lines[broken - 1].outside == ["""charge {"order":"1"} done, answers 'charge 2'"""]
+    assert [line.process for line in lines if line.outside and not line.is_whole] == [2, 1]
 
 
 @pytest.mark.parametrize("form", [render, page, document])

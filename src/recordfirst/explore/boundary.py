@@ -165,6 +165,7 @@ class Process:
                 asyncio.get_running_loop().stop()
                 await self.stalled
                 self.stalled = None
+                self.arrived()  # what others have asked for meanwhile is theirs
                 self.note("goes on")
             case "redeliver":
                 self._crosses(point, at.fault)
