@@ -282,7 +282,8 @@ class Drive:
             return
         except Exception as error:  # noqa: BLE001 - a probe that fails tells nothing; it has no effect, so ask again later
             # Each failed round waits about as long as this has been open, so the pauses double.
-            open_ms = now_ms - (receipt.last_call_at_ms or now_ms)
+            # After a restore the last call may have been long before this intent was stored.
+            open_ms = now_ms - max(receipt.last_call_at_ms or now_ms, receipt.created_at_ms)
             wait_ms = min(max(open_ms, 200), 300_000)
             reason = _reason(f"probing failed: {describe(error)}")
             await self._change(receipt, d.in_doubt(receipt, reason, wait_ms, claim="", replayed=False))

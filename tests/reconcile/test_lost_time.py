@@ -53,3 +53,20 @@ def test_a_probe_looks_back_to_the_copy(shop):
             assert await (await app.handle("ann")).result() == "found"
 
     run(go())
+
+
+def test_a_person_may_know_of_a_restore_that_nobody_noticed(shop):
+    """P6, P3: a file put back on another machine, without its engine: said by a person, it counts as noticed."""
+
+    async def go():
+        charges = Charges()
+        async with shop.app(order, provide={Charges: charges}) as app:
+            await app.start(order, "ann", id="ann")
+            async with app.runtime.record.session() as session:
+                charges.at_ms = await session.now_ms()
+            await app.reconcile(apply=True, accept_restore=True, who="ben", why="from last night")
+            async with app.runtime.record.session() as session:
+                line = await session.find_timeline()
+                [audit] = await session.audits(None, 10)
+            assert (line.held, line.restores) == (None, 1)
+            assert (audit.who, audit.command, audit.why) == ("ben", "accept restore", "from last night")

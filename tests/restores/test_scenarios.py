@@ -135,7 +135,7 @@ async def set_back(world, copies, *, at_work=False):
 
 async def held(world, copies):
     """Noticed; nobody works, no call is begun, until a person has accepted."""
-    code = "RF-RECORD-MOVED" if isinstance(copies, LogCopies) else "RF-RECORD-BEHIND"
+    code = "RF-RECORD-MOVED" if isinstance(copies, LogCopies | DatabaseCopies) else "RF-RECORD-BEHIND"
     world.work()
     await world.seen(lambda: world.count(f"{{timeline}} WHERE held = '{code}'") == 1)
     await asyncio.sleep(TIMEOUT_S)  # what was called before that has ended

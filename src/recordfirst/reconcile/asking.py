@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from recordfirst.core import codec
 from recordfirst.core import decide as d
+from recordfirst.core.finding import NewFinding
 from recordfirst.core.receipt import Receipt
 from recordfirst.effect import Effect
 from recordfirst.errors import Declined, Misuse
@@ -19,15 +20,15 @@ from recordfirst.reconcile.contract import Scope
 from recordfirst.resolve import resolve
 from recordfirst.step import follow_up_arguments
 
-_BY = ("reconcile", None)
 _MOVED_ON = "it has moved on"
+_IS_UNKNOWN = "its outcome is unknown now"
 
 
-async def ask(scope: Scope, receipt: Receipt) -> str | None:
+async def ask(scope: Scope, finding: NewFinding, receipt: Receipt) -> str | None:
     """Ask the probe and store its answer; return what was stored, ``None`` if nothing was."""
     effect = scope.effects.get(receipt.function)
     if effect is None or effect.probe is None:
-        return await _leave(scope, receipt, "no probe can tell")
+        return await _leave(scope, finding, receipt, "no probe can tell")
     async with scope.runtime.record.session() as session:
         now_ms = await session.now_ms()
     last_ms = max(receipt.last_call_at_ms or 0, receipt.claim_until_ms or 0)
@@ -35,8 +36,8 @@ async def ask(scope: Scope, receipt: Receipt) -> str | None:
         return None
     outcome, value = await _asked(scope, effect, receipt)
     if outcome == "unknown":
-        return await _leave(scope, receipt, value)
-    return await _answer(scope, receipt, outcome, value)
+        return await _leave(scope, finding, receipt, value)
+    return await _answer(scope, finding, receipt, outcome, value)
 
 
 async def _asked(
@@ -69,9 +70,13 @@ async def _probe(scope: Scope, effect: Effect[..., Any], receipt: Receipt) -> An
 
 
 async def _answer(
-    scope: Scope, receipt: Receipt, outcome: Literal["succeeded", "declined", "not done"], value: Any
+    scope: Scope,
+    finding: NewFinding,
+    receipt: Receipt,
+    outcome: Literal["succeeded", "declined", "not done"],
+    value: Any,
 ) -> str | None:
-    seen = await _unknown(scope, receipt, "a reconcile has asked the provider, and was to store the answer")
+    seen = await _unknown(scope, finding, receipt, "a reconcile has asked the provider, and was to store the answer")
     if seen is None:
         return _MOVED_ON
     effect = scope.effects[receipt.function]
@@ -82,24 +87,29 @@ async def _answer(
         reason = value.reason
     try:
         answer = (outcome, result, reason)
-        await resolve(scope.runtime, scope.effects, [seen], receipt.key, answer, receipt.attempt, said_by=_BY)
+        await resolve(
+            scope.runtime, scope.effects, [seen], receipt.key, answer, receipt.attempt, said_by=(scope.who, scope.why)
+        )
     except Misuse:
         return _MOVED_ON
     return f"the provider says: {outcome}"
 
 
-async def _leave(scope: Scope, receipt: Receipt, why: str) -> str | None:
+async def _leave(scope: Scope, finding: NewFinding, receipt: Receipt, why: str) -> str | None:
     """Leave it to a person, as an unknown outcome."""
-    seen = await _unknown(scope, receipt, why)
+    seen = await _unknown(scope, finding, receipt, why)
     if seen is None:
         return _MOVED_ON
-    return None if seen is receipt else "its outcome is unknown now"
+    return None if seen is receipt else _IS_UNKNOWN
 
 
-async def _unknown(scope: Scope, receipt: Receipt, why: str) -> Receipt | None:
+async def _unknown(scope: Scope, finding: NewFinding, receipt: Receipt, why: str) -> Receipt | None:
     """Let the receipt be unknown, which an intent that nobody drives is; ``None`` if it has changed."""
     if receipt.state == "unknown":
         return receipt
     change = d.unknown(receipt, codec.encode({"reason": why[:2000]}, "a reason"))
-    async with scope.runtime.record.session() as session:
-        return await session.change_receipt(receipt, change)
+    async with scope.runtime.record.transaction() as tx:
+        changed = await tx.change_receipt(receipt, change)
+        if changed is not None:
+            await tx.add_audit(scope.audit(finding, _IS_UNKNOWN))
+        return changed

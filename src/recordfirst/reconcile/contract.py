@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 
-from recordfirst.core.finding import NewFinding
+from recordfirst.core.finding import Audit, NewFinding
 from recordfirst.effect import Effect
 from recordfirst.engine.contract import Engine
 from recordfirst.invariant import Invariant
@@ -38,6 +38,13 @@ class Scope(msgspec.Struct, frozen=True):
     invariants: Sequence[Invariant] = ()
     since_ms: int = 0
     """Only what began at this time of the record's clock or later."""
+    who: str = "worker"
+    why: str | None = None
+
+    def audit(self, finding: NewFinding, done: str) -> Audit:
+        """Who has repaired what, and to what end."""
+        detail = f"{finding.code}: {done}"
+        return Audit(who=self.who, command="reconcile", subject=finding.subject, why=self.why, detail=detail)
 
 
 class Sight(NamedTuple):
@@ -46,6 +53,10 @@ class Sight(NamedTuple):
     finding: NewFinding
     repair: Callable[[], Awaitable[str | None]] | None = None
     """Returns what it did; ``None`` if it is left to a person after all."""
+    audits: bool = False
+    """Whether the repair leaves its audit row itself, in the transaction that repairs: then a death in between loses it
+    never.
+    """
 
 
 class Page(NamedTuple):

@@ -59,7 +59,7 @@ class Unknowns:
             sights = []
             for receipt in receipts:
                 finding = _finding("RF-EFFECT-UNKNOWN", receipt, f"{receipt.function} was called {_times(receipt)}")
-                sights.append(Sight(finding, partial(ask, scope, receipt)))
+                sights.append(Sight(finding, partial(ask, scope, finding, receipt), audits=True))
             yield Page(sights, len(receipts), position_)
 
 
@@ -93,7 +93,7 @@ def _is_due(receipt: Receipt, now_ms: int) -> bool:
 def _judge(scope: Scope, receipt: Receipt, start: Start | None) -> Sight | None:
     if start is not None and start.state == "open":
         finding = _finding("RF-EFFECT-OVERDUE", receipt, f"{receipt.function} was called {_times(receipt)}")
-        return Sight(finding, partial(new_epoch, scope.runtime, start))
+        return Sight(finding, partial(new_epoch, scope, finding, start), audits=True)
     if receipt.reply is not None:
         # A person mends on_success and retries: nothing is stored behind the back of a workflow that has failed.
         return Sight(_finding("RF-EFFECT-ABANDONED", receipt, f"{receipt.function} was answered, and not stored"))
@@ -101,7 +101,7 @@ def _judge(scope: Scope, receipt: Receipt, start: Start | None) -> Sight | None:
         return None
     ended = "is not in the record" if start is None else _ENDED.get(start.state, f"is {start.state}")
     finding = _finding("RF-EFFECT-ABANDONED", receipt, f"{receipt.function} may have happened; its workflow {ended}")
-    return Sight(finding, partial(ask, scope, receipt))
+    return Sight(finding, partial(ask, scope, finding, receipt), audits=True)
 
 
 def _times(receipt: Receipt) -> str:

@@ -43,7 +43,7 @@ class Lives:
             sights = [_unfit(start, why) for start in starts if (why := _why_unfit(scope, start))]
             sights += _untaken(starts, now_ms)
             if scope.engine is not None:
-                sights += await _astray(scope.runtime, scope.engine, starts)
+                sights += await _astray(scope, scope.engine, starts)
             yield Page(sights, len(starts), after)
 
 
@@ -81,7 +81,8 @@ def _untaken(starts: list[Start], now_ms: int) -> list[Sight]:
     ]
 
 
-async def _astray(runtime: Runtime, engine: Engine, starts: list[Start]) -> list[Sight]:
+async def _astray(scope: Scope, engine: Engine, starts: list[Start]) -> list[Sight]:
+    runtime = scope.runtime
     suspects = [start for start in starts if await _life(runtime, engine, start) is not None]
     if not suspects:
         return []
@@ -98,7 +99,7 @@ async def _astray(runtime: Runtime, engine: Engine, starts: list[Start]) -> list
                 "is not in the engine" if code == "RF-START-LOST" else "has ended there"
             )
             finding = NewFinding(code=code, subject=start.id, workflow=start.id, detail=detail)
-            sights.append(Sight(finding, partial(new_epoch, runtime, start)))
+            sights.append(Sight(finding, partial(new_epoch, scope, finding, start), audits=True))
     return sights
 
 
@@ -115,15 +116,18 @@ async def _life(runtime: Runtime, engine: Engine, start: Start) -> str | None:
             return "RF-START-LOST"
 
 
-async def new_epoch(runtime: Runtime, start: Start) -> str | None:
+async def new_epoch(scope: Scope, finding: NewFinding, start: Start) -> str | None:
     """Open a new epoch, unless the start has moved on."""
+    runtime, done = scope.runtime, f"epoch {start.epoch + 1} opened"
 
     async def store() -> list[str]:
         async with runtime.record.transaction() as tx:
             born = await tx.reborn([start])
+            if born:
+                await tx.add_audit(scope.audit(finding, done))
             await runtime.record.notify(tx)
             return born
 
     born: list[Any] = await runtime.patiently(f"new epoch of {start.id!r}", store, release=False)
     runtime.nudge()
-    return f"epoch {start.epoch + 1} opened" if born else "it has moved on"
+    return done if born else "it has moved on"

@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from recordfirst.core.finding import Audit, NewFinding
+from recordfirst.core.finding import NewFinding
 from recordfirst.errors import Misuse
 from recordfirst.reconcile.auditing import Providers
-from recordfirst.reconcile.contract import PAGE, Page, Pass, Scope
+from recordfirst.reconcile.contract import PAGE, Page, Pass, Scope, Sight
 from recordfirst.reconcile.effects import Intents, Unknowns
 from recordfirst.reconcile.indexes import Indexes, must_keep
 from recordfirst.reconcile.invariants import Invariants
@@ -98,20 +98,18 @@ async def repair(
     Raises:
         Misuse: if the index is missing by which a finding is open once.
     """
-    report = Report()
+    report, scope = Report(), msgspec.structs.replace(scope, who=who, why=why)
     await must_keep(scope)
     async with scope.runtime.record.session() as session:
         line = await session.find_timeline()
     if line is not None and line.held is not None:
         passes = [each for each in PASSES if each.name == Timelines.name]  # nothing else is to be touched now
     for each in passes:
-        await _run(scope, each, report, tell, who, why)
+        await _run(scope, each, report, tell)
     return report
 
 
-async def _run(
-    scope: Scope, each: Pass, report: Report, tell: Callable[[str, int], None], who: str, why: str | None
-) -> None:
+async def _run(scope: Scope, each: Pass, report: Report, tell: Callable[[str, int], None]) -> None:
     record = scope.runtime.record
     async with record.session() as session:
         # A part of everything has no position to go on from, and can close nothing as gone.
@@ -128,7 +126,7 @@ async def _run(
         for sight in page.sights:
             done = await sight.repair() if sight.repair is not None else None
             if done is not None:
-                await _close(scope, sight.finding, done, who, why)
+                await _close(scope, sight, done)
             is_new = (sight.finding.code, sight.finding.subject) not in known
             report.found.append(Sighting(finding=sight.finding, repaired=done, is_new=is_new))
         if whole:
@@ -141,11 +139,11 @@ async def _run(
             await tx.save_pass(each.name, round, None, finished=True)
 
 
-async def _close(scope: Scope, finding: NewFinding, done: str, who: str, why: str | None) -> None:
-    audit = Audit(who=who, command="reconcile", subject=finding.subject, why=why, detail=f"{finding.code}: {done}")
+async def _close(scope: Scope, sight: Sight, done: str) -> None:
     async with scope.runtime.record.transaction() as tx:
-        await tx.close_findings([finding], f"repaired: {done}")
-        await tx.add_audit(audit)
+        await tx.close_findings([sight.finding], f"repaired: {done}")
+        if not sight.audits:
+            await tx.add_audit(scope.audit(sight.finding, done))
 
 
 def _codes_here(each: Pass, scope: Scope) -> list[str]:

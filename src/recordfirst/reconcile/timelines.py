@@ -10,7 +10,7 @@ the time that was lost is called under the key it had, while the provider honour
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any, NoReturn
 
@@ -46,7 +46,8 @@ class Timelines:
             return
         sight = Sight(finding)
         if finding.code == "RF-ENGINE-BEHIND" and scope.engine is not None:
-            sight = Sight(finding, partial(put_right, scope.runtime, scope.engine))
+            repair = partial(put_right, scope.runtime, scope.engine, partial(scope.audit, finding))
+            sight = Sight(finding, repair, audits=True)
         yield Page([sight], 1, "")
 
 
@@ -113,11 +114,14 @@ async def check(runtime: Runtime, engine: Engine) -> t.Timeline:
     if finding is not None:
         async with runtime.record.session() as session:
             await session.saw_findings([finding], "start-up")
-        done = await put_right(runtime, engine)
-        audit = Audit(who="worker", command="reconcile", subject=finding.subject, detail=f"{finding.code}: {done}")
-        async with runtime.record.transaction() as tx:
-            await tx.close_findings([finding], f"repaired: {done}")
-            await tx.add_audit(audit)
+        code, subject = finding.code, finding.subject
+
+        def audit(done: str) -> Audit:
+            return Audit(who="worker", command="reconcile", subject=subject, detail=f"{code}: {done}")
+
+        done = await put_right(runtime, engine, audit)
+        async with runtime.record.session() as session:
+            await session.close_findings([finding], f"repaired: {done}")
     await leave_mark(runtime, engine)
     async with runtime.record.session() as session:
         line = await session.find_timeline()
@@ -125,22 +129,23 @@ async def check(runtime: Runtime, engine: Engine) -> t.Timeline:
     return line
 
 
-async def put_right(runtime: Runtime, engine: Engine) -> str:
+async def put_right(runtime: Runtime, engine: Engine, audit: Callable[[str], Audit]) -> str:
     """The engine has lost what it was given: all that is open there begins a new epoch."""
 
-    async def store() -> list[str]:
+    async def store() -> str:
         async with runtime.record.transaction() as tx:
             mark = await tx.find_mark(engine.identity)
             if mark is not None:
                 # The next mark, in the same transaction: whoever comes second finds nothing to put right.
                 await tx.announce_mark(engine.identity, mark.number, _next(mark))
-            born = await tx.reborn_all(engine.identity)
+            done = f"{len(await tx.reborn_all(engine.identity))} open workflows began a new epoch"
+            await tx.add_audit(audit(done))
             await runtime.record.notify(tx)
-            return born
+            return done
 
-    born: list[Any] = await runtime.patiently("engine behind", store, release=False)
+    done: str = await runtime.patiently("engine behind", store, release=False)
     await leave_mark(runtime, engine, announced=True)
-    return f"{len(born)} open workflows began a new epoch"
+    return done
 
 
 async def glance(runtime: Runtime) -> None:
@@ -156,10 +161,10 @@ async def glance(runtime: Runtime) -> None:
             raise EffectsHeld(runtime.app, line.held, "noticed while this worker worked")
         if line is not None and line.restores > runtime.restores:
             raise RecordfirstError("a restore of the record was accepted; work begins anew")
+        if line is not None and line.witness != witness:
+            await _hold(runtime, session, line, "RF-RECORD-MOVED", f"it was {line.witness}, and is {witness}", "glance")
         if line is None or await runtime.held(session) is not None:
             await _hold(runtime, session, line, "RF-RECORD-BEHIND", "it was set back while a worker worked", "glance")
-        elif line.witness != witness:
-            await _hold(runtime, session, line, "RF-RECORD-MOVED", f"it was {line.witness}, and is {witness}", "glance")
 
 
 async def _hold(
@@ -217,24 +222,29 @@ async def _new_space(runtime: Runtime, engine: Engine, mark: t.Mark | None) -> i
 
 
 async def accept_restore(runtime: Runtime, *, doubt_ms: int, who: str, why: str | None) -> str:
-    """A person accepts that the record was set back: all that is open begins a new epoch, and what may have been called
-    in the time that was lost is in doubt.
+    """A person accepts, or says, that the record was set back: all that is open begins a new epoch, and what may have
+    been called in the time that was lost is in doubt. Also where nothing has noticed: a person may know more.
     """
 
-    async def store() -> str | None:
+    async def store() -> str:
         async with runtime.record.transaction() as tx:
+            await tx.begin_timeline(uuid.uuid4().hex, await tx.witness())
             line = await tx.find_timeline()
-            if line is None or line.held is None:
-                return None
+            assert line is not None
+            held = line.held or _SAID
             await tx.accept(await tx.witness(), doubt_ms)
             born = await tx.reborn_all(None)
             done = f"accepted; {len(born)} open workflows began a new epoch"
-            finding = _record_finding(runtime, line.held, "")
+            finding = _record_finding(runtime, held, "")
             await tx.close_findings([finding], f"repaired: {done}")
-            detail = f"{line.held}: {done}"
+            detail = f"{held}: {done}"
             await tx.add_audit(Audit(who=who, command="accept restore", subject=runtime.app, why=why, detail=detail))
             await runtime.record.notify(tx)
             return done
 
-    done: str | None = await runtime.patiently("accepting a restore", store, release=False)
-    return done if done is not None else "effects are not held; there is nothing to accept"
+    done: str = await runtime.patiently("accepting a restore", store, release=False)
+    return done
+
+
+_SAID = "RF-RECORD-BEHIND"
+"""What a person says who accepts a restore that nothing has noticed."""
