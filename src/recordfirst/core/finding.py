@@ -80,8 +80,10 @@ KINDS = {
         ),
         Kind(
             "RF-RECORD-MOVED",
-            "The record is served by another cluster, or on another timeline of it, than before. Effects are held.",
-            "Postgres was restored, or failed over to a replica, which may lack the last transactions.",
+            "The record is in another cluster than before, on another timeline of it, or in a database that was made "
+            "anew. Effects are held.",
+            "Postgres was restored, by its log or from a dump, or failed over to a replica, which may lack the last "
+            "transactions.",
             "With `--accept-restore`: the same as for RF-RECORD-BEHIND.",
             "Make sure that this is the record to go on with, then accept: [](../how-to/restore-the-record.md).",
         ),
