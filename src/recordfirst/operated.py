@@ -214,6 +214,9 @@ class Operated:
             if not apply:
                 return await look(scope, passes, tell)
             async with self._store.lease("reconcile"):
+                accepted = None
                 if accept_restore:
-                    await accept_it(self.runtime, doubt_ms=doubt_ms, who=who, why=why)
-                return await repair(scope, passes, tell, who=who, why=why)
+                    accepted = await accept_it(self.runtime, doubt_ms=doubt_ms, who=who, why=why)
+                report = await repair(scope, passes, tell, who=who, why=why)
+                report.accepted = accepted
+                return report

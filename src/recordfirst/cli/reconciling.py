@@ -87,13 +87,20 @@ async def reconcile(
     if telling:
         click.echo(err=True)
     if as_json:
-        print_json({"found": report.found, "looked": report.looked, "left": len(report.left)})
+        shown = {"accepted": report.accepted, "engine_asked": report.engine_asked}
+        print_json({"found": report.found, "looked": report.looked, "left": len(report.left)} | shown)
     else:
+        if report.accepted is not None:
+            click.echo(f"Restore {report.accepted}.")
         rows = [(f.finding.code, f.finding.subject, f.finding.detail, f.repaired or "") for f in report.found]
         table([("CODE", "SUBJECT", "WHAT", "REPAIRED"), *rows] if rows else [])
         looked = ", ".join(f"{name} {count:,}" for name, count in report.looked.items()) or "nothing is open"
         click.echo(f"{len(report.found)} found, {len(report.left)} left; looked at: {looked}")
-        if report.left and not apply_:
+        if not report.engine_asked:
+            click.echo("The engine was not asked: it is in a worker's process, and the worker looks.")
+        if any(finding.code in _RESTORES for finding in report.left):
+            click.echo("Effects are held. If this is the record to go on with: --apply --accept-restore.")
+        elif report.left and not apply_:
             click.echo("Nothing was changed. Add --apply to repair what can be repaired.")
         if report.left and apply_:
             click.echo()
@@ -153,6 +160,9 @@ async def audit(app_path: str, subject: str | None, limit: int, as_json: bool) -
         return
     lines = [(time_of(r.at_ms), r.who, r.command, r.subject, r.detail, r.why or "") for r in rows]
     table([("WHEN", "WHO", "COMMAND", "SUBJECT", "WHAT", "WHY"), *lines])
+
+
+_RESTORES = ("RF-RECORD-BEHIND", "RF-RECORD-MOVED")
 
 
 def _say_what_to_do(codes: set[str]) -> None:

@@ -60,6 +60,10 @@ class Report(msgspec.Struct, kw_only=True):
     found: list[Sighting] = []
     looked: dict[str, int] = {}
     """Rows that each pass looked at."""
+    accepted: str | None = None
+    """What accepting a restore came to, if it was asked for."""
+    engine_asked: bool = True
+    """Whether the engine could be asked; one that lives in another process cannot."""
 
     @property
     def left(self) -> list[NewFinding]:
@@ -81,7 +85,7 @@ def passes_named(names: Sequence[str], known: Sequence[Pass] = PASSES) -> list[P
 
 async def look(scope: Scope, passes: Sequence[Pass], tell: Callable[[str, int], None]) -> Report:
     """Say what would be found now. Changes nothing."""
-    report = Report()
+    report = Report(engine_asked=scope.engine is not None)
     for each in passes:
         async for page in each.pages(scope, None):
             _count(report, each, page, tell)
@@ -98,7 +102,7 @@ async def repair(
     Raises:
         Misuse: if the index is missing by which a finding is open once.
     """
-    report, scope = Report(), msgspec.structs.replace(scope, who=who, why=why)
+    report, scope = Report(engine_asked=scope.engine is not None), msgspec.structs.replace(scope, who=who, why=why)
     await must_keep(scope)
     async with scope.runtime.record.session() as session:
         line = await session.find_timeline()
