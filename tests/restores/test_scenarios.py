@@ -130,7 +130,7 @@ async def set_back(world, copies, *, at_work=False):
     if not at_work:
         world.kill()
     copies.put_back()
-    assert world.ended() == early < ORDERS // 4
+    assert world.ended() == early < ORDERS // 2
 
 
 async def held(world, copies):

@@ -33,7 +33,7 @@ SEED = int(os.environ.get("RESTORE_SEED", "1"))
 KILLS = 2 if ORDERS == SMALL else 8
 """In each stretch of work."""
 PATIENCE_S = 40 + ORDERS / 3
-WAIT_MS = 300 + 12 * ORDERS
+WAIT_MS = 1_500 + 12 * ORDERS
 """Each order sleeps for so long between charge and shipment, so that all are open together."""
 _BAD_DAY = {"lost-reply": 0.04, "error-after": 0.02, "error-before": 0.02, "rate-limited": 0.02, "reset-before": 0.02}
 
