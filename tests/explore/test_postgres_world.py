@@ -156,6 +156,7 @@ def test_a_database_that_holds_something_is_refused(postgres_dsn: str) -> None:
 @pytest.mark.parametrize(("name", "fault", "change"), [
     ("call charge_card", "crash-after", None),
     ("call charge_card", "crash-after", "engine-lost"),
+    ("call charge_card", "crash-after", "keys-expired"),
     ("call charge_card", "stall", None),
     ("COMMIT", "lose", None),
     ("finish", "crash", None),
@@ -175,5 +176,6 @@ def test_the_demos_order_holds_on_resonate_in_postgres(
         outcome = world.run(Schedule((at(reference, 1, name, fault, nth=last, change=change),)))
         assert outcome.violations == ()
         assert outcome.struck
+        assert max(map(len, outcome.points)) < 1_000  # the dead process's lease ends by the world's time
     finally:
         world.close()

@@ -53,6 +53,18 @@ CREATE FUNCTION recordfirst_explore.clock_timestamp() RETURNS timestamptz LANGUA
 CREATE FUNCTION recordfirst_explore.now() RETURNS timestamptz LANGUAGE sql STABLE
     AS $$ SELECT recordfirst_explore.clock_timestamp() $$;
 """
+_ENGINES_TIME = """
+GRANT USAGE ON SCHEMA recordfirst_explore TO PUBLIC;
+GRANT SELECT ON recordfirst_explore.time TO PUBLIC;
+DO $$
+DECLARE each regprocedure;
+BEGIN
+    FOR each IN SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'resonate'::regnamespace LOOP
+        EXECUTE format('ALTER FUNCTION %s SET search_path = resonate, recordfirst_explore, pg_catalog, pg_temp', each);
+    END LOOP;
+END $$;
+"""
+"""Its functions look nowhere but into their own schema, so that nobody can slip them others; here, into the world's."""
 _TABLES = """
 SELECT schemaname, tablename FROM pg_tables
 WHERE schemaname NOT IN ('pg_catalog', 'information_schema', 'recordfirst_explore') ORDER BY 1, 2
@@ -141,6 +153,7 @@ class PostgresWorld(World):
         if self.resonate_sql is not None:
             connection.execute("SET client_min_messages = error")  # it warns that there is no pg_cron
             connection.execute(self.resonate_sql.encode())
+            connection.execute(_ENGINES_TIME)
         self._keep_rows(connection)
 
     def _keep_rows(self, connection: _Connection) -> None:
