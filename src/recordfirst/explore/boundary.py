@@ -21,6 +21,8 @@ from recordfirst.testing.outside import Asked
 
 _HANG_S = 3_600.0
 """Longer than anybody waits for an answer."""
+_POINTS_MOST = 20_000
+"""No process of a test crosses so many: one that does turns in a circle, in which no time need pass."""
 _REDELIVERED_S = 3.0
 """How long the first execution stands still after its task was delivered again: the second is under way by then."""
 
@@ -78,6 +80,8 @@ class Process:
         self.events: list[Event] = []
         self.in_transaction = False
         self.died = False
+        self.overran = False
+        """It crossed more points than a process ever does."""
         self.struck: list[At] = []
         """The faults whose point was reached."""
         self.stalled: asyncio.Future[None] | None = None
@@ -113,13 +117,18 @@ class Process:
         *,
         changes: bool = True,
         detail: str = "",
+        blind: bool = False,
     ) -> T:
         """Cross a boundary: ``do`` what was asked, unless a fault strikes here."""
         if self.disposed:
             raise asyncio.CancelledError
         if self.died:
             await _never()
-        point = Point(len(self.points) + 1, boundary, name, self.in_transaction, detail)
+        point = Point(len(self.points) + 1, boundary, name, self.in_transaction, detail, blind)
+        if point.number > _POINTS_MOST:
+            self.overran = True
+            asyncio.get_running_loop().stop()
+            await _never()
         self.points.append(point)
         at = self._faults.get(point.number)
         if at is not None and at.fault not in faults_at(point):

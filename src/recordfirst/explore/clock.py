@@ -13,6 +13,7 @@ import random
 import selectors
 import time
 import uuid
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from typing import Any
@@ -95,10 +96,23 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self, clock: Time) -> None:
         self.clock = clock
         self.in_threads = 0
+        self._tasks: list[weakref.ref[asyncio.Task[Any]]] = []
         selector = _Selector()
         selector.loop = self
         super().__init__(selector)
         self.set_exception_handler(lambda _loop, _context: None)  # processes that died leave tasks behind
+
+    def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
+        """Create a task, and know of it."""
+        task = super().create_task(coro, **options)
+        self._tasks.append(weakref.ref(task))
+        return task
+
+    def unfinished(self) -> list[asyncio.Task[Any]]:
+        """Return what is not done yet. asyncio's own list is of all loops that there ever were."""
+        tasks = [task for reference in self._tasks if (task := reference()) is not None and not task.done()]
+        self._tasks = [weakref.ref(task) for task in tasks]
+        return tasks
 
     def time(self) -> float:
         """Return this world's time."""

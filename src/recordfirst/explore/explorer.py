@@ -14,7 +14,7 @@ from typing import Protocol
 
 import msgspec
 
-from recordfirst.explore.schedule import ENDS, FAULTS, At, Point, Schedule, every_single
+from recordfirst.explore.schedule import ENDS, FAULTS, At, Point, Schedule, every_single, worth_trying
 from recordfirst.explore.shrinking import kind_of, shrink
 from recordfirst.explore.words import is_keeping, name_of
 from recordfirst.explore.world import Outcome
@@ -121,7 +121,8 @@ class Explorer:
             self._count(outcome)
             if outcome.violations:
                 self._fails(outcome)
-            self._seen[schedule] = outcome.points if len(schedule.faults) == 1 else ()
+            if len(schedule.faults) == 1:
+                self._seen[schedule] = outcome.points
             report.seconds = time.perf_counter() - self._began
             tell(report)
             if self._is_used_up(budget):
@@ -135,7 +136,7 @@ class Explorer:
         # A small budget begins with what is done for the workflow, not with what a worker does for itself, and with one
         # fault at each point.
         first = sorted(
-            every_single(1, list(crossed), versions=self._versions),
+            every_single(1, worth_trying(crossed), versions=self._versions),
             key=lambda at: (at.point in kept, at.change is not None, _FIRST.index(at.fault)),
         )
         self.report.singles = len(first)
@@ -171,7 +172,7 @@ class Explorer:
         """Faults that can strike after this one, by what was crossed when it struck alone."""
         found: list[At] = []
         for process, crossed in enumerate(points, 1):
-            behind = [point for point in crossed if (process, point.number) > (at.process, at.point)]
+            behind = [point for point in worth_trying(crossed) if (process, point.number) > (at.process, at.point)]
             if not behind:
                 continue
             faults = every_single(process, behind, versions=self._versions)

@@ -88,7 +88,8 @@ async def _explored_sender(
 
     def passes() -> Awaitable[Any]:
         process.calls(call.key, self.name, _after.get())
-        return process.passes("provider", f"call {self.name}", send, detail=call.key)
+        blind = self.guarantee.key_honoured_ms is None
+        return process.passes("provider", f"call {self.name}", send, detail=call.key, blind=blind)
 
     return passes
 

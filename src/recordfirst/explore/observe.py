@@ -64,8 +64,9 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def done(self) -> frozenset[str]:
-        """The receipts that say that something happened, by which the rows can be told."""
-        return frozenset(f"{r.name} {r.state}" for r in self.receipts if r.state in ("succeeded", "declined"))
+        """The receipts that say that something happened, and the workflows: by these the rows can be told."""
+        receipts = (f"{r.name} {r.state}" for r in self.receipts if r.state in ("succeeded", "declined"))
+        return frozenset((*receipts, *(f"workflow {start.id} {start.state}" for start in self.starts)))
 
 
 class Looker:

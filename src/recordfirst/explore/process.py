@@ -19,7 +19,7 @@ from recordfirst.explore.place import Place
 from recordfirst.testing.outside import Outside
 from recordfirst.workflow import Workflow
 
-_LOOK_S = 5.0
+_LOOK_S = 2.5
 """If nothing changed for so long, whatever is waited for is further away: the clock is put forward to it."""
 _BEGIN_S = 600.0
 """By then a worker that can work has begun."""

@@ -42,13 +42,16 @@ class Running:
             boundary.current = before
 
     def _end(self) -> tuple[End, str]:
-        if not self.process.died and not self._main.done():
+        process = self.process
+        if not (process.died or process.overran or self._main.done()):
             return "stalled", ""
-        error = None if self.process.died or self._main.cancelled() else self._main.exception()
+        error = self._main.exception() if self._main.done() and not self._main.cancelled() else None
         self.process.let_go()
         self._dispose()
-        if self.process.died:
+        if process.died:
             return "died", ""
+        if process.overran:
+            return "stuck", f"a process has crossed {len(process.points):,} points and turns in a circle"
         if isinstance(error, Stuck):
             return "stuck", str(error)
         return ("ended", "") if error is None else ("failed", f"{type(error).__name__}: {error}")
@@ -59,7 +62,7 @@ class Running:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)  # nor will it be
             for _ in range(_TURNS_MOST):
-                left = asyncio.all_tasks(self._loop)
+                left = self._loop.unfinished()
                 if not left:
                     break
                 for task in left:

@@ -84,6 +84,8 @@ class World(abc.ABC):
         self.known: dict[frozenset[str], dict[str, Rows]] = {}
         """The rows that belong to each set of receipts, from the run without faults."""
         self.reference: Seen | None = None
+        self.later: Seen | None = None
+        """What comes of the version that a deploy brings, without faults."""
         self.corpses: dict[tuple[At, ...], _Corpse] = {}
 
     def close(self) -> None:
@@ -92,7 +94,10 @@ class World(abc.ABC):
 
     def run(self, schedule: Schedule = Schedule()) -> Outcome:  # noqa: B008 - frozen
         """Run the workflow under a schedule, in a fresh world, and judge what came of it."""
-        run = self.runs(self, schedule)
+        return self._run(schedule, 0)
+
+    def _run(self, schedule: Schedule, version: int) -> Outcome:
+        run = self.runs(self, schedule, version)
         try:
             return run.outcome()
         finally:
@@ -106,6 +111,8 @@ class World(abc.ABC):
         """
         outcome = self.run()
         self.reference = outcome.seen
+        if self.case.versions:
+            self.later = self._run(Schedule(), len(self.case.versions)).seen
         return outcome
 
     def directory(self) -> Path:
@@ -226,9 +233,9 @@ class _Corpse(msgspec.Struct, frozen=True, kw_only=True):
 class _Run:
     """One schedule, from the first process to the last."""
 
-    def __init__(self, world: World, schedule: Schedule) -> None:
+    def __init__(self, world: World, schedule: Schedule, version: int) -> None:
         self.world, self.schedule = world, schedule
-        self._version = 0
+        self._version = version
         self._older: Path | None = None
         first = tuple(msgspec.structs.replace(at, change=None) for at in schedule.of(1))
         self._first = first if first and first[-1].fault in ENDS else None
@@ -250,6 +257,8 @@ class _Run:
             self.clock.skip_ms(_DOWN_MS)
         self._hosts = 0
         self._why = ""
+        self._known: dict[frozenset[str], dict[str, Rows]] = {}
+        """The rows that belonged to each set of receipts in this run."""
 
     def clean_up(self) -> None:
         for files in self._directories:
@@ -392,11 +401,10 @@ class _Run:
 
     def _committed(self, process: Process, seen: Seen, what: str = "is committed") -> None:
         """Whatever is committed must be right at once, whether anybody goes on from it or not."""
-        broken: list[Violation] = []
-        if not self.schedule.faults:
-            self.world.known.setdefault(seen.done, seen.tables)
-        else:
-            broken += checks.rows_without_receipts(seen, self.world.known)
+        is_reference = not self.schedule.faults and not self._version
+        known = self.world.known if is_reference else self.world.known | self._known
+        broken = checks.rows_without_receipts(seen, known)
+        (self.world.known if is_reference else self._known).setdefault(seen.done, seen.tables)
         if self._last is not None:
             broken += checks.changed_outcomes(self._last, seen)
         self._last = seen
@@ -407,8 +415,11 @@ class _Run:
         accepted = {id for process in self._processes for id in process.accepted}
         self.violations += checks.lost_starts(accepted, seen)
         self.violations += checks.repeated(seen.applied)
+        self.violations += checks.changed_requests(Outside(self.files / "outside", self.clock.now_ms).asked)
         self.violations += checks.untrue_outcomes(seen, certain=True)
         if self._why or any(start.state == "open" for start in seen.starts):
             self.violations += checks.not_ended(seen, self._why or "its processes are gone")
-        if self.world.reference is not None and not self._version:
+        if self._version and self.world.later is not None:
+            self.violations += checks.another_result(self.world.later, seen)
+        elif self.world.reference is not None:
             self.violations += checks.another_end(self.world.reference, seen)

@@ -49,6 +49,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """Its key was known: it got the first answer again, and nothing was done."""
     result: Any = None
     refused: str | None = None
+    differs: bool = False
+    """Its key was known, for another request: it was refused, and nothing was done."""
 
 
 class Outside:
@@ -57,14 +59,13 @@ class Outside:
     Args:
         path: the file; made when something is first asked.
         now_ms: the time outside, in milliseconds since 1970.
-        retention_s: how long a key is honoured, in seconds.
     """
 
-    def __init__(self, path: Path, now_ms: Callable[[], int], *, retention_s: int = DAY_S) -> None:
+    def __init__(self, path: Path, now_ms: Callable[[], int]) -> None:
         self.now_ms = now_ms
         self.lock = threading.RLock()
         """Held by whoever looks and then keeps: functions that block run in threads."""
-        self._path, self._retention_ms = path, retention_s * 1000
+        self._path = path
         self._read = 0
         self._asked: list[Asked] = []
 
@@ -94,6 +95,7 @@ class Outside:
         marker: str | None = None,
         result: Any = None,
         refuse: str | None = None,
+        retention_s: int = DAY_S,
     ) -> Any:
         """Do it, once per key; without a key, once more.
 
@@ -102,32 +104,33 @@ class Outside:
             request: all that was sent, as JSON builtins.
             key: the idempotency key.
             marker: what a probe finds it by.
-            result: what to answer. Default: a name made of ``kind`` and a number.
+            result: what to answer. Default: a name made of ``kind`` and the marker or, without one, a number.
             refuse: say no, for good, with this reason.
+            retention_s: how long the key is honoured, in seconds.
 
         Raises:
             KeyReused: if the key was used for another request.
             Refused: if ``refuse`` is given, or was when the key was first used.
         """
         with self.lock:
-            first = self._first(kind, key)
+            first = self._first(kind, key, retention_s * 1000)
+            given = msgspec.to_builtins(request)
             if first is not None:
-                if first.request != msgspec.to_builtins(request):
-                    raise KeyReused(f"{kind}: key {key!r} was used with {first.request}, not {request}")
-                self.keep(msgspec.structs.replace(first, at_ms=self.now_ms(), repeats=True))
+                differs = first.request != given
+                again = {"at_ms": self.now_ms(), "request": given, "repeats": True, "differs": differs}
+                self.keep(msgspec.structs.replace(first, **again))
+                if differs:
+                    raise KeyReused(f"{kind}: key {key!r} was used with {first.request}, not {given}")
                 return _answer(first)
-            number = 1 + sum(asked.kind == kind for asked in self.applied)
+            if result is None and refuse is None:
+                result = f"{kind} {marker or 1 + sum(asked.kind == kind for asked in self.applied)}"
             asked = Asked(
                 kind=kind,
-                request=msgspec.to_builtins(request),
+                request=given,
                 key=key,
                 marker=marker,
                 at_ms=self.now_ms(),
-                result=None
-                if refuse is not None
-                else f"{kind} {number}"
-                if result is None
-                else msgspec.to_builtins(result),
+                result=msgspec.to_builtins(result),
                 refused=refuse,
             )
             self.keep(asked)
@@ -143,12 +146,12 @@ class Outside:
         times = Counter((asked.kind, identity_of(asked)) for asked in self.applied)
         return [f"{kind} {identity} was done {n} times" for (kind, identity), n in times.items() if n > 1]
 
-    def _first(self, kind: str, key: str | None) -> Asked | None:
+    def _first(self, kind: str, key: str | None, retention_ms: int) -> Asked | None:
         """The request that the key stands for, while it is honoured."""
         if key is None:
             return None
         uses = [asked for asked in self.asked if (asked.kind, asked.key) == (kind, key) and not asked.repeats]
-        return uses[-1] if uses and self.now_ms() < uses[-1].at_ms + self._retention_ms else None
+        return uses[-1] if uses and self.now_ms() < uses[-1].at_ms + retention_ms else None
 
     def keep(self, asked: Asked) -> None:
         """Keep a request that arrived: for doubles that judge by themselves what is to be done."""

@@ -1,0 +1,86 @@
+"""A mutant: one function, or one statement, with a line changed, for as long as a block lasts."""
+
+from __future__ import annotations
+import __future__
+
+import contextlib
+import importlib
+import inspect
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import NamedTuple
+from unittest import mock
+
+import msgspec
+
+from recordfirst.records import statements
+
+
+class Edit(NamedTuple):
+    """One line that is changed."""
+
+    where: str
+    """``module:Class.function``, or ``sqlite:statement``."""
+    was: str
+    becomes: str
+
+
+class Mutant(msgspec.Struct, frozen=True, kw_only=True):
+    """What is changed, and what must come of it."""
+
+    name: str
+    promise: str
+    """The promise that it breaks."""
+    story: str
+    """The workflow that shows it."""
+    edits: tuple[Edit, ...]
+    shown_by: frozenset[str]
+    """The faults, and changes before a successor, each of which shows it; ``none``: it needs no fault."""
+
+    @contextlib.contextmanager
+    def at_large(self) -> Iterator[None]:
+        """Let it loose."""
+        with contextlib.ExitStack() as stack:
+            for where in dict.fromkeys(edit.where for edit in self.edits):
+                place, _, name = where.partition(":")
+                edits = [edit for edit in self.edits if edit.where == where]
+                stack.enter_context((_statement if place == "sqlite" else _code)(place, name, edits))
+            yield
+
+
+@contextlib.contextmanager
+def _code(module_name: str, path: str, edits: Sequence[Edit]) -> Iterator[None]:
+    owner = importlib.import_module(module_name)
+    *classes, name = path.split(".")
+    for each in classes:
+        owner = getattr(owner, each)
+    names = dict(vars(importlib.import_module(module_name)))
+    text = _edited(inspect.getsource(inspect.unwrap(getattr(owner, name))), edits)
+    # Indented as it stands, so that an edit can be read beside the file.
+    source = f"if True:\n{text}" if classes else text
+    exec(compile(source, f"<mutant of {path}>", "exec", _ANNOTATIONS, True), names)
+    with mock.patch.object(owner, name, names[name]):
+        yield
+
+
+_ANNOTATIONS = __future__.annotations.compiler_flag
+
+
+@contextlib.contextmanager
+def _statement(_: str, name: str, edits: Sequence[Edit]) -> Iterator[None]:
+    load = statements.load
+
+    @cache
+    def mutated(package: str) -> statements.Statements:
+        all_of_it = load(package)
+        return msgspec.structs.replace(all_of_it, **{name: _edited(getattr(all_of_it, name), edits)})
+
+    with mock.patch.object(statements, "load", mutated):
+        yield
+
+
+def _edited(text: str, edits: Sequence[Edit]) -> str:
+    for edit in edits:
+        assert text.count(edit.was) == 1, f"{edit.where} does not have {edit.was!r} once; adapt the mutant"
+        text = text.replace(edit.was, edit.becomes)
+    return text
