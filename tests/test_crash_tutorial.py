@@ -80,6 +80,12 @@ def test_crash_tutorial_things_to_break(
     assert any(violation.startswith(f"P3: {said}") for violation in broken(crash, monkeypatch, *schedule))
 
 
+def test_crash_tutorial_a_person_answers_for_the_mail(crash: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P5, P7: the mail's key is forgotten, so a person is asked, and answers as the effect does: with nothing."""
+    monkeypatch.syspath_prepend(str(crash))
+    assert broken(crash, monkeypatch, "call thank", "crash-after", "keys-expired") == []
+
+
 def broken(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, fault: Any, change: Any) -> list[str]:
     """What one fault at one point breaks."""
     for module in ("orders", "mended", "test_order"):

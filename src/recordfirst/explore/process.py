@@ -120,11 +120,19 @@ async def _answer(app: App, place: Place, process: Process) -> bool:
         # A double that keeps no marker has the key, which begins as the same text.
         done = next((asked for asked in place.outside.applied if marker in (asked.marker, asked.key)), None)
         process.note(f"a person looks for {receipt.key!r} outside: {'done' if done is not None else 'not done'}")
-        try:
-            if done is not None:
-                await app.resolve(receipt.key, outcome="succeeded", result=done.result, attempt=receipt.attempt)
-            else:
-                await app.resolve(receipt.key, outcome="not done", attempt=receipt.attempt)
-        except Misuse as already:
-            process.note(f"and is told: {already}")
+        if done is None:
+            await _says(app, process, receipt, outcome="not done")
+        # What the provider answered is mostly what the effect returns; one that returns nothing wants nothing.
+        elif not await _says(app, process, receipt, outcome="succeeded", result=done.result):
+            await _says(app, process, receipt, outcome="succeeded", result=None)
     return bool(unknown)
+
+
+async def _says(app: App, process: Process, receipt: Receipt, **answer: Any) -> bool:
+    """Answer. Whether it was taken."""
+    try:
+        await app.resolve(receipt.key, attempt=receipt.attempt, **answer)
+    except Misuse as refused:
+        process.note(f"and is told: {refused}")
+        return False
+    return True
