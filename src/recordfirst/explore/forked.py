@@ -3,8 +3,8 @@
 Nothing is simulated about a death here: the kernel closes what was open and frees what was locked, and no line of ours
 runs. The parent only watches: a child reports what it crossed before it ends or stands still.
 
-A fork is dear where memory is touched again page by page: a process of a schedule took 130 ms instead of 65, on two
-cores that had six times as much to do. What is explored by the thousand is explored with ``deaths="abandoned"``.
+A fork is dear where memory is touched again page by page: a process of a small workflow took 29 ms instead of 10 (2
+cores, Python 3.13). What is explored by the thousand is explored with ``deaths="abandoned"``.
 """
 
 from __future__ import annotations

@@ -144,6 +144,12 @@ class World(abc.ABC):
         """See what is there through a connection that has no transaction open."""
 
 
+def home() -> Path:
+    """A fresh directory, in memory if the machine has such."""
+    memory = Path("/dev/shm")  # noqa: S108 - a fresh directory is made in it
+    return Path(tempfile.mkdtemp(prefix="recordfirst-explore-", dir=memory if memory.is_dir() else None))
+
+
 class FastWorld(World):
     """Runs one case under schedules; see the module.
 
@@ -156,9 +162,7 @@ class FastWorld(World):
     errors = SqliteErrors()
 
     def __init__(self, case: Case, *, deaths: Deaths = "forked", seed: int = 1) -> None:
-        memory = Path("/dev/shm")  # noqa: S108 - a fresh directory is made in it
-        where = memory if memory.is_dir() else None
-        super().__init__(case, seed=seed, home=Path(tempfile.mkdtemp(prefix="recordfirst-explore-", dir=where)))
+        super().__init__(case, seed=seed, home=home())
         self._template = self._home / "template"
         self._looker = Looker(case.ignore)
         self.runs = _Run
