@@ -14,7 +14,8 @@ from recordfirst.explore.junit import document
 from recordfirst.explore.report import as_data, render, timeline
 from recordfirst.explore.running import merge, replay
 from recordfirst.explore.story import Story, tell
-from recordfirst.explore.words import duration, engine_name, is_keeping, name_of
+from recordfirst.explore.words import deed, duration, engine_name, is_keeping, name_of
+from recordfirst.testing import Asked
 from tests.explore.broken import BROKEN
 from tests.explore.conftest import at
 from tests.explore.shop import CASE
@@ -177,6 +178,21 @@ def test_points_read_well(boundary, name, detail, said):
     """P10: a receipt's point says which state of which key; what is a worker's own is said to be."""
     assert name_of(boundary, name, detail) == said
     assert is_keeping(boundary, name, detail) == (said == "what a worker does for itself")
+
+
+def test_what_arrives_outside_reads_well():
+    """P4, P3: done, known, refused for good, or under a key that stands for another request."""
+    asked = Asked(kind="charge", request={"amount": 5}, key="k", at_ms=0, result="charge 1")
+    told = [
+        deed(msgspec.structs.replace(asked, **changed))
+        for changed in ({}, {"repeats": True}, {"refused": "no funds"}, {"repeats": True, "differs": True})
+    ]
+    assert told == [
+        """charge {"amount":5} done, answers 'charge 1'""",
+        """charge {"amount":5}: its key is known, so nothing is done; answers 'charge 1' again""",
+        """charge {"amount":5} refused: no funds""",
+        """charge {"amount":5} refused: key 'k' stands for another request""",
+    ]
 
 
 def test_times_and_lives_read_well():

@@ -155,6 +155,8 @@ def deed(asked: Asked) -> str:
     request = shorten(msgspec.json.encode(asked.request).decode(), 70)
     if asked.refused is not None:
         return f"{asked.kind} {request} refused: {asked.refused}"
+    if asked.differs:
+        return f"{asked.kind} {request} refused: key {asked.key!r} stands for another request"
     if asked.repeats:
         return f"{asked.kind} {request}: its key is known, so nothing is done; answers {asked.result!r} again"
     return f"{asked.kind} {request} done, answers {asked.result!r}"
