@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import gc
 import logging
 import multiprocessing
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -30,6 +33,22 @@ type Tell = Callable[[int, int], None]
 """Is told how many schedules were run, and how many of them broke a promise."""
 
 
+def _unawaited[**P, R](run: Callable[P, R]) -> Callable[P, R]:
+    """Say nothing of coroutines that nobody awaits: what a process that died had begun is never gone on with."""
+
+    @functools.wraps(run)
+    def silenced(*args: P.args, **kwargs: P.kwargs) -> R:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+            try:
+                return run(*args, **kwargs)
+            finally:
+                gc.collect()  # they are noticed when memory is collected
+
+    return silenced
+
+
+@_unawaited
 def explore(
     case: Case,
     budget: Budget = _SINGLES,
@@ -75,6 +94,7 @@ def parse_budget(text: str | None) -> Budget:
     return budget
 
 
+@_unawaited
 def replay(case: Case, schedule: Schedule, *, seed: int = 1) -> Report:
     """Run one schedule, and nothing else.
 
