@@ -1,11 +1,12 @@
 # Each target sets up what it needs into .venv (see scripts/setup); all it asks of the machine is a Python >= 3.12.
 BIN := .venv/bin
 
-.PHONY: help setup demo test lint docs bench
+.PHONY: help setup demo test lint docs bench explore
 help:
 	@echo 'make demo [ARGS="--orders 500 --kills 20 --record postgres"]   orders, killed workers, and the books'
 	@echo 'make test [ARGS="tests/test_project.py"]                       lint, types, rings, then every test'
 	@echo 'make lint                                                      the first three alone'
+	@echo 'make explore [ARGS="--seconds 600 --write"]                    our own workflows, broken at every point'
 	@echo 'make docs                                                      docs/_build/html/index.html'
 	@echo 'make bench [OF=ledger] [ARGS="..."]                            side by side with the alternatives'
 
@@ -27,6 +28,9 @@ test: lint
 docs: setup
 	$(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
 	@echo docs/_build/html/index.html
+
+explore: setup
+	PYTHONHASHSEED=0 $(BIN)/python -m tests.explore.figures $(ARGS)
 
 bench:
 	@scripts/setup bench

@@ -29,6 +29,9 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     provide: Callable[[Outside], Mapping[Any, Any]] = lambda _: {}
     """What steps have injected, by its key; doubles of providers keep their books in the ``Outside``."""
     invariants: tuple[Invariant, ...] = ()
+    """What must hold in the end."""
+    always: tuple[Invariant, ...] = ()
+    """What must hold whenever something was committed, and in what a death leaves: whether anybody goes on or not."""
     versions: tuple[Workflow[..., Any], ...] = ()
     """Later versions of the workflow, for deploys: under the same name."""
     ignore: frozenset[str] = frozenset()
@@ -55,6 +58,7 @@ def _check(case: Case) -> None:
         ("kwargs", Mapping, "a mapping"),
         ("tables", str, "SQL, as text"),
         ("invariants", tuple, "a tuple of queries and functions"),
+        ("always", tuple, "a tuple of queries and functions"),
         ("versions", tuple, "a tuple of workflows"),
         ("ignore", frozenset, "a frozenset of 'table.column'"),
         ("app", str, "a name"),
@@ -64,7 +68,7 @@ def _check(case: Case) -> None:
     identity.check_id(case.id)
     if not callable(case.provide):
         raise Misuse(f"provide= must be a function that takes the Outside and returns a mapping, not {case.provide!r}")
-    for invariant in case.invariants:
+    for invariant in (*case.invariants, *case.always):
         if not isinstance(invariant, str) and not callable(invariant):
             raise Misuse(f"an invariant must be a query or a function, not {invariant!r}")
     for other in case.versions:

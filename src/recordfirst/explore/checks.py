@@ -65,6 +65,8 @@ def _outcome(receipt: SeenReceipt) -> tuple[str | None, ...]:
 
 def rows_without_receipts(seen: Seen, known: Mapping[frozenset[str], dict[str, Rows]]) -> list[Violation]:
     """P2: with the same receipts there are the same rows, as in the run without faults: never half of either."""
+    if not seen.done:
+        return []  # nothing of recordfirst is there to go by
     rows = known.get(seen.done)
     if rows is None or rows == seen.tables:
         return []
@@ -99,9 +101,10 @@ def lost_starts(accepted: Iterable[str], seen: Seen) -> list[Violation]:
 
 def not_ended(seen: Seen, why: str) -> list[Violation]:
     """P7: what was accepted ends, once whoever was to answer has answered."""
-    return [
-        Violation("P7", f"workflow {start.id!r} does not end: {why}") for start in seen.starts if start.state == "open"
-    ]
+    still_open = [f"workflow {start.id!r}" for start in seen.starts if start.state == "open"]
+    if not seen.starts:
+        still_open = ["what was to be done"]
+    return [Violation("P7", f"{what} does not end: {why}") for what in still_open]
 
 
 def another_end(reference: Seen, seen: Seen) -> list[Violation]:

@@ -77,6 +77,9 @@ class _Inline(aiosqlite.Connection):
     def __await__(self) -> Generator[Any, None, aiosqlite.Connection]:
         return self._connect().__await__()
 
+    def __del__(self) -> None:
+        """Say nothing: who dies closes nothing."""
+
     async def _connect(self) -> aiosqlite.Connection:
         if self._connection is None:
             self._connection = self._connector()

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import warnings
+from collections.abc import Coroutine
 from typing import Any, Literal
 
 from recordfirst.explore import boundary
 from recordfirst.explore.boundary import Process
-from recordfirst.explore.case import Case
 from recordfirst.explore.clock import VirtualLoop
-from recordfirst.explore.place import Place
-from recordfirst.explore.process import Stuck, work
-from recordfirst.workflow import Workflow
+from recordfirst.explore.process import Stuck
 
 type End = Literal["ended", "died", "stalled", "stuck", "failed"]
 
@@ -20,10 +18,10 @@ type End = Literal["ended", "died", "stalled", "stuck", "failed"]
 class Running:
     """One process, under way: goes on whenever it is told to."""
 
-    def __init__(self, case: Case, seed: int, process: Process, place: Place, version: Workflow[..., Any]) -> None:
+    def __init__(self, main: Coroutine[Any, Any, None], seed: int, process: Process) -> None:
         self.process = process
         self._loop = VirtualLoop(process.clock)
-        self._main = self._loop.create_task(work(case, version, place, process))
+        self._main = self._loop.create_task(main)
         self._main.add_done_callback(lambda _: self._loop.stop())
         self._seed = seed * 1_000 + process.number
 

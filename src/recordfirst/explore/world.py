@@ -30,8 +30,9 @@ from recordfirst.explore.checks import Violation
 from recordfirst.explore.clock import EPOCH_MS, Time
 from recordfirst.explore.driver import SqliteErrors
 from recordfirst.explore.invariants import offenders
-from recordfirst.explore.observe import Looker, Rows, Seen, look_into_engine
+from recordfirst.explore.observe import Looker, Rows, Seen, SeenPromise, look_into_engine
 from recordfirst.explore.place import Place, SqlitePlace
+from recordfirst.explore.process import work
 from recordfirst.explore.schedule import ENDS, At, Point, Schedule
 from recordfirst.explore.underway import End, Running
 from recordfirst.records.sqlite import SqliteRecord
@@ -337,7 +338,7 @@ class _Run:
         )
         place = self.world.place(self.files, host, process)
         process.calls = lambda key, effect, after: self._called(place, process, key, effect, after)
-        process.committed = lambda connection: self._committed(process, self.world.look_by(connection, place.outside))
+        process.committed = lambda connection: self._committed(process, connection, place.outside)
         process.arrived = place.arrived
         self._processes.append(process)
         versions = (self.world.case.workflow, *self.world.case.versions)
@@ -345,7 +346,7 @@ class _Run:
 
     def _start(self, process: Process, place: Place, version: Workflow[..., Any]) -> Running:
         """Make a process that has done nothing yet."""
-        return Running(self.world.case, self.world.seed, process, place, version)
+        return Running(work(self.world.case, version, place, process), self.world.seed, process)
 
     def _stands_still(self) -> None:
         """Take its lease from a process that stands still; files of a host of its own have none to take."""
@@ -353,7 +354,10 @@ class _Run:
     def _died(self, process: Process) -> None:
         self.files = self.world.copy_of(self.files)
         self._directories.append(self.files)
-        self._committed(process, self.world.look(self.files), "is left")
+        with self.world.looking(self.files) as connection:
+            outside = Outside(self.files / "outside", self.clock.now_ms)
+            engine = look_into_engine(self.files / "engine")
+            self._committed(process, connection, outside, "is left", engine)
         if self._first is not None and process.number == 1 and len(self._processes) == 1:
             kept = self.files, self._older
             self._directories = [files for files in self._directories if files not in kept]
@@ -403,14 +407,23 @@ class _Run:
             process.note("breaks", broken=tuple(broken))
             self.violations += broken
 
-    def _committed(self, process: Process, seen: Seen, what: str = "is committed") -> None:
+    def _committed(
+        self,
+        process: Process,
+        connection: Any,
+        outside: Outside,
+        what: str = "is committed",
+        engine: tuple[SeenPromise, ...] = (),
+    ) -> None:
         """Whatever is committed must be right at once, whether anybody goes on from it or not."""
+        seen = msgspec.structs.replace(self.world.look_by(connection, outside), engine=engine)
         is_reference = not self.schedule.faults and not self._version
         known = self.world.known if is_reference else self.world.known | self._known
         broken = checks.rows_without_receipts(seen, known)
         (self.world.known if is_reference else self._known).setdefault(seen.done, seen.tables)
         if self._last is not None:
             broken += checks.changed_outcomes(self._last, seen)
+        broken += offenders(self.world.case.always, connection, outside)
         self._last = seen
         self.violations += broken
         process.note(what, seen=seen, broken=tuple(broken))

@@ -1,0 +1,92 @@
+"""How reliable recordfirst itself is: its own workflows under as many schedules as the time allows.
+
+``make explore`` runs this for an hour and writes the table of ``docs/reliability.md``. Whatever it finds is mended, and
+its schedule kept in ``test_found.py``.
+"""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import sys
+from collections import Counter
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+
+from recordfirst.explore import Budget, Report
+from recordfirst.explore.running import explore
+from recordfirst.explore.schedule import CHANGES, FAULTS
+from tests.explore.stories import CASES
+from tests.explore.test_stripe import CASE as DEMO
+
+STORIES = {"create_order (the demo's, with Stripe's client)": DEMO} | CASES
+PAGE = Path(__file__).parent.parent.parent / "docs" / "reliability.md"
+_BEGIN, _END = "<!-- figures -->\n", "<!-- end -->\n"
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--seconds", default=3600.0, help="For all workflows together.")
+@click.option("--jobs", default=2, help="Processes that share the work.")
+@click.option("--seed", default=1)
+@click.option("--write", is_flag=True, help="Write the table of docs/reliability.md.")
+def main(seconds: float, jobs: int, seed: int, write: bool) -> None:
+    """Explore every story, and say what came of it; exit with 1 if a promise was broken."""
+    reports: dict[str, Report] = {}
+    for name, case in STORIES.items():
+        budget = Budget(seconds=seconds / len(STORIES))
+        reports[name] = explore(case, budget, seed=seed, jobs=jobs)
+        click.echo(_line(name, reports[name]), err=True)
+        for failure in reports[name].failures:
+            click.echo(f"  {failure.found} -> {failure.smallest.schedule}: {failure.smallest.violations[0]}", err=True)
+    page = _table(reports, jobs, seed)
+    click.echo(page)
+    if write:
+        before, _, rest = PAGE.read_text().partition(_BEGIN)
+        _, _, after = rest.partition(_END)
+        PAGE.write_text(f"{before}{_BEGIN}{page}{_END}{after}")
+    sys.exit(any(report.failed for report in reports.values()))
+
+
+def _line(name: str, report: Report) -> str:
+    return f"{name}: {report.schedules:,} schedules, {report.failed} failed, {report.schedules / report.seconds:.0f}/s"
+
+
+def _summary(schedules: int, failed: int, seconds: float, how: str) -> str:
+    today = datetime.datetime.now(tz=datetime.UTC).date()
+    versions = f"recordfirst {version('recordfirst')}, Python {platform.python_version()}"
+    versions += f", resonate-sdk {version('resonate-sdk')}"
+    done = f"**{schedules:,} schedules** in {seconds / 60:.0f} minutes, **{failed:,} broke a promise**"
+    return f"{today}, {versions}; fast world, {how}: {done}."
+
+
+def _table(reports: dict[str, Report], jobs: int, seed: int) -> str:
+    whole = sum(report.schedules for report in reports.values())
+    failed = sum(report.failed for report in reports.values())
+    seconds = sum(report.seconds for report in reports.values())
+    tried: Counter[str] = Counter()
+    for report in reports.values():
+        for what, times in report.tried.items():
+            fault, _, change = what.partition(" at ")[0].partition(", ")
+            tried[change or fault] += times
+    lines = [
+        _summary(whole, failed, seconds, f"{jobs} processes, seed {seed}"),
+        "",
+        "| workflow | points | single faults, all tried | schedules | violations | per second |",
+        "|---|---:|---:|---:|---:|---:|",
+        *(
+            f"| {name} | {report.points:,} | {report.singles:,} | {report.schedules:,} | {report.failed:,} "
+            f"| {report.schedules / report.seconds:.0f} |"
+            for name, report in reports.items()
+        ),
+        "",
+        "| fault | struck | |",
+        "|---|---:|---|",
+        *(f"| `{what}` | {tried[what]:,} | {meaning} |" for what, meaning in (FAULTS | CHANGES).items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()
