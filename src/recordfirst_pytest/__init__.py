@@ -37,6 +37,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Say what the marker means."""
+    # Of a process that dies: the SDK holds a task back, and nobody is left who would begin it.
+    config.addinivalue_line("filterwarnings", "ignore:coroutine 'Core.on_message' was never awaited:RuntimeWarning")
     config.addinivalue_line(
         "markers",
         "explore(budget=None, seed=None, **case): what the test's `explore` takes when its call does not say it",
@@ -124,7 +126,7 @@ def _case(workflow: Any, args: tuple[Any, ...], given: Mapping[str, Any]) -> tup
             f"{', '.join(f'{name}=' for name in sorted(names | _OPTIONS))}"
         )
     fields = {name: given[name] for name in given if name in names}
-    for name, make in (("invariants", tuple), ("versions", tuple), ("ignore", frozenset)):
+    for name, make in (("invariants", tuple), ("always", tuple), ("versions", tuple), ("ignore", frozenset)):
         if isinstance(fields.get(name), list | tuple | set | frozenset):
             fields[name] = make(fields[name])
     return Case(workflow=workflow, args=args, **fields), {name: given[name] for name in given if name in _OPTIONS}
