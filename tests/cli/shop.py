@@ -87,5 +87,4 @@ app = App(
     workflows=[create_order, unencodable, keyless, slow],
     engine=os.environ.get("SHOP_ENGINE"),
 )
-nothing = None
 number = 7

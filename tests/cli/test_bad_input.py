@@ -65,7 +65,7 @@ def test_failures_inside_a_workflow(shop):
 @pytest.mark.parametrize(
     ("app", "status", "said"),
     [
-        ("tests.cli.shop:nothing", 2, "tests.cli.shop has no 'nothing'"),
+        ("tests.cli.shop:nowhere", 2, "tests.cli.shop has no 'nowhere'"),
         ("tests.cli.shop:number", 2, "tests.cli.shop has a int, not an App, as 'number'"),
         ("tests.cli.nowhere:app", 2, "there is no module 'tests.cli.nowhere' here"),
         ("tests.cli.shop", 2, "write MODULE:APP, such as shop.app:app"),
@@ -74,7 +74,7 @@ def test_failures_inside_a_workflow(shop):
 )
 def test_app_that_is_none(cli_on_sqlite, app, status, said):
     """P8: which module, and what is wrong with it; a key template that names a missing field fails the import."""
-    cli_on_sqlite.here = "bad_key" not in app and "nothing" not in app
+    cli_on_sqlite.here = "bad_key" not in app and "nowhere" not in app
     assert said in cli_on_sqlite.refused("status", "--app", app, status=status)
 
 

@@ -43,7 +43,7 @@ def test_finished_lineages_are_forgotten(make_shop, sqlite_path, tmp_path):
                 await asyncio.sleep(0.02)
             relay = app._relay
             assert relay is not None
-            held = [relay._handed, relay._running, relay._unmarked, relay._new, relay._waiting, relay._unfit]
+            held = [relay._handed, relay._running, relay._unmarked, relay._new, relay.ends._waiting, relay._unfit]
             assert max(map(len, held)) < 5
         assert rows(file) == []
 

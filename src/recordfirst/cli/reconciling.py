@@ -20,6 +20,9 @@ from recordfirst.cli.common import (
 )
 from recordfirst.core.finding import KINDS
 
+_ASK_THE_ENGINE = frozenset({"timeline", "lives"})
+"""Passes that compare the record with the engine; the others miss nothing without it."""
+
 
 @click.command()
 @app_option
@@ -96,7 +99,7 @@ async def reconcile(
         table([("CODE", "SUBJECT", "WHAT", "REPAIRED"), *rows] if rows else [])
         looked = ", ".join(f"{name} {count:,}" for name, count in report.looked.items()) or "nothing is open"
         click.echo(f"{len(report.found)} found, {len(report.left)} left; looked at: {looked}")
-        if not report.engine_asked:
+        if not report.engine_asked and _ASK_THE_ENGINE & report.looked.keys():
             click.echo("The engine was not asked: it is in a worker's process, and the worker looks.")
         if any(finding.code in _RESTORES for finding in report.left):
             click.echo("Effects are held. If this is the record to go on with: --apply --accept-restore.")
