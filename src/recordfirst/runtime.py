@@ -17,6 +17,7 @@ import msgspec
 
 from recordfirst.core import codec
 from recordfirst.core.decide import backoff_ms
+from recordfirst.core.start import Start
 from recordfirst.engine import leaf
 from recordfirst.engine.contract import Joined
 from recordfirst.errors import CommitUnknown, EffectsHeld, RecordUnavailable
@@ -132,9 +133,13 @@ class Runtime:
         """Give the task back if effects are held, or the record was set back while we worked: nobody begins a call, or
         comes to an end, until a restore is accepted (P3).
         """
-        async with contextlib.AsyncExitStack() as stack:
-            one = session if session is not None else await stack.enter_async_context(self.record.session())
-            code = await self.held(one)
+
+        async def look() -> str | None:
+            async with self.record.session() as alone:
+                return await self.held(alone)
+
+        # In the caller's transaction whatever fails is the transaction's, which is repeated as a whole.
+        code = await self.held(session) if session is not None else await self.patiently(f"hold of {key!r}", look)
         if code is not None:
             await self.sleeper(_HELD_S)
             raise leaf.release(EffectsHeld(self.app, code, f"nothing more is done for {key!r}"))
@@ -198,9 +203,15 @@ class Execution:
 
     async def is_over(self, session: Session[Any] | None = None) -> bool:
         """Whether a person has ended this life, as far as the record says now."""
-        async with contextlib.AsyncExitStack() as stack:
-            one = session if session is not None else await stack.enter_async_context(self.runtime.record.session())
-            start = await one.find_start(self.workflow_id)
+
+        async def look() -> Start | None:
+            async with self.runtime.record.session() as alone:
+                return await alone.find_start(self.workflow_id)
+
+        if session is not None:
+            start = await session.find_start(self.workflow_id)
+        else:
+            start = await self.runtime.patiently(f"start of {self.workflow_id!r}", look)
         return start is not None and start.lives_from is not None and self.epoch < start.lives_from
 
     async def release_if_barred(self, key: str, session: Session[Any] | None = None) -> None:

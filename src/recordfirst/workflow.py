@@ -75,7 +75,9 @@ def _named_in(fn: Callable[..., Any], visited: set[Any]) -> Iterator[Step[..., A
     code = fn.__code__
     variables = inspect.getclosurevars(fn)
     named: list[Any] = [*variables.globals.values(), *variables.nonlocals.values()]
-    attributes = _attribute_names(code)
+    # What a generator or a function inside of it names, too: steps that run side by side are often called there.
+    named += [fn.__globals__[name] for name in _names(code, "LOAD_GLOBAL") if name in fn.__globals__]
+    attributes = _names(code, "LOAD_ATTR", "LOAD_METHOD")
     named += [
         getattr(module, name)
         for module in named
@@ -92,12 +94,13 @@ def _named_in(fn: Callable[..., Any], visited: set[Any]) -> Iterator[Step[..., A
             yield from _named_in(value, visited)
 
 
-def _attribute_names(code: types.CodeType) -> set[str]:
-    names = {i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_ATTR", "LOAD_METHOD")}
+def _names(code: types.CodeType, *operations: str) -> list[str]:
+    """What code names by these operations, in itself and in the code inside of it."""
+    names = dict.fromkeys(i.argval for i in dis.get_instructions(code) if i.opname in operations)
     for constant in code.co_consts:
         if inspect.iscode(constant):
-            names |= _attribute_names(constant)
-    return names
+            names |= dict.fromkeys(_names(constant, *operations))
+    return list(names)
 
 
 class Lifecycle(Protocol):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import msgspec
+from collections.abc import Callable
 
-from recordfirst.explore import FastWorld, Schedule
+import msgspec
+import pytest
+
+from recordfirst.explore import At, FastWorld, Schedule
 from tests.explore.conftest import at, then
+from tests.explore.stories import CASES
 
 
 def test_a_record_that_fails_as_a_worker_begins_keeps_it_from_nothing_later(world: FastWorld) -> None:
@@ -27,3 +31,33 @@ def test_a_fault_is_reported_with_the_change_it_was_tried_with(world: FastWorld)
     died = at(world.run(), 1, "call charge_card", "crash-after")
     expired = msgspec.structs.replace(died, change="keys-expired")
     assert [world.run(Schedule((fault,))).struck for fault in (died, expired)] == [(died,), (expired,)]
+
+
+@pytest.mark.parametrize("look", ["find_timeline", "find_mark", "find_start"])
+def test_a_busy_record_is_not_the_failure_of_an_effect_that_waits_for_its_write(
+    world_of: Callable[..., FastWorld], look: str
+) -> None:
+    """P9: behind a refused intent it looks whether it may go on, and one refused look ended the workflow in failure."""
+    world = world_of(CASES["hasty"])
+    fails = at(world.refer(), 1, "INSERT INTO lines VALUES (?, ?)", "fail", nth=3)
+    alone = world.run(Schedule((fails,)))
+    points = [point.number for point in alone.points[0] if point.number > fails.point and point.name.startswith(look)]
+    outcome = world.run(Schedule((fails, At(1, points[0], "contend"))))
+    assert len(outcome.struck) == 2
+    assert outcome.violations == ()
+
+
+def test_steps_that_only_a_generator_names_are_the_apps() -> None:
+    """P5: what it did not know as its own nobody could resolve, and no failure undid."""
+    names = {step.name for step in CASES["fan_out"].workflow.steps()}
+    assert {"insert_order", "ship", "close_order"} <= names
+
+
+def test_a_person_can_answer_for_an_effect_of_many_side_by_side(world_of: Callable[..., FastWorld]) -> None:
+    """P5, P7: twice as long away as any provider honours a key."""
+    world = world_of(CASES["fan_out"])
+    first = at(world.refer(), 1, "call ship", "crash-after", nth=2, change="keys-expired")
+    alone = world.run(Schedule((first,)))
+    outcome = world.run(Schedule((first, at(alone, 2, "find_timeline", "crash-after", change="keys-expired"))))
+    assert len(outcome.struck) == 2
+    assert outcome.violations == ()

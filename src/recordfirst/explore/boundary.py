@@ -80,6 +80,8 @@ class Process:
         self.events: list[Event] = []
         self.in_transaction = False
         self.died = False
+        self._blind = 0
+        """Calls under way that no key protects."""
         self.overran = False
         """It crossed more points than a process ever does."""
         self.struck: list[At] = []
@@ -124,7 +126,7 @@ class Process:
             raise asyncio.CancelledError
         if self.died:
             await _never()
-        point = Point(len(self.points) + 1, boundary, name, self.in_transaction, detail, blind)
+        point = Point(len(self.points) + 1, boundary, name, self.in_transaction, detail, blind or self._blind > 0)
         if point.number > _POINTS_MOST:
             self.overran = True
             asyncio.get_running_loop().stop()
@@ -135,10 +137,14 @@ class Process:
             at = None  # an earlier fault has brought the process elsewhere
         if point.number in self._copies:
             self._keep_engine(self)
-        if at is None:
-            return await self._do(point, do, changes=changes)
-        self.struck.append(at)
-        return await self._struck(at, point, do, changes=changes)
+        self._blind += blind
+        try:
+            if at is None:
+                return await self._do(point, do, changes=changes)
+            self.struck.append(at)
+            return await self._struck(at, point, do, changes=changes)
+        finally:
+            self._blind -= blind
 
     async def _do[T](self, point: Point, do: Callable[[], Awaitable[T] | T], *, changes: bool) -> T:
         self._crosses(point)

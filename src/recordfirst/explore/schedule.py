@@ -60,8 +60,8 @@ class Point(msgspec.Struct, frozen=True):
     detail: str = ""
     """What it is about: a key, an id, a state."""
     blind: bool = False
-    """Whether this is a call that no key protects: if it stands still, nobody can know that it will yet be made, and
-    nothing is promised.
+    """Whether a call that no key protects is this, or is under way: if its process stands still, nobody can know that
+    it will yet be made, and nothing is promised.
     """
 
 
