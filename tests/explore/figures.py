@@ -73,7 +73,7 @@ def _table(reports: dict[str, Report], jobs: int, seed: int) -> str:
     lines = [
         _summary(whole, failed, seconds, f"{jobs} processes, seed {seed}"),
         "",
-        "| workflow | points | single faults, all tried | schedules | violations | per second |",
+        "| workflow | points | single faults there are | schedules | violations | per second |",
         "|---|---:|---:|---:|---:|---:|",
         *(
             f"| {name} | {report.points:,} | {report.singles:,} | {report.schedules:,} | {report.failed:,} "
