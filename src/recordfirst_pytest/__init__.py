@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from recordfirst.explore import Case, Report
 
 _OURS = "recordfirst_explored"
-_OPTIONS = frozenset({"budget", "seed"})
+_WHERE = ("world", "record", "resonate_sql")
+_OF_PYTEST = ("world", "record")
+"""Those that are options of ``pytest``, too."""
+_OPTIONS = frozenset({"budget", "seed", *_WHERE})
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,6 +33,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="BUDGET",
         help="for each test that explores: 60s, 5m, 1h or a number of schedules. Default: each single fault, once",
     )
+    group.addoption(
+        "--explore-world", metavar="WORLD", help="where tests that explore run: fast (the default), forked, postgres"
+    )
+    group.addoption("--explore-record", metavar="URL", help="a Postgres for the world; it makes databases of its own")
     group.addoption("--explore-seed", metavar="N", type=int, help="of what is drawn when two and more faults are tried")
     group.addoption("--explore-replay", metavar="SCHEDULE", help='run this alone, such as "1.17:crash-after 2.5:lose"')
     group.addoption("--explore-report", metavar="DIR", help="write an HTML page and JUnit XML for each such test there")
@@ -41,7 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:coroutine 'Core.on_message' was never awaited:RuntimeWarning")
     config.addinivalue_line(
         "markers",
-        "explore(budget=None, seed=None, **case): what the test's `explore` takes when its call does not say it",
+        "explore(budget=None, seed=None, world=None, **case): what `explore` takes when its call does not say",
     )
 
 
@@ -72,7 +79,8 @@ class Explore:
         Args:
             workflow: a ``@workflow``.
             args: its arguments.
-            options: the fields of ``recordfirst.explore.Case``, ``budget`` and ``seed``.
+            options: the fields of ``recordfirst.explore.Case``; ``budget`` and ``seed``; and the world: ``world``,
+                ``record`` and ``resonate_sql``.
 
         Raises:
             AssertionError: if a promise or an invariant was broken: with the history that shows it.
@@ -109,8 +117,11 @@ class Explore:
         marked = marker.kwargs if marker is not None else {}
         case, chosen = _case(workflow, args, {**self._defaults, **marked, **options})
         budget, seed = _budget(config, chosen), _seed(config, chosen)
+        where = _where(config, chosen)
         schedule = config.getoption("--explore-replay")
-        return replay(case, parse(schedule), seed=seed) if schedule is not None else run(case, budget, seed=seed)
+        if schedule is not None:
+            return replay(case, parse(schedule), where=where, seed=seed)
+        return run(case, budget, where=where, seed=seed)
 
 
 def _case(workflow: Any, args: tuple[Any, ...], given: Mapping[str, Any]) -> tuple[Case, Mapping[str, Any]]:
@@ -157,11 +168,25 @@ def _seed(config: pytest.Config, chosen: Mapping[str, Any]) -> int:
     return seed
 
 
+def _where(config: pytest.Config, chosen: Mapping[str, Any]) -> Any:
+    from recordfirst.explore.worlds import Where
+
+    given = {name: chosen[name] for name in _WHERE if chosen.get(name) is not None}
+    for name in _OF_PYTEST:
+        value = config.getoption(f"--explore-{name}")
+        if value is not None:
+            given[name] = value
+    return Where(**given)
+
+
 # ── what is said ────────────────────────────────────────────────────────────
 
 
 def _command(request: pytest.FixtureRequest, schedule: str, seed: int) -> str:
     words = ["pytest", request.node.nodeid, "--explore-replay", schedule]
+    for name in _OF_PYTEST:
+        value = request.config.getoption(f"--explore-{name}")
+        words += [f"--explore-{name}", value] if value is not None else []
     return shlex.join(words if seed == 1 else [*words, "--explore-seed", str(seed)])
 
 

@@ -48,6 +48,15 @@ _SAY_EVERY_S = 10.0
 @click.option("--ignore", metavar="TABLE.COLUMN", multiple=True, help="What may differ from the run without faults.")
 @click.option("--deploy", "versions", metavar="MODULE:NAME", multiple=True, help="A later version of the workflow.")
 @click.option(
+    "--world",
+    type=click.Choice(["fast", "forked", "postgres"]),
+    default="fast",
+    show_default=True,
+    help="Where it runs; fast finds most, and the others find what it cannot show.",
+)
+@click.option("--record", metavar="URL", help="A Postgres for the world, which makes databases of its own there.")
+@click.option("--resonate-sql", metavar="FILE", help="The engine is Resonate in the record's database, made by this.")
+@click.option(
     "--budget", metavar="BUDGET", help="60s, 5m, 1h, or a number of schedules. Default: each single fault, once."
 )
 @click.option("--seed", default=1, show_default=True, help="Of what is drawn, when two and more faults are tried.")
@@ -79,6 +88,7 @@ def explore(ctx: click.Context, /, **given: Any) -> None:
           --tables schema.sql --provide tests.doubles:provide --invariant "SELECT id FROM orders WHERE status = 'new'"
       recordfirst explore --case tests.cases:order --budget 10m --jobs 4 --html report.html --junit report.xml
       recordfirst explore --case tests.cases:order --replay "1.33:crash-after"
+      recordfirst explore --case tests.cases:order --world postgres --record postgresql://localhost/postgres
     """
     try:
         report = _explore(given)
@@ -94,13 +104,15 @@ def _explore(given: Mapping[str, Any]) -> Report:
     from recordfirst.explore import parse  # noqa: PLC0415 - other commands need not wait for it
     from recordfirst.explore.running import explore as run  # noqa: PLC0415
     from recordfirst.explore.running import parse_budget, replay  # noqa: PLC0415
+    from recordfirst.explore.worlds import Where  # noqa: PLC0415
 
     case = _case(given)
+    where = Where(**{name: given[name] for name in ("world", "record", "resonate_sql")})
     if given["schedule"] is not None:
-        return replay(case, parse(given["schedule"]), seed=given["seed"])
+        return replay(case, parse(given["schedule"]), where=where, seed=given["seed"])
     budget = parse_budget(given["budget"])
     with _progress(budget, quiet=given["quiet"] or given["as_json"]) as tell:
-        return run(case, budget, seed=given["seed"], jobs=given["jobs"], tell=tell)
+        return run(case, budget, where=where, seed=given["seed"], jobs=given["jobs"], tell=tell)
 
 
 # ── the case ────────────────────────────────────────────────────────────────
@@ -164,9 +176,12 @@ def command_of(given: Mapping[str, Any], schedule: str) -> str:
         ("--invariant", "invariants"),
         ("--ignore", "ignore"),
         ("--deploy", "versions"),
+        ("--record", "record"),
+        ("--resonate-sql", "resonate_sql"),
     ):
         values = given[name] if isinstance(given[name], tuple) else [given[name]]
         words += [word for value in values if value is not None for word in (option, str(value))]
+    words += ["--world", given["world"]] if given["world"] != "fast" else []
     words += ["--seed", str(given["seed"])] if given["seed"] != 1 else []
     return shlex.join([*words, "--replay", schedule])
 

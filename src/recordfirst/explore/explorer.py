@@ -33,6 +33,9 @@ assert set(_FIRST) == set(FAULTS)
 class World(Protocol):
     """What a case is run in."""
 
+    tries: frozenset[str]
+    """The faults and changes that it can make."""
+
     def run(self, schedule: Schedule) -> Outcome:
         """Run it under a schedule, and judge what came of it."""
 
@@ -66,6 +69,7 @@ class Report(msgspec.Struct, kw_only=True):
     """What an exploration has tried and found."""
 
     workflow: str
+    world: str = "fast"
     seed: int
     reference: Outcome
     """The run without faults."""
@@ -136,7 +140,7 @@ class Explorer:
         # A small budget begins with what is done for the workflow, not with what a worker does for itself, and with one
         # fault at each point.
         first = sorted(
-            every_single(1, worth_trying(crossed), versions=self._versions),
+            self._every_single(1, worth_trying(crossed)),
             key=lambda at: (at.point in kept, at.change is not None, _FIRST.index(at.fault)),
         )
         self.report.singles = len(first)
@@ -175,12 +179,16 @@ class Explorer:
             behind = [point for point in worth_trying(crossed) if (process, point.number) > (at.process, at.point)]
             if not behind:
                 continue
-            faults = every_single(process, behind, versions=self._versions)
+            faults = self._every_single(process, behind)
             if at.fault == "stall":
                 # A process that stands still has the files open: nobody dies in them but itself.
                 faults = [fault for fault in faults if fault.fault not in ENDS]
             found += faults
         return found
+
+    def _every_single(self, process: int, points: list[Point]) -> list[At]:
+        found = every_single(process, points, versions=self._versions)
+        return [at for at in found if {at.fault, at.change or at.fault} <= self._world.tries]
 
     def _count(self, outcome: Outcome) -> None:
         report = self.report

@@ -110,6 +110,8 @@ class PostgresWorld(World):
         super().__init__(case, seed=seed, home=home())
         psycopg_side.install()
         self.resonate_sql = resonate_sql
+        if resonate_sql is not None:  # one that is in the record's database is not set back without it
+            self.tries = self.tries - {"engine-older"}
         given = conninfo_to_dict(dsn)
         self.dsn = make_conninfo(dsn, options=f"{given.get('options') or ''} {_FIRST}".strip())
         self.errors = psycopg_side.PostgresErrors()
@@ -230,7 +232,7 @@ class _Run(ForkedRun):
     def _change(self, at: At, older: Path | None) -> None:
         if self.world.resonate_sql is None or at.change not in ("engine-lost", "engine-older"):
             super()._change(at, older)
-        elif at.change == "engine-lost":  # one that is in the record's database is not set back without it
+        else:
             self.world.lose_engine()
 
     def _stands_still(self) -> None:

@@ -54,8 +54,9 @@ def headline(report: Report) -> str:
         return f"{report.workflow}: a promise is broken without any fault"
     held = "every promise held" if report.ok else f"{report.failed:,} broke a promise"
     per_second = f" ({report.schedules / report.seconds:,.0f} a second)" if report.seconds else ""
+    where = "" if report.world == "fast" else f" in the {report.world} world"
     return (
-        f"{report.workflow}: {report.schedules:,} schedules of faults at {report.points:,} points in "
+        f"{report.workflow}{where}: {report.schedules:,} schedules of faults at {report.points:,} points in "
         f"{report.seconds:,.1f} s{per_second}, {_extent(report)}, seed {report.seed}: {held}"
     )
 
@@ -148,6 +149,7 @@ def as_data(report: Report, replay: Callable[[Failure], str]) -> dict[str, Any]:
     """All of it, as JSON builtins, for a machine."""
     return {
         "workflow": report.workflow,
+        "world": report.world,
         "ok": report.ok,
         "seed": report.seed,
         "schedules": report.schedules,

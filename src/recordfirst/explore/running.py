@@ -21,13 +21,15 @@ from recordfirst.explore.case import Case
 from recordfirst.explore.explorer import Budget, Cell, Explorer, Failure, Report
 from recordfirst.explore.schedule import Schedule
 from recordfirst.explore.shrinking import kind_of
-from recordfirst.explore.world import FastWorld
+from recordfirst.explore.world import World
+from recordfirst.explore.worlds import Where, opened, ready
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _TELL_EVERY = 10
 """Schedules between two words of a process about how far it is."""
 
 _SINGLES = Budget()
+_FAST = Where()
 
 type Tell = Callable[[int, int], None]
 """Is told how many schedules were run, and how many of them broke a promise."""
@@ -53,6 +55,7 @@ def explore(
     case: Case,
     budget: Budget = _SINGLES,
     *,
+    where: Where = _FAST,
     seed: int = 1,
     jobs: int = 1,
     tell: Tell = lambda _done, _failed: None,
@@ -62,18 +65,20 @@ def explore(
     Args:
         case: what is explored.
         budget: when to stop. With none, at the end of the single faults.
+        where: the world.
         seed: of what is drawn. The same seed, budget of schedules and code try the same schedules.
         jobs: how many processes share the work.
         tell: is told how far it is.
 
     Raises:
-        Misuse: if the case cannot be run without faults, or there is nothing to be done.
+        Misuse: if the case cannot be run without faults, or there is nothing to be done, or no such world to be had.
     """
     if jobs < 1:
         raise Misuse(f"jobs must be at least 1, not {jobs}")
-    if jobs == 1:
-        return _explore(case, budget, seed, (0, 1), tell)
-    return _side_by_side(case, budget, seed, jobs, tell)
+    with ready(where) as there:
+        if jobs == 1:
+            return _explore(case, budget, there, seed, (0, 1), tell)
+        return _side_by_side(case, budget, there, seed, jobs, tell)
 
 
 def parse_budget(text: str | None) -> Budget:
@@ -95,15 +100,19 @@ def parse_budget(text: str | None) -> Budget:
 
 
 @_unawaited
-def replay(case: Case, schedule: Schedule, *, seed: int = 1) -> Report:
+def replay(case: Case, schedule: Schedule, *, where: Where = _FAST, seed: int = 1) -> Report:
     """Run one schedule, and nothing else.
 
     Raises:
-        Misuse: if the case cannot be run without faults, or the schedule's points are not there.
+        Misuse: if the case cannot be run without faults, or the schedule's points or faults are not there.
     """
-    with _world(case, seed) as world:
+    with ready(where) as there, _world(case, there, seed) as world:
+        strangers = {what for at in schedule.faults for what in (at.fault, at.change) if what} - world.tries
+        if strangers:
+            raise Misuse(f"the {there.world} world does not do {', '.join(sorted(strangers))} here")
         explorer = Explorer(world, case.workflow.name, seed=seed)
         report = explorer.report
+        report.world = there.world
         mistakes.check(case, report.reference)
         outcome = world.run(schedule) if schedule.faults else report.reference
         if len(outcome.struck) < len(schedule.faults):
@@ -117,24 +126,24 @@ def replay(case: Case, schedule: Schedule, *, seed: int = 1) -> Report:
 
 
 @contextlib.contextmanager
-def _world(case: Case, seed: int) -> Iterator[FastWorld]:
+def _world(case: Case, where: Where, seed: int) -> Iterator[World]:
     # Processes that die and requests that fail are what it is all about: nobody wants to read each in a log.
     loggers = [logging.getLogger(name) for name in ("resonate", "recordfirst", "asyncio")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL + 1)
-    world = FastWorld(case, deaths="abandoned", seed=seed)
     try:
-        yield world
+        with opened(case, where, seed) as world:
+            yield world
     finally:
-        world.close()
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
 
 
-def _explore(case: Case, budget: Budget, seed: int, shard: tuple[int, int], tell: Tell) -> Report:
-    with _world(case, seed) as world:
+def _explore(case: Case, budget: Budget, where: Where, seed: int, shard: tuple[int, int], tell: Tell) -> Report:
+    with _world(case, where, seed) as world:
         explorer = Explorer(world, case.workflow.name, seed=seed, versions=1 + len(case.versions), shard=shard)
+        explorer.report.world = where.world
         mistakes.check(case, explorer.report.reference)
         if explorer.report.failed:
             return explorer.report  # it is broken without any fault: what faults add says nothing
@@ -144,13 +153,13 @@ def _explore(case: Case, budget: Budget, seed: int, shard: tuple[int, int], tell
 # ── several processes ───────────────────────────────────────────────────────
 
 
-def _side_by_side(case: Case, budget: Budget, seed: int, jobs: int, tell: Tell) -> Report:
+def _side_by_side(case: Case, budget: Budget, where: Where, seed: int, jobs: int, tell: Tell) -> Report:
     share = budget if budget.schedules is None else Budget(-(-budget.schedules // jobs), budget.seconds)
     context = multiprocessing.get_context("fork")  # a case is made of functions, which cannot be sent
     sides = []
     for index in range(jobs):
         ours, theirs = context.Pipe(duplex=False)
-        process = context.Process(target=_one_of, args=(theirs, case, share, seed, (index, jobs)), daemon=True)
+        process = context.Process(target=_one_of, args=(theirs, case, share, where, seed, (index, jobs)), daemon=True)
         process.start()
         theirs.close()
         sides.append((ours, process))
@@ -186,13 +195,13 @@ def _received(side: Connection) -> tuple[int, int] | Report:
     return said
 
 
-def _one_of(side: Connection, case: Case, budget: Budget, seed: int, shard: tuple[int, int]) -> None:
+def _one_of(side: Connection, case: Case, budget: Budget, where: Where, seed: int, shard: tuple[int, int]) -> None:
     def tell(done: int, failed: int) -> None:
         if done % _TELL_EVERY == 0:
             side.send((done, failed))
 
     try:
-        side.send(_explore(case, budget, seed, shard, tell))
+        side.send(_explore(case, budget, where, seed, shard, tell))
     except Misuse as error:
         side.send(error)
 

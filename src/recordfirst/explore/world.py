@@ -33,7 +33,7 @@ from recordfirst.explore.invariants import offenders
 from recordfirst.explore.observe import Looker, Rows, Seen, SeenPromise, look_into_engine
 from recordfirst.explore.place import Place, SqlitePlace
 from recordfirst.explore.process import work
-from recordfirst.explore.schedule import ENDS, At, Point, Schedule
+from recordfirst.explore.schedule import CHANGES, ENDS, FAULTS, At, Point, Schedule
 from recordfirst.explore.underway import End, Running
 from recordfirst.records.sqlite import SqliteRecord
 from recordfirst.testing.outside import Outside
@@ -76,6 +76,8 @@ class World(abc.ABC):
 
     errors: Errors
     """What is raised at boundaries."""
+    tries: frozenset[str] = frozenset((*FAULTS, *CHANGES))
+    """The faults and changes that it can make."""
     runs: type[_Run]
 
     def __init__(self, case: Case, *, seed: int, home: Path) -> None:
