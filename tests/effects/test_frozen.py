@@ -145,7 +145,8 @@ async def test_deploy_added_a_field_with_a_default(shop):
         await app.start(before, first("1"), id="o")
         while "after not done" not in plug.passed:
             await app.runtime.record.changed(0.02)
-        await pass_time(app, 4000)
-    async with shop.working(after, provide=given, engine=FORGETFUL) as app:
-        assert await (await app.handle("o")).result() == "done {'id': '1', 'gift': False}"
+    async with shop.app(after, provide=given, engine=FORGETFUL) as app:
+        await pass_time(app, 4000)  # while nobody works: whoever did so as the first version would end it as that
+        async with app.worker():
+            assert await (await app.handle("o")).result() == "done {'id': '1', 'gift': False}"
         assert (await receipt(app, "order:1:charge")).request == '{"order":{"id":"1"}}'
