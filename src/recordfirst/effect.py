@@ -59,6 +59,8 @@ class Effect[**P, R](Step[P, R]):
     attempt_number: int = 1
     follows: bool = False
     """Its attempts are those of the effect that it undoes."""
+    receipts_stay: bool = False
+    """When its workflow is collected: what it has made stays for ever, and is not known by its key alone."""
     settles: bool = False
     """It is asked for only to learn what became of it: what certainly did not happen is not called any more."""
 

@@ -52,6 +52,7 @@ class _LedgerProvider(Provider, frozen=True, kw_only=True):
 class _LedgerStep[**P, R](Effect[P, R]):
     """A step whose function says what a ledger is to make."""
 
+    receipts_stay = True
     kind: type[Account | Transfer]
     many: bool
     linked: AccountFlags | TransferFlags

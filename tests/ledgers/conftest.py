@@ -6,6 +6,7 @@ import contextlib
 import inspect
 import os
 import socket
+import uuid
 from collections.abc import AsyncIterator
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from recordfirst import SqlLedger
 from recordfirst.conformance.record import run
 from recordfirst.records.open import record_from_url
+from tests.ledgers.program import Purchase, Till
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -43,6 +45,19 @@ def tigerbeetle_addresses() -> str:
     if not addresses:
         pytest.skip("NOT TESTED on TigerBeetle: RECORDFIRST_TEST_TIGERBEETLE names no address")
     return addresses
+
+
+@pytest.fixture(params=["sqlite", "postgres", "tigerbeetle"])
+def till(request: pytest.FixtureRequest) -> Till:
+    """A shop on each ledger: in each record, and in TigerBeetle beside a SQLite record."""
+    addresses = ""
+    if request.param == "tigerbeetle":
+        addresses = request.getfixturevalue("tigerbeetle_addresses")
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres_dsn")
+    else:
+        url = f"sqlite:///{request.getfixturevalue('sqlite_path')}"
+    return Till(url, addresses, Purchase(uuid.uuid4().hex))
 
 
 @pytest.fixture

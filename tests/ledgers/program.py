@@ -120,6 +120,11 @@ def settle(purchase: Purchase, held: Transfer, amount: int | None = None) -> Tra
     return post(held, amount)
 
 
+@transfer(key="purchase:{purchase.id}:fee", after=None)
+def charge_fee(purchase: Purchase, amount: int) -> Transfer:
+    return _paying(purchase, amount)
+
+
 @open_account(key="purchase:{purchase.id}:account", after=insert_purchase)
 def open_voucher(purchase: Purchase, code: int = 3) -> Account:
     return Account(id=purchase.account("voucher"), ledger=1, code=code)
@@ -193,7 +198,15 @@ async def opening(ctx: Context, purchase: Purchase, code: int = 3) -> int:
     return (await open_voucher(ctx, purchase, code)).code
 
 
-WORKFLOWS = (paying, announced, in_parts, balancing, two_phase, in_vain, again, opening)
+@workflow
+async def with_fee(ctx: Context, purchase: Purchase, amount: int) -> str:
+    try:
+        return str((await charge_fee(ctx, purchase, amount)).id)
+    except Declined as declined:
+        return str(declined.code)
+
+
+WORKFLOWS = (paying, announced, in_parts, balancing, two_phase, in_vain, again, opening, with_fee)
 
 
 class WatchedLedger:

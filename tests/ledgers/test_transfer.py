@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
-
 import msgspec
 import pytest
 
@@ -21,19 +19,6 @@ from recordfirst.core import identity
 from tests.effects.harness import Plug, orders, receipt, until
 from tests.ledgers import program
 from tests.ledgers.program import Purchase, Till, dies_at, lost
-
-
-@pytest.fixture(params=["sqlite", "postgres", "tigerbeetle"])
-def till(request: pytest.FixtureRequest) -> Till:
-    """A shop on each ledger: in each record, and in TigerBeetle beside a SQLite record."""
-    addresses = ""
-    if request.param == "tigerbeetle":
-        addresses = request.getfixturevalue("tigerbeetle_addresses")
-    if request.param == "postgres":
-        url = request.getfixturevalue("postgres_dsn")
-    else:
-        url = f"sqlite:///{request.getfixturevalue('sqlite_path')}"
-    return Till(url, addresses, Purchase(uuid.uuid4().hex))
 
 
 async def done(till: Till, name: str, *more: object) -> object:

@@ -206,3 +206,36 @@ def test_nothing_to_decide_by(broken, arrives):
                     wire.arm(arrives=arrives)
 
     run(go())
+
+
+@ARRIVED
+@pytest.mark.parametrize("at", [0, 10], ids=["first batch", "a later batch"])
+def test_batch_of_a_collection(broken, monkeypatch, arrives, at):
+    """P2, P7: what a batch has collected is collected once, and told once, by the run and by its audit row."""
+    monkeypatch.setattr("recordfirst.gc._PAGE", 10)
+
+    async def go():
+        async with broken(visiting, wired=True) as (_, app, wire):
+            wire.cuts = 1  # no write's is lost
+            async with app.worker():
+                handles = [await app.start(visiting, f"{n}", id=f"{n}") for n in range(25)]
+                for handle in handles:
+                    await handle.result()
+            wire.cuts = 0
+
+            def arm(looked):
+                if looked == at:
+                    wire.arm(arrives=arrives)
+
+            arm(0)
+            done = await app.collect(older_than_s=0, who="ann", tell=arm)
+            assert wire.cuts == 1
+            assert (done.collected, done.receipts) == (25, 25)
+            again = await app.collect(older_than_s=0)
+            assert (again.collected, again.receipts, again.left) == (0, 0, {})
+            async with app.runtime.record.session() as session:
+                assert (await session.counts())["start.collected"] == 25
+                told = [audit.detail for audit in await session.audits("shop", 10)]
+            assert told == ["25 workflows and 25 receipts collected"]
+
+    run(go())

@@ -170,11 +170,6 @@ def transfer_tail(id: int) -> int:
     return id & ((1 << 80) - 1)
 
 
-def transfer_since_ms(id: int) -> int:
-    """Return the time of the intent that a :func:`transfer_id` was made of."""
-    return id >> 80
-
-
 def ledger_mark(app: str, key: str, attempt: int) -> int:
     """Return what a transfer carries in ``user_data_128``, so that a ledger finds it by the key that it is for.
 

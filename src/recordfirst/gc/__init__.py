@@ -2,21 +2,25 @@
 
 Of each workflow its start stays, without arguments and result, so that its id never opens again: started again with
 the same arguments, it is the same workflow, which has ended; with others, a conflict (P8). No life of it begins a step
-any more, should an engine that was restored, or a process that was stopped for months, have one. Its receipts go.
+any more, should an engine that was restored, or a process that was stopped for months, have one. Its receipts go, but
+for those of transfers and accounts: a ledger keeps what it has made for ever, and makes it again under another id if
+nobody knows any more that it has.
 
 Kept: whatever is still needed (:data:`REASONS`), findings, and audit rows. A batch is one transaction, with what the
-audit row says of it: killed at any time, what was collected is collected and told, and another run goes on.
-Lost: that a key was ever used. Another workflow that asks for it later makes a new effect.
+audit row says of it: killed at any time, what was collected is collected and told, and another run goes on. The audit
+row also tells what became of a batch whose COMMIT was not answered.
+Lost: that a provider's key was ever used. Another workflow that asks for it later makes a new effect.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
+from recordfirst.core import codec
 from recordfirst.effect import Effect
 from recordfirst.errors import Misuse
 from recordfirst.records.contract import Session
@@ -81,6 +85,14 @@ async def collect(
     return run.total
 
 
+class _Batch(NamedTuple):
+    """What the run has come to with one batch."""
+
+    ids: list[str]
+    total: Collection
+    audit: int | None
+
+
 class _Run:
     """One run over all that has ended."""
 
@@ -98,31 +110,46 @@ class _Run:
         self._older_than_ms = older_than_ms
         self._who, self._why = said_by
         self._retentions = {name: _retention_ms(effect) for name, effect in effects.items()}
+        self._kept = codec.encode([name for name, effect in effects.items() if effect.receipts_stay], "names")
         self._audit: int | None = None
+        self._committing: _Batch | None = None
         self.looked = 0
         self.total = Collection()
 
     async def page(self, state: str, after: Sequence[str]) -> list[str]:
-        """One batch, in one transaction; return the ids that were looked at."""
+        """One batch, in one transaction; return the ids that were looked at. Run again after whatever failed."""
         async with self._runtime.record.transaction() as tx:
-            what = {
-                "state": state,
-                "after": after[0] if after else None,
-                "older_than_ms": self._older_than_ms,
-                "limit": _PAGE,
-            }
-            ids = [str(id) for [id] in await tx.run(self._sql["finished"], **what)]
-            reasons = await self._needed(tx, ids) if ids else {}
-            free = [id for id in ids if id not in reasons]
-            total = _added(self.total, reasons)
-            audit = self._audit
-            if free:
-                total.collected += len(free)
-                total.receipts += await self._collect(tx, free)
-                if not self._dry_run:
-                    audit = await self._tell(tx, total)
-        self.total, self._audit, self.looked = total, audit, self.looked + len(ids)
-        return ids
+            batch, self._committing = self._committing, None
+            if batch is None or not await self._is_told(tx, batch):
+                batch = await self._batch(tx, state, after)
+            self._committing = batch
+        self.total, self._audit, self.looked = batch.total, batch.audit, self.looked + len(batch.ids)
+        self._committing = None
+        return batch.ids
+
+    async def _batch(self, tx: Session[Any], state: str, after: Sequence[str]) -> _Batch:
+        what = {
+            "state": state,
+            "after": after[0] if after else None,
+            "older_than_ms": self._older_than_ms,
+            "limit": _PAGE,
+        }
+        ids = [str(id) for [id] in await tx.run(self._sql["finished"], **what)]
+        reasons = await self._needed(tx, ids) if ids else {}
+        free = [id for id in ids if id not in reasons]
+        total, audit = _added(self.total, reasons), self._audit
+        if free:
+            total.collected += len(free)
+            total.receipts += await self._collect(tx, free)
+            if not self._dry_run:
+                audit = await self._tell(tx, total)
+        return _Batch(ids, total, audit)
+
+    async def _is_told(self, tx: Session[Any], batch: _Batch) -> bool:
+        """Whether a batch has committed whose COMMIT was not answered: its audit row is there, and says it."""
+        if batch.total.collected == self.total.collected or batch.audit is None:
+            return False
+        return await tx.run(self._sql["told"], number=batch.audit) == [(batch.total.told,)]
 
     async def _needed(self, tx: Session[Any], ids: list[str]) -> dict[str, str]:
         rows = [{"workflow": id} for id in ids]
@@ -138,9 +165,9 @@ class _Run:
     async def _collect(self, tx: Session[Any], ids: list[str]) -> int:
         rows = [{"workflow": id} for id in ids]
         if self._dry_run:
-            return sum(count for [count] in await tx.run_many(self._sql["count"], rows))
+            return sum(count for [count] in await tx.run_many(self._sql["count"], rows, kept=self._kept))
         await tx.run_many(self._sql["collect"], rows)
-        return len(await tx.run_many(self._sql["drop"], rows))
+        return len(await tx.run_many(self._sql["drop"], rows, kept=self._kept))
 
     async def _tell(self, tx: Session[Any], total: Collection) -> int:
         """One audit row for the whole run, which grows with each batch."""
