@@ -10,7 +10,17 @@ from stripe import StripeClient
 from recordfirst import Call, Context, effect, inject, workflow
 from recordfirst.conformance.record import run
 from recordfirst.core.receipt import NewReceipt
-from recordfirst.providers.stripe import METADATA_KEY, PAYMENT_INTENTS, Payment, Stripe, payment_of, stripe_client
+from recordfirst.providers.stripe import (
+    METADATA_KEY,
+    PAYMENT_INTENTS,
+    REFUNDS,
+    Payment,
+    Refund,
+    Stripe,
+    payment_of,
+    refund_of,
+    stripe_client,
+)
 from recordfirst.reconcile import auditing
 from recordfirst.testing import StripeSimulator
 from tests.reconcile.test_passes import codes, open_findings
@@ -29,17 +39,34 @@ async def paid(client, marker, key, amount=1999):
     )
 
 
+@effect(key="order:{id}:refund", provider=Stripe(listing=REFUNDS, lag_s=0.0), after=None)
+async def refund(call: Call, id: str, payment: str, *, client: StripeClient = inject()) -> Refund:
+    return await repaid(client, call.marker, call.key, payment)
+
+
+async def repaid(client, marker, key, payment, amount=1999):
+    metadata = {METADATA_KEY: marker} if marker is not None else {}
+    given = {"payment_intent": payment, "amount": amount, "metadata": metadata}
+    return refund_of(await client.v1.refunds.create_async(given, {"idempotency_key": key}))
+
+
 @workflow
 async def order(ctx: Context, id: str) -> str:
     return (await charge(ctx, id)).id
 
 
+@workflow
+async def returned(ctx: Context, id: str) -> str:
+    payment = await charge(ctx, id)
+    return (await refund(ctx, id, payment.id)).id
+
+
 def receipt(id, **what):
-    given = {"state": "succeeded", "result": '{"id": "pi_lost", "amount_minor": 1999, "currency": "usd"}'}
-    return NewReceipt(
-        key=f"order:{id}:charge", kind="effect", function="charge", workflow=id, fingerprint="f",
-        request=f'{{"id": "{id}"}}', **(given | what),
-    )  # fmt: skip
+    given = {
+        "key": f"order:{id}:charge", "function": "charge", "state": "succeeded",
+        "result": '{"id": "pi_lost", "amount_minor": 1999, "currency": "usd"}',
+    }  # fmt: skip
+    return NewReceipt(kind="effect", workflow=id, fingerprint="f", request=f'{{"id": "{id}"}}', **(given | what))
 
 
 @pytest.fixture(autouse=True)
@@ -103,6 +130,60 @@ def test_both_ways(shop):
                 await session.add_receipts([receipt("9", result=mended)])
             assert ("RF-ORPHAN-EFFECT", "order:9:charge") not in codes(await audited(app, apply=True))
             assert len(await open_findings(app)) == 3
+
+    run(go())
+
+
+def test_refunds_both_ways(shop):
+    """P3, P10: money that went back and has no receipt, a receipt and no money back, another amount; each listing for
+    itself: a charge is not missing among refunds, nor a refund among charges.
+    """
+
+    async def go():
+        async with (
+            StripeSimulator() as sim,
+            stripe_client("sk_test_audit", base_url=sim.url) as client,
+            shop.app(returned, provide={StripeClient: client}) as app,
+        ):
+            async with app.worker():
+                for id in "12":
+                    await (await app.start(returned, id, id=id)).result()
+            report = await audited(app)
+            assert (codes(report), report.looked["providers"] >= 8) == ([], True)
+            payment = (await paid(client, "shop/order:9:charge", "by hand 9")).id
+            orphan = await repaid(client, "shop/order:9:refund", "by hand 9 back", payment, 900)
+            await repaid(client, None, "nobody's", payment, 1)
+            await repaid(client, "another/order:9:refund", "another app's", payment, 1)
+            wrong = await repaid(client, "shop/order:7:refund", "by hand 7 back", payment, 500)
+            async with app.runtime.record.session() as session:
+                charged = {"key": "order:9:charge", "result": f'{{"id": "{payment}"}}'}
+                seven = f'{{"id": "{wrong.id}", "amount_minor": 1999, "currency": "usd"}}'
+                back = {"function": "refund"}
+                await session.add_receipts(
+                    [
+                        receipt("9", **charged),
+                        receipt("7", key="order:7:refund", result=seven, **back),
+                        receipt("8", key="order:8:refund", **back),
+                    ]
+                )
+            report = await audited(app, apply=True)
+            details = {each.finding.subject: each.finding.detail.split(": ", 1)[1] for each in report.found}
+            assert dict(sorted((subject, code) for code, subject in codes(report))) == {
+                "order:7:refund": "RF-EFFECT-DIFFERS",
+                "order:8:refund": "RF-EFFECT-MISSING",
+                "order:9:refund": "RF-ORPHAN-EFFECT",
+            }
+            assert details == {
+                "order:7:refund": f"the provider has {wrong.id} of 500 usd; it differs from the receipt in "
+                "amount_minor 500, not 1999",
+                "order:8:refund": "the receipt says succeeded, and Stripe refunds have nothing of it",
+                "order:9:refund": f"the provider has {orphan.id} of 900 usd, and there is no receipt",
+            }
+            async with app.runtime.record.session() as session:
+                mended = f'{{"id": "{orphan.id}", "amount_minor": 900, "currency": "usd"}}'
+                await session.add_receipts([receipt("9", key="order:9:refund", result=mended, **back)])
+            assert "order:9:refund" not in dict(map(reversed, codes(await audited(app, apply=True))))
+            assert len(await open_findings(app)) == 2
 
     run(go())
 

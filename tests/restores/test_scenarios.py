@@ -69,6 +69,12 @@ def cluster() -> Iterator[Cluster]:
             own.stop()
 
 
+def still_open(world: World, accepted: int) -> None:
+    """What the loss meets: at least half is open, and a thousand where it is to be seen at size."""
+    least = ORDERS // 2 + 1 if ORDERS == SMALL else ORDERS * 5 // 6
+    assert accepted - world.ended() >= least, world.ended()
+
+
 def go(world: World, scenario: Any) -> None:
     async def run() -> None:
         async with world.open():
@@ -82,7 +88,7 @@ async def half_way(world):
     await world.take(range(ORDERS))
     await world.until(lambda: world.charged() >= ORDERS // 2)
     world.kill()
-    assert world.ended() < ORDERS // 2
+    still_open(world, ORDERS)
 
 
 def test_engine_is_lost(record_url, expected, tmp_path):
@@ -130,7 +136,8 @@ async def set_back(world, copies, *, at_work=False):
     if not at_work:
         world.kill()
     copies.put_back()
-    assert world.ended() == early < ORDERS // 2
+    assert world.ended() == early
+    still_open(world, len(EARLY))
 
 
 async def held(world, copies):
@@ -177,7 +184,8 @@ def test_record_is_set_back(copies, how, expected, tmp_path):
 
 
 @some(("file", "later"), ("log", "lost"), also=[
-    ("database", "later"), ("base copy", "later"), ("log", "later"), ("log", "earlier"),
+    ("database", "later"), ("base copy", "later"), ("log", "later"), ("log", "earlier"), ("database", "earlier"),
+    ("database", "lost"),
 ])  # fmt: skip
 def test_both_are_set_back(copies, how, expected, tmp_path):
     """P6, P3: to different times, or the engine is lost with it."""

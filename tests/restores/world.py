@@ -33,8 +33,8 @@ SEED = int(os.environ.get("RESTORE_SEED", "1"))
 KILLS = 2 if ORDERS == SMALL else 8
 """In each stretch of work."""
 PATIENCE_S = 40 + ORDERS / 3
-WAIT_MS = 1_500 + 12 * ORDERS
-"""Each order sleeps for so long between charge and shipment, so that all are open together."""
+WAIT_MS = 1_500 + 30 * ORDERS
+"""Each order sleeps for so long between charge and shipment, so that all are open together, on a busy machine too."""
 _BAD_DAY = {"lost-reply": 0.04, "error-after": 0.02, "error-before": 0.02, "rate-limited": 0.02, "reset-before": 0.02}
 
 
@@ -172,7 +172,7 @@ class World:
             await asyncio.sleep(0.05)
 
     def _moment(self) -> float:
-        return self.chance.uniform(0.1, 0.6 if ORDERS == SMALL else 3.0)
+        return self.chance.uniform(0.1, 0.6 if ORDERS == SMALL else 2.0)
 
     async def _answer(self) -> None:
         """Be the person who asks the post: what it has, was sent, and what it has not, was not."""
