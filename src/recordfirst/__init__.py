@@ -74,6 +74,7 @@ from recordfirst.ledgers.sql import SqlLedger
 from recordfirst.project import ProjectStep, project
 from recordfirst.providers.contract import Absent, CannotTell, Found, Item, Listing, Provider
 from recordfirst.read import Read, ReadStep, read
+from recordfirst.reconcile.dismissing import Dismissal
 from recordfirst.reconcile.reconciler import Report, Sighting
 from recordfirst.references.contract import Entry, Reference
 from recordfirst.rows import changed_one, insert_or_same
@@ -115,6 +116,7 @@ __all__ = [
     "DifferentRequest",
     "DifferentRow",
     "DifferentTransfer",
+    "Dismissal",
     "DuplicateDependency",
     "Effect",
     "EffectsHeld",

@@ -23,6 +23,8 @@ from recordfirst.handle import Handle, find_start
 from recordfirst.invariant import Invariant
 from recordfirst.project import ProjectStep
 from recordfirst.reconcile.contract import Scope
+from recordfirst.reconcile.dismissing import Dismissal
+from recordfirst.reconcile.dismissing import dismiss as dismiss_it
 from recordfirst.reconcile.reconciler import Report, look, passes_named, repair
 from recordfirst.reconcile.timelines import DOUBT_MS
 from recordfirst.reconcile.timelines import accept_restore as accept_it
@@ -143,6 +145,24 @@ class Operated:
         return await resolve(
             self.runtime, self._effects, receipts, key, answer, attempt, said_by=(who, why), dry_run=dry_run
         )
+
+    async def dismiss(self, code: str, subject: str, *, why: str, who: str = "app", dry_run: bool = False) -> Dismissal:
+        """Say that a finding has been seen to, which will not go away: it is not found again while it says the same.
+
+        The receipt of a payment that was made twice, and refunded once, stays as it is; so does what the provider has.
+        Again changes nothing. Only a finding that a person must settle can be dismissed.
+
+        Args:
+            code: the finding's code.
+            subject: what it is about, as ``recordfirst findings`` shows it.
+            why: how it was seen to, for the audit row.
+            who: who says so, for the audit row.
+            dry_run: change nothing; raise what would be raised.
+
+        Raises:
+            Misuse: if it is not open, or of a code that cannot be dismissed, or without a reason.
+        """
+        return await dismiss_it(self.runtime, code, subject, said_by=(who, why), dry_run=dry_run)
 
     async def collect(
         self,

@@ -179,6 +179,13 @@ def test_starts_that_nobody_takes(shop):
     run(go())
 
 
+async def taken(app, id):
+    """A worker has given it to its engine, and is gone."""
+    table = "recordfirst.start" if app.runtime.record.where.startswith("postgresql") else "recordfirst_start"
+    async with app.runtime.record.transaction() as tx:
+        await tx.connection.execute(f"UPDATE {table} SET engine = 'gone' WHERE id = '{id}'")
+
+
 async def make_older(app, table):
     """An hour has passed since everything."""
     postgres = app.runtime.record.where.startswith("postgresql")
@@ -257,9 +264,12 @@ def test_effect_whose_workflow_does_not_drive_it(shop):
         bank = Bank()
         async with in_doubt(shop, bank) as app:
             await make_older(app, "receipt")
+            assert codes(await app.reconcile(only=["intents"])) == []  # it waits for a worker: nothing is lost
+            await taken(app, "ann")
             report = await app.reconcile(apply=True, only=["intents"])
             assert codes(report) == [("RF-EFFECT-OVERDUE", "ann:charge")]
             assert (await (await app.handle("ann")).status()).epoch == 2
+            assert codes(await app.reconcile(apply=True, only=["intents"])) == []  # one epoch is enough
         async with shop.working(order, provide={Bank: bank}) as app:
             assert await (await app.handle("ann")).result() == "found"
             assert bank.charged == {"shop/ann:charge": 1}
@@ -346,12 +356,13 @@ async def much_amiss(app):
                 await session.change_receipt(receipt, d.unknown(receipt, '{"reason":"lost"}'))
             if number == 1:
                 await session.finish([Finish(id="1", epoch=1, state="failed", error="{}")])
+    await taken(app, "2")
     await make_older(app, "start")
     await make_older(app, "receipt")
 
 
 def test_killed_at_every_step_of_every_pass(make_shop, tmp_path, monkeypatch):
-    """P6: wherever it dies, the next one ends with the same receipts, epochs moved on once or twice, nothing called."""
+    """P6: wherever it dies, the next one ends with the same receipts, epochs moved on once, nothing called."""
 
     async def once(at):
         bank = Bank()
@@ -371,11 +382,12 @@ def test_killed_at_every_step_of_every_pass(make_shop, tmp_path, monkeypatch):
             epochs = [(await (await app.handle(f"{number}")).status()).epoch for number in range(3)]
             rows = await shop.rows(app, "SELECT who FROM visits ORDER BY who")
             assert [receipt.state for receipt in receipts] == ["succeeded", "succeeded", "intended"], at
-            assert (epochs[:2], epochs[2] in (2, 3)) == ([1, 1], True), at
+            assert epochs == [1, 1, 2], at
             assert rows == [("0 has paid",), ("1 has paid",)], at
             assert sum(bank.charged.values()) == 2
-            left = await open_findings(app)
-            assert left in ([("RF-START-UNTAKEN", "order")], sorted([("RF-START-UNTAKEN", "order"), OVERDUE])), at
+            # What the dead one has kept, and repaired, is closed by the first round that does not see it.
+            await app.reconcile(apply=True)
+            assert await open_findings(app) == [("RF-START-UNTAKEN", "order")], at
             return died
 
     async def go():
@@ -389,7 +401,6 @@ def test_killed_at_every_step_of_every_pass(make_shop, tmp_path, monkeypatch):
     run(go())
 
 
-OVERDUE = ("RF-EFFECT-OVERDUE", "2:charge")
 """Found again by the second round: nobody worked in between."""
 
 

@@ -23,7 +23,7 @@ from recordfirst.cli.demo import demo
 from recordfirst.cli.exploring import explore
 from recordfirst.cli.ledger import ledger
 from recordfirst.cli.look import effects, show, status
-from recordfirst.cli.reconciling import audit, findings, reconcile
+from recordfirst.cli.reconciling import audit, dismiss, findings, reconcile
 from recordfirst.cli.resolving import cancel, gc, resolve, retry
 from recordfirst.errors import SchemaMismatch
 
@@ -174,5 +174,20 @@ async def start(app_path: str, workflow: str, arguments: str, id: str, wait: boo
             click.echo(f"{id} is {row.state}")
 
 
-for command in (status, show, effects, reconcile, findings, resolve, retry, cancel, gc, audit, ledger, explore, demo):
+for command in (
+    status,
+    show,
+    effects,
+    reconcile,
+    findings,
+    dismiss,
+    resolve,
+    retry,
+    cancel,
+    gc,
+    audit,
+    ledger,
+    explore,
+    demo,
+):
     main.add_command(command)

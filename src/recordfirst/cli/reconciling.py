@@ -6,6 +6,7 @@ import datetime as dt
 import sys
 
 import click
+import msgspec
 
 from recordfirst.cli.common import (
     app_option,
@@ -91,14 +92,18 @@ async def reconcile(
         click.echo(err=True)
     if as_json:
         shown = {"accepted": report.accepted, "engine_asked": report.engine_asked}
-        print_json({"found": report.found, "looked": report.looked, "left": len(report.left)} | shown)
+        print_json(
+            {"found": report.found, "looked": report.looked, "left": len(report.left), "dismissed": report.dismissed}
+            | shown
+        )
     else:
         if report.accepted is not None:
             click.echo(f"Restore {report.accepted}.")
         rows = [(f.finding.code, f.finding.subject, f.finding.detail, f.repaired or "") for f in report.found]
         table([("CODE", "SUBJECT", "WHAT", "REPAIRED"), *rows] if rows else [])
         looked = ", ".join(f"{name} {count:,}" for name, count in report.looked.items()) or "nothing is open"
-        click.echo(f"{len(report.found)} found, {len(report.left)} left; looked at: {looked}")
+        dismissed = f" ({report.dismissed:,} more were dismissed)" if report.dismissed else ""
+        click.echo(f"{len(report.found)} found, {len(report.left)} left{dismissed}; looked at: {looked}")
         if not report.engine_asked and _ASK_THE_ENGINE & report.looked.keys():
             click.echo("The engine was not asked: it is in a worker's process, and the worker looks.")
         if any(finding.code in _RESTORES for finding in report.left):
@@ -139,6 +144,41 @@ async def findings(app_path: str, closed: bool, limit: int, as_json: bool) -> No
     table([("CODE", "SUBJECT", "WHAT", "SINCE", "SEEN", "STATE"), *rows])
     click.echo()
     _say_what_to_do({f.code for f in found if f.closed_at_ms is None})
+
+
+@click.command()
+@app_option
+@click.argument("code")
+@click.argument("subject")
+@audited
+@dry_run_option
+@json_option
+@runs
+async def dismiss(
+    app_path: str, code: str, subject: str, who: str, why: str | None, dry_run: bool, as_json: bool
+) -> None:
+    """Say that the finding CODE about SUBJECT has been seen to, and will not go away. Needs --why.
+
+    It is not found again for as long as it says the same. What can be put right is put right instead, and only
+    findings that a person must settle can be dismissed.
+
+    \b
+    Example:
+      recordfirst dismiss --app shop.app:app RF-EFFECT-MISSING order:42:charge --why "charged by order:42b"
+    """
+    if why is None:
+        raise click.UsageError("--why is needed here: say how it was seen to")
+    app = load_app(app_path)
+    async with app:
+        done = await app.dismiss(code, subject, why=why, who=who, dry_run=dry_run)
+    if as_json:
+        print_json(msgspec.to_builtins(done) | {"dry_run": dry_run})
+    elif not done.changed:
+        click.echo(f"{code} of {subject} is dismissed already: {done.detail}")
+    elif dry_run:
+        click.echo(f"{code} of {subject} would be dismissed: {done.detail}. Nothing was changed.")
+    else:
+        click.echo(f"{code} of {subject} is dismissed: {done.detail}")
 
 
 @click.command()

@@ -62,6 +62,9 @@ class Kind(msgspec.Struct, frozen=True):
     cause: str
     apply: str
     person: str
+    dismissible: bool = False
+    """Whether a person may say that it is seen to, because it can stay for ever: what has happened is not undone by
+    whatever puts it right."""
 
 
 _NOTHING = "Nothing."
@@ -157,7 +160,9 @@ KINDS = {
             "The effect may have happened, or its answer could not be stored, and its workflow has ended.",
             "The workflow failed while the call was in doubt, or `on_success` fails.",
             "Asks the probe, and stores what it says; without one, the outcome becomes unknown.",
-            "Where the answer is kept and `on_success` fails: mend it, then retry the workflow.",
+            "Where the answer is kept and `on_success` fails: mend it, then retry the workflow. Was it "
+            "cancelled: put your rows right by hand.",
+            dismissible=True,
         ),
         Kind(
             "RF-EFFECT-UNKNOWN",
@@ -171,7 +176,8 @@ KINDS = {
             "A projection was begun, and its mirror has not confirmed it.",
             "The mirror cannot be reached, or refuses what it is sent; or who projected has died in between.",
             "Reads the record anew and brings the mirror there, if it can be reached. A worker does it by itself.",
-            "If it stays: mend the mirror. If the app has no such projection any more: leave it; nothing is wrong.",
+            "If it stays: mend the mirror. If the app has no such projection any more, nothing is wrong: dismiss it.",
+            dismissible=True,
         ),
         Kind(
             "RF-MIRROR-DRIFT",
@@ -215,14 +221,15 @@ KINDS = {
             "A pending transfer holds money past its timeout.",
             "The ledger releases what is overdue before it makes the next transfer or shows a balance; it does not.",
             _NOTHING,
-            "If it comes again, look at the ledger's clock.",
+            "Somebody has changed when it ends: put that back, or void it. Or the ledger's clock is wrong.",
         ),
         Kind(
             "RF-TRANSFER-LOST",
             "The record says that a transfer was made, and the ledger does not have it.",
             "The ledger was set back, or it is another one.",
             _NOTHING,
-            "Restore the ledger to a newer state, or make the transfer again by a new attempt, and say why.",
+            "Restore the ledger to a newer state, or make the transfer again by a workflow of another id.",
+            dismissible=True,
         ),
         Kind(
             "RF-TRANSFER-ORPHAN",
@@ -230,6 +237,7 @@ KINDS = {
             "The record was set back, and nobody has asked for that workflow again.",
             _NOTHING,
             "Start its workflow again, under its id: it finds the transfer. Or take it back with another transfer.",
+            dismissible=True,
         ),
         Kind(
             "RF-ORPHAN-EFFECT",
@@ -238,6 +246,7 @@ KINDS = {
             _MONEY,
             "Take it back at the provider and clear its marker there; or start its workflow again, under its id, whose "
             "probe finds it.",
+            dismissible=True,
         ),
         Kind(
             "RF-EFFECT-MISSING",
@@ -245,6 +254,7 @@ KINDS = {
             "The call left no marker, or went to another account; or a person resolved it wrongly.",
             _MONEY,
             "Look at the provider by amount and time. Is it not there, a workflow of another id does it again.",
+            dismissible=True,
         ),
         Kind(
             "RF-EFFECT-DIFFERS",
@@ -252,6 +262,7 @@ KINDS = {
             "A person resolved it with another result, or it was changed at the provider.",
             _MONEY,
             "Find out which of the two is right, and put the other right: a refund, or a new charge under another id.",
+            dismissible=True,
         ),
         Kind(
             "RF-AUDIT-INCOMPLETE",
@@ -263,6 +274,11 @@ KINDS = {
     )
 }
 """Every kind of finding, by its code."""
+
+
+_DISMISS = (
+    "When that is done and it stays\n: `recordfirst dismiss`, with the reason: it is found again if it changes.\n\n"
+)
 
 
 def page() -> str:
@@ -278,6 +294,7 @@ def page() -> str:
         f"How it comes about\n: {kind.cause}\n\n"
         f"What `--apply` does\n: {kind.apply}\n\n"
         f"What a person does\n: {kind.person}\n\n"
+        f"{_DISMISS if kind.dismissible else ''}"
         f"Step by step\n: [{kind.code}](../how-to/clear-findings.md#{kind.code.lower()})\n"
         for kind in KINDS.values()
     ]

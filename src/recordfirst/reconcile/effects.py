@@ -92,6 +92,8 @@ def _is_due(receipt: Receipt, now_ms: int) -> bool:
 
 def _judge(scope: Scope, receipt: Receipt, start: Start | None) -> Sight | None:
     if start is not None and start.state == "open":
+        if start.engine is None:
+            return None  # it waits for a worker, which drives its effects on: RF-START-UNTAKEN, if none comes
         finding = _finding("RF-EFFECT-OVERDUE", receipt, f"{receipt.function} was called {_times(receipt)}")
         return Sight(finding, partial(new_epoch, scope, finding, start), audits=True)
     if receipt.reply is not None:

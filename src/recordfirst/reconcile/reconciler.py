@@ -16,6 +16,7 @@ from recordfirst.core.finding import NewFinding
 from recordfirst.errors import Misuse
 from recordfirst.reconcile.auditing import Providers
 from recordfirst.reconcile.contract import PAGE, Page, Pass, Scope, Sight
+from recordfirst.reconcile.dismissing import standing
 from recordfirst.reconcile.effects import Intents, Unknowns
 from recordfirst.reconcile.indexes import Indexes, must_keep
 from recordfirst.reconcile.invariants import Invariants
@@ -60,6 +61,8 @@ class Report(msgspec.Struct, kw_only=True):
     found: list[Sighting] = []
     looked: dict[str, int] = {}
     """Rows that each pass looked at."""
+    dismissed: int = 0
+    """What was seen and is no finding any more, because a person has dismissed it."""
     accepted: str | None = None
     """What accepting a restore came to, if it was asked for."""
     engine_asked: bool = True
@@ -89,7 +92,7 @@ async def look(scope: Scope, passes: Sequence[Pass], tell: Callable[[str, int], 
     for each in passes:
         async for page in each.pages(scope, None):
             _count(report, each, page, tell)
-            report.found += [Sighting(finding=sight.finding) for sight in page.sights]
+            report.found += [Sighting(finding=sight.finding) for sight in await _standing(scope, page, report)]
             await scope.runtime.sleeper(page.looked / _ROWS_PER_S)
     return report
 
@@ -124,10 +127,11 @@ async def _run(scope: Scope, each: Pass, report: Report, tell: Callable[[str, in
         round, position = state.round, state.position
     async for page in each.pages(scope, position):
         _count(report, each, page, tell)
+        sights = await _standing(scope, page, report)
         async with record.session() as session:
-            kept = await session.saw_findings([sight.finding for sight in page.sights], round)
+            kept = await session.saw_findings([sight.finding for sight in sights], round)
         known = {(finding.code, finding.subject) for finding in kept if finding.times > 1}
-        for sight in page.sights:
+        for sight in sights:
             done = await sight.repair() if sight.repair is not None else None
             if done is not None:
                 await _close(scope, sight, done)
@@ -141,6 +145,13 @@ async def _run(scope: Scope, each: Pass, report: Report, tell: Callable[[str, in
         async with record.transaction() as tx:
             await tx.close_unseen(_codes_here(each, scope), round)
             await tx.save_pass(each.name, round, None, finished=True)
+
+
+async def _standing(scope: Scope, page: Page, report: Report) -> list[Sight]:
+    async with scope.runtime.record.session() as session:
+        sights = await standing(session, page.sights)
+    report.dismissed += len(page.sights) - len(sights)
+    return sights
 
 
 async def _close(scope: Scope, sight: Sight, done: str) -> None:

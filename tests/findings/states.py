@@ -1,0 +1,356 @@
+"""How each finding comes about, and what a person does by hand while following the how-to."""
+
+from __future__ import annotations
+
+import copy
+import time
+from typing import Any
+
+import msgspec
+from resonate.timing import now_ms
+
+from recordfirst import account_id, reserve
+from recordfirst.ledgers.contract import Transfer
+from tests.findings.desk import Desk
+from tests.restores.copies import DatabaseCopies
+
+
+def nothing(desk: Desk) -> None:
+    """No hand is needed."""
+
+
+# ── restores ────────────────────────────────────────────────────────────────
+
+
+def record_set_back(desk: Desk) -> None:
+    """Order 42 was taken, charged and paid after the copy."""
+    desk.sell("41")
+    copies = desk.copies("record.db") if desk.sqlite else DatabaseCopies(desk.url)
+    copies.take()
+    desk.sell("42")
+    copies.put_back()
+    desk.begin_work()
+    desk.until(lambda: bool(desk.found()))
+
+
+def record_set_back_and_accepted(desk: Desk) -> None:
+    record_set_back(desk)
+    desk.done("reconcile", "--apply", "--accept-restore", "--why", "the disk failed")
+
+
+def asked_again(desk: Desk) -> None:
+    """Whoever asked for order 42 asks again: it is found, not done."""
+    assert desk.state() is None
+    desk.start("42")
+    desk.finish()
+
+
+def engine_set_back(desk: Desk) -> None:
+    server = desk.outside.engine
+    assert server is not None
+    desk.sell("41")
+    kept = copy.deepcopy(server.state)
+    desk.start("42", "wait")
+    desk.work(lambda: _asleep(desk))
+    server.state = kept
+    desk.touch("morning")
+
+
+# ── the record ──────────────────────────────────────────────────────────────
+
+
+def index_dropped(desk: Desk) -> None:
+    desk.execute("DROP INDEX recordfirst_start_by_state" if desk.sqlite else "DROP INDEX recordfirst.start_by_state")
+
+
+def row_spoiled(desk: Desk) -> None:
+    desk.sell("42")
+    desk.execute("UPDATE orders SET status = 'lost'")
+
+
+def row_put_right(desk: Desk) -> None:
+    desk.execute("UPDATE orders SET status = 'paid'")
+
+
+def table_renamed(desk: Desk) -> None:
+    desk.sell("42")
+    desk.execute("ALTER TABLE orders RENAME TO purchases")
+
+
+def table_named_back(desk: Desk) -> None:
+    desk.execute("ALTER TABLE purchases RENAME TO orders")
+
+
+# ── lives ───────────────────────────────────────────────────────────────────
+
+
+def _asleep(desk: Desk) -> bool:
+    state = desk.outside.engine.state  # type: ignore[union-attr]
+    return any(task.state == "suspended" for task in list(state.tasks.values()))
+
+
+def life_collected(desk: Desk) -> None:
+    """The engine forgets it while it sleeps."""
+    desk.start("42", "wait")
+    desk.work(lambda: _asleep(desk))
+    state = desk.outside.engine.state  # type: ignore[union-attr]
+    for id in [id for id in state.promises if not id.startswith("recordfirst~mark~")]:
+        del state.promises[id]
+    for kept in (state.tasks, state.p_timeouts, state.t_timeouts):
+        kept.clear()
+    desk.touch("morning")
+
+
+def life_settled(desk: Desk) -> None:
+    """Somebody settles the workflow's promise by hand."""
+    desk.start("42", "wait")
+    desk.work(lambda: _asleep(desk))
+    state = desk.outside.engine.state  # type: ignore[union-attr]
+    [root] = [id for id in state.promises if id.endswith("42")]
+    settled: dict[str, Any] = {"kind": "promise.settle", "corrId": "1", "id": root, "state": "resolved", "value": {}}
+    assert state.apply(now_ms(), settled)["status"] == 200
+    desk.touch("morning")
+
+
+def nobody_works(desk: Desk) -> None:
+    desk.start("42")
+    desk.older("start", "created_at")
+
+
+def deployed_without(desk: Desk) -> None:
+    desk.start("42", "wait")
+    desk.touch("new version")
+
+
+def cancelled(desk: Desk) -> None:
+    assert desk.state() == "cancelled"
+
+
+# ── effects ─────────────────────────────────────────────────────────────────
+
+
+def _grown_old(desk: Desk) -> None:
+    desk.older("receipt", "created_at", "claim_until", "last_call_at")
+
+
+def died_in_the_call(desk: Desk) -> None:
+    desk.dies("plug after the charge")
+    _grown_old(desk)
+
+
+def cancelled_in_doubt(desk: Desk) -> None:
+    desk.dies("plug after the charge")
+    desk.done("cancel", "order:42", "--no-undo")
+    _grown_old(desk)
+
+
+def cancelled_and_paid(desk: Desk) -> None:
+    assert desk.state() == "cancelled"
+    assert desk.execute("SELECT status FROM orders") == [("paid",)]
+
+
+def answer_not_stored(desk: Desk) -> None:
+    desk.touch("bug")
+    desk.start("42")
+    desk.work(lambda: desk.state() == "failed")
+    _grown_old(desk)
+
+
+def no_more_bug(desk: Desk) -> None:
+    desk.mend("bug")
+
+
+def parked(desk: Desk) -> None:
+    """The call arrived, its reply was lost, and the bank can neither be asked nor honours a key."""
+    desk.touch("keyless")
+    desk.outside.stripe.next("error_after")
+    desk.start("42")
+    unknown = f"SELECT 1 FROM {desk.table('receipt')} WHERE parked_on IS NOT NULL"
+    desk.work(lambda: bool(desk.execute(unknown)))
+
+
+def seen_at_the_bank(desk: Desk) -> dict[str, str]:
+    [intent] = desk.outside.stripe.api.books.intents.values()
+    return {"pi_1": intent.id}
+
+
+def resolved_wrongly(desk: Desk, result: str) -> None:
+    desk.touch("keyless")
+    desk.outside.stripe.next("error_after" if "500" in result else "error_before")
+    desk.start("42")
+    unknown = f"SELECT 1 FROM {desk.table('receipt')} WHERE parked_on IS NOT NULL"
+    desk.work(lambda: bool(desk.execute(unknown)))
+    desk.done("resolve", "order:42:charge", "--succeeded", result)
+    desk.finish()
+
+
+def never_arrived(desk: Desk) -> None:
+    resolved_wrongly(desk, '{"id": "pi_1", "amount_minor": 1999}')
+
+
+def another_amount(desk: Desk) -> None:
+    resolved_wrongly(desk, '{"id": "pi_1", "amount_minor": 500}')
+
+
+def listing_fails(desk: Desk) -> None:
+    desk.sell("42")
+    for _ in range(2):  # until somebody has seen it, and kept it
+        desk.outside.stripe.next("error_before", on="GET /v1/payment_intents")
+
+
+# ── references ──────────────────────────────────────────────────────────────
+
+
+def died_before_the_mirror(desk: Desk) -> None:
+    desk.dies("plug before the mirror")
+    desk.older("projection", "asked_at")
+
+
+def mirror_changed(desk: Desk) -> None:
+    desk.sell("42")
+    desk.mirror.set("42", {"status": "mine"}, 1)
+
+
+def archive_lost(desk: Desk) -> None:
+    desk.sell("42")
+    desk.archive.empty()
+
+
+def archive_changed(desk: Desk) -> None:
+    desk.sell("42")
+    desk.archive.set("paper-42", {"order": "42", "amount": 7})
+
+
+def paper_removed(desk: Desk) -> None:
+    desk.archive.empty()
+
+
+# ── ledgers ─────────────────────────────────────────────────────────────────
+
+_ACCOUNT = "UPDATE recordfirst_ledger_account SET"
+_CUSTOMER = f"id = '{account_id('customer:42')}'"
+_SHOP = f"id = '{account_id('shop')}'"
+
+
+def one_side_changed(desk: Desk) -> None:
+    desk.sell("42")
+    desk.books(f"{_ACCOUNT} credits_posted = credits_posted + 1 WHERE {_SHOP}")
+
+
+def one_side_put_back(desk: Desk) -> None:
+    desk.books(f"{_ACCOUNT} credits_posted = credits_posted - 1 WHERE {_SHOP}")
+
+
+def both_sides_changed(desk: Desk) -> None:
+    one_side_changed(desk)
+    desk.books(f"{_ACCOUNT} debits_posted = debits_posted + 1 WHERE {_CUSTOMER}")
+
+
+def both_sides_put_back(desk: Desk) -> None:
+    one_side_put_back(desk)
+    desk.books(f"{_ACCOUNT} debits_posted = debits_posted - 1 WHERE {_CUSTOMER}")
+
+
+def flag_set(desk: Desk) -> None:
+    """An account that has a debit may have none any more."""
+    desk.sell("42")
+    desk.books(f"{_ACCOUNT} flags = 2 WHERE {_CUSTOMER}")
+
+
+def brought_back(desk: Desk) -> None:
+    made(desk, Transfer(
+        id=7, debit_account_id=account_id("shop"), credit_account_id=account_id("customer:42"), amount=1999, ledger=1,
+        code=2,
+    ))  # fmt: skip
+
+
+def made(desk: Desk, transfer: Transfer) -> None:
+    async def making(shop: Any) -> None:
+        from recordfirst import Ledger  # noqa: PLC0415
+
+        async with shop.app:
+            [done] = await (await shop.app.provided(Ledger)).create_transfers([transfer])
+            assert done.status == "created"
+
+    desk.inside(making)
+
+
+def held_for_ever(desk: Desk) -> None:
+    """Money is held for a second, and somebody changes that behind the ledger's back."""
+    desk.sell("42")
+    made(desk, msgspec.structs.replace(reserve(
+        debit_account_id=account_id("customer:42"), credit_account_id=account_id("shop"), amount=5, ledger=1, code=1,
+        timeout=1,
+    ), id=8))  # fmt: skip
+    desk.books("UPDATE recordfirst_ledger_pending SET expires_at = NULL")
+    time.sleep(1.01)  # the timeout itself
+
+
+def timeout_put_back(desk: Desk) -> None:
+    desk.books("UPDATE recordfirst_ledger_pending SET expires_at = 1 WHERE status = 'pending'")
+
+
+def ledger_set_back(desk: Desk) -> None:
+    desk.sell("41")
+    older = desk.copies("books.db")
+    older.take()
+    desk.sell("42")
+    newest = desk.home / "newest.db"
+    newest.write_bytes((desk.home / "books.db").read_bytes())
+    older.put_back()
+
+
+def newest_put_back(desk: Desk) -> None:
+    for file in desk.home.glob("books.db*"):
+        file.unlink()
+    (desk.home / "newest.db").rename(desk.home / "books.db")
+
+
+def newest_lost(desk: Desk) -> None:
+    """Nobody has a newer copy; a worker is at work."""
+    ledger_set_back(desk)
+    desk.begin_work()
+
+
+def at_work(desk: Desk) -> None:
+    desk.mend("keyless")
+    desk.begin_work()
+
+
+def sold_instead(desk: Desk) -> None:
+    assert (desk.state("42"), desk.state("42b")) == ("succeeded", "succeeded")
+
+
+def payment_taken_back(desk: Desk) -> None:
+    """Refunded, and its marker removed."""
+    for intent in desk.outside.stripe.api.books.intents.values():
+        if intent.metadata.get("recordfirst_key") == "shop/order:42:charge":
+            intent.metadata.clear()
+
+
+def transfer_of_42(desk: Desk) -> dict[str, str]:
+    [orphan] = [each for each in desk.json("findings") if each["code"] == "RF-TRANSFER-ORPHAN"]
+    return {"transfer 7": orphan["subject"]}
+
+
+def payment_not_wanted_either(desk: Desk) -> None:
+    assert desk.state() is None
+    payment_taken_back(desk)
+
+
+def transfer_not_wanted_either(desk: Desk) -> None:
+    assert desk.state() is None
+    assert desk.run("reconcile", "--pass", "ledger", "--apply").returncode == 1
+    desk.done("dismiss", "RF-TRANSFER-ORPHAN", transfer_of_42(desk)["transfer 7"], "--why", "taken back")
+
+
+def cancelled_with_its_answer(desk: Desk) -> None:
+    answer_not_stored(desk)
+    desk.done("retry", "order:42")
+    desk.done("cancel", "order:42", "--no-undo")
+
+
+def mirror_given_up(desk: Desk) -> None:
+    died_before_the_mirror(desk)
+    desk.done("cancel", "order:42", "--no-undo")
+    desk.touch("no orders")
