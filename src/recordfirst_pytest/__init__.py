@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from recordfirst.explore import Case, Report
 
 _OURS = "recordfirst_explored"
-_WHERE = ("world", "record", "resonate_sql")
+_WHERE = ("world", "record", "resonate_sql", "engine")
 _OF_PYTEST = ("world", "record")
 """Those that are options of ``pytest``, too."""
 _OPTIONS = frozenset({"budget", "seed", *_WHERE})
@@ -34,7 +34,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="for each test that explores: 60s, 5m, 1h or a number of schedules. Default: each single fault, once",
     )
     group.addoption(
-        "--explore-world", metavar="WORLD", help="where tests that explore run: fast (the default), forked, postgres"
+        "--explore-world",
+        metavar="WORLD",
+        help="where tests that explore run: fast (the default), forked, postgres, real",
     )
     group.addoption("--explore-record", metavar="URL", help="a Postgres for the world; it makes databases of its own")
     group.addoption("--explore-seed", metavar="N", type=int, help="of what is drawn when two and more faults are tried")
@@ -77,10 +79,10 @@ class Explore:
         """Run the workflow under every single fault, and under more if the budget allows.
 
         Args:
-            workflow: a ``@workflow``.
+            workflow: a ``@workflow``; or ``"module:name"`` of a whole ``Case``, which options change.
             args: its arguments.
             options: the fields of ``recordfirst.explore.Case``; ``budget`` and ``seed``; and the world: ``world``,
-                ``record`` and ``resonate_sql``.
+                ``record``, ``resonate_sql`` and ``engine``.
 
         Raises:
             AssertionError: if a promise or an invariant was broken: with the history that shows it.
@@ -117,7 +119,7 @@ class Explore:
         marked = marker.kwargs if marker is not None else {}
         case, chosen = _case(workflow, args, {**self._defaults, **marked, **options})
         budget, seed = _budget(config, chosen), _seed(config, chosen)
-        where = _where(config, chosen)
+        where = _where(config, chosen, workflow if isinstance(workflow, str) else None)
         schedule = config.getoption("--explore-replay")
         if schedule is not None:
             return replay(case, parse(schedule), where=where, seed=seed)
@@ -126,10 +128,13 @@ class Explore:
 
 def _case(workflow: Any, args: tuple[Any, ...], given: Mapping[str, Any]) -> tuple[Case, Mapping[str, Any]]:
     """Make the case of what was given, as lists or as tuples, and say which of it is none of the case's."""
+    import msgspec
+
     from recordfirst.errors import Misuse
     from recordfirst.explore import Case
+    from recordfirst.explore.real.sending import found
 
-    names = frozenset(Case.__struct_fields__) - {"workflow", "args"}
+    names = frozenset(Case.__struct_fields__) - {"workflow"} - (frozenset() if isinstance(workflow, str) else {"args"})
     strangers = sorted(set(given) - names - _OPTIONS)
     if strangers:
         raise Misuse(
@@ -140,7 +145,12 @@ def _case(workflow: Any, args: tuple[Any, ...], given: Mapping[str, Any]) -> tup
     for name, make in (("invariants", tuple), ("always", tuple), ("versions", tuple), ("ignore", frozenset)):
         if isinstance(fields.get(name), list | tuple | set | frozenset):
             fields[name] = make(fields[name])
-    return Case(workflow=workflow, args=args, **fields), {name: given[name] for name in given if name in _OPTIONS}
+    chosen = {name: given[name] for name in given if name in _OPTIONS}
+    if not isinstance(workflow, str):
+        return Case(workflow=workflow, args=args, **fields), chosen
+    if args:
+        raise Misuse(f"explore({workflow!r}) is a whole case: give it no arguments, or args=(...)")
+    return msgspec.structs.replace(found(workflow), **fields), chosen
 
 
 def _budget(config: pytest.Config, chosen: Mapping[str, Any]) -> Any:
@@ -168,7 +178,7 @@ def _seed(config: pytest.Config, chosen: Mapping[str, Any]) -> int:
     return seed
 
 
-def _where(config: pytest.Config, chosen: Mapping[str, Any]) -> Any:
+def _where(config: pytest.Config, chosen: Mapping[str, Any], case: str | None) -> Any:
     from recordfirst.explore.worlds import Where
 
     given = {name: chosen[name] for name in _WHERE if chosen.get(name) is not None}
@@ -176,7 +186,7 @@ def _where(config: pytest.Config, chosen: Mapping[str, Any]) -> Any:
         value = config.getoption(f"--explore-{name}")
         if value is not None:
             given[name] = value
-    return Where(**given)
+    return Where(**given, case=case)
 
 
 # ── what is said ────────────────────────────────────────────────────────────

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from recordfirst import Call, Context, Write, effect, inject, workflow
+from recordfirst.demo.shop import sql
 from recordfirst.explore import Case
 from recordfirst.testing import Outside
 from tests.explore.shop import BANK, CASE, Order, insert_order
@@ -27,7 +28,7 @@ async def charge_card(call: Call, order: Order, *, bank: KeylessBank = inject())
 
 @charge_card.on_success
 async def mark_paid(w: Write, order: Order) -> None:
-    await w.tx.execute("UPDATE orders SET state = 'paid' WHERE id = ?", (order.id,))
+    await w.tx.execute(sql(w.tx, "UPDATE orders SET state = 'paid' WHERE id = ?"), (order.id,))
 
 
 @workflow

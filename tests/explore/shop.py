@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from recordfirst import Absent, Call, Context, Found, Provider, Write, effect, inject, workflow, write
+from recordfirst.demo.shop import sql
 from recordfirst.explore import Case
 from recordfirst.providers.contract import Probed
 from recordfirst.testing import Outside
@@ -40,7 +41,7 @@ class Bank:
 
 @write
 async def insert_order(w: Write[Any], order: Order) -> None:
-    await w.tx.execute("INSERT INTO orders VALUES (?, ?, 'new')", (order.id, order.amount_minor))
+    await w.tx.execute(sql(w.tx, "INSERT INTO orders VALUES (?, ?, 'new')"), (order.id, order.amount_minor))
 
 
 async def find_charge(call: Call, order: Order, *, bank: Bank = inject()) -> Probed:
@@ -54,7 +55,7 @@ async def charge_card(call: Call, order: Order, *, bank: Bank = inject()) -> str
 
 @charge_card.on_success
 async def mark_paid(w: Write[Any], order: Order) -> None:
-    await w.tx.execute("UPDATE orders SET state = 'paid' WHERE id = ?", (order.id,))
+    await w.tx.execute(sql(w.tx, "UPDATE orders SET state = 'paid' WHERE id = ?"), (order.id,))
 
 
 @workflow

@@ -49,13 +49,14 @@ _SAY_EVERY_S = 10.0
 @click.option("--deploy", "versions", metavar="MODULE:NAME", multiple=True, help="A later version of the workflow.")
 @click.option(
     "--world",
-    type=click.Choice(["fast", "forked", "postgres"]),
+    type=click.Choice(["fast", "forked", "postgres", "real"]),
     default="fast",
     show_default=True,
     help="Where it runs; fast finds most, and the others find what it cannot show.",
 )
 @click.option("--record", metavar="URL", help="A Postgres for the world, which makes databases of its own there.")
 @click.option("--resonate-sql", metavar="FILE", help="The engine is Resonate in the record's database, made by this.")
+@click.option("--engine", metavar="URL", help="In the real world: a Resonate Server, instead of the embedded engine.")
 @click.option(
     "--budget", metavar="BUDGET", help="60s, 5m, 1h, or a number of schedules. Default: each single fault, once."
 )
@@ -89,6 +90,7 @@ def explore(ctx: click.Context, /, **given: Any) -> None:
       recordfirst explore --case tests.cases:order --budget 10m --jobs 4 --html report.html --junit report.xml
       recordfirst explore --case tests.cases:order --replay "1.33:crash-after"
       recordfirst explore --case tests.cases:order --world postgres --record postgresql://localhost/postgres
+      recordfirst explore --case tests.cases:order --world real --replay "1.call-charge_card#1:crash-after"
     """
     try:
         report = _explore(given)
@@ -107,7 +109,8 @@ def _explore(given: Mapping[str, Any]) -> Report:
     from recordfirst.explore.worlds import Where  # noqa: PLC0415
 
     case = _case(given)
-    where = Where(**{name: given[name] for name in ("world", "record", "resonate_sql")})
+    chosen = {name: given[name] for name in ("world", "record", "resonate_sql", "engine")}
+    where = Where(**chosen, case=given["case_path"])
     if given["schedule"] is not None:
         return replay(case, parse(given["schedule"]), where=where, seed=given["seed"])
     budget = parse_budget(given["budget"])
@@ -178,6 +181,7 @@ def command_of(given: Mapping[str, Any], schedule: str) -> str:
         ("--deploy", "versions"),
         ("--record", "record"),
         ("--resonate-sql", "resonate_sql"),
+        ("--engine", "engine"),
     ):
         values = given[name] if isinstance(given[name], tuple) else [given[name]]
         words += [word for value in values if value is not None for word in (option, str(value))]

@@ -134,6 +134,34 @@ def another_result(reference: Seen, seen: Seen) -> list[Violation]:
     return [Violation("P9", f"the workflow ends as {_ends(seen)} instead of {_ends(reference)}")]
 
 
+def at_the_end(
+    seen: Seen,
+    *,
+    accepted: Iterable[str],
+    asked: Iterable[Asked],
+    why: str,
+    reference: Seen | None,
+    later: Seen | None,
+) -> list[Violation]:
+    """What is judged once nobody works any more.
+
+    Args:
+        seen: what there is.
+        accepted: the workflows that were.
+        asked: whatever arrived outside.
+        why: why the last process came to no good end, if so.
+        reference: what there is after a run without faults.
+        later: the same of a later version, if one has taken over.
+    """
+    found = lost_starts(accepted, seen) + repeated(seen.applied) + changed_requests(asked)
+    found += untrue_outcomes(seen, certain=True)
+    if why or any(start.state == "open" for start in seen.starts):
+        found += not_ended(seen, why or "its processes are gone")
+    if later is not None:
+        return found + another_result(later, seen)
+    return found + (another_end(reference, seen) if reference is not None else [])
+
+
 def _receipts(seen: Seen) -> list[str]:
     return [f"{r.name} {r.state} {r.result}" + (" undone" if r.undone_by else "") for r in seen.receipts]
 

@@ -35,6 +35,11 @@ class World(Protocol):
 
     tries: frozenset[str]
     """The faults and changes that it can make."""
+    replays: int
+    """How often a replay is run at most, until its faults strike."""
+
+    def close(self) -> None:
+        """Leave nothing behind."""
 
     def run(self, schedule: Schedule) -> Outcome:
         """Run it under a schedule, and judge what came of it."""
@@ -194,7 +199,7 @@ class Explorer:
         report = self.report
         report.schedules += 1
         for at in outcome.struck:
-            point = outcome.points[at.process - 1][at.point - 1]
+            point = outcome.crossed(at)
             report.struck.add((at.process, at.point, point.name))
             what = at.fault if at.change is None else f"{at.fault}, {at.change}"
             report.tried[f"{what} at {point.boundary}"] += 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -14,7 +13,7 @@ from recordfirst.testing.outside import Outside
 _SHOWN = 5
 
 
-def offenders(invariants: Iterable[Invariant], connection: sqlite3.Connection, outside: Outside) -> Iterator[Violation]:
+def offenders(invariants: Iterable[Invariant], connection: Any, outside: Outside) -> Iterator[Violation]:
     """What offends: rows that a query finds, what a function returns, or an ``assert`` of its own that fails.
 
     Raises:
@@ -34,9 +33,10 @@ def offenders(invariants: Iterable[Invariant], connection: sqlite3.Connection, o
                 yield Violation("yours", f"{name}: {', '.join(map(str, rows[:_SHOWN]))}")
 
 
-def _found(invariant: Invariant, connection: sqlite3.Connection, outside: Outside) -> list[Any]:
+def _found(invariant: Invariant, connection: Any, outside: Outside) -> list[Any]:
     if isinstance(invariant, str):
-        return connection.execute(invariant).fetchall()
+        found: list[Any] = connection.execute(invariant).fetchall()
+        return found
     return list(invariant(connection, outside) or ())
 
 

@@ -35,13 +35,12 @@ from recordfirst.explore.clock import EPOCH_MS
 from recordfirst.explore.forked import Able, ForkedRun
 from recordfirst.explore.observe import Looker, Seen, SeenReceipt, SeenStart, look_into_engine
 from recordfirst.explore.place import Place, WithFiles
+from recordfirst.explore.postgres_rows import Looking, check_empty, keep_rows, lose_engine, put_back
 from recordfirst.explore.schedule import At
 from recordfirst.explore.world import World, home
 from recordfirst.records.postgres import PostgresRecord
 from recordfirst.testing.outside import Asked, Outside
 from recordfirst.workflow import Workflow
-
-type _Connection = psycopg.Connection[tuple[Any, ...]]
 
 _FIRST = "-c search_path=public,recordfirst_explore,pg_catalog"
 _TIME = """
@@ -64,16 +63,8 @@ BEGIN
 END $$;
 """
 """Its functions look nowhere but into their own schema, so that nobody can slip them others; here, into the world's."""
-_TABLES = """
-SELECT schemaname, tablename FROM pg_tables
-WHERE schemaname NOT IN ('pg_catalog', 'information_schema', 'recordfirst_explore') ORDER BY 1, 2
-"""
 _COLUMNS = """
 SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public' ORDER BY ordinal_position
-"""
-_ENDED = """
-SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
 """
 _LEASES = """
 SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
@@ -117,7 +108,7 @@ class PostgresWorld(World):
         self.errors = psycopg_side.PostgresErrors()
         self.runs = _Run
         self._looker = PostgresLooker(case.ignore)
-        self._connection: _Connection = self.connect()
+        self.connection: Looking = self.connect()
         try:
             self._prepare()
         except BaseException:
@@ -126,17 +117,16 @@ class PostgresWorld(World):
 
     def close(self) -> None:
         """Delete its files, and leave the database as the last schedule has left it."""
-        self._connection.close()
+        self.connection.close()
         super().close()
 
-    def connect(self) -> _Connection:
+    def connect(self) -> Looking:
         """A connection that only looks; nothing it does passes a boundary."""
         return psycopg.connect(self.dsn, autocommit=True, application_name="recordfirst_explore")
 
     def _prepare(self) -> None:
-        connection = self._connection
-        if connection.execute(_TABLES).fetchall():
-            raise Misuse(f"{connection.info.dbname!r} is not empty; a world deletes whatever its database holds")
+        connection = self.connection
+        check_empty(connection)
         connection.execute(_TIME)
         connection.execute("INSERT INTO recordfirst_explore.time VALUES (%s)", [EPOCH_MS])
 
@@ -155,31 +145,12 @@ class PostgresWorld(World):
             connection.execute("SET client_min_messages = error")  # it warns that there is no pg_cron
             connection.execute(self.resonate_sql.encode())
             connection.execute(_ENGINES_TIME)
-        self._keep_rows(connection)
-
-    def _keep_rows(self, connection: _Connection) -> None:
-        """Make a function that puts every table back to the rows it has now."""
-        body = []
-        for number, name in enumerate(connection.execute(_TABLES).fetchall()):
-            table, kept = sql.Identifier(*name), sql.Identifier("recordfirst_explore", f"kept_{number}")
-            connection.execute(sql.SQL("CREATE TABLE {} AS TABLE {}").format(kept, table))
-            [count] = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(kept)).fetchone() or (0,)
-            steps = [
-                "DELETE FROM {0};",
-                *(["INSERT INTO {0} OVERRIDING SYSTEM VALUE SELECT * FROM {1};"] if count else []),
-            ]
-            body += [sql.SQL(step).format(table, kept).as_string(connection) for step in steps]
-        text = "\n".join(body)
-        connection.execute(
-            "CREATE FUNCTION recordfirst_explore.reset() RETURNS void LANGUAGE plpgsql "
-            f"SET session_replication_role = replica AS $$ BEGIN {text} END $$".encode()
-        )
+        keep_rows(connection)
 
     # ── what a run needs ────────────────────────────────────────────────────
 
     def fresh(self) -> Path:
-        self._connection.execute(_ENDED)
-        self._connection.execute("SELECT recordfirst_explore.reset()")
+        put_back(self.connection)
         files = self.directory()
         files.mkdir()
         return files
@@ -193,26 +164,20 @@ class PostgresWorld(World):
         return PostgresPlace(self, files, host, process)
 
     @contextlib.contextmanager
-    def looking(self, files: Path) -> Iterator[_Connection]:
+    def looking(self, files: Path) -> Iterator[Looking]:
         del files
-        yield self._connection
+        yield self.connection
 
     def look(self, files: Path) -> Seen:
-        seen = self.look_by(self._connection, Outside(files / "outside", lambda: 0))
+        seen = self.look_by(self.connection, Outside(files / "outside", lambda: 0))
         return msgspec.structs.replace(seen, engine=look_into_engine(files / "engine"))
 
     def look_by(self, connection: Any, outside: Outside) -> Seen:
         return self._looker.look(connection, lambda: outside.applied)
 
-    def lose_engine(self) -> None:
-        """Delete what an engine in the database has, as if ``resonate.sql`` had been applied anew."""
-        tables = self._connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'resonate'").fetchall()
-        names = sql.SQL(", ").join(sql.Identifier("resonate", table) for (table,) in tables)
-        self._connection.execute(sql.SQL("TRUNCATE {}").format(names))
-
     def take_lease(self) -> None:
         """End the sessions that hold leases, as a server does whose client it believes gone."""
-        self._connection.execute(_LEASES)
+        self.connection.execute(_LEASES)
 
 
 class _Run(ForkedRun):
@@ -233,13 +198,14 @@ class _Run(ForkedRun):
         if self.world.resonate_sql is None or at.change not in ("engine-lost", "engine-older"):
             super()._change(at, older)
         else:
-            self.world.lose_engine()
+            lose_engine(self.world.connection)
 
     def _stands_still(self) -> None:
         self.world.take_lease()
 
 
-def _as_url(conninfo: str) -> str:
+def as_url(conninfo: str) -> str:
+    """A connection string as a URL, as engines and records take it."""
     parts = conninfo_to_dict(conninfo)
     name = quote(str(parts.pop("dbname")), safe="")
     return f"postgresql:///{name}?{urlencode(parts, quote_via=quote)}"
@@ -252,12 +218,12 @@ class PostgresPlace(WithFiles):
         super().__init__(files, host, process)
         self.record = PostgresRecord(world.dsn)
         if world.resonate_sql is not None:
-            self.engine = _as_url(world.dsn)
+            self.engine = as_url(world.dsn)
         self._world = world
-        self._looking: _Connection | None = None
+        self._looking: Looking | None = None
         self._told_ms = -1
 
-    def looks(self) -> _Connection:
+    def looks(self) -> Looking:
         if self._looking is None:
             self._looking = self._world.connect()
         return self._looking

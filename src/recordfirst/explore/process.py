@@ -6,7 +6,7 @@ Where a person is needed, one is there: what became of an effect is looked up ou
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from recordfirst.app import App
@@ -55,7 +55,7 @@ async def _work(case: Case, workflow: Workflow[..., Any], place: Place, process:
         engine=place.engine,
         observer=lambda event: process.note(str(event)),
     )
-    for key, value in _provided(case, place.outside).items():
+    for key, value in provided(case, place.outside).items():
         app.provide(value, as_=key)
     async with app.worker() as worker:
         try:
@@ -75,7 +75,12 @@ async def _work(case: Case, workflow: Workflow[..., Any], place: Place, process:
             process.note(f"the workflow has failed: {failed}")
 
 
-def _provided(case: Case, outside: Outside) -> Mapping[Any, Any]:
+def provided(case: Case, outside: Outside) -> Mapping[Any, Any]:
+    """What steps have injected.
+
+    Raises:
+        Misuse: if the case's own function does not say.
+    """
     try:
         given: Any = case.provide(outside)
     except Exception as error:
@@ -96,7 +101,7 @@ async def _until(ending: asyncio.Future[Any], app: App, place: Place, process: P
                 ending.cancel()
                 raise Stuck("nothing happens any more")
             waits += 1
-            if not await _answer(app, place, process):
+            if not await answer(app, place.outside, process.note):
                 await _wait(place, process)
         changes = process.changes
 
@@ -111,28 +116,28 @@ async def _wait(place: Place, process: Process) -> None:
     )
 
 
-async def _answer(app: App, place: Place, process: Process) -> bool:
+async def answer(app: App, outside: Outside, note: Callable[[str], None]) -> bool:
     """Be the person who looks what became of an effect. Whether there was something to answer."""
     async with app.runtime.record.session() as session:
         unknown: list[Receipt] = await session.unsettled("unknown", None, 0, 100)
     for receipt in unknown:
         marker = identity.marker(app.name, receipt.key, receipt.attempt, 255)
         # A double that keeps no marker has the key, which begins as the same text.
-        done = next((asked for asked in place.outside.applied if marker in (asked.marker, asked.key)), None)
-        process.note(f"a person looks for {receipt.key!r} outside: {'done' if done is not None else 'not done'}")
+        done = next((asked for asked in outside.applied if marker in (asked.marker, asked.key)), None)
+        note(f"a person looks for {receipt.key!r} outside: {'done' if done is not None else 'not done'}")
         if done is None:
-            await _says(app, process, receipt, outcome="not done")
+            await _says(app, note, receipt, outcome="not done")
         # What the provider answered is mostly what the effect returns; one that returns nothing wants nothing.
-        elif not await _says(app, process, receipt, outcome="succeeded", result=done.result):
-            await _says(app, process, receipt, outcome="succeeded", result=None)
+        elif not await _says(app, note, receipt, outcome="succeeded", result=done.result):
+            await _says(app, note, receipt, outcome="succeeded", result=None)
     return bool(unknown)
 
 
-async def _says(app: App, process: Process, receipt: Receipt, **answer: Any) -> bool:
+async def _says(app: App, note: Callable[[str], None], receipt: Receipt, **said: Any) -> bool:
     """Answer. Whether it was taken."""
     try:
-        await app.resolve(receipt.key, attempt=receipt.attempt, **answer)
+        await app.resolve(receipt.key, attempt=receipt.attempt, **said)
     except Misuse as refused:
-        process.note(f"and is told: {refused}")
+        note(f"and is told: {refused}")
         return False
     return True

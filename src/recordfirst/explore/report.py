@@ -17,6 +17,8 @@ type Style = Callable[[str, str], str]
 
 _WIDTH = 118
 _INDENT = 18
+_WHOLE = 10
+"""Schedules a second from which on nobody wants to read a fraction."""
 _MARKS: dict[Kind, str] = {"fault": "FAULT", "broken": "BROKEN"}
 _COLUMNS = ("crash", "crash-after", "+change", "fail", "lose", "contend", "stall", "redeliver", "hang")
 _TABLE = re.compile(r"\btable \w+ (?:has|ends) ")
@@ -53,12 +55,16 @@ def headline(report: Report) -> str:
     if report.failed and not report.schedules:
         return f"{report.workflow}: a promise is broken without any fault"
     held = "every promise held" if report.ok else f"{report.failed:,} broke a promise"
-    per_second = f" ({report.schedules / report.seconds:,.0f} a second)" if report.seconds else ""
+    per_second = f" ({_rate(report.schedules / report.seconds)} a second)" if report.seconds else ""
     where = "" if report.world == "fast" else f" in the {report.world} world"
     return (
         f"{report.workflow}{where}: {report.schedules:,} schedules of faults at {report.points:,} points in "
         f"{report.seconds:,.1f} s{per_second}, {_extent(report)}, seed {report.seed}: {held}"
     )
+
+
+def _rate(per_second: float) -> str:
+    return f"{per_second:,.0f}" if per_second >= _WHOLE else f"{per_second:.1f}"
 
 
 def _extent(report: Report) -> str:

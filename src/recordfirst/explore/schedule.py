@@ -7,6 +7,7 @@ and nothing else. A *schedule* is a few of those, as one line of text that a per
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import Literal, get_args
@@ -63,6 +64,8 @@ class Point(msgspec.Struct, frozen=True):
     """Whether a call that no key protects is this, or is under way: if its process stands still, nobody can know that
     it will yet be made, and nothing is promised.
     """
+    label: str = ""
+    """Its name in a schedule, where numbers do not hold from run to run: in the real world."""
 
 
 class At(msgspec.Struct, frozen=True, order=True):
@@ -74,9 +77,15 @@ class At(msgspec.Struct, frozen=True, order=True):
     change: Change | None = None
     since: int | None = None
     """With ``engine-older``: the point of this process at which the engine is copied."""
+    label: str = ""
+    """The point's, where it has one; its number says no more than where it was when the fault was thought of."""
+
+    def meets(self, point: Point) -> bool:
+        """Whether this is the point."""
+        return self.label == point.label if self.label else self.point == point.number
 
     def __str__(self) -> str:
-        text = f"{self.process}.{self.point}:{self.fault}"
+        text = f"{self.process}.{self.label or self.point}:{self.fault}"
         if self.change is not None:
             text += f"+{self.change}"
         return text if self.since is None else f"{text}@{self.since}"
@@ -113,13 +122,18 @@ def _parse_at(word: str) -> At:
     process, dot, point = place.partition(".")
     what, _, since = what.partition("@")
     fault, _, change = what.partition("+")
-    fits = colon and dot and process.isdigit() and point.isdigit() and fault in FAULTS
+    label = "" if point.isdigit() else point
+    fits = colon and dot and process.isdigit() and (not label or _LABEL.fullmatch(label)) and fault in FAULTS
     if not fits or (change and change not in CHANGES) or (since and not since.isdigit()):
         raise Misuse(
             f"{word!r} is no fault at a point; write PROCESS.POINT:FAULT, such as 1.17:crash or "
             f"1.17:crash+engine-lost; faults are {', '.join(FAULTS)}; changes are {', '.join(CHANGES)}"
         )
-    return At(int(process), int(point), fault, change or None, int(since) if since else None)  # type: ignore[arg-type]
+    number = 0 if label else int(point)
+    return At(int(process), number, fault, change or None, int(since) if since else None, label)  # type: ignore[arg-type]
+
+
+_LABEL = re.compile(r"[\w.-]+#\d+")
 
 
 def faults_at(point: Point) -> list[Fault]:
@@ -148,16 +162,17 @@ def every_single(process: int, points: list[Point], *, versions: int) -> list[At
     found: list[At] = []
     for point in points:
         for fault in faults_at(point):
-            found.append(At(process, point.number, fault))
+            at = At(process, point.number, fault, label=point.label)
+            found.append(at)
             if fault != "crash-after":
                 continue
-            found += [At(process, point.number, fault, change) for change in ("engine-lost", "keys-expired")]
+            found += [msgspec.structs.replace(at, change=change) for change in ("engine-lost", "keys-expired")]
             # As it was before all, or half-way: what it had by then may or may not have been told to the record.
             since = 1 if point.number % 2 else (1 + point.number) // 2
             if since < point.number:
-                found.append(At(process, point.number, fault, "engine-older", since))
+                found.append(msgspec.structs.replace(at, change="engine-older", since=since))
             if versions > 1:
-                found.append(At(process, point.number, fault, "deploy"))
+                found.append(msgspec.structs.replace(at, change="deploy"))
     return found
 
 

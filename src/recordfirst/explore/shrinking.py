@@ -69,15 +69,15 @@ def _earlier(outcome: Outcome, reference: Outcome) -> Iterator[Schedule]:
     for at in outcome.struck:
         if at.process == 1 or len(outcome.struck) == 1:
             continue
-        point = outcome.points[at.process - 1][at.point - 1]
-        there = _same(point, reference.points[0])
+        there = _same(outcome.crossed(at), reference.points[0])
         if there is not None:
-            yield Schedule((At(1, there, at.fault, at.change if at.fault in ENDS else None),))
+            change = at.change if at.fault in ENDS else None
+            yield Schedule((At(1, there.number, at.fault, change, label=there.label),))
 
 
-def _same(point: Point, points: tuple[Point, ...]) -> int | None:
+def _same(point: Point, points: tuple[Point, ...]) -> Point | None:
     wanted = point.boundary, point.name, point.detail
-    return next((each.number for each in points if (each.boundary, each.name, each.detail) == wanted), None)
+    return next((each for each in points if (each.boundary, each.name, each.detail) == wanted), None)
 
 
 def _with(schedule: Schedule, index: int, at: At) -> Schedule:

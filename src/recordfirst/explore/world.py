@@ -64,6 +64,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
     """Why its last process came to no good end, if so."""
 
+    def crossed(self, at: At) -> Point:
+        """The point of a fault that has struck."""
+        return next(point for point in self.points[at.process - 1] if at.meets(point))
+
 
 class World(abc.ABC):
     """What worlds have in common: one case, and the run without faults that all others are compared with.
@@ -78,6 +82,8 @@ class World(abc.ABC):
     """What is raised at boundaries."""
     tries: frozenset[str] = frozenset((*FAULTS, *CHANGES))
     """The faults and changes that it can make."""
+    replays = 1
+    """Each run is the same."""
     runs: type[_Run]
 
     def __init__(self, case: Case, *, seed: int, home: Path) -> None:
@@ -432,13 +438,11 @@ class _Run:
 
     def _judge(self, seen: Seen) -> None:
         accepted = {id for process in self._processes for id in process.accepted}
-        self.violations += checks.lost_starts(accepted, seen)
-        self.violations += checks.repeated(seen.applied)
-        self.violations += checks.changed_requests(Outside(self.files / "outside", self.clock.now_ms).asked)
-        self.violations += checks.untrue_outcomes(seen, certain=True)
-        if self._why or any(start.state == "open" for start in seen.starts):
-            self.violations += checks.not_ended(seen, self._why or "its processes are gone")
-        if self._version and self.world.later is not None:
-            self.violations += checks.another_result(self.world.later, seen)
-        elif self.world.reference is not None:
-            self.violations += checks.another_end(self.world.reference, seen)
+        self.violations += checks.at_the_end(
+            seen,
+            accepted=accepted,
+            asked=Outside(self.files / "outside", self.clock.now_ms).asked,
+            why=self._why,
+            reference=self.world.reference,
+            later=self.world.later if self._version else None,
+        )

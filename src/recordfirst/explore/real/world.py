@@ -1,0 +1,214 @@
+"""The real world: one case under schedules, in programs that are killed, stopped and cut off; see the package.
+
+What it judges by is what can be seen from outside: the record, after each commit, by a session of its own; what has
+arrived at the providers; who was accepted, and what has ended. A run takes real time, so what a workflow sleeps must be
+short, and an effect that waits for its claim to run out waits as long as in life.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from recordfirst.errors import Misuse
+from recordfirst.explore.case import Case
+from recordfirst.explore.observe import Rows, Seen, look_into_engine
+from recordfirst.explore.postgres import PostgresLooker, as_url
+from recordfirst.explore.postgres_rows import Looking, check_empty, keep_rows, lose_engine, put_back
+from recordfirst.explore.real.programs import Programs, options_of
+from recordfirst.explore.real.run import RealRun
+from recordfirst.explore.real.sending import send
+from recordfirst.explore.real.worker import Order, Said
+from recordfirst.explore.schedule import Schedule
+from recordfirst.explore.world import Outcome, home
+from recordfirst.records.postgres import PostgresRecord
+from recordfirst.testing.outside import Outside
+from recordfirst.testing.reached import ReachedOutside
+
+_TRIES = frozenset({"crash", "crash-after", "fail", "lose", "contend", "stall", "hang", "engine-lost", "deploy"})
+"""Not: a second delivery, which an engine in another process does by itself; a clock that is put forward."""
+
+
+class RealWorld:
+    """Runs one case under schedules; see the module.
+
+    Args:
+        case: what is explored.
+        dsn: an empty database on a Postgres that accepts connections without encryption.
+        reference: ``module:name`` of the case, if that is how it was given.
+        engine: the URL of a Resonate Server. Default: the embedded engine, in a file of each worker's host.
+        resonate_sql: the text of ``resonate.sql``; then the engine is Resonate in the record's own database.
+        seed: of whatever chance there is.
+
+    Raises:
+        Misuse: if the database is not empty, the tables cannot be made, or the case cannot be found by another program.
+    """
+
+    tries = _TRIES
+    replays = 5
+
+    def __init__(
+        self,
+        case: Case,
+        dsn: str,
+        *,
+        reference: str | None = None,
+        engine: str | None = None,
+        resonate_sql: str | None = None,
+        seed: int = 1,
+    ) -> None:
+        if not hasattr(os, "pidfd_open"):
+            raise Misuse("the real world watches its processes by pidfd, which only Linux has")
+        sent = send(case, reference)
+        self.case, self.seed, self.dsn = case, seed, dsn
+        self.engine, self.resonate_sql = engine, resonate_sql
+        if engine is not None:
+            self.tries = self.tries - {"engine-lost"}  # it is not ours
+        self.home = home()
+        self.server = options_of(conninfo_to_dict(dsn))
+        self.known: dict[frozenset[str], dict[str, Rows]] = {}
+        self.reference: Seen | None = None
+        self.later: Seen | None = None
+        self.control = str(self.home / "world")
+        self.outside_file = self.home / "outside"
+        self._looker = PostgresLooker(case.ignore)
+        self._runner = asyncio.Runner()
+        self._run: RealRun | None = None
+        self._listening: asyncio.Server | None = None
+        self.connection: Looking = self.connect()
+        self.programs = Programs(self.outside_file)
+        try:
+            self._prepare()
+            self.outside_url = self.programs.begin(sent)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End all of its programs, and delete its files."""
+        self.programs.end()
+        if self._listening is not None:
+            self._runner.run(self._listens_no_more(self._listening))
+            self._listening = None
+        self._runner.close()
+        self.connection.close()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    @staticmethod
+    async def _listens_no_more(server: asyncio.Server) -> None:
+        server.close()
+        await asyncio.sleep(0)  # its sockets are closed by the loop, in its next turn
+
+    def connect(self) -> Looking:
+        """A connection that only looks; nothing it does passes a proxy."""
+        return psycopg.connect(self.dsn, autocommit=True, application_name="recordfirst_explore")
+
+    def _prepare(self) -> None:
+        connection = self.connection
+        check_empty(connection)
+        connection.execute("CREATE SCHEMA recordfirst_explore")
+
+        async def make() -> None:
+            record = PostgresRecord(self.dsn)
+            await record.open(self.case.app)
+            await record.migrate()
+            await record.close()
+
+        self._runner.run(make())
+        try:
+            connection.execute(self.case.tables.encode())
+        except psycopg.Error as error:
+            raise Misuse(f"tables= of the case cannot be made: {error}") from error
+        if self.resonate_sql is not None:
+            connection.execute("SET client_min_messages = error")  # it warns that there is no pg_cron
+            connection.execute(self.resonate_sql.encode())
+        keep_rows(connection)
+
+    # ── runs ────────────────────────────────────────────────────────────────
+
+    def run(self, schedule: Schedule = Schedule()) -> Outcome:  # noqa: B008 - frozen
+        """Run the workflow under a schedule, from a fresh record on, and judge what came of it."""
+        return self._runner.run(self._go(schedule, 0))
+
+    def refer(self) -> Outcome:
+        """Run without faults: what comes of that is what must come of every other run."""
+        outcome = self.run()
+        self.reference = outcome.seen
+        if self.case.versions:
+            self.later = self._runner.run(self._go(Schedule(), len(self.case.versions))).seen
+        return outcome
+
+    async def _go(self, schedule: Schedule, version: int) -> Outcome:
+        if self._listening is None:
+            self._listening = await asyncio.start_unix_server(self._hear, self.control)
+        self._begin_anew()
+        self._run = RealRun(self, schedule, version)
+        try:
+            return await self._run.outcome()
+        finally:
+            await self._run.end()
+
+    def _begin_anew(self) -> None:
+        put_back(self.connection)
+        ReachedOutside(self.outside_url, lambda: 0).forget()
+        for file in self.home.glob("engine*"):
+            file.unlink()
+
+    async def _hear(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """What a worker says."""
+        with contextlib.suppress(OSError):
+            while line := await reader.readline():
+                if self._run is not None:
+                    self._run.hears(msgspec.json.decode(line, type=Said))
+        writer.close()
+
+    # ── looking ─────────────────────────────────────────────────────────────
+
+    def outside(self) -> Outside:
+        """What has arrived outside, read from its file."""
+        return Outside(self.outside_file, lambda: time.time_ns() // 1_000_000)
+
+    def look(self, outside: Outside, host: str | None = None) -> Seen:
+        """See what is there, all at one moment of the record."""
+        connection = self.connection
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        try:
+            seen = self._looker.look(connection, lambda: list(outside.applied))
+        finally:
+            connection.execute("COMMIT")
+        if host is None or self.engine is not None or self.resonate_sql is not None:
+            return seen
+        return msgspec.structs.replace(seen, engine=look_into_engine(self.engine_file(host)))
+
+    def fork(self, order: Order) -> int:
+        """Begin a worker; return its process id."""
+        return self.programs.nursery.tell(msgspec.json.encode(order)).pid
+
+    def lose_engine(self) -> None:
+        """Let the engine forget everything; nobody works."""
+        if self.resonate_sql is not None:
+            lose_engine(self.connection)
+        for file in self.home.glob("engine*"):
+            file.unlink()
+
+    def ask(self, query: str, values: Any = ()) -> list[tuple[Any, ...]]:
+        """Ask the record something."""
+        return self.connection.execute(query.encode(), values).fetchall()
+
+    def engine_file(self, host: str) -> Path:
+        """Where an embedded engine is: each host has one of its own."""
+        return self.home / ("engine" if host == "1" else f"engine-{host}")
+
+    def through(self, port: int) -> str:
+        """The record's URL behind a proxy."""
+        direct = make_conninfo(self.dsn, host="127.0.0.1", port=port, sslmode="disable", gssencmode="disable")
+        return as_url(direct)
