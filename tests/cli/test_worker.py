@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import sqlite3
 import sys
 import time
 
@@ -11,6 +13,7 @@ import uvloop
 
 from recordfirst.cli.common import collect_seldom, loop_factory
 from tests.cli.conftest import end, hear
+from tests.cli.test_commands import ORDER
 
 
 def test_sigterm_while_standing_by_and_while_working(cli):
@@ -77,3 +80,28 @@ def test_garbage_is_still_collected():
     finally:
         gc.unfreeze()
         gc.set_threshold(*before)
+
+
+def test_sigterm_with_much_to_do(cli_on_sqlite):
+    """P9: what runs comes to its next wait or end, the rest waits for the next worker, and nothing is told of errors."""
+    cli = cli_on_sqlite
+    cli.here = True
+    cli.done("migrate", "--apply")
+    cli.execute("CREATE TABLE orders (id TEXT PRIMARY KEY, amount INTEGER NOT NULL)")
+    with contextlib.closing(sqlite3.connect(cli.url.removeprefix("sqlite:///"), autocommit=True)) as record:
+        record.executemany(
+            "INSERT INTO recordfirst_start (app, id, workflow, fingerprint, arguments, state, epoch, created_at_ms) "
+            "VALUES ('shop', ?, 'create_order', 'f', ?, 'open', 1, 1)",
+            [(f"order:{n}", ORDER % n) for n in range(300)],
+        )
+    count = "SELECT count(*) FROM recordfirst_start WHERE state = 'succeeded'"
+    with cli.worker() as worker:
+        while cli.execute(count) < [(1,)]:
+            time.sleep(0.005)
+        assert end(worker)[::2] == (0, "")
+    assert cli.execute(count) < [(300,)]
+    with cli.worker() as worker:
+        while cli.execute(count) < [(300,)]:
+            time.sleep(0.02)
+        assert end(worker)[::2] == (0, "")
+    assert cli.execute("SELECT max(calls), count(*) FROM recordfirst_receipt WHERE kind = 'effect'") == [(1, 300)]

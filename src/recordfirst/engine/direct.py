@@ -17,6 +17,8 @@ from resonate.transport import ResponseHead
 from resonate.types import PromiseCreateReq, PromiseRecord, PromiseRegisterCallbackData, PromiseSettleReq
 from resonate_base.connections import Network
 
+from recordfirst.engine.leaf import Shut
+
 _REDIRECT, _REFUSED = 300, 400
 
 
@@ -56,8 +58,12 @@ class Direct:
 
     def __init__(self, network: Network) -> None:
         self._network = network
+        self.shut = False
+        """Set to take no task any more; what was delivered stays pending, and what runs goes on."""
 
     async def task_acquire(self, id: str, version: int, pid: str, ttl: int) -> TaskAcquireResult:
+        if self.shut:
+            raise Shut
         data = {"id": id, "version": version, "pid": pid, "ttl": ttl}
         return await self._ask("task.acquire", data, _acquired)
 
@@ -108,13 +114,23 @@ class Direct:
         return reply
 
 
-def ask_directly(resonate: Any) -> None:
-    """Let this Resonate's tasks and promises ask the engine so. Before it is started."""
+def ask_directly(resonate: Any) -> Callable[[], None]:
+    """Let this Resonate's tasks and promises ask the engine so, and return what shuts it. Before it is started.
+
+    Then no task is taken any more, and a workflow that runs comes to its next wait or end.
+    """
     direct: Any = Direct(resonate._network)
     resonate._core.sender = resonate._core.fencing = resonate.promises.sender = direct
+
+    def shut() -> None:
+        direct.shut = True
+        resonate._runtime.stopping = True  # deliveries are not taken any more
+
+    return shut
 
 
 def faults_alone(event: Event) -> None:
     """Log what the SDK could not do. It tells of every request and answer, too, for a harness of its own."""
-    if isinstance(event, BackgroundTaskFailed | Dropped):
+    shut = isinstance(event, BackgroundTaskFailed) and event.cause == str(Shut())
+    if isinstance(event, BackgroundTaskFailed | Dropped) and not shut:
         logging_observer(event)

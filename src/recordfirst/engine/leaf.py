@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -138,6 +139,19 @@ def far_from_now_ms(resonate: Any) -> int:
 # ── draining ────────────────────────────────────────────────────────────────
 
 
+class Shut(StoppedError):
+    """Nothing begins here any more, since this worker ends."""
+
+    def __str__(self) -> str:
+        return "this worker ends; whoever comes next goes on from here"
+
+
+def _is_a_failure(record: logging.LogRecord) -> bool:
+    """Whether a line of the SDK's log is to be kept. It tells of each task that is given back as of a failure."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(getattr(error, "cause", error), Shut) and str(Shut()) not in record.getMessage()
+
+
 class _Gate:
     """The SDK's fenced requests, until it is shut: from then on no step begins, and its task is given back."""
 
@@ -147,7 +161,7 @@ class _Gate:
 
     async def task_fence_create(self, id: str, version: int, req: PromiseCreateReq) -> Any:
         if self.shut:
-            raise StoppedError
+            raise Shut
         return await self._fencing.task_fence_create(id, version, req)
 
     async def task_fence_settle(self, id: str, version: int, req: PromiseSettleReq) -> Any:
@@ -161,6 +175,8 @@ def gate(resonate: Any) -> Callable[[], None]:
     released, and whoever gets it goes on from there.
     """
     fence = resonate._core.fencing = _Gate(resonate._core.fencing)
+    for name in ("resonate.core", "resonate.observability"):
+        logging.getLogger(name).addFilter(_is_a_failure)  # the same one again changes nothing
 
     def shut() -> None:
         fence.shut = True

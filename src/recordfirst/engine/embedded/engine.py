@@ -10,6 +10,7 @@ from pathlib import Path
 from resonate.resonate import Resonate
 from resonate.retry import Exponential
 
+from recordfirst.engine import leaf
 from recordfirst.engine.direct import ask_directly, faults_alone
 from recordfirst.engine.embedded.connection import EmbeddedConnection
 from recordfirst.engine.local import ResonateEngine
@@ -41,7 +42,7 @@ class EmbeddedEngine(ResonateEngine):
             env={},
             autostart=False,
         )
-        ask_directly(resonate)
+        self._shut: Callable[[], None] = ask_directly(resonate)
         super().__init__(resonate, "", exclusive=True, lasting=self._folder is not None)
 
     async def open(self) -> None:
@@ -49,6 +50,12 @@ class EmbeddedEngine(ResonateEngine):
             with contextlib.suppress(OSError):  # opening the file says what is wrong
                 self._folder.mkdir(exist_ok=True)
         self.identity = f"embedded:{self._connection.identity}"
+
+    async def stop(self) -> None:
+        self._shut()
+        # The file stays open for what runs. What waits for its turn stays pending.
+        await leaf.finish_tasks(self.resonate)
+        await super().stop()
 
     async def keep(self, lives: Collection[str], ours: Callable[[str], bool]) -> None:
         after = ""
