@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 from pathlib import Path
@@ -81,8 +82,14 @@ async def pause(ctx) -> None:
     threading.Event().wait(0.02)
 
 
+async def pauses(seconds: float) -> None:
+    """A reconcile that rests for long between two pages, so that it can be interrupted there."""
+    await asyncio.sleep(float(os.environ.get("SHOP_PAUSE", seconds)))
+
+
 app = App(
     "shop",
+    sleeper=pauses,
     record=record_from_url(os.environ["SHOP_RECORD"]),
     workflows=[create_order, unencodable, keyless, slow],
     engine=os.environ.get("SHOP_ENGINE"),

@@ -83,7 +83,7 @@ def test_garbage_is_still_collected():
 
 
 def test_sigterm_with_much_to_do(cli_on_sqlite):
-    """P9: what runs comes to its next wait or end, the rest waits for the next worker, and nothing is told of errors."""
+    """P9: what runs comes to its next wait or end, the rest waits for the next worker, and no error is told."""
     cli = cli_on_sqlite
     cli.here = True
     cli.done("migrate", "--apply")

@@ -146,7 +146,7 @@ def runs(command: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Non
                 raise
             fail(str(error))
         except KeyboardInterrupt:
-            fail("interrupted", status=130)
+            fail("interrupted; what is stored stays, and the same command may be run again", status=130)
         except Exception as error:
             if type(error).__module__.partition(".")[0] not in _DRIVERS:
                 raise

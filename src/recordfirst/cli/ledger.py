@@ -95,6 +95,8 @@ async def transfers(app_path: str, account: str | None, key: str | None, limit: 
         elif account is not None:
             wanted = AccountFilter(account_id=_id(account), limit=limit, reversed=True)
             found = await books.get_account_transfers(wanted)
+            if not found and not await books.lookup_accounts([_id(account)]):
+                fail(_no_account(books, account))
         else:
             found = await books.query_transfers(QueryFilter(limit=limit, reversed=True))
     if as_json:
@@ -124,7 +126,7 @@ async def balance(app_path: str, account: str, as_json: bool) -> None:
         books = await _of(app)
         found = await books.lookup_accounts([_id(account)])
     if not found:
-        fail(f"the ledger at {books.where} has no account {account!r} (id {_id(account)})")
+        fail(_no_account(books, account))
     if as_json:
         print_json(_account(found[0]))
         return
@@ -150,7 +152,7 @@ async def history(app_path: str, account: str, limit: int, as_json: bool) -> Non
         found = await books.get_account_balances(AccountFilter(account_id=_id(account), limit=limit, reversed=True))
         opened = await books.lookup_accounts([_id(account)])
     if not opened:
-        fail(f"the ledger at {books.where} has no account {account!r} (id {_id(account)})")
+        fail(_no_account(books, account))
     if not opened[0].flags & AccountFlags.HISTORY:
         fail(f"account {account!r} keeps no history: it was opened without AccountFlags.HISTORY")
     sides = ("debits_posted", "credits_posted", "debits_pending", "credits_pending")
@@ -202,6 +204,10 @@ async def _of(app: App) -> Ledger:
     return books
 
 
+def _no_account(books: Ledger, account: str) -> str:
+    return f"the ledger at {books.where} has no account {account!r} (id {_id(account)})"
+
+
 async def _by_key(app: App, books: Ledger, key: str, limit: int) -> list[Transfer]:
     async with app.runtime.record.session() as session:
         attempts = [receipt.attempt for receipt in await session.receipts_by_key(key)]
@@ -209,6 +215,8 @@ async def _by_key(app: App, books: Ledger, key: str, limit: int) -> list[Transfe
     for attempt in reversed(attempts or [1]):
         mark = identity.ledger_mark(app.name, key, attempt)
         found += await books.query_transfers(QueryFilter(user_data_128=mark, limit=limit, reversed=True))
+    if not found and not attempts:
+        fail(f"app {app.name!r} has no key {key!r}, and its ledger no transfer with that key's mark")
     return found[:limit]
 
 

@@ -87,13 +87,13 @@ async def show(app_path: str, name: str, reveal: bool, as_json: bool) -> None:
 
 @click.command()
 @app_option
-@click.option("--unknown", "state", flag_value="unknown", default=True, help="Those that only a person can tell of.")
-@click.option("--declined", "state", flag_value="declined", help="Those that the provider refused.")
-@click.option("--open", "state", flag_value="intended", help="Those that are under way, or wait for their next time.")
+@click.option("--unknown", is_flag=True, help="Those that only a person can tell of. The default.")
+@click.option("--declined", is_flag=True, help="Those that the provider refused.")
+@click.option("--open", "open_", is_flag=True, help="Those that are under way, or wait for their next time.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="How many to list, oldest first.")
 @json_option
 @runs
-async def effects(app_path: str, state: str, limit: int, as_json: bool) -> None:
+async def effects(app_path: str, unknown: bool, declined: bool, open_: bool, limit: int, as_json: bool) -> None:
     """List effects that have not succeeded: by default, those whose outcome is unknown.
 
     \b
@@ -101,6 +101,9 @@ async def effects(app_path: str, state: str, limit: int, as_json: bool) -> None:
       recordfirst effects --app shop.app:app
       recordfirst effects --app shop.app:app --declined --json
     """
+    if [unknown, declined, open_].count(True) > 1:
+        raise click.UsageError("--unknown, --declined and --open exclude each other: an effect is in one state")
+    state = "declined" if declined else "intended" if open_ else "unknown"
     app = load_app(app_path)
     async with app, app.runtime.record.session() as session:
         receipts = await session.unsettled(state, None, 0, limit)

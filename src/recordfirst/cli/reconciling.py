@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import sys
 
 import click
@@ -20,9 +21,16 @@ from recordfirst.cli.common import (
     time_of,
 )
 from recordfirst.core.finding import KINDS
+from recordfirst.reconcile.reconciler import Report
 
 _ASK_THE_ENGINE = frozenset({"timeline", "lives"})
 """Passes that compare the record with the engine; the others miss nothing without it."""
+
+
+_LINE = 40
+"""As long as the longest line of progress, which a shorter one is to cover."""
+_DATED = frozenset({"lives", "intents", "unknown", "providers"})
+"""Passes that look at what has a beginning; the others look at all of theirs, whatever ``--since`` says."""
 
 
 @click.command()
@@ -41,7 +49,11 @@ _ASK_THE_ENGINE = frozenset({"timeline", "lives"})
     help="After --accept-restore: so long, what is started may be a workflow that was lost.",
 )
 @click.option("--pass", "only", multiple=True, metavar="NAME", help="Run this pass only. May be given more than once.")
-@click.option("--since", metavar="TIME", help="Look only at what began since then: 2026-11-24T15:00, in UTC.")
+@click.option(
+    "--since",
+    metavar="TIME",
+    help="Look only at what began since then: 2026-11-24T15:00, in UTC. For lives, intents, unknown and providers.",
+)
 @audited
 @dry_run_option
 @json_option
@@ -68,14 +80,13 @@ async def reconcile(
       recordfirst reconcile --app shop.app:app --apply --why "after the outage"
       recordfirst reconcile --app shop.app:app --pass unknown --json
     """
-    if dry_run and apply_:
-        raise click.UsageError("--dry-run and --apply exclude each other; without --apply nothing is changed")
-    app, since_ms = load_app(app_path), _since(since)
+    since_ms = _checked(apply_, accept_restore, dry_run, only, since)
+    app = load_app(app_path)
     telling = sys.stderr.isatty() and not as_json
 
     def tell(name: str, looked: int) -> None:
         if telling:
-            click.echo(f"\r{name}: {looked:,} looked at", err=True, nl=False)
+            click.echo("\r" + f"{name}: {looked:,} looked at".ljust(_LINE), err=True, nl=False)
 
     async with app:
         report = await app.reconcile(
@@ -90,29 +101,7 @@ async def reconcile(
         )
     if telling:
         click.echo(err=True)
-    if as_json:
-        shown = {"accepted": report.accepted, "engine_asked": report.engine_asked}
-        print_json(
-            {"found": report.found, "looked": report.looked, "left": len(report.left), "dismissed": report.dismissed}
-            | shown
-        )
-    else:
-        if report.accepted is not None:
-            click.echo(f"Restore {report.accepted}.")
-        rows = [(f.finding.code, f.finding.subject, f.finding.detail, f.repaired or "") for f in report.found]
-        table([("CODE", "SUBJECT", "WHAT", "REPAIRED"), *rows] if rows else [])
-        looked = ", ".join(f"{name} {count:,}" for name, count in report.looked.items()) or "nothing is open"
-        dismissed = f" ({report.dismissed:,} more were dismissed)" if report.dismissed else ""
-        click.echo(f"{len(report.found)} found, {len(report.left)} left{dismissed}; looked at: {looked}")
-        if not report.engine_asked and _ASK_THE_ENGINE & report.looked.keys():
-            click.echo("The engine was not asked: it is in a worker's process, and the worker looks.")
-        if any(finding.code in _RESTORES for finding in report.left):
-            click.echo("Effects are held. If this is the record to go on with: --apply --accept-restore.")
-        elif report.left and not apply_:
-            click.echo("Nothing was changed. Add --apply to repair what can be repaired.")
-        if report.left and apply_:
-            click.echo()
-            _say_what_to_do({finding.code for finding in report.left})
+    _print(report, only, applied=apply_, as_json=as_json)
     if report.left:
         sys.exit(1)
 
@@ -142,7 +131,6 @@ async def findings(app_path: str, closed: bool, limit: int, as_json: bool) -> No
         return
     rows = [(f.code, f.subject, f.detail, time_of(f.opened_at_ms), f.times, f.closed_because or "open") for f in found]
     table([("CODE", "SUBJECT", "WHAT", "SINCE", "SEEN", "STATE"), *rows])
-    click.echo()
     _say_what_to_do({f.code for f in found if f.closed_at_ms is None})
 
 
@@ -201,8 +189,48 @@ async def audit(app_path: str, subject: str | None, limit: int, as_json: bool) -
     if as_json:
         print_json(rows)
         return
+    if not rows:
+        click.echo("no audit rows" if subject is None else f"no audit rows about {subject!r}")
+        return
     lines = [(time_of(r.at_ms), r.who, r.command, r.subject, r.detail, r.why or "") for r in rows]
     table([("WHEN", "WHO", "COMMAND", "SUBJECT", "WHAT", "WHY"), *lines])
+
+
+def _checked(apply_: bool, accept_restore: bool, dry_run: bool, only: tuple[str, ...], since: str | None) -> int:
+    """Since when to look, if the options go together."""
+    if dry_run and apply_:
+        raise click.UsageError("--dry-run and --apply exclude each other; without --apply nothing is changed")
+    if accept_restore and not apply_:
+        raise click.UsageError("--accept-restore changes the record: give --apply, too")
+    since_ms = _since(since)
+    if since is not None and only and not _DATED & set(only):
+        raise click.UsageError(f"--since is for {', '.join(sorted(_DATED))}; {', '.join(only)} look at all there is")
+    return since_ms
+
+
+def _print(report: Report, only: tuple[str, ...], *, applied: bool, as_json: bool) -> None:
+    if as_json:
+        shown = {"accepted": report.accepted, "engine_asked": report.engine_asked}
+        print_json(
+            {"found": report.found, "looked": report.looked, "left": len(report.left), "dismissed": report.dismissed}
+            | shown
+        )
+        return
+    if report.accepted is not None:
+        click.echo(f"Restore {report.accepted}.")
+    rows = [(f.finding.code, f.finding.subject, f.finding.detail, f.repaired or "") for f in report.found]
+    table([("CODE", "SUBJECT", "WHAT", "REPAIRED"), *rows] if rows else [])
+    looked = ", ".join(f"{name} {count:,}" for name, count in report.looked.items()) or _nothing(only)
+    dismissed = f" ({report.dismissed:,} more were dismissed)" if report.dismissed else ""
+    click.echo(f"{len(report.found)} found, {len(report.left)} left{dismissed}; looked at: {looked}")
+    if not report.engine_asked and _ASK_THE_ENGINE & report.looked.keys():
+        click.echo("The engine was not asked: it is in a worker's process, and the worker looks.")
+    if any(finding.code in _RESTORES for finding in report.left):
+        click.echo("Effects are held. If this is the record to go on with: --apply --accept-restore.")
+    elif report.left and not applied:
+        click.echo("Nothing was changed. Add --apply to repair what can be repaired.")
+    if report.left and applied:
+        _say_what_to_do({finding.code for finding in report.left})
 
 
 _RESTORES = ("RF-RECORD-BEHIND", "RF-RECORD-MOVED")
@@ -210,10 +238,17 @@ _RESTORES = ("RF-RECORD-BEHIND", "RF-RECORD-MOVED")
 
 def _say_what_to_do(codes: set[str]) -> None:
     """For each code one line, and where the steps are."""
+    if not codes:
+        return
+    click.echo()
     for code in sorted(codes & KINDS.keys()):
-        click.echo(f"{code}: {KINDS[code].means} To do: {KINDS[code].person}")
-    if codes:
-        click.echo("Step by step, from a finding to a clean reconcile: docs/how-to/clear-findings.md")
+        todo = re.sub(r"\[\]\(\.\./([\w/.-]+)\)", r"docs/\1", KINDS[code].person)
+        click.echo(f"{code}: {KINDS[code].means} To do: {todo}")
+    click.echo("Step by step, from a finding to a clean reconcile: docs/how-to/clear-findings.md")
+
+
+def _nothing(only: tuple[str, ...]) -> str:
+    return f"nothing: there is nothing to look at for {', '.join(only)}" if only else "nothing is open"
 
 
 def _since(text: str | None) -> int:

@@ -182,7 +182,10 @@ async def gc(app_path: str, older_than: str, who: str, why: str | None, dry_run:
     found = _AGE.fullmatch(older_than)
     if found is None:
         raise click.UsageError(f"--older-than {older_than!r}: write a number and s, m, h, d or w, such as 90d")
-    age_s = dt.timedelta(**{_UNITS[found[2]]: int(found[1])}).total_seconds()
+    try:
+        age_s = dt.timedelta(**{_UNITS[found[2]]: int(found[1])}).total_seconds()
+    except OverflowError:
+        raise click.UsageError(f"--older-than {older_than!r}: that is longer than there is time") from None
     telling = sys.stderr.isatty() and not as_json
 
     def tell(looked: int) -> None:

@@ -32,7 +32,7 @@ class Lives:
 
     async def pages(self, scope: Scope, position: str | None) -> AsyncIterator[Page]:
         """Look at every open start."""
-        after = position
+        after, told = position, set[str]()
         while True:
             async with scope.runtime.record.session() as session:
                 starts = await session.open_starts(after, scope.since_ms, PAGE)
@@ -40,8 +40,10 @@ class Lives:
             if not starts:
                 return
             after = starts[-1].id
-            sights = [_unfit(start, why) for start in starts if (why := _why_unfit(scope, start))]
-            sights += _untaken(starts, now_ms)
+            unfit = {start.id: why for start in starts if (why := _why_unfit(scope, start))}
+            sights = [_unfit(start, unfit[start.id]) for start in starts if start.id in unfit]
+            # Who cannot be run is not waited for.
+            sights += _untaken([start for start in starts if start.id not in unfit], now_ms, told)
             if scope.engine is not None:
                 sights += await _astray(scope, scope.engine, starts)
             yield Page(sights, len(starts), after)
@@ -62,12 +64,13 @@ def _unfit(start: Start, why: str) -> Sight:
     return Sight(NewFinding(code="RF-START-UNFIT", subject=start.id, workflow=start.id, detail=why))
 
 
-def _untaken(starts: list[Start], now_ms: int) -> list[Sight]:
-    """One finding for each name of a workflow: a worker that is missing is missing for all of them."""
+def _untaken(starts: list[Start], now_ms: int, told: set[str]) -> list[Sight]:
+    """One finding for each name of a workflow that is not ``told``: who is missing is missing for all of them."""
     oldest: dict[str, Start] = {}
     for start in starts:
-        if start.engine is None and now_ms - start.created_at_ms > _UNTAKEN_MS:
+        if start.workflow not in told and start.engine is None and now_ms - start.created_at_ms > _UNTAKEN_MS:
             oldest.setdefault(start.workflow, start)
+    told.update(oldest)
     return [
         Sight(
             NewFinding(
