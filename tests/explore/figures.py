@@ -1,15 +1,17 @@
 """How reliable recordfirst itself is: its own workflows under as many schedules as the time allows.
 
-``make explore`` runs this for an hour and writes the table of ``docs/reliability.md``. Whatever it finds is mended, and
-its schedule kept in ``test_found.py``.
+``make explore`` runs this for an hour; with ``--write`` it writes the table of ``docs/reliability.md`` and adds a line
+to the runs that there were. Whatever it finds is mended, and its schedule kept in ``test_found.py``.
 """
 
 from __future__ import annotations
 
 import datetime
 import platform
+import subprocess
 import sys
 from collections import Counter
+from collections.abc import Collection
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from tests.explore.test_stripe import CASE as DEMO
 STORIES = {"create_order (the demo's, with Stripe's client)": DEMO} | CASES
 PAGE = Path(__file__).parent.parent.parent / "docs" / "reliability.md"
 _BEGIN, _END = "<!-- figures -->\n", "<!-- end -->\n"
+_RUNS, _SUM = "<!-- runs -->\n", "<!-- sum -->\n"
 
 
 @click.command(context_settings={"show_default": True})
@@ -45,8 +48,23 @@ def main(seconds: float, jobs: int, seed: int, write: bool) -> None:
     if write:
         before, _, rest = PAGE.read_text().partition(_BEGIN)
         _, _, after = rest.partition(_END)
-        PAGE.write_text(f"{before}{_BEGIN}{page}{_END}{after}")
+        PAGE.write_text(with_run(f"{before}{_BEGIN}{page}{_END}{after}", reports.values(), jobs, seed))
     sys.exit(any(report.failed for report in reports.values()))
+
+
+def with_run(page: str, reports: Collection[Report], jobs: int, seed: int) -> str:
+    """Add a run to those that there were, and count them all together."""
+    before, _, rest = page.partition(_RUNS)
+    table, _, rest = rest.partition(_SUM)
+    _, _, after = rest.partition(_END)
+    whole, failed = sum(each.schedules for each in reports), sum(each.failed for each in reports)
+    minutes = sum(each.seconds for each in reports) / 60
+    table += (
+        f"| {_today()} | {_versions()} | {_commit()} | {seed} | {jobs} | {minutes:,.0f} | {whole:,} | {failed:,} |\n"
+    )
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
+    counted = sum(int(row[6].replace(",", "")) for row in rows)
+    return f"{before}{_RUNS}{table}{_SUM}\nAltogether: **{counted:,} schedules**.\n{_END}{after}"
 
 
 def _line(name: str, report: Report) -> str:
@@ -54,11 +72,28 @@ def _line(name: str, report: Report) -> str:
 
 
 def _summary(schedules: int, failed: int, seconds: float, how: str) -> str:
-    today = datetime.datetime.now(tz=datetime.UTC).date()
-    versions = f"recordfirst {version('recordfirst')}, Python {platform.python_version()}"
-    versions += f", resonate-sdk {version('resonate-sdk')}"
     done = f"**{schedules:,} schedules** in {seconds / 60:.0f} minutes, **{failed:,} broke a promise**"
-    return f"{today}, {versions}; fast world, {how}: {done}."
+    return f"{_today()}, recordfirst {version('recordfirst')}, {_versions()}; fast world, {how}: {done}."
+
+
+def _today() -> str:
+    return f"{datetime.datetime.now(tz=datetime.UTC).date()}"
+
+
+def _versions() -> str:
+    return f"Python {platform.python_version()}, resonate-sdk {version('resonate-sdk')}"
+
+
+def _commit() -> str:
+    """Return the commit that was run."""
+    said = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],
+        cwd=PAGE.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return said.stdout.strip() or "not known"
 
 
 def _table(reports: dict[str, Report], jobs: int, seed: int) -> str:

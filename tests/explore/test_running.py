@@ -12,10 +12,10 @@ from recordfirst.errors import Misuse
 from recordfirst.explore import At, Budget, Report, Schedule, Violation, parse
 from recordfirst.explore.observe import Seen
 from recordfirst.explore.report import render
+from recordfirst.explore.run import Outcome
 from recordfirst.explore.running import explore, parse_budget, replay
 from recordfirst.explore.schedule import Point
 from recordfirst.explore.shrinking import by_weight, kind_of, shrink
-from recordfirst.explore.world import Outcome
 from tests.explore.broken import BROKEN
 from tests.explore.shop import CASE, Bank, Order, charge_card, insert_order
 

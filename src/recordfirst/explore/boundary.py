@@ -21,8 +21,6 @@ from recordfirst.testing.outside import Asked
 
 _HANG_S = 3_600.0
 """Longer than anybody waits for an answer."""
-_POINTS_MOST = 20_000
-"""No process of a test crosses so many: one that does turns in a circle, in which no time need pass."""
 _REDELIVERED_S = 3.0
 """How long the first execution stands still after its task was delivered again: the second is under way by then."""
 
@@ -71,11 +69,12 @@ class Process:
         *,
         die: Callable[[Process], None],
         keep_engine: Callable[[Process], None] = lambda _: None,
+        points_most: int,
     ) -> None:
         self.number, self.clock, self._errors = number, clock, errors
         self._faults: Mapping[int, At] = {at.point: at for at in faults}
         self._copies = {at.since for at in faults if at.since is not None}
-        self._die, self._keep_engine = die, keep_engine
+        self._die, self._keep_engine, self._points_most = die, keep_engine, points_most
         self.points: list[Point] = []
         self.events: list[Event] = []
         self.in_transaction = False
@@ -83,7 +82,7 @@ class Process:
         self._blind = 0
         """Calls under way that no key protects."""
         self.overran = False
-        """It crossed more points than a process ever does."""
+        """It crossed more points than any process should: it turns in a circle, in which no time need pass."""
         self.struck: list[At] = []
         """The faults whose point was reached."""
         self.stalled: asyncio.Future[None] | None = None
@@ -127,7 +126,7 @@ class Process:
         if self.died:
             await _never()
         point = Point(len(self.points) + 1, boundary, name, self.in_transaction, detail, blind or self._blind > 0)
-        if point.number > _POINTS_MOST:
+        if point.number > self._points_most:
             self.overran = True
             asyncio.get_running_loop().stop()
             await _never()

@@ -43,10 +43,11 @@ class SimRecord(SqliteRecord):
         self._host = host
 
     def peek(self) -> sqlite3.Connection:
-        """The connection that reads, for looks at what is committed, while the record is open."""
-        reader = self._reader
-        assert isinstance(reader, _Inline)
-        connection: sqlite3.Connection = reader._conn  # noqa: SLF001 - our own subclass
+        """A connection that sees what is committed and nothing else, while the record is open."""
+        # A connection reads the whole schema when it is first used: the one that writes has done so.
+        given = self._writer if self._writer is not None and not self._writer.in_transaction else self._reader
+        assert isinstance(given, _Inline)
+        connection: sqlite3.Connection = given._conn  # noqa: SLF001 - our own subclass
         return connection
 
     @contextlib.asynccontextmanager

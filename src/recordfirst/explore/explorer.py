@@ -14,10 +14,10 @@ from typing import Protocol
 
 import msgspec
 
+from recordfirst.explore.run import Outcome
 from recordfirst.explore.schedule import ENDS, FAULTS, At, Point, Schedule, every_single, worth_trying
 from recordfirst.explore.shrinking import kind_of, shrink
 from recordfirst.explore.words import is_keeping, name_of
-from recordfirst.explore.world import Outcome
 
 _FAILURES_MOST = 20
 """Kept and made smaller. Others are counted."""
@@ -41,8 +41,8 @@ class World(Protocol):
     def close(self) -> None:
         """Leave nothing behind."""
 
-    def run(self, schedule: Schedule) -> Outcome:
-        """Run it under a schedule, and judge what came of it."""
+    def run(self, schedule: Schedule, *, briefly: bool = False) -> Outcome:
+        """Run it under a schedule, and judge what came of it. ``briefly``: without what only a person would read."""
 
     def refer(self) -> Outcome:
         """Run it without faults."""
@@ -126,7 +126,7 @@ class Explorer:
         """Search until the budget is used up. ``tell`` is called after each schedule."""
         report = self.report
         for schedule in self._schedules(budget):
-            outcome = self._world.run(schedule)
+            outcome = self._world.run(schedule, briefly=True)
             self._count(outcome)
             if outcome.violations:
                 self._fails(outcome)
@@ -218,7 +218,8 @@ class Explorer:
         report.failed += 1
         if len(report.failures) >= _FAILURES_MOST:
             return
-        smallest = shrink(self._world.run, outcome, report.reference)
+        whole = self._world.run(outcome.schedule) if outcome.briefly else outcome
+        smallest = shrink(self._world.run, whole, report.reference)
         if kind_of(smallest) not in self._kinds:
             self._kinds.add(kind_of(smallest))
             report.failures.append(Failure(outcome.schedule, smallest))

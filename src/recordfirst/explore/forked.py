@@ -26,9 +26,9 @@ from recordfirst.explore.boundary import Event, Process
 from recordfirst.explore.checks import Violation
 from recordfirst.explore.observe import Rows, Seen
 from recordfirst.explore.place import Place
+from recordfirst.explore.run import Run
 from recordfirst.explore.schedule import At, Point
 from recordfirst.explore.underway import End
-from recordfirst.explore.world import _Run
 from recordfirst.workflow import Workflow
 
 _LENGTH_BYTES = 8
@@ -170,7 +170,7 @@ class Forked:
         os._exit(0)
 
 
-class ForkedRun(_Run):
+class ForkedRun(Run):
     """One schedule, with a process of the machine for each of its processes."""
 
     leave: Callable[[End, str], NoReturn] | None = None

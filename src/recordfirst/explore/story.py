@@ -14,6 +14,7 @@ import msgspec
 from recordfirst.explore.boundary import Event
 from recordfirst.explore.checks import Violation
 from recordfirst.explore.observe import Seen
+from recordfirst.explore.run import Outcome
 from recordfirst.explore.schedule import CHANGES, ENDS, FAULTS, At
 from recordfirst.explore.shrinking import by_weight
 from recordfirst.explore.words import (
@@ -26,7 +27,6 @@ from recordfirst.explore.words import (
     record_lines,
     titled,
 )
-from recordfirst.explore.world import Outcome
 from recordfirst.testing.outside import Asked, identity_of
 
 _STRIKES = {

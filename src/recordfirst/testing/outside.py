@@ -65,7 +65,7 @@ class Outside:
         self.now_ms = now_ms
         self.lock = threading.RLock()
         """Held by whoever looks and then keeps: functions that block run in threads."""
-        self._path = path
+        self._path, self._text = path, str(path)
         self._read = 0
         self._asked: list[Asked] = []
 
@@ -73,7 +73,11 @@ class Outside:
     def asked(self) -> list[Asked]:
         """Every request that arrived, from whichever process, oldest first."""
         with self.lock:
-            if self._path.exists() and self._path.stat().st_size > self._read:
+            try:
+                size = os.stat(self._text).st_size  # noqa: PTH116 - asked at each step of an exploration: half the price
+            except FileNotFoundError:
+                return self._asked
+            if size > self._read:
                 with self._path.open("rb") as file:
                     file.seek(self._read)
                     for line in file:

@@ -16,8 +16,8 @@ from recordfirst.engine.embedded.connection import EmbeddedConnection
 from recordfirst.explore import FastWorld
 from recordfirst.explore.boundary import Process
 from recordfirst.explore.place import Place
+from recordfirst.explore.run import Run
 from recordfirst.explore.underway import Running
-from recordfirst.explore.world import _Run
 from tests.explore.shop import ORDER, Order
 
 
@@ -68,7 +68,7 @@ async def main(place: Place, process: Process) -> None:
         await place.record.close()
 
 
-class _PublishedRun(_Run):
+class _PublishedRun(Run):
     def _start(self, process: Process, place: Place, version: Any) -> Running:
         del version
         return Running(main(place, process), self.world.seed, process)

@@ -20,9 +20,9 @@ from recordfirst.explore.real.programs import Worker
 from recordfirst.explore.real.providers import Providers
 from recordfirst.explore.real.side import Side
 from recordfirst.explore.real.worker import Order, Said
+from recordfirst.explore.run import Outcome
 from recordfirst.explore.schedule import Schedule
 from recordfirst.explore.underway import End
-from recordfirst.explore.world import Outcome
 from recordfirst.testing.outside import Asked
 
 if TYPE_CHECKING:

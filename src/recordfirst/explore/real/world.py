@@ -28,8 +28,9 @@ from recordfirst.explore.real.programs import Programs, options_of
 from recordfirst.explore.real.run import RealRun
 from recordfirst.explore.real.sending import send
 from recordfirst.explore.real.worker import Order, Said
+from recordfirst.explore.run import Outcome
 from recordfirst.explore.schedule import Schedule
-from recordfirst.explore.world import Outcome, home
+from recordfirst.explore.world import home
 from recordfirst.records.postgres import PostgresRecord
 from recordfirst.testing.outside import Outside
 from recordfirst.testing.reached import ReachedOutside
@@ -135,8 +136,9 @@ class RealWorld:
 
     # ── runs ────────────────────────────────────────────────────────────────
 
-    def run(self, schedule: Schedule = Schedule()) -> Outcome:  # noqa: B008 - frozen
+    def run(self, schedule: Schedule = Schedule(), *, briefly: bool = False) -> Outcome:  # noqa: B008 - frozen
         """Run the workflow under a schedule, from a fresh record on, and judge what came of it."""
+        del briefly  # no two runs are alike: what was not seen in this one cannot be looked at in another
         return self._runner.run(self._go(schedule, 0))
 
     def refer(self) -> Outcome:
