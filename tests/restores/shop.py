@@ -64,6 +64,8 @@ class Setting(msgspec.Struct, frozen=True):
     """The carrier's."""
     wait_ms: int
     """How long an order sleeps between its charge and its shipment."""
+    reconcile_s: float
+    """Between a worker's reconciles, which look at all that is open."""
     forgets: bool
     """Whether Stripe says that it forgets keys after two seconds; else they are honoured for a day."""
 
@@ -228,7 +230,8 @@ async def work(app: App, log: Path) -> None:
     from recordfirst.reconcile import keeper, lives  # noqa: PLC0415 - a worker alone
 
     logging.basicConfig(filename=log, level="WARNING", format="%(asctime)s %(message)s")
-    keeper.WATCH_S, keeper.MARK_EVERY, keeper.EVERY_S, keeper._FIRST_S = 0.1, 3, 1.0, 0.3
+    assert _S is not None
+    keeper.WATCH_S, keeper.MARK_EVERY, keeper.EVERY_S, keeper._FIRST_S = 0.1, 3, _S.reconcile_s, 0.3
     lives._SETTLING_S, drive._IN_PLACE_MS = 0.2, 1_000
     async with app.worker():
         await asyncio.Event().wait()

@@ -143,7 +143,7 @@ class Scene:
         }
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(600 if EVERY > 1 else 3_600)
 @pytest.mark.parametrize("record_url", ["sqlite", "postgres"] if EVERY == 1 else ["sqlite"], indirect=True)
 @pytest.mark.parametrize("what", ["lives", "engine", "restore"])
 def test_killed_at_every_step(record_url, tmp_path, what):
@@ -166,7 +166,8 @@ def test_killed_at_every_step(record_url, tmp_path, what):
                 died += 1
                 [(held,)] = scene.rows("SELECT held FROM recordfirst.timeline")
                 assert await crew.run(accept=held is not None)
-                assert await crew.run()
+                if scene.state() != wanted:  # what the dead one's round had seen is closed by a round of its own
+                    assert await crew.run()
                 assert scene.state() == wanted, at
                 assert scene.books.counts() == charged, at
                 at += EVERY

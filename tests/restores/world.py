@@ -35,6 +35,8 @@ KILLS = 2 if ORDERS == SMALL else 8
 PATIENCE_S = 40 + ORDERS / 3
 WAIT_MS = 1_500 + 30 * ORDERS
 """Each order sleeps for so long between charge and shipment, so that all are open together, on a busy machine too."""
+_LOOK_S = 0.05 if ORDERS == SMALL else 0.25
+"""Between two looks of the test, each by a connection of its own."""
 _BAD_DAY = {"lost-reply": 0.04, "error-after": 0.02, "error-before": 0.02, "rate-limited": 0.02, "reset-before": 0.02}
 
 
@@ -81,7 +83,8 @@ class World:
         assert process.stdout is not None
         self.stripe = json.loads(process.stdout.readline())["url"]
         engine, books = str(self.engine), self.books.path
-        self.setting = Setting(self.url, engine, self.stripe, books, WAIT_MS, forgets=self._forgets)
+        reconcile_s = max(1.0, ORDERS / 240)
+        self.setting = Setting(self.url, engine, self.stripe, books, WAIT_MS, reconcile_s, forgets=self._forgets)
         return process
 
     def _start_nursery(self) -> subprocess.Popen[str]:
@@ -162,14 +165,14 @@ class World:
                     self.kill(self.chance.randint(1, 2))
                     left, next_kill = left - 1, time.monotonic() + self._moment()
                 await self._answer()
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(_LOOK_S)
 
     async def seen(self, condition: Callable[[], bool]) -> None:
         """Wait until it is so, whoever works or does not."""
         deadline = time.monotonic() + PATIENCE_S
         while not condition():
             assert time.monotonic() < deadline, self.told()
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(_LOOK_S)
 
     def _moment(self) -> float:
         return self.chance.uniform(0.1, 0.6 if ORDERS == SMALL else 2.0)
