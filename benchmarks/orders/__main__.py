@@ -15,10 +15,11 @@ import click
 import msgspec
 
 from benchmarks.orders import postgres
-from benchmarks.orders.rounds import CONTENDERS, Plan, Row, run
+from benchmarks.orders.rounds import CONTENDERS, TAKEN_APART, Plan, Row, run
 
 _NEEDS = {"dbos": "dbos", "dbos-datasource": "dbos"}
 """Packages of the dependency group ``bench``, which ``make bench`` installs."""
+_ALL = [name for name in CONTENDERS if name not in TAKEN_APART]
 _SHOWN = ("resonate-sdk", "resonate-pg", "dbos", "psycopg")
 
 
@@ -26,7 +27,7 @@ _SHOWN = ("resonate-sdk", "resonate-pg", "dbos", "psycopg")
 @click.option("--orders", type=click.IntRange(1), default=600, help="Orders per measurement.")
 @click.option("--rounds", type=click.IntRange(1), default=3, help="Measurements of each kind; the median counts.")
 @click.option("--in-flight", default="1,8,64", help="How many orders at a time: numbers, separated by commas.")
-@click.option("--only", default=",".join(CONTENDERS), help="Which contenders, separated by commas.")
+@click.option("--only", default=",".join(_ALL), help="Which contenders, separated by commas.")
 @click.option("--dsn", help="URL of a Postgres to use. It must let us create databases. Default: start one.")
 @click.option(
     "--resonate-sql",

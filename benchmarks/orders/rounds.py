@@ -16,6 +16,7 @@ from benchmarks.orders.work import Setting
 
 CONTENDERS = {
     "recordfirst": "recordfirst:open",
+    "recordfirst-unlocked": "recordfirst:unlocked",
     "recordfirst-pg": "recordfirst:in_postgres",
     "recordfirst-pg-2": "recordfirst:in_postgres_two",
     "recordfirst-pg-relay": "recordfirst:in_postgres_relayed",
@@ -27,6 +28,8 @@ CONTENDERS = {
     "plain": "plain:open",
 }
 """Where each is, in the order of a round."""
+TAKEN_APART = {"recordfirst-unlocked"}
+"""They tell the price of a part of recordfirst, and are measured where they are named."""
 
 _IDLE_S = 2.0
 """So long a contender is watched doing nothing, once, to know what its background costs per second."""

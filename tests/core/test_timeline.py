@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from recordfirst.core.timeline import Mark, judge
+from recordfirst.core.timeline import Kept, Mark, has_less, judge
 
 OURS, OTHERS = "ours", "others"
 
@@ -55,3 +55,25 @@ def test_any_two_moments():
     for record, engine in itertools.product(range(1, 6), range(6)):
         wanted = "as it should be" if record == engine else "engine behind" if engine < record else "record behind"
         assert seen(record, engine) == wanted, (record, engine)
+
+
+@pytest.mark.parametrize(
+    ("newest", "space", "number", "less"),
+    [
+        (mark(2), 1, 2, False),
+        (mark(2), 1, 1, False),  # it died before that was kept, too
+        (mark(2), 1, 3, True),
+        (mark(2), 2, 1, True),  # of the time behind a restore that was accepted
+        (None, 1, 1, True),
+        (mark(0), 1, 7, False),  # a restore was accepted, and no mark was left since
+        (mark(0), 2, 1, True),
+    ],
+)
+def test_what_is_kept_beside_a_file(newest, space, number, less):
+    """P6: it is as new as the record at most, so whatever is newer says that the record went back."""
+    assert has_less(newest, Kept(engine="e", space=space, number=number, token=OURS)) is less
+
+
+def test_what_is_kept_of_another_past():
+    """P6: as many marks, and not the same."""
+    assert has_less(mark(2), Kept(engine="e", space=1, number=2, token=OTHERS))

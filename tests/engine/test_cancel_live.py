@@ -1,4 +1,4 @@
-"""A person ends workflows on engines that workers share (P3, P7): the record first, then whichever worker the engine."""
+"""A person ends workflows on engines that workers share (P3, P7): the record first, then the engine."""
 
 from __future__ import annotations
 

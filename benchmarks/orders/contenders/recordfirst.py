@@ -46,7 +46,9 @@ async def create_order(ctx: Context, order: Order) -> str:
 
 
 @contextlib.asynccontextmanager
-async def _with(setting: Setting, engine: str | None, *, joined: bool = True, workers: int = 1) -> AsyncIterator[Run]:
+async def _with(
+    setting: Setting, engine: str | None, *, joined: bool = True, workers: int = 1, record_of=PostgresRecord
+) -> AsyncIterator[Run]:
     """One worker here, which starts orders and waits for each to end in the record, and others beside it."""
     await work.create_table(setting)
     record = PostgresRecord(setting.dsn, pool_size=work.POOL_SIZE)
@@ -56,7 +58,7 @@ async def _with(setting: Setting, engine: str | None, *, joined: bool = True, wo
     async with contextlib.AsyncExitStack() as stack:
         for _ in range(workers - 1):
             await stack.enter_async_context(_another(setting, joined=joined))
-        app = await stack.enter_async_context(_working(setting, engine, joined=joined))
+        app = await stack.enter_async_context(_working(setting, engine, joined=joined, record_of=record_of))
 
         async def run(order: Order) -> None:
             handle = await app.start(create_order, order, id=f"order:{order.id}")
@@ -66,8 +68,10 @@ async def _with(setting: Setting, engine: str | None, *, joined: bool = True, wo
 
 
 @contextlib.asynccontextmanager
-async def _working(setting: Setting, engine: str | None, *, joined: bool) -> AsyncIterator[App]:
-    record = PostgresRecord(setting.dsn, pool_size=work.POOL_SIZE)
+async def _working(
+    setting: Setting, engine: str | None, *, joined: bool, record_of=PostgresRecord
+) -> AsyncIterator[App]:
+    record = record_of(setting.dsn, pool_size=work.POOL_SIZE)
     app = App("shop", record=record, workflows=[create_order], engine=engine)
     async with work.payments(setting) as payments:
         app.provide(payments)
@@ -113,6 +117,22 @@ async def open(setting: Setting) -> AsyncIterator[Run]:
     """One worker on the engine in its own process."""
     async with _with(setting, None) as run:
         yield run
+
+
+@contextlib.asynccontextmanager
+async def unlocked(setting: Setting) -> AsyncIterator[Run]:
+    """As if nobody could cancel: no step locks its workflow's row, so that its price can be told."""
+    async with _with(setting, None, record_of=_Unlocked) as run:
+        yield run
+
+
+class _Unlocked(PostgresRecord):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        texts = msgspec.structs.asdict(self._statements)
+        without = {name: text.replace(" FOR KEY SHARE", "") for name, text in texts.items()}
+        assert sum(without[name] != texts[name] for name in texts) == 3
+        self._statements = msgspec.structs.replace(self._statements, **without)
 
 
 @contextlib.asynccontextmanager

@@ -6,7 +6,8 @@ has confirmed; whatever else is seen, one of the two was set back. The record al
 own history (Postgres: the cluster and its timeline, which a restore or a fail-over changes).
 
 Not noticed: both sides set back to one moment by a copy of the whole machine; the record set back to later than its
-last mark; and an SQLite file put back where the engine keeps nothing.
+last mark; and files put back where the engine is lost or as old, unless they are an SQLite record, and what is kept
+beside it was not put back with it.
 """
 
 from __future__ import annotations
@@ -47,6 +48,15 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
     confirmed: bool
 
 
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest mark once more, as it is kept beside a record that is a file."""
+
+    engine: str
+    space: int
+    number: int
+    token: str
+
+
 type Verdict = Literal["as it should be", "engine behind", "record behind"]
 
 
@@ -63,3 +73,18 @@ def judge(mark: Mark | None, *, restored: bool, own: str | None, before: str | N
     if own is None and (mark.confirmed or (mark.number > 1 and before is None)):
         return "engine behind"
     return "as it should be"
+
+
+def has_less(mark: Mark | None, kept: Kept) -> bool:
+    """Whether the record's newest mark for an engine is older than what is kept beside it, or of another past.
+
+    What is kept is written after the mark was announced, so it is as new as the record at most. It may be older:
+    whoever left the last mark may have died before.
+    """
+    if mark is None:
+        return True
+    if mark.number == 0:
+        return kept.space > mark.space
+    if (kept.space, kept.number) == (mark.space, mark.number):
+        return kept.token != mark.token
+    return (kept.space, kept.number) > (mark.space, mark.number)

@@ -14,6 +14,8 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any, NoReturn
 
+import msgspec
+
 from recordfirst.core import identity
 from recordfirst.core import timeline as t
 from recordfirst.core.finding import Audit, NewFinding
@@ -66,8 +68,9 @@ async def look(runtime: Runtime, engine: Engine | None) -> NewFinding | None:
     # A role that may not ask, now or when the timeline was begun, sees nothing wrong in that.
     if None not in (line.witness, witness) and line.witness != witness:
         return _record_finding(runtime, "RF-RECORD-MOVED", f"it was {line.witness}, and is {witness}")
-    if engine is None or not engine.lasting:
-        return None
+    less = await _has_less(runtime)
+    if less is not None or engine is None or not engine.lasting:
+        return less
     match await _judge(runtime, engine, line):
         case "record behind":
             return _record_finding(runtime, "RF-RECORD-BEHIND", f"{engine.identity} has marks of a later record")
@@ -75,6 +78,20 @@ async def look(runtime: Runtime, engine: Engine | None) -> NewFinding | None:
             detail = "it does not have the newest mark that the record has confirmed"
             return NewFinding(code="RF-ENGINE-BEHIND", subject=engine.identity, detail=detail)
     return None
+
+
+async def _has_less(runtime: Runtime) -> NewFinding | None:
+    """Compare the record with what is kept beside it; what cannot be read says nothing."""
+    try:
+        kept = msgspec.json.decode(runtime.record.kept_mark() or "", type=t.Kept)
+    except msgspec.DecodeError:
+        return None
+    async with runtime.record.session() as session:
+        mark = await session.find_mark(kept.engine)
+    if not t.has_less(mark, kept):
+        return None
+    detail = f"beside it is kept that it had mark {kept.number} for {kept.engine}; it has an earlier or another one"
+    return _record_finding(runtime, "RF-RECORD-BEHIND", detail)
 
 
 def _record_finding(runtime: Runtime, code: str, detail: str) -> NewFinding:
@@ -197,6 +214,8 @@ async def leave_mark(runtime: Runtime, engine: Engine, *, announced: bool = Fals
         if kept != mark.token:
             detail = f"{engine.identity} has another mark {mark.number}"
             await _hold(runtime, session, line, "RF-RECORD-BEHIND", detail, "mark")
+        beside = t.Kept(engine=name, space=mark.space, number=mark.number, token=mark.token)
+        runtime.record.keep_mark(msgspec.json.encode(beside).decode())
         await session.confirm_mark(name, mark)
         await session.alive()
     runtime.record.seen_mark = (name, mark.space, mark.number)
@@ -242,6 +261,7 @@ async def accept_restore(runtime: Runtime, *, doubt_ms: int, who: str, why: str 
             await runtime.record.notify(tx)
             return done
 
+    runtime.record.keep_mark(None)  # if we die now, what is held is held by the record's own word
     done: str = await runtime.patiently("accepting a restore", store, release=False)
     return done
 

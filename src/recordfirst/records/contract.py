@@ -298,6 +298,12 @@ class Record[C](Protocol):
         It is free again at once when the process dies, however it dies.
         """
 
+    def keep_mark(self, line: str | None) -> None:
+        """Keep this line where a copy of the record that is put back does not put it back, if there is such a place."""
+
+    def kept_mark(self) -> str | None:
+        """The line that was kept there; ``None`` if none was, or there is no such place."""
+
     async def changed(self, timeout_s: float) -> None:
         """Return when another process may have stored something to act on, or after ``timeout_s`` at the latest."""
 

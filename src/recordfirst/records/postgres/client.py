@@ -217,6 +217,12 @@ class PostgresRecord:
                     done.append(step)
         return done
 
+    def keep_mark(self, line: str | None) -> None:
+        """Nothing beside a server is ours to write to, and its workers may be anywhere."""
+
+    def kept_mark(self) -> None:
+        return None
+
     # ── leases and news ─────────────────────────────────────────────────────
 
     @contextlib.asynccontextmanager

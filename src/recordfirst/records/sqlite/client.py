@@ -26,6 +26,7 @@ from recordfirst.errors import Misuse, RecordUnavailable, SchemaMismatch
 from recordfirst.records import statements
 from recordfirst.records.contract import Fault, Lease, Migration, Session
 from recordfirst.records.session import Params, Row, SqlSession
+from recordfirst.records.sqlite import beside
 from recordfirst.records.sqlite.lease import hold
 
 _PACKAGE = __package__ or ""
@@ -234,9 +235,17 @@ class SqliteRecord:
     @contextlib.asynccontextmanager
     async def lease(self, name: str) -> AsyncIterator[Lease]:
         """Hold the lock on ``<path>.<app>.<name>.lease``; the file stays."""
-        file = f"{self._path.name}.{quote(self._name, safe='')}.{quote(name, safe='')}.lease"
-        async with hold(self._path.with_name(file)) as lease:
+        async with hold(self._beside(f"{quote(name, safe='')}.lease")) as lease:
             yield lease
+
+    def keep_mark(self, line: str | None) -> None:
+        beside.keep(self._beside("mark"), line)
+
+    def kept_mark(self) -> str | None:
+        return beside.kept(self._beside("mark"))
+
+    def _beside(self, name: str) -> Path:
+        return self._path.with_name(f"{self._path.name}.{quote(self._name, safe='')}.{name}")
 
     async def shares(self, dsn: str) -> bool:
         del dsn
