@@ -72,7 +72,7 @@ async def as_it_is(app):
 def test_lease_passes_on_when_its_holder_is_killed(shop: Shop, monkeypatch):
     """P6: SIGKILL in the middle of a pass: who waited has the lease, ends that round, and repairs what was left."""
     monkeypatch.setattr(lives, "PAGE", PAGE)
-    monkeypatch.setattr(keeper, "_FIRST_S", 0)
+    monkeypatch.setattr(keeper, "_FIRST_S", 3_600)
     monkeypatch.setattr(keeper, "EVERY_S", 0.1)
 
     async def go():
@@ -83,6 +83,7 @@ def test_lease_passes_on_when_its_holder_is_killed(shop: Shop, monkeypatch):
             async with shop.working(order, sleeper, **given) as app:
                 await as_it_is(app)
             bank.can_be_asked = True
+            monkeypatch.setattr(keeper, "_FIRST_S", 0)
             with holder(shop.url, url) as process:
                 async with shop.app(order, sleeper, **given) as app:
 

@@ -61,6 +61,7 @@ def app_of(record: str, engine: str, books: str) -> App:
 
 
 OPEN = ("there", "lost", "ended", "overdue", "parked")
+GIVEN = ("there", "lost", "ended", "overdue")
 CLOSED = ("charged", "not charged", "written", "unknown")
 
 
@@ -71,9 +72,9 @@ async def make_amiss(app: App, engine: Engine, books: Books) -> None:
     await leave_mark(app.runtime, engine)
     await leave_mark(app.runtime, engine)
     async with app.runtime.record.session() as session:
-        given = [start for start in await session.starts("open", 20) if start.id in ("there", "lost", "ended")]
+        given = [start for start in await session.starts("open", 20) if start.id in GIVEN]
         await session.dispatched(given, engine.identity)
-        for who in ("there", "ended"):
+        for who in ("there", "ended", "overdue"):
             await engine.create(f"shop~{who}", "order", {"who": who})
         await engine.settle("shop~ended")
         for who, step in (

@@ -112,12 +112,14 @@ class Scene:
         self.copies.take()
 
     def again(self) -> None:
-        """As it was; that the database is another one is not what this is about."""
+        """As it was; that it was put back is not what this is about."""
         self.copies.put_back()
         if isinstance(self.copies, DatabaseCopies):
             witness = read("recordfirst.records.postgres", "witness.sql")
             self.rows(f"UPDATE recordfirst.timeline SET witness = ({witness})")
             self.copies.take()
+        else:
+            Path(f"{self.url.removeprefix('sqlite:///')}.shop.mark").unlink(missing_ok=True)
         for name, value in self._kept.items():
             setattr(self.server.state, name, value.copy())
 

@@ -75,7 +75,8 @@ KINDS = {
     for kind in (
         Kind(
             "RF-RECORD-BEHIND",
-            "The engine has marks that the record has not announced: the record was set back. Effects are held.",
+            "The engine, or the file beside an SQLite record, has marks that the record has not: it was set back. "
+            "Effects are held.",
             "The record was restored from a copy, or to a point in time; or it is a new one, and the engine is not.",
             "With `--accept-restore`: opens a new epoch of all that is open, doubts every effect that may have been "
             "called in the time that was lost, and lets work go on.",
