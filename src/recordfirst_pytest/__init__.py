@@ -40,6 +40,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--explore-record", metavar="URL", help="a Postgres for the world; it makes databases of its own")
     group.addoption("--explore-seed", metavar="N", type=int, help="of what is drawn when two and more faults are tried")
+    group.addoption(
+        "--explore-parts",
+        metavar="N",
+        type=int,
+        help="divide each exploration into so many tests, which xdist runs side by side; each has the whole of a time",
+    )
     group.addoption("--explore-replay", metavar="SCHEDULE", help='run this alone, such as "1.17:crash-after 2.5:lose"')
     group.addoption("--explore-report", metavar="DIR", help="write an HTML page and JUnit XML for each such test there")
 
@@ -50,8 +56,24 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:coroutine 'Core.on_message' was never awaited:RuntimeWarning")
     config.addinivalue_line(
         "markers",
-        "explore(budget=None, seed=None, world=None, **case): what `explore` takes when its call does not say",
+        "explore(budget=None, seed=None, world=None, parts=1, **case): what `explore` takes when its call does not say",
     )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make a test of each part of an exploration that is divided."""
+    if "explore" not in metafunc.fixturenames:
+        return
+    marker = metafunc.definition.get_closest_marker("explore")
+    parts = metafunc.config.getoption("--explore-parts")
+    parts = (marker.kwargs.get("parts") if marker is not None else None) if parts is None else parts
+    if parts is None:
+        return
+    if not isinstance(parts, int) or isinstance(parts, bool) or parts < 1:
+        raise pytest.UsageError(f"{metafunc.definition.nodeid}: an exploration has parts, 1 or more, not {parts!r}")
+    if parts > 1:
+        ids = [f"part{part}of{parts}" for part in range(1, parts + 1)]
+        metafunc.parametrize("explore", [(part, parts) for part in range(parts)], indirect=True, ids=ids)
 
 
 @pytest.fixture
@@ -116,14 +138,15 @@ class Explore:
         marker = self._request.node.get_closest_marker("explore")
         if marker is not None and marker.args:
             raise Misuse(f"@pytest.mark.explore takes keywords alone, not {marker.args!r}")
-        marked = marker.kwargs if marker is not None else {}
+        marked = dict(marker.kwargs) if marker is not None else {}
+        marked.pop("parts", None)  # of which each is a test
         case, chosen = _case(workflow, args, {**self._defaults, **marked, **options})
         budget, seed = _budget(config, chosen), _seed(config, chosen)
         where = _where(config, chosen, workflow if isinstance(workflow, str) else None)
         schedule = config.getoption("--explore-replay")
         if schedule is not None:
             return replay(case, parse(schedule), where=where, seed=seed)
-        return run(case, budget, where=where, seed=seed)
+        return run(case, budget, where=where, seed=seed, part=getattr(self._request, "param", (0, 1)))
 
 
 def _case(workflow: Any, args: tuple[Any, ...], given: Mapping[str, Any]) -> tuple[Case, Mapping[str, Any]]:
@@ -194,9 +217,9 @@ def _where(config: pytest.Config, chosen: Mapping[str, Any], case: str | None) -
 
 def _command(request: pytest.FixtureRequest, schedule: str, seed: int) -> str:
     words = ["pytest", request.node.nodeid, "--explore-replay", schedule]
-    for name in _OF_PYTEST:
+    for name in (*_OF_PYTEST, "parts"):
         value = request.config.getoption(f"--explore-{name}")
-        words += [f"--explore-{name}", value] if value is not None else []
+        words += [f"--explore-{name}", str(value)] if value is not None else []
     return shlex.join(words if seed == 1 else [*words, "--explore-seed", str(seed)])
 
 

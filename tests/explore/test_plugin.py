@@ -34,6 +34,10 @@ def test_held(explore):
 def test_side_by_side(explore, n):
     explore(shop.create_order, shop.ORDER, budget=2)
 
+@pytest.mark.explore(parts=2)
+def test_divided(explore):
+    explore(shop.create_order, shop.ORDER, budget=6)
+
 def test_stranger(explore):
     explore(shop.create_order, shop.ORDER, invariant=[])
 
@@ -104,6 +108,20 @@ def test_tests_run_side_by_side(run):
     both = run("-q", "-n", "2", "test_order.py::test_side_by_side")
     assert both.returncode == 0, both.stdout
     assert both.stdout.count("every promise held") == 2
+
+
+def test_one_exploration_is_divided(run):
+    """P9: its parts are tests, which xdist runs side by side; together they try what one would."""
+    divided = run("-q", "-n", "2", "test_order.py::test_divided")
+    assert divided.returncode == 0, divided.stdout
+    for part in (1, 2):
+        assert re.search(rf"test_divided\[part{part}of2\] +create_order: 3 schedules", divided.stdout)
+    failed = run("-q", "test_order.py::test_broken", "--explore-parts=2", "-x")
+    again = re.search(r"pytest '(\S+\[part.of2\])' --explore-replay (\S+) --explore-parts 2", failed.stdout)
+    assert again is not None, failed.stdout
+    replayed = run("-q", again[1], "--explore-parts", "2", "--explore-replay", again[2])
+    assert f"create_order, schedule {again[2]}: a promise was broken" in replayed.stdout
+    assert "an exploration has parts, 1 or more, not 0" in run("-q", "--explore-parts=0").stdout
 
 
 def test_mistakes_are_one_line_where_they_were_made(run):

@@ -216,10 +216,11 @@ class Explorer:
     def _fails(self, outcome: Outcome) -> None:
         report = self.report
         report.failed += 1
-        if len(report.failures) >= _FAILURES_MOST:
-            return
+        found = kind_of(outcome)
+        if found in self._kinds or len(report.failures) >= _FAILURES_MOST:
+            return  # to make smaller what was made smaller before says nothing new, and takes many runs
         whole = self._world.run(outcome.schedule) if outcome.briefly else outcome
         smallest = shrink(self._world.run, whole, report.reference)
         if kind_of(smallest) not in self._kinds:
-            self._kinds.add(kind_of(smallest))
             report.failures.append(Failure(outcome.schedule, smallest))
+        self._kinds |= {found, kind_of(smallest)}

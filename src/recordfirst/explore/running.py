@@ -68,6 +68,7 @@ def explore(
     where: Where = _FAST,
     seed: int = 1,
     jobs: int = 1,
+    part: tuple[int, int] = (0, 1),
     tell: Tell = lambda _done, _failed: None,
 ) -> Report:
     """Explore a case: every fault at every point, and what more the budget allows.
@@ -78,6 +79,7 @@ def explore(
         where: the world.
         seed: of what is drawn. The same seed, budget of schedules and code try the same schedules.
         jobs: how many processes share the work.
+        part: which of how many parts, counted from 0: others see to the rest, on other machines for all that matters.
         tell: is told how far it is.
 
     Raises:
@@ -87,7 +89,7 @@ def explore(
         raise Misuse(f"jobs must be at least 1, not {jobs}")
     with ready(where) as there:
         if jobs == 1:
-            return _explore(case, budget, there, seed, (0, 1), tell)
+            return _explore(case, _share(budget, part[1]), there, seed, part, tell)
         return _side_by_side(case, budget, there, seed, jobs, tell)
 
 
@@ -169,11 +171,16 @@ def _explore(case: Case, budget: Budget, where: Where, seed: int, shard: tuple[i
         return explorer.explore(budget, lambda report: tell(report.schedules, report.failed))
 
 
+def _share(budget: Budget, parts: int) -> Budget:
+    """What each of so many gets: its part of the schedules, and all of the time, since they run side by side."""
+    return budget if budget.schedules is None else Budget(-(-budget.schedules // parts), budget.seconds)
+
+
 # ── several processes ───────────────────────────────────────────────────────
 
 
 def _side_by_side(case: Case, budget: Budget, where: Where, seed: int, jobs: int, tell: Tell) -> Report:
-    share = budget if budget.schedules is None else Budget(-(-budget.schedules // jobs), budget.seconds)
+    share = _share(budget, jobs)
     context = multiprocessing.get_context("fork")  # a case is made of functions, which cannot be sent
     sides = []
     for index in range(jobs):
