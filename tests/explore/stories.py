@@ -27,6 +27,7 @@ from recordfirst import (
     workflow,
     write,
 )
+from recordfirst.demo.shop import sql
 from recordfirst.explore import Case
 from recordfirst.providers.contract import Probed, Verdict
 from recordfirst.testing import Outside, Refused
@@ -96,10 +97,12 @@ class Others:
 
 
 async def _insert(w: Write[Any], order: Order) -> None:
-    await w.tx.execute("INSERT INTO orders (id, amount, state) VALUES (?, ?, 'new')", (order.id, order.amount_minor))
+    await w.tx.execute(
+        sql(w.tx, "INSERT INTO orders (id, amount, state) VALUES (?, ?, 'new')"), (order.id, order.amount_minor)
+    )
     for article in order.articles:
         # Nothing here is unique: only the receipt keeps these from being stored twice.
-        await w.tx.execute("INSERT INTO lines VALUES (?, ?)", (order.id, article))
+        await w.tx.execute(sql(w.tx, "INSERT INTO lines VALUES (?, ?)"), (order.id, article))
 
 
 @write
@@ -122,7 +125,9 @@ async def close_order(w: Write[Any], order: Order) -> None:
 
 
 async def _mark(w: Write[Any], order: Order, state: str) -> None:
-    cursor = await w.tx.execute("UPDATE orders SET state = ?, marks = marks + 1 WHERE id = ?", (state, order.id))
+    cursor = await w.tx.execute(
+        sql(w.tx, "UPDATE orders SET state = ?, marks = marks + 1 WHERE id = ?"), (state, order.id)
+    )
     changed_one(cursor, f"order {order.id}")
 
 
@@ -197,7 +202,7 @@ async def ship(call: Call, order: Order, article: str, *, others: Others = injec
 @ship.on_success
 async def note_shipment(w: Write[Any], order: Order, article: str, shipment: str) -> None:
     """With the receipt."""
-    await w.tx.execute("INSERT INTO shipments VALUES (?, ?)", (f"{order.id}/{article}", shipment))
+    await w.tx.execute(sql(w.tx, "INSERT INTO shipments VALUES (?, ?)"), (f"{order.id}/{article}", shipment))
 
 
 def render_letter(order: Order) -> dict[str, str]:

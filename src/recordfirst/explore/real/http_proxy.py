@@ -29,6 +29,7 @@ class Request(msgspec.Struct, frozen=True):
     body: bytes
 
 
+type Rename = tuple[bytes, bytes]
 type Reads = Callable[[Request], tuple[Named, bool] | None]
 """Names a request, and says whether no key protects it; ``None``: it is let through."""
 
@@ -40,10 +41,13 @@ class HttpProxy:
         side: the worker's.
         url: the real server's.
         reads: names its requests.
+        rename: what the worker says, and what the server is told instead: a server that forgets nothing has then never
+            heard of what is new to the worker.
     """
 
-    def __init__(self, side: Side, url: str, reads: Reads) -> None:
+    def __init__(self, side: Side, url: str, reads: Reads, rename: Rename = (b"", b"")) -> None:
         parts = urlsplit(url)
+        self._rename = rename
         self._side, self._reads = side, reads
         self._host, self._port = parts.hostname or "127.0.0.1", parts.port or 80
         self._tasks: set[asyncio.Task[None]] = set()
@@ -74,7 +78,7 @@ class HttpProxy:
         self._streams.add(writer)
         try:
             request = await _read(reader)
-            crossing = _Exchange(request, (self._host, self._port), (reader, writer))
+            crossing = _Exchange(request, (self._host, self._port), (reader, writer), self._rename)
             read = self._reads(request)
             if read is None:
                 await crossing.pass_through()
@@ -113,9 +117,14 @@ class _Exchange:
     """One request, and its reply."""
 
     def __init__(
-        self, request: Request, server: tuple[str, int], worker: tuple[asyncio.StreamReader, asyncio.StreamWriter]
+        self,
+        request: Request,
+        server: tuple[str, int],
+        worker: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        rename: Rename,
     ) -> None:
         self._request, self._server = request, server
+        self._ours, self._theirs = rename
         self._reader, self._writer = worker
         self._reply = b""
         self.changed = False
@@ -124,7 +133,7 @@ class _Exchange:
         try:
             reader, writer = await self._ask()
             try:
-                self._reply = await reader.read()
+                self._reply = self._renamed(await reader.read())
             finally:
                 writer.close()
         except OSError as error:
@@ -139,11 +148,27 @@ class _Exchange:
         reader, writer = await asyncio.open_connection(*self._server)
         gone = ("connection", "transfer-encoding", "content-length", "expect")
         headers = {name: value for name, value in request.headers.items() if name not in gone}
-        headers |= {"connection": "close", "content-length": str(len(request.body))}
-        head = [f"{request.method} {request.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-        writer.write("\r\n".join(head).encode("latin-1") + _END + request.body)
+        path, body = request.path.encode("latin-1"), request.body
+        if self._ours:
+            path, body = path.replace(self._ours, self._theirs), body.replace(self._ours, self._theirs)
+        headers |= {"connection": "close", "content-length": str(len(body))}
+        # To a client of the older version a server sends no chunks: what comes before the end is the reply.
+        head = [
+            f"{request.method} {path.decode('latin-1')} HTTP/1.0",
+            *(f"{name}: {headers[name]}" for name in headers),
+        ]
+        writer.write("\r\n".join(head).encode("latin-1") + _END + body)
         await writer.drain()
         return reader, writer
+
+    def _renamed(self, reply: bytes) -> bytes:
+        """A whole reply, as the worker is to have it."""
+        head, end, body = reply.partition(_END)
+        if not self._ours or not end:
+            return reply
+        body = body.replace(self._theirs, self._ours)
+        lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"content-length:")]
+        return b"\r\n".join([*lines, b"Content-Length: %d" % len(body)]) + _END + body
 
     async def pass_on(self) -> None:
         self._writer.write(self._reply)
@@ -153,8 +178,8 @@ class _Exchange:
         """As it comes."""
         reader, writer = await self._ask()
         try:
-            while part := await reader.read(1 << 16):
-                self._writer.write(part)
+            while line := await reader.readline():
+                self._writer.write(line.replace(self._theirs, self._ours) if self._ours else line)
                 await self._writer.drain()
         finally:
             writer.close()

@@ -143,7 +143,7 @@ class RealRun:
         outside = HttpProxy(side, world.outside_url, self._providers.read)
         proxies, engine = [outside], None
         if world.engine is not None:
-            engine = HttpProxy(side, world.engine, _read_engine)
+            engine = HttpProxy(side, world.engine, _read_engine, world.corner)
             proxies.append(engine)
         log = Path(f"{world.home}/worker-{number}.log")
         worker = Worker(side, log, record, proxies)

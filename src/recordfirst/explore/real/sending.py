@@ -10,6 +10,7 @@ import importlib
 import io
 import pickle
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +78,8 @@ def found(reference: str) -> Case:
     try:
         value: Any = importlib.import_module(module)
         for each in name.split("."):
-            value = getattr(value, each)
-    except (ImportError, AttributeError) as error:
+            value = value[each] if isinstance(value, Mapping) else getattr(value, each)
+    except (ImportError, AttributeError, KeyError) as error:
         raise Misuse(f"{reference!r} cannot be imported: {error}") from None
     if callable(value) and not isinstance(value, Case):
         value = value()

@@ -12,6 +12,7 @@ import contextlib
 import os
 import shutil
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import msgspec
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from recordfirst.core import identity
 from recordfirst.errors import Misuse
 from recordfirst.explore.case import Case
 from recordfirst.explore.observe import Rows, Seen, look_into_engine
@@ -69,6 +71,10 @@ class RealWorld:
     ) -> None:
         if not hasattr(os, "pidfd_open"):
             raise Misuse("the real world watches its processes by pidfd, which only Linux has")
+        if engine is not None and identity.group(case.app) != case.app:
+            raise Misuse(
+                f"app={case.app!r} of the case: on a Resonate Server, of small letters, digits, '.', '_' and '-'"
+            )
         sent = send(case, reference)
         self.case, self.seed, self.dsn = case, seed, dsn
         self.engine, self.resonate_sql = engine, resonate_sql
@@ -84,6 +90,7 @@ class RealWorld:
         self._looker = PostgresLooker(case.ignore)
         self._runner = asyncio.Runner()
         self._run: RealRun | None = None
+        self._runs, self._unique = 0, uuid.uuid4().hex[:8].encode()
         self._listening: asyncio.Server | None = None
         self.connection: Looking = self.connect()
         self.programs = Programs(self.outside_file)
@@ -159,7 +166,14 @@ class RealWorld:
         finally:
             await self._run.end()
 
+    @property
+    def corner(self) -> tuple[bytes, bytes]:
+        """How this run's app is called on an engine that is not ours, and has seen other runs."""
+        name = identity.group(self.case.app).encode()
+        return name, b"%s-%s-%d" % (name, self._unique, self._runs)
+
     def _begin_anew(self) -> None:
+        self._runs += 1
         put_back(self.connection)
         ReachedOutside(self.outside_url, lambda: 0).forget()
         for file in self.home.glob("engine*"):
