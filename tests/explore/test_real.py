@@ -136,10 +136,27 @@ def test_what_is_wrong_at_once_is_seen_at_once(careless: RealWorld) -> None:
     """P1: a call whose write has no receipt is a broken promise, by what the record says just then."""
     outcome = run(careless, "1.call-charge_card#1:lose")
     assert "P1" not in {violation.promise for violation in outcome.violations}
-    careless.connection.execute("DELETE FROM recordfirst.receipt WHERE kind = 'write'")
+    careless.record.connection.execute("DELETE FROM recordfirst.receipt WHERE kind = 'write'")
     assert careless._run is not None
     [violation] = careless._run.broken_by_a_call("explored/order:1:charge")
     assert violation.promise == "P1"
+
+
+def test_on_sqlite_faults_strike_at_providers() -> None:
+    """P3: nothing lies between a worker and a file, so what is not tried there is not said to have been."""
+    where = Where(world="real", record="sqlite", case="tests.explore.broken:case")
+    with opened(broken.case(), where, 1) as world:
+        assert isinstance(world, RealWorld)
+        assert {point.boundary for point in world.refer().points[0]} == {"provider"}
+        promises = {violation.promise for violation in run(world, "1.call-charge_card#1:crash-after").violations}
+        assert "P3" in promises
+        assert not {"stall", "contend"} & world.tries
+    where = Where(world="real", record="sqlite", case="tests.explore.shop:CASE")
+    with opened(shop.CASE, where, 1) as world:
+        world.refer()
+        for fault in ("crash-after", "lose"):
+            outcome = world.run(parse(f"1.call-charge_card#1:{fault}"))
+            assert (outcome.violations, len(outcome.struck)) == ((), 1)
 
 
 def test_a_replay_by_name(postgres_url: str) -> None:

@@ -42,10 +42,15 @@ def test_the_forked_world_tries_what_the_fast_one_tries() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"world": "mars"}, "there is no world 'mars'; there are fast, forked, postgres"),
+        ({"world": "mars"}, "there is no world 'mars'; there are fast, forked, postgres, real"),
         ({"record": "postgresql:///x"}, "the fast world takes no record="),
         ({"world": "forked", "resonate_sql": "x"}, "the forked world takes no resonate_sql="),
         ({"world": "postgres", "record": "sqlite:///x.db"}, "write postgresql://user@host:5432/database"),
+        ({"world": "postgres", "record": "sqlite"}, "write postgresql://user@host:5432/database"),
+        ({"world": "real", "record": "sqlite", "resonate_sql": "x"}, "resonate_sql= is for a record on Postgres"),
+        ({"world": "postgres", "engine": "http://x"}, "the postgres world takes no engine="),
+        ({"world": "real", "engine": "x"}, "write http://host:port of a Resonate Server"),
+        ({"world": "real", "engine": "http://x", "resonate_sql": "x"}, "are two engines"),
         ({"world": "postgres", "record": 5}, "record= must be text, not 5"),
     ],
 )

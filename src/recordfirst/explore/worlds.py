@@ -44,7 +44,8 @@ class Where(msgspec.Struct, frozen=True, kw_only=True):
 
     world: Kind = "fast"
     record: str | None = None
-    """The URL of a Postgres on which databases may be made. Default: one that is started."""
+    """The URL of a Postgres on which databases may be made; in the real world also ``sqlite``, for a file. Default: a
+    Postgres that is started."""
     resonate_sql: str | None = None
     """Where ``resonate.sql`` is: then the engine is Resonate in the record's own database, not the embedded one."""
     engine: str | None = None
@@ -64,8 +65,16 @@ class Where(msgspec.Struct, frozen=True, kw_only=True):
                 raise Misuse(f"the {self.world} world takes no {name}=: its record and engine are files of its own")
         if self.engine is not None:
             self._check_engine(self.engine)
-        if self.record is not None and urlsplit(self.record).scheme not in ("postgresql", "postgres"):
+        if self.is_on_sqlite:
+            if self.resonate_sql is not None:
+                raise Misuse("resonate_sql= is for a record on Postgres")
+        elif self.record is not None and urlsplit(self.record).scheme not in ("postgresql", "postgres"):
             raise Misuse(f"record={self.record!r}: write postgresql://user@host:5432/database")
+
+    @property
+    def is_on_sqlite(self) -> bool:
+        """Whether the record of a real world is a file."""
+        return self.world == "real" and self.record == "sqlite"
 
     def _check_engine(self, engine: str) -> None:
         if self.world != "real":
@@ -83,7 +92,7 @@ def ready(where: Where) -> Iterator[Where]:
     Raises:
         Misuse: if it is not to be had.
     """
-    if where.world not in _ON_POSTGRES:
+    if where.world not in _ON_POSTGRES or where.is_on_sqlite:
         yield where
         return
     if importlib.util.find_spec("psycopg") is None or importlib.util.find_spec("psycopg_pool") is None:
@@ -138,7 +147,7 @@ def _postgres(case: Case, where: Where, seed: int, stack: contextlib.ExitStack) 
 def _real(case: Case, where: Where, seed: int, stack: contextlib.ExitStack) -> Explored:
     from recordfirst.explore.real.world import RealWorld  # noqa: PLC0415 - an extra
 
-    dsn = stack.enter_context(_database(where))
+    dsn = None if where.is_on_sqlite else stack.enter_context(_database(where))
     return RealWorld(
         case,
         dsn,

@@ -8,7 +8,9 @@ with the worker's process id. When its input ends, all end.
 from __future__ import annotations
 
 import base64
+import contextlib
 import gc
+import importlib
 import os
 import signal
 import sys
@@ -20,6 +22,8 @@ from recordfirst.errors import Misuse
 from recordfirst.explore.case import Case
 from recordfirst.explore.real import worker
 from recordfirst.explore.real.sending import Sent, receive
+
+_RECORDS = ("recordfirst.records.postgres", "recordfirst.records.sqlite")
 
 
 class Answer(msgspec.Struct, omit_defaults=True):
@@ -49,11 +53,9 @@ def _case(data: bytes) -> Case:
     try:
         case = receive(msgspec.msgpack.decode(data, type=Sent))
         # What a worker needs, before it is forked.
-        import aiohttp  # noqa: F401, PLC0415
-        import psycopg_pool  # noqa: F401, PLC0415
-
-        from recordfirst.engine.embedded import engine  # noqa: F401, PLC0415
-        from recordfirst.records import postgres  # noqa: F401, PLC0415
+        for module in ("aiohttp", "recordfirst.engine.embedded.engine", *_RECORDS):
+            with contextlib.suppress(ModuleNotFoundError):  # one of the two is an extra that nobody needs here
+                importlib.import_module(module)
     except Misuse as error:
         _say(Answer(error=str(error)))
         sys.exit(1)

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -100,7 +99,7 @@ class Programs:
 class Worker:
     """A process of the machine, with its proxies."""
 
-    def __init__(self, side: Side, log: Path, record: PostgresProxy, others: list[HttpProxy]) -> None:
+    def __init__(self, side: Side, log: Path, record: PostgresProxy | None, others: list[HttpProxy]) -> None:
         self.side, self.record, self._others, self._log = side, record, others, log
         self.pid = 0
         self.has_ended = False
@@ -113,7 +112,8 @@ class Worker:
 
     async def open(self) -> None:
         """Open its proxies."""
-        await self.record.open()
+        if self.record is not None:
+            await self.record.open()
         for proxy in self._others:
             await proxy.open()
 
@@ -146,7 +146,8 @@ class Worker:
         if self.pid:
             self.signal(signal.SIGKILL)
             await self.gone.wait()
-        await self.record.close()
+        if self.record is not None:
+            await self.record.close()
         for proxy in self._others:
             await proxy.close()
         self.side.open.clear()
@@ -156,8 +157,3 @@ class Worker:
         with contextlib.suppress(OSError):
             return " ".join(self._log.read_text(errors="replace")[-_TAIL:].split())
         return ""
-
-
-def options_of(conninfo: dict[str, Any]) -> dict[str, str]:
-    """How a server is reached."""
-    return {"host": str(conninfo.get("host") or "127.0.0.1"), "port": str(conninfo.get("port") or 5432)}

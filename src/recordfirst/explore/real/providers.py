@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -14,12 +14,8 @@ from recordfirst.explore.case import Case
 from recordfirst.explore.checks import Violation, at_a_call
 from recordfirst.explore.real.http_proxy import Request
 from recordfirst.explore.real.names import Named
+from recordfirst.explore.real.records import WorldsRecord
 from recordfirst.testing.stripe.ledger import METADATA_KEY
-
-_RECEIPTS = """
-SELECT key, attempt, reissue, function, workflow, request::text FROM recordfirst.receipt WHERE kind = 'effect'
-"""
-_WRITTEN = "SELECT 1 FROM recordfirst.receipt WHERE key = %s AND kind = 'write' AND state = 'succeeded'"
 
 
 class _Apply(msgspec.Struct):
@@ -32,11 +28,11 @@ class Providers:
 
     Args:
         case: whose effects they are of.
-        ask: asks the record, beside everybody.
+        record: the record, which is asked beside everybody.
     """
 
-    def __init__(self, case: Case, ask: Callable[..., list[tuple[Any, ...]]]) -> None:
-        self._case, self._ask = case, ask
+    def __init__(self, case: Case, record: WorldsRecord) -> None:
+        self._case, self._record = case, record
         self._effects = _effects_of(case)
 
     def read(self, request: Request) -> tuple[Named, bool]:
@@ -60,22 +56,22 @@ class Providers:
         after = effect.after_key(workflow, effect.function.fit(codec.decode(request)))
         if after is None:
             return []
-        return at_a_call(known_as, effect.name, after, is_there=bool(self._ask(_WRITTEN, [after])))
+        return at_a_call(known_as, effect.name, after, is_there=self._record.is_written(after))
 
     def _receipt(self, identities: list[str]) -> tuple[Effect[..., Any], str, str] | None:
         if not identities:
             return None
-        for key, attempt, reissue, function, workflow, request in self._ask(_RECEIPTS):
-            effect = self._effects.get(function)
+        for given in self._record.receipts():
+            effect = self._effects.get(given.function)
             if effect is None:
                 continue
             limit, app = effect.provider.key_limit, self._case.app
             names = {
-                identity.provider_key(app, key, attempt, reissue, limit),
-                identity.marker(app, key, attempt, limit),
+                identity.provider_key(app, given.key, given.attempt, given.reissue, limit),
+                identity.marker(app, given.key, given.attempt, limit),
             }
             if names & set(identities):
-                return effect, workflow, request
+                return effect, given.workflow, given.request
         return None
 
 

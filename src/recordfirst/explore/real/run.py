@@ -15,7 +15,6 @@ from recordfirst.explore.invariants import offenders
 from recordfirst.explore.observe import Rows, Seen
 from recordfirst.explore.real.http_proxy import HttpProxy, Request
 from recordfirst.explore.real.names import Named, of_engine
-from recordfirst.explore.real.postgres_proxy import PostgresProxy
 from recordfirst.explore.real.programs import Worker
 from recordfirst.explore.real.providers import Providers
 from recordfirst.explore.real.side import Side
@@ -42,7 +41,7 @@ class RealRun:
         self._workers: list[Worker] = []
         self._outside = world.outside()
         self._arrived = 0
-        self._providers = Providers(world.case, world.ask)
+        self._providers = Providers(world.case, world.record)
         self._violations: list[Violation] = []
         self._known: dict[frozenset[str], dict[str, Rows]] = {}
         self._last: Seen | None = None
@@ -64,7 +63,7 @@ class RealRun:
             reference=None if self._version else self._world.reference,
             later=self._world.later if self._version else None,
         )
-        self._violations += offenders(self._world.case.invariants, self._world.connection, self._outside)
+        self._violations += offenders(self._world.case.invariants, self._world.record.connection, self._outside)
         return Outcome(
             schedule=self._schedule,
             violations=tuple(dict.fromkeys(self._violations)),
@@ -139,7 +138,7 @@ class RealRun:
             kill=lambda: worker.signal(signal.SIGKILL),
             stall=lambda _: self._stalls(worker),
         )
-        record = PostgresProxy(side, world.server)
+        record = world.record.proxy(side)
         outside = HttpProxy(side, world.outside_url, self._providers.read)
         proxies, engine = [outside], None
         if world.engine is not None:
@@ -152,16 +151,14 @@ class RealRun:
         side.arrived = self._arrivals
         self._workers.append(worker)
         await worker.open()
-        through = world.through(record.port)
-        if engine is not None:
-            engine_given = engine.url
-        else:
-            engine_given = through if world.resonate_sql is not None else str(world.engine_file(host))
+        through = world.record.url(record)
+        in_file = through if world.is_engine_in_record else str(world.engine_file(host))
         order = Order(
             number=number,
             version=self._version,
             record=through,
-            engine=engine_given,
+            engine=world.engine or in_file,
+            engine_through=engine.url if engine is not None else "",
             outside=outside.url,
             person=world.outside_url,
             world=world.control,
@@ -193,7 +190,8 @@ class RealRun:
 
     async def _stalls(self, worker: Worker) -> None:
         worker.signal(signal.SIGSTOP)
-        worker.record.take_lease()
+        if worker.record is not None:
+            worker.record.take_lease()
         worker.goes_on.clear()
         worker.stalled.set()
         await worker.goes_on.wait()
@@ -241,7 +239,7 @@ class RealRun:
         (world.known if is_reference else self._known).setdefault(seen.done, seen.tables)
         if self._last is not None:
             broken += checks.changed_outcomes(self._last, seen)
-        broken += offenders(world.case.always, world.connection, self._outside)
+        broken += offenders(world.case.always, world.record.connection, self._outside)
         self._last = seen
         self._violations += broken
         side.note(what, seen=seen, broken=tuple(broken))

@@ -18,7 +18,7 @@ from typing import Literal
 import msgspec
 
 from recordfirst.app import App
-from recordfirst.engine import shared
+from recordfirst.engine import connect, shared
 from recordfirst.engine.options import Embedded
 from recordfirst.errors import UnknownWorkflow, WorkflowFailed
 from recordfirst.explore.case import Case
@@ -41,6 +41,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     record: str
     engine: str
     """A URL, or the file of an embedded one."""
+    engine_through: str
+    """The proxy of a Resonate Server, which is known by its own URL to record and app; empty if there is none."""
     outside: str
     """Where its doubles reach it."""
     person: str
@@ -62,6 +64,8 @@ def be(case: Case, order: Order) -> None:
     """Be the worker, until the workflow has ended."""
     logging.basicConfig(level=logging.WARNING)
     shared.LEASE = _LEASE
+    if order.engine_through:
+        _reach(order.engine_through)
     with socket.socket(socket.AF_UNIX) as world:
         world.connect(order.world)
 
@@ -74,6 +78,19 @@ def be(case: Case, order: Order) -> None:
             asyncio.run(_work(case, order, say))
         except Exception as error:  # noqa: BLE001 - whatever it is, the world is told
             say("failed", f"{type(error).__name__}: {error}")
+
+
+def _reach(through: str) -> None:
+    """Let the server be reached by its proxy: each worker has another, and one engine must not look like several."""
+    names = vars(connect)
+    make = names["server_engine"]
+
+    def server_engine(url: str, token: str | None, membership: shared.Membership) -> shared.SharedEngine:
+        engine: shared.SharedEngine = make(through, token, membership)
+        engine.identity = url
+        return engine
+
+    names["server_engine"] = server_engine
 
 
 async def _work(case: Case, order: Order, say: Callable[..., None]) -> None:

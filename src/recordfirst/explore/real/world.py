@@ -14,26 +14,21 @@ import shutil
 import time
 import uuid
 from pathlib import Path
-from typing import Any
 
 import msgspec
-import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from recordfirst.core import identity
 from recordfirst.errors import Misuse
 from recordfirst.explore.case import Case
 from recordfirst.explore.observe import Rows, Seen, look_into_engine
-from recordfirst.explore.postgres import PostgresLooker, as_url
-from recordfirst.explore.postgres_rows import Looking, check_empty, keep_rows, lose_engine, put_back
-from recordfirst.explore.real.programs import Programs, options_of
+from recordfirst.explore.real.programs import Programs
+from recordfirst.explore.real.records import OnSqlite, WorldsRecord
 from recordfirst.explore.real.run import RealRun
 from recordfirst.explore.real.sending import send
 from recordfirst.explore.real.worker import Order, Said
 from recordfirst.explore.run import Outcome
 from recordfirst.explore.schedule import Schedule
 from recordfirst.explore.world import home
-from recordfirst.records.postgres import PostgresRecord
 from recordfirst.testing.outside import Outside
 from recordfirst.testing.reached import ReachedOutside
 
@@ -46,7 +41,7 @@ class RealWorld:
 
     Args:
         case: what is explored.
-        dsn: an empty database on a Postgres that accepts connections without encryption.
+        dsn: an empty database on a Postgres that accepts connections without encryption. ``None``: an SQLite file.
         reference: ``module:name`` of the case, if that is how it was given.
         engine: the URL of a Resonate Server. Default: the embedded engine, in a file of each worker's host.
         resonate_sql: the text of ``resonate.sql``; then the engine is Resonate in the record's own database.
@@ -62,7 +57,7 @@ class RealWorld:
     def __init__(
         self,
         case: Case,
-        dsn: str,
+        dsn: str | None,
         *,
         reference: str | None = None,
         engine: str | None = None,
@@ -76,23 +71,23 @@ class RealWorld:
                 f"app={case.app!r} of the case: on a Resonate Server, of small letters, digits, '.', '_' and '-'"
             )
         sent = send(case, reference)
-        self.case, self.seed, self.dsn = case, seed, dsn
-        self.engine, self.resonate_sql = engine, resonate_sql
+        self.case, self.seed, self.engine = case, seed, engine
+        self.is_engine_in_record = resonate_sql is not None
+        self.home = home()
+        self.record: WorldsRecord
+        self.record = OnSqlite(case, self.home) if dsn is None else _on_postgres(case, dsn, resonate_sql)
+        self.tries = self.tries - self.record.cannot
         if engine is not None:
             self.tries = self.tries - {"engine-lost"}  # it is not ours
-        self.home = home()
-        self.server = options_of(conninfo_to_dict(dsn))
         self.known: dict[frozenset[str], dict[str, Rows]] = {}
         self.reference: Seen | None = None
         self.later: Seen | None = None
         self.control = str(self.home / "world")
         self.outside_file = self.home / "outside"
-        self._looker = PostgresLooker(case.ignore)
         self._runner = asyncio.Runner()
         self._run: RealRun | None = None
         self._runs, self._unique = 0, uuid.uuid4().hex[:8].encode()
         self._listening: asyncio.Server | None = None
-        self.connection: Looking = self.connect()
         self.programs = Programs(self.outside_file)
         try:
             self._prepare()
@@ -108,7 +103,7 @@ class RealWorld:
             self._runner.run(self._listens_no_more(self._listening))
             self._listening = None
         self._runner.close()
-        self.connection.close()
+        self.record.close()
         shutil.rmtree(self.home, ignore_errors=True)
 
     @staticmethod
@@ -116,30 +111,15 @@ class RealWorld:
         server.close()
         await asyncio.sleep(0)  # its sockets are closed by the loop, in its next turn
 
-    def connect(self) -> Looking:
-        """A connection that only looks; nothing it does passes a proxy."""
-        return psycopg.connect(self.dsn, autocommit=True, application_name="recordfirst_explore")
-
     def _prepare(self) -> None:
-        connection = self.connection
-        check_empty(connection)
-        connection.execute("CREATE SCHEMA recordfirst_explore")
-
-        async def make() -> None:
-            record = PostgresRecord(self.dsn)
+        async def migrate() -> None:
+            record = self.record.make()
             await record.open(self.case.app)
             await record.migrate()
             await record.close()
 
-        self._runner.run(make())
-        try:
-            connection.execute(self.case.tables.encode())
-        except psycopg.Error as error:
-            raise Misuse(f"tables= of the case cannot be made: {error}") from error
-        if self.resonate_sql is not None:
-            connection.execute("SET client_min_messages = error")  # it warns that there is no pg_cron
-            connection.execute(self.resonate_sql.encode())
-        keep_rows(connection)
+        self._runner.run(migrate())
+        self.record.prepared()
 
     # ── runs ────────────────────────────────────────────────────────────────
 
@@ -174,7 +154,7 @@ class RealWorld:
 
     def _begin_anew(self) -> None:
         self._runs += 1
-        put_back(self.connection)
+        self.record.begin_anew()
         ReachedOutside(self.outside_url, lambda: 0).forget()
         for file in self.home.glob("engine*"):
             file.unlink()
@@ -195,13 +175,8 @@ class RealWorld:
 
     def look(self, outside: Outside, host: str | None = None) -> Seen:
         """See what is there, all at one moment of the record."""
-        connection = self.connection
-        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        try:
-            seen = self._looker.look(connection, lambda: list(outside.applied))
-        finally:
-            connection.execute("COMMIT")
-        if host is None or self.engine is not None or self.resonate_sql is not None:
+        seen = self.record.look(lambda: list(outside.applied))
+        if host is None or self.engine is not None or self.is_engine_in_record:
             return seen
         return msgspec.structs.replace(seen, engine=look_into_engine(self.engine_file(host)))
 
@@ -211,20 +186,16 @@ class RealWorld:
 
     def lose_engine(self) -> None:
         """Let the engine forget everything; nobody works."""
-        if self.resonate_sql is not None:
-            lose_engine(self.connection)
+        self.record.lose_engine()
         for file in self.home.glob("engine*"):
             file.unlink()
-
-    def ask(self, query: str, values: Any = ()) -> list[tuple[Any, ...]]:
-        """Ask the record something."""
-        return self.connection.execute(query.encode(), values).fetchall()
 
     def engine_file(self, host: str) -> Path:
         """Where an embedded engine is: each host has one of its own."""
         return self.home / ("engine" if host == "1" else f"engine-{host}")
 
-    def through(self, port: int) -> str:
-        """The record's URL behind a proxy."""
-        direct = make_conninfo(self.dsn, host="127.0.0.1", port=port, sslmode="disable", gssencmode="disable")
-        return as_url(direct)
+
+def _on_postgres(case: Case, dsn: str, resonate_sql: str | None) -> WorldsRecord:
+    from recordfirst.explore.real.on_postgres import OnPostgres  # noqa: PLC0415 - an extra
+
+    return OnPostgres(case, dsn, resonate_sql)
