@@ -138,11 +138,12 @@ def test_what_is_done_twice_is_found(world_of: Callable[..., PostgresWorld]) -> 
 
 def test_every_schedule_begins_with_the_same_rows(world_of: Callable[..., PostgresWorld]) -> None:
     """P10: and nothing of the last one is left, whoever still had a session."""
-    tables = f"{CASE.tables}; CREATE TABLE stock (n int); INSERT INTO stock VALUES (7)"
+    stock = "CREATE TABLE stock (n int, twice int GENERATED ALWAYS AS (2 * n) STORED); INSERT INTO stock VALUES (7)"
+    tables = f"{CASE.tables}; {stock}"
     world = world_of(msgspec.structs.replace(CASE, tables=tables))
     first, second = world.run(), world.run()
     assert first.seen == second.seen
-    assert first.seen.tables["stock"] == (("7",),)
+    assert first.seen.tables["stock"] == (("7", "14"),)
 
 
 def test_a_database_that_holds_something_is_refused(postgres_dsn: str) -> None:
@@ -156,6 +157,8 @@ def test_a_database_that_holds_something_is_refused(postgres_dsn: str) -> None:
 @pytest.mark.parametrize(("name", "fault", "change"), [
     ("call charge_card", "crash-after", None),
     ("call charge_card", "crash-after", "engine-lost"),
+    ("call charge_card", "crash-after", "engine-older"),
+    ("COMMIT", "crash-after", "engine-older"),
     ("call charge_card", "crash-after", "keys-expired"),
     ("call charge_card", "stall", None),
     ("COMMIT", "lose", None),
@@ -173,9 +176,13 @@ def test_the_demos_order_holds_on_resonate_in_postgres(
         reference = world.refer()
         assert [start.state for start in reference.seen.starts] == ["succeeded"]
         last = sum(point.name == name for point in reference.points[0])
-        outcome = world.run(Schedule((at(reference, 1, name, fault, nth=last, change=change),)))
+        strike = at(reference, 1, name, fault, nth=last, change=change)
+        since = strike.point // 2 if change == "engine-older" else None
+        outcome = world.run(Schedule((msgspec.structs.replace(strike, since=since),)))
         assert outcome.violations == ()
         assert outcome.struck
+        if since is not None:  # something was copied, to be set back to
+            assert len(world.connection.execute("SELECT 1 FROM recordfirst_explore.older_promises").fetchall()) > 0
         assert max(map(len, outcome.points)) < 1_000  # the dead process's lease ends by the world's time
     finally:
         world.close()

@@ -36,7 +36,15 @@ from recordfirst.explore.clock import EPOCH_MS
 from recordfirst.explore.forked import Able, ForkedRun
 from recordfirst.explore.observe import Looker, Seen, SeenReceipt, SeenStart, look_into_engine
 from recordfirst.explore.place import Place, WithFiles
-from recordfirst.explore.postgres_rows import Looking, check_empty, keep_rows, lose_engine, put_back
+from recordfirst.explore.postgres_rows import (
+    Looking,
+    check_empty,
+    keep_engine,
+    keep_rows,
+    lose_engine,
+    put_back,
+    set_engine_back,
+)
 from recordfirst.explore.run import Outcome, Run
 from recordfirst.explore.schedule import At, Schedule
 from recordfirst.explore.world import World, home
@@ -103,8 +111,6 @@ class PostgresWorld(World):
         super().__init__(case, seed=seed, home=home())
         psycopg_side.install()
         self.resonate_sql = resonate_sql
-        if resonate_sql is not None:  # one that is in the record's database is not set back without it
-            self.tries = self.tries - {"engine-older"}
         given = conninfo_to_dict(dsn)
         self.dsn = make_conninfo(dsn, options=f"{given.get('options') or ''} {_FIRST}".strip())
         self.errors = psycopg_side.PostgresErrors()
@@ -206,9 +212,17 @@ class _Run(ForkedRun):
         psycopg_side.watch = place
         return super()._inside(process, place, version)
 
+    def _keep_engine(self) -> None:
+        super()._keep_engine()
+        if self.world.resonate_sql is not None:
+            assert psycopg_side.watch is not None
+            keep_engine(psycopg_side.watch.looks())
+
     def _change(self, at: At, older: Path | None) -> None:
         if self.world.resonate_sql is None or at.change not in ("engine-lost", "engine-older"):
             super()._change(at, older)
+        elif at.change == "engine-older" and older is not None:
+            set_engine_back(self.world.connection)
         else:
             lose_engine(self.world.connection)
 

@@ -15,6 +15,10 @@ _TABLES = """
 SELECT schemaname, tablename FROM pg_tables
 WHERE schemaname NOT IN ('pg_catalog', 'information_schema', 'recordfirst_explore') ORDER BY 1, 2
 """
+_STORED = """
+SELECT column_name FROM information_schema.columns
+WHERE table_schema = %s AND table_name = %s AND is_generated = 'NEVER' ORDER BY ordinal_position
+"""
 _ENDED = """
 SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
@@ -39,7 +43,7 @@ def keep_rows(connection: Looking) -> None:
         [count] = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(kept)).fetchone() or (0,)
         emptied.append(sql.SQL("DELETE FROM {};").format(table) if may_ignore_keys else table)
         if count:
-            body.append(sql.SQL("INSERT INTO {} OVERRIDING SYSTEM VALUE SELECT * FROM {};").format(table, kept))
+            body.append(_filling(connection, name, table, kept))
     if not may_ignore_keys:  # and to empty all at once is slower, yet needs no order
         emptied = [sql.SQL("TRUNCATE {};").format(sql.SQL(", ").join(emptied))]
     text = "\n".join(each.as_string(connection) for each in (*emptied, *body))
@@ -58,6 +62,38 @@ def put_back(connection: Looking) -> None:
 
 def lose_engine(connection: Looking) -> None:
     """Delete what an engine in the database has, as if ``resonate.sql`` had been applied anew."""
-    tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'resonate'").fetchall()
-    names = sql.SQL(", ").join(sql.Identifier("resonate", table) for (table,) in tables)
+    names = sql.SQL(", ").join(sql.Identifier("resonate", table) for table in _engines_tables(connection))
     connection.execute(sql.SQL("TRUNCATE {}").format(names))
+
+
+def keep_engine(connection: Looking) -> None:
+    """Copy what an engine in the database has, all as it is at one moment."""
+    connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+    for table in _engines_tables(connection):
+        kept, whole = sql.Identifier("recordfirst_explore", f"older_{table}"), sql.Identifier("resonate", table)
+        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(kept))
+        connection.execute(sql.SQL("CREATE TABLE {} AS TABLE {}").format(kept, whole))
+    connection.execute("COMMIT")
+
+
+def set_engine_back(connection: Looking) -> None:
+    """Give an engine in the database what was copied of it, as from a copy of its schema alone."""
+    connection.execute("BEGIN")
+    connection.execute("SET LOCAL session_replication_role = replica")
+    lose_engine(connection)
+    for table in _engines_tables(connection):
+        kept, whole = sql.Identifier("recordfirst_explore", f"older_{table}"), sql.Identifier("resonate", table)
+        connection.execute(_filling(connection, ("resonate", table), whole, kept))
+    connection.execute("COMMIT")
+
+
+def _filling(connection: Looking, name: tuple[str, str], table: sql.Identifier, kept: sql.Identifier) -> sql.Composed:
+    """What puts kept rows back into a table; columns that the server computes are computed anew."""
+    found = connection.execute(_STORED, name).fetchall()
+    columns = sql.SQL(", ").join(sql.Identifier(column) for (column,) in found)
+    text = sql.SQL("INSERT INTO {0} ({1}) OVERRIDING SYSTEM VALUE SELECT {1} FROM {2};")
+    return text.format(table, columns, kept)
+
+
+def _engines_tables(connection: Looking) -> list[str]:
+    return [name for (name,) in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'resonate'")]
