@@ -107,6 +107,22 @@ def test_an_engine_that_is_lost_is_lost_alone(world):
     run(go())
 
 
+def test_where_it_cannot_be_kept_work_goes_on(world):
+    """P6: less is noticed then, and no worker stands still for it; nor is anything left of the attempt."""
+
+    async def go():
+        await world.work()
+        [name] = world.kept()
+        kept = Path(world.shop.url.removeprefix("sqlite:///")).with_name(name)
+        kept.unlink()
+        kept.mkdir()
+        await world.work()
+        assert world.kept() == [name]
+        kept.rmdir()
+
+    run(go())
+
+
 def test_only_a_look(world):
     """P6: a command says it, too, though it cannot ask the engine; and it changes nothing."""
 

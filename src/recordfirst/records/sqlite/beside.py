@@ -10,16 +10,24 @@ from pathlib import Path
 
 
 def keep(path: Path, line: str | None) -> None:
-    """Have this line there, and no other; ``None``: no file."""
+    """Have this line there, and no other; ``None``: no file.
+
+    Raises:
+        OSError: if it cannot be written; what was there stays.
+    """
     if line is None:
         path.unlink(missing_ok=True)
         return
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    with fresh.open("w", encoding="utf-8") as file:
-        file.write(line)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    try:
+        with fresh.open("w", encoding="utf-8") as file:
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
 
 
 def kept(path: Path) -> str | None:

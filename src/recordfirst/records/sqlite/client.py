@@ -239,7 +239,9 @@ class SqliteRecord:
             yield lease
 
     def keep_mark(self, line: str | None) -> None:
-        beside.keep(self._beside("mark"), line)
+        # Where it cannot be kept less is noticed; a worker that did not work for want of it would be the worse harm.
+        with contextlib.suppress(OSError) if line is not None else contextlib.nullcontext():
+            beside.keep(self._beside("mark"), line)
 
     def kept_mark(self) -> str | None:
         return beside.kept(self._beside("mark"))
