@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -64,3 +65,33 @@ def test_demo_on_a_record_that_was_used(sqlite_path):
     assert (ended.returncode, ended.stdout) == (1, "")
     [line] = ended.stderr.splitlines()
     assert "holds orders of an earlier demo" in line
+
+
+def test_demo_that_stays(tmp_path):
+    """P10: afterwards the other commands work on its shop, with its Stripe, until it is told to end."""
+    folder = tmp_path / "shop"
+    command = [sys.executable, "-m", "recordfirst.cli"]
+    words = ["demo", "--orders", "10", "--kills", "0", "--stay", str(folder)]
+    with subprocess.Popen(
+        [*command, *words], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert any("The shop stays open until Ctrl-C." in line for line in process.stderr)
+        for given in (["status"], ["show", "order:cdnow-00001"], ["reconcile", "--pass", "providers"]):
+            ended = subprocess.run(
+                [*command, *given, "--app", "shop:app"],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            assert (ended.returncode, ended.stderr) == (0, "")
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.read().endswith("The books balance.\n")
+        assert process.wait(60) == 0
+
+
+def test_staying_is_for_charges():
+    """P8: the other story says so at once."""
+    ended = demo("sqlite:///x.db", "--story", "transfers", "--stay", "x")
+    assert (ended.returncode, ended.stderr.split(" (")[0]) == (2, "recordfirst: --stay is for --story charges")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -60,6 +62,12 @@ _ALL = 6919
     help="Worker processes. With the embedded engine one works at a time.",
 )
 @click.option("--seed", default=1, show_default=True, type=int, help="Decides faults and kills.")
+@click.option(
+    "--stay",
+    metavar="FOLDER",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="For charges: afterwards keep the shop open, for the other commands, as shop:app in this folder.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the table as one JSON object on the last line.")
 @runs
 async def demo(
@@ -72,6 +80,7 @@ async def demo(
     kills: int,
     workers: int,
     seed: int,
+    stay: Path | None,
     as_json: bool,
 ) -> None:
     """Run 6,919 real purchases through a durable workflow, kill its workers with SIGKILL, and balance the books.
@@ -87,6 +96,7 @@ async def demo(
       recordfirst demo
       recordfirst demo --story transfers --record postgres
       recordfirst demo --orders 500 --kills 5
+      recordfirst demo --orders 300 --kills 3 --stay shop
       recordfirst demo --record postgres --kills 50 --workers 3 --seed 7 --json
       recordfirst demo --record postgres --engine http://127.0.0.1:8001 --workers 3
       recordfirst demo --record postgres --engine resonate-pg --resonate-sql resonate.sql --workers 3
@@ -96,6 +106,8 @@ async def demo(
             fail(f"the demo needs {module} ({extra}); run: pip install 'recordfirst[demo]'")
     if ledger is not None and story != "transfers":
         raise click.UsageError("--ledger is for --story transfers")
+    if stay is not None and story != "charges":
+        raise click.UsageError("--stay is for --story charges")
     with _progress(orders, kills) as progress:
         given: dict[str, Any] = {
             "record": record,
@@ -108,29 +120,36 @@ async def demo(
             "progress": progress,
             "say": lambda text: click.echo(text, err=True),
         }
-        books, lines = await (_transfers(ledger, given) if story == "transfers" else _charges(given))
+        show = partial(_show, as_json=as_json)
+        ok = await (_transfers(ledger, given, show) if story == "transfers" else _charges(given, stay, show))
+    if not ok:
+        sys.exit(1)
+
+
+type _Lines = list[tuple[str, Any]]
+
+
+def _show(books: Any, lines: _Lines, *, as_json: bool) -> None:
     table(lines)
     click.echo("The books balance." if books.ok else "THE BOOKS DO NOT BALANCE.")
     if as_json:
         print_json(books)
-    if not books.ok:
-        sys.exit(1)
 
 
-async def _charges(given: dict[str, Any]) -> tuple[Any, list[tuple[str, Any]]]:
+async def _charges(given: dict[str, Any], stay: Path | None, show: Callable[[Any, _Lines], None]) -> bool:
     from recordfirst.demo.books import lines  # noqa: PLC0415 - the demo's own needs are extras
     from recordfirst.demo.run import run  # noqa: PLC0415
 
-    books = await run(**given)
-    return books, lines(books)
+    return (await run(**given, stay=stay, show=lambda books: show(books, lines(books)))).ok
 
 
-async def _transfers(ledger: str | None, given: dict[str, Any]) -> tuple[Any, list[tuple[str, Any]]]:
+async def _transfers(ledger: str | None, given: dict[str, Any], show: Callable[[Any, _Lines], None]) -> bool:
     from recordfirst.demo.transfers.books import lines  # noqa: PLC0415 - the demo's own needs are extras
     from recordfirst.demo.transfers.run import run  # noqa: PLC0415
 
     books = await run(ledger=ledger, **given)
-    return books, lines(books)
+    show(books, lines(books))
+    return books.ok
 
 
 @contextlib.contextmanager

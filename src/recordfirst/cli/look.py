@@ -77,8 +77,9 @@ async def show(app_path: str, name: str, reveal: bool, as_json: bool) -> None:
     if start is not None:
         lines: list[tuple[Any, ...]] = [(key, value) for key, value in _start(start).items() if value is not None]
         table(lines + list(_hidden(app, start, ("arguments", "result"), reveal=reveal).items()))
-    for receipt in receipts:
-        click.echo()
+    for number, receipt in enumerate(receipts):
+        if number or start is not None:
+            click.echo()
         shown = {
             key: value for key, value in _receipt(app, receipt, reveal=reveal).items() if value not in (None, 0, False)
         }

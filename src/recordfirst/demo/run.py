@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,6 +25,7 @@ from recordfirst.demo.engine import engine_for
 from recordfirst.demo.orders import Order
 from recordfirst.demo.processes import Workers, end, simulator
 from recordfirst.demo.shop import TABLE, build_app, create_order
+from recordfirst.demo.staying import keep_open, record_in
 from recordfirst.demo.warehouse import WarehouseServer
 from recordfirst.errors import Misuse
 from recordfirst.records.open import record_from_url
@@ -50,6 +52,8 @@ async def run(
     seed: int,
     progress: Progress,
     say: Callable[[str], None],
+    show: Callable[[Books], None],
+    stay: Path | None,
 ) -> Books:
     """Run it; see ``recordfirst demo --help``.
 
@@ -60,6 +64,9 @@ async def run(
     wanted = data.load(orders)
     if not wanted:
         raise Misuse("--orders must be at least 1")
+    if stay is not None:
+        await asyncio.to_thread(partial(stay.mkdir, parents=True, exist_ok=True))
+        record = record or record_in(stay)
     async with record_for(record, say) as url, WarehouseServer(seed, lost_reply=0.02) as warehouse:
         stripe, stripe_url = await simulator(seed)
         try:
@@ -82,18 +89,22 @@ async def run(
                     await crew.end()
                 rows = await _rows(app)
             charged, declined = await _ledger(stripe_url)
+            books = balance(
+                file=data.text(),
+                wanted={order.id: order.amount_minor for order in wanted},
+                record=rows,
+                charged=charged,
+                declined=declined,
+                shipments=warehouse.shipments,
+                kills=crew.kills,
+                seconds=seconds,
+            )
+            show(books)
+            if stay is not None:
+                await keep_open(stay, record=url, stripe=stripe_url, warehouse=warehouse.url, engine=shared, say=say)
+            return books
         finally:
             await end(stripe)
-    return balance(
-        file=data.text(),
-        wanted={order.id: order.amount_minor for order in wanted},
-        record=rows,
-        charged=charged,
-        declined=declined,
-        shipments=warehouse.shipments,
-        kills=crew.kills,
-        seconds=seconds,
-    )
 
 
 def killing_points(kills: int, orders: int, seed: int) -> list[int]:
