@@ -148,6 +148,11 @@ class App(Operated):
         """Every effect of the app's workflows, with those that undo them."""
         return list(self._effects.values())
 
+    @property
+    def invariants(self) -> list[Invariant]:
+        """What must hold in its record."""
+        return list(self._invariants)
+
     # ── opening and closing ─────────────────────────────────────────────────
 
     async def __aenter__(self) -> Self:

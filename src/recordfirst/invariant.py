@@ -40,6 +40,11 @@ class Invariant:
     def __repr__(self) -> str:
         return f"<invariant {self.name!r}>"
 
+    @property
+    def source(self) -> Function | str:
+        """The user's function, or query."""
+        return self._source
+
     def functions(self) -> list[Function]:
         """The user's function, for the check of what it needs injected."""
         return [self._source] if isinstance(self._source, Function) else []

@@ -73,6 +73,19 @@ def test_an_app_s_own_workflow_and_options_are_a_case(tmp_path):
     assert not (tmp_path / "till.db").exists()
 
 
+def test_the_apps_own_invariants_are_held(tmp_path):
+    """P10: with those of the command line, and told by their names."""
+    own = "invariants=[invariant(sql='SELECT id FROM orders', name='no orders at all')]"
+    app = TILL.replace("import App", "import App, invariant").replace("create_order])", f"create_order], {own})")
+    (tmp_path / "till.py").write_text(app)
+    (tmp_path / "tables.sql").write_text("CREATE TABLE orders (id TEXT PRIMARY KEY, amount INTEGER, state TEXT)")
+    words = ["till:app", "create_order", "--args", '[{"id": "7", "amount_minor": 5}]', "--id", "order:7"]
+    words += ["--tables", "tables.sql", "--provide", "till:provide", "--budget", "3", "--quiet"]
+    broken = explore(*words, cwd=tmp_path)
+    assert (broken.returncode, broken.stderr) == (1, "")
+    assert "no orders at all: ('7',)" in broken.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

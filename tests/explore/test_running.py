@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import msgspec
 import pytest
 
-from recordfirst import Context, Write, workflow, write
+from recordfirst import Context, Read, Write, inject, invariant, workflow, write
 from recordfirst.errors import Misuse
 from recordfirst.explore import At, Budget, Report, Schedule, Violation, parse
 from recordfirst.explore.observe import Seen
@@ -95,7 +96,7 @@ def test_a_mistake_in_a_case_is_no_broken_promise(changed, said):
         ({"args": []}, r"args= must be a tuple, not \[\]"),
         ({"args": ()}, "missing a required argument: 'order'"),
         ({"invariants": "SELECT 1"}, "invariants= must be a tuple of queries and functions, not 'SELECT 1'"),
-        ({"invariants": (1,)}, "an invariant must be a query or a function, not 1"),
+        ({"invariants": (1,)}, "an invariant must be a query, a function or an @invariant, not 1"),
         ({"ignore": frozenset({"created"})}, "names columns as 'table.column', not 'created'"),
         ({"id": ""}, "must be text and not empty"),
         ({"versions": (print,)}, "a version must be a @workflow"),
@@ -239,3 +240,51 @@ def test_what_says_most_comes_first():
         "yours",
         "P9",
     ]
+
+
+@invariant
+async def paid_in_the_loop(r: Read[Any], *, bank: Bank = inject()):
+    """As an app has it: through the driver's own connection, in the ways in which drivers let it be asked."""
+    assert type(r.tx).__module__.startswith("aiosqlite")
+    assert type(bank) is Bank
+    cursor = await r.tx.execute("SELECT id FROM orders WHERE state <> ?", ("paid",))
+    found = [row[0] async for row in cursor]
+    async with r.tx.execute("SELECT id FROM orders WHERE state <> 'paid'") as again:
+        assert [row[0] for row in await again.fetchall()] == found
+    return found
+
+
+@invariant
+def paid_in_a_thread(r: Read[Any]):
+    return r.tx.execute("SELECT id FROM orders WHERE state <> 'paid'").fetchall()
+
+
+@pytest.mark.parametrize(
+    "ours", [paid_in_the_loop, paid_in_a_thread, invariant(sql="SELECT id FROM orders WHERE state <> 'paid'", name="q")]
+)
+def test_an_apps_own_invariant(ours):
+    """It is held against every end; what offends is told by its name."""
+    assert explore(msgspec.structs.replace(CASE, invariants=(ours,)), FEW).ok
+    spoiling = CASE.tables + ";CREATE TRIGGER spoils AFTER UPDATE ON orders BEGIN UPDATE orders SET state = 'lost'; END"
+    report = explore(msgspec.structs.replace(CASE, invariants=(ours,), tables=spoiling), FEW)
+    assert report.failures[0].smallest.violations[0].what.startswith(f"{ours.name}: ")
+
+
+class Never:
+    def __await__(self):
+        yield
+
+
+def test_an_apps_own_invariant_that_cannot_be_asked():
+    """P8: it waits for something else, or for what nobody provides: that is said, with its name."""
+
+    @invariant(name="patient")
+    async def patient(r: Read[Any]):
+        await Never()
+
+    @invariant(name="needy")
+    def needy(r: Read[Any], *, rate: float = inject()): ...
+
+    for ours, said in ((patient, "waits for something that is not the record"), (needy, "needs <class 'float'>")):
+        with pytest.raises(Misuse, match=f"the invariant {ours.name} cannot be asked: Misuse: it {said}"):
+            explore(msgspec.structs.replace(CASE, invariants=(ours,)), FEW)

@@ -10,11 +10,12 @@ import msgspec
 
 from recordfirst.core import identity
 from recordfirst.errors import Misuse
+from recordfirst.invariant import Invariant as AppInvariant
 from recordfirst.testing.outside import Outside
 from recordfirst.workflow import Workflow
 
-type Invariant = str | Callable[[sqlite3.Connection, Outside], Iterable[Any]]
-"""What must never be: a query that returns the rows which offend, or a function that does."""
+type Invariant = str | AppInvariant | Callable[[sqlite3.Connection, Outside], Iterable[Any]]
+"""What must never be: a query that returns the rows which offend, a function that does, or an ``@invariant``."""
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,8 +70,8 @@ def _check(case: Case) -> None:
     if not callable(case.provide):
         raise Misuse(f"provide= must be a function that takes the Outside and returns a mapping, not {case.provide!r}")
     for invariant in (*case.invariants, *case.always):
-        if not isinstance(invariant, str) and not callable(invariant):
-            raise Misuse(f"an invariant must be a query or a function, not {invariant!r}")
+        if not isinstance(invariant, str | AppInvariant) and not callable(invariant):
+            raise Misuse(f"an invariant must be a query, a function or an @invariant, not {invariant!r}")
     for other in case.versions:
         if not isinstance(other, Workflow):
             raise Misuse(f"a version must be a @workflow, not {other!r}")

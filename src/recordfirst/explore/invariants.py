@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from recordfirst.errors import Misuse
+from recordfirst.explore.apps_own import found as found_by_the_app
 from recordfirst.explore.case import Invariant
 from recordfirst.explore.checks import Violation
+from recordfirst.invariant import Invariant as AppInvariant
 from recordfirst.testing.outside import Outside
+
+type Provide = Callable[[Outside], Mapping[Any, Any]]
 
 _SHOWN = 5
 
 
-def offenders(invariants: Iterable[Invariant], connection: Any, outside: Outside) -> Iterator[Violation]:
+def offenders(
+    invariants: Iterable[Invariant], connection: Any, outside: Outside, provide: Provide
+) -> Iterator[Violation]:
     """What offends: rows that a query finds, what a function returns, or an ``assert`` of its own that fails.
 
     Raises:
@@ -22,7 +28,7 @@ def offenders(invariants: Iterable[Invariant], connection: Any, outside: Outside
     for invariant in invariants:
         name = _name(invariant)
         try:
-            rows = _found(invariant, connection, outside)
+            rows = _found(invariant, connection, outside, provide)
         except AssertionError as error:
             said = next(iter(str(error).splitlines()), "")  # pytest adds lines about its parts
             yield Violation("yours", f"{name}: {said or 'its assertion fails'}")
@@ -33,7 +39,9 @@ def offenders(invariants: Iterable[Invariant], connection: Any, outside: Outside
                 yield Violation("yours", f"{name}: {', '.join(map(str, rows[:_SHOWN]))}")
 
 
-def _found(invariant: Invariant, connection: Any, outside: Outside) -> list[Any]:
+def _found(invariant: Invariant, connection: Any, outside: Outside, provide: Provide) -> list[Any]:
+    if isinstance(invariant, AppInvariant):
+        return found_by_the_app(invariant, connection, lambda: provide(outside))
     if isinstance(invariant, str):
         found: list[Any] = connection.execute(invariant).fetchall()
         return found
@@ -41,4 +49,6 @@ def _found(invariant: Invariant, connection: Any, outside: Outside) -> list[Any]
 
 
 def _name(invariant: Invariant) -> str:
+    if isinstance(invariant, AppInvariant):
+        return invariant.name
     return " ".join(invariant.split()) if isinstance(invariant, str) else getattr(invariant, "__name__", "invariant")

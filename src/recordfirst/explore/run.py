@@ -109,7 +109,7 @@ class Run:
             if not self._briefly:
                 seen = msgspec.structs.replace(seen, engine=look_into_engine(self.files / "engine"))
             self._judge(seen)
-            self.violations += offenders(self.world.case.invariants, connection, outside)
+            self.violations += offenders(self.world.case.invariants, connection, outside, self.world.case.provide)
         struck = {(at.process, at.point) for process in self._processes for at in process.struck}
         return Outcome(
             schedule=self.schedule,
@@ -262,7 +262,7 @@ class Run:
         (self.world.known if is_reference else self._known).setdefault(seen.done, seen.tables)
         if self._last is not None:
             broken += checks.changed_outcomes(self._last, seen)
-        broken += offenders(self.world.case.always, connection, outside)
+        broken += offenders(self.world.case.always, connection, outside, self.world.case.provide)
         self._last = seen
         self.violations += broken
         process.note(what, seen=seen, broken=tuple(broken))

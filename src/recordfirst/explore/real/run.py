@@ -63,7 +63,9 @@ class RealRun:
             reference=None if self._version else self._world.reference,
             later=self._world.later if self._version else None,
         )
-        self._violations += offenders(self._world.case.invariants, self._world.record.connection, self._outside)
+        self._violations += offenders(
+            self._world.case.invariants, self._world.record.connection, self._outside, self._world.case.provide
+        )
         return Outcome(
             schedule=self._schedule,
             violations=tuple(dict.fromkeys(self._violations)),
@@ -239,7 +241,7 @@ class RealRun:
         (world.known if is_reference else self._known).setdefault(seen.done, seen.tables)
         if self._last is not None:
             broken += checks.changed_outcomes(self._last, seen)
-        broken += offenders(world.case.always, world.record.connection, self._outside)
+        broken += offenders(world.case.always, world.record.connection, self._outside, world.case.provide)
         self._last = seen
         self._violations += broken
         side.note(what, seen=seen, broken=tuple(broken))
