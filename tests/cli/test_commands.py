@@ -84,6 +84,25 @@ def test_lists_come_from_the_record(after_hours):
     assert after_hours.json("status")["workflows"][0]["id"] == "order:1"
 
 
+def test_an_effect_shows_its_marker(after_hours):
+    """P10: what its call leaves at the provider, where a person looks for it; a write has none."""
+    cli = after_hours
+    cli.execute(
+        """
+        INSERT INTO recordfirst_receipt (app, key, attempt, kind, function, workflow, state, fingerprint, request,
+            created_at_ms, calls, result, settled_at_ms)
+        VALUES ('shop', 'order:1:charge', 2, 'effect', 'charge', 'order:1', 'unknown', 'f', '{}', 1, 1, NULL, NULL),
+            ('shop', 'order:1/row', 1, 'write', 'insert_order', 'order:1', 'succeeded', 'f', '{}', 1, 0, 'null', 1)
+        """
+    )
+    assert {each["key"]: each["marker"] for each in cli.json("show", "order:1")["receipts"]} == {
+        "order:1:charge": "shop/order:1:charge#2",
+        "order:1/row": None,
+    }
+    assert [each["marker"] for each in cli.json("effects")] == ["shop/order:1:charge#2"]
+    assert "marker    shop/order:1:charge#2" in cli.done("show", "order:1:charge")
+
+
 def test_values_are_hidden_unless_asked_for(after_hours):
     """P10: arguments can hold personal data, so only their size is shown without --reveal."""
     hidden, shown = after_hours.done("show", "order:1"), after_hours.done("show", "order:1", "--reveal")

@@ -8,7 +8,7 @@ import click
 
 from recordfirst.app import App
 from recordfirst.cli.common import app_option, fail, json_option, load_app, print_json, runs, table, time_of
-from recordfirst.core import codec
+from recordfirst.core import codec, identity
 from recordfirst.core.receipt import Receipt
 from recordfirst.core.start import Start
 
@@ -131,6 +131,7 @@ def _start(start: Start) -> dict[str, Any]:
 
 
 def _receipt(app: App, receipt: Receipt, *, reveal: bool) -> dict[str, Any]:
+    effect = next((each for each in app.effects if each.name == receipt.function), None)
     return {
         "key": receipt.key,
         "attempt": receipt.attempt,
@@ -145,11 +146,17 @@ def _receipt(app: App, receipt: Receipt, *, reveal: bool) -> dict[str, Any]:
         "last_call": time_of(receipt.last_call_at_ms),
         "next": time_of(receipt.next_at_ms) if receipt.state == "intended" else None,
         "settled": time_of(receipt.settled_at_ms),
+        "marker": _marker(app, receipt, effect.provider.key_limit) if effect is not None else None,
         "parked_on": receipt.parked_on,
         "undo": receipt.undo,
         "undone_by": receipt.undone_by,
         "error": _error(receipt.error) or None,
     } | _hidden(app, receipt, ("request", "frozen", "result", "reply"), reveal=reveal)
+
+
+def _marker(app: App, receipt: Receipt, key_limit: int) -> str:
+    """What a call of the effect leaves at its provider, so that a person finds it there."""
+    return identity.marker(app.name, receipt.key, receipt.attempt, key_limit)
 
 
 def _hidden(app: App, row: Start | Receipt, names: tuple[str, ...], *, reveal: bool) -> dict[str, Any]:
