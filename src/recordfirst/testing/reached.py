@@ -14,6 +14,8 @@ from recordfirst.testing.outside import Asked, KeyReused, Outside, Refused
 
 _TIMEOUT_S = 5.0
 """A double that blocks its process gives up after that."""
+_PATIENCE_S = 60.0
+"""Whoever is no double does not."""
 
 
 class ReachedOutside(Outside):
@@ -48,11 +50,19 @@ class ReachedOutside(Outside):
 
     def forget(self) -> None:
         """Begin anew."""
-        self._ask("POST", "forget")
+        self._ask("POST", "forget", timeout_s=_PATIENCE_S)
 
-    def _ask(self, method: str, what: str, query: dict[str, str] | None = None, body: bytes = b"") -> bytes:
+    def _ask(
+        self,
+        method: str,
+        what: str,
+        query: dict[str, str] | None = None,
+        body: bytes = b"",
+        *,
+        timeout_s: float = _TIMEOUT_S,
+    ) -> bytes:
         parts = urlsplit(self.url)
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_TIMEOUT_S)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout_s)
         try:
             connection.request(method, f"/outside/{what}" + (f"?{urlencode(query)}" if query else ""), body)
             reply = connection.getresponse()

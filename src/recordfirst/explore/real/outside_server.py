@@ -79,14 +79,14 @@ def _json(shown: Any) -> web.Response:
 
 
 async def _serve(path: Path) -> None:
+    with contextlib.suppress(ModuleNotFoundError):  # an extra; it takes a second, as the nursery does meanwhile
+        importlib.import_module("recordfirst.providers.stripe")
     runner = web.ServerRunner(web.Server(_Server(path).answer, access_log=None))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0][:2]
     sys.stdout.write(msgspec.json.encode({"url": f"http://{host}:{port}"}).decode() + "\n")
     sys.stdout.flush()
-    with contextlib.suppress(ModuleNotFoundError):  # an extra; it takes a second, and nobody waits for it yet
-        importlib.import_module("recordfirst.providers.stripe")
     await asyncio.to_thread(sys.stdin.read)
 
 

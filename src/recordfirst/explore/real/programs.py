@@ -19,6 +19,8 @@ from recordfirst.explore.real.postgres_proxy import PostgresProxy
 from recordfirst.explore.real.sending import Sent
 from recordfirst.explore.real.side import Side
 
+_LOOK_S = 0.01
+"""Between two looks whether a worker is there; not every system tells of another's child."""
 _TAIL = 400
 """Characters of a worker's log that are told when it ends by itself."""
 
@@ -120,19 +122,17 @@ class Worker:
     def is_born(self, pid: int) -> None:
         """Watch it from here on."""
         self.pid = pid
-        try:
-            file = os.pidfd_open(pid)
-        except ProcessLookupError:
-            self.gone.set()
-            return
-        loop = asyncio.get_running_loop()
+        self._watching = asyncio.get_running_loop().create_task(self._watch())
 
-        def ended() -> None:
-            loop.remove_reader(file)
-            os.close(file)
-            self.gone.set()
-
-        loop.add_reader(file, ended)
+    async def _watch(self) -> None:
+        """It is another's child, which is not kept when it has ended; its number is not given anew so soon."""
+        while not self.gone.is_set():
+            try:
+                os.kill(self.pid, 0)
+            except ProcessLookupError:
+                self.gone.set()
+            else:
+                await asyncio.sleep(_LOOK_S)
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal, if it is there."""

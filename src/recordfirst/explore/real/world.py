@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import shutil
 import time
 import uuid
@@ -64,8 +63,6 @@ class RealWorld:
         resonate_sql: str | None = None,
         seed: int = 1,
     ) -> None:
-        if not hasattr(os, "pidfd_open"):
-            raise Misuse("the real world watches its processes by pidfd, which only Linux has")
         if engine is not None and identity.group(case.app) != case.app:
             raise Misuse(
                 f"app={case.app!r} of the case: on a Resonate Server, of small letters, digits, '.', '_' and '-'"
@@ -129,8 +126,16 @@ class RealWorld:
         return self._runner.run(self._go(schedule, 0))
 
     def refer(self) -> Outcome:
-        """Run without faults: what comes of that is what must come of every other run."""
+        """Run without faults: what comes of that is what must come of every other run.
+
+        One that took a second worker was disturbed, by a machine with too much to do, say, and is run again.
+        """
         outcome = self.run()
+        for _ in range(self.replays - 1):
+            if len(outcome.points) == 1:
+                break
+            self.known.clear()
+            outcome = self.run()
         self.reference = outcome.seen
         if self.case.versions:
             self.later = self._runner.run(self._go(Schedule(), len(self.case.versions))).seen
