@@ -49,6 +49,7 @@ from tests.findings.states import (
     record_set_back_and_accepted,
     row_put_right,
     row_spoiled,
+    rows_deleted,
     seen_at_the_bank,
     sold_instead,
     table_named_back,
@@ -114,7 +115,7 @@ CASES = [
     Case("RF-ORPHAN-EFFECT", record_set_back_and_accepted, blocks=(0, 1), exits={"show": 1}, name="wanted"),
     Case(
         "RF-ORPHAN-EFFECT",
-        record_set_back_and_accepted,
+        rows_deleted,
         {2: payment_taken_back},
         blocks=(0, 2),
         exits={"show": 1},
@@ -140,7 +141,7 @@ CASES = [
     Case("RF-TRANSFER-ORPHAN", record_set_back_and_accepted, blocks=(0,), name="wanted"),
     Case(
         "RF-TRANSFER-ORPHAN",
-        record_set_back_and_accepted,
+        rows_deleted,
         blocks=(1,),
         exits={"reconcile --apply": 1},
         seen=transfer_of_42,

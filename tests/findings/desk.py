@@ -31,7 +31,7 @@ from tests.restores.copies import FileCopies
 _EXAMPLES = ("pi_1", "transfer 7")
 """What the page shows for example, and everybody has another of."""
 HERE = Path(__file__).parent
-_PATIENCE_S = 60.0
+_PATIENCE_S = 100.0
 
 
 class Outside(contextlib.AbstractContextManager["Outside"]):

@@ -38,6 +38,13 @@ def record_set_back_and_accepted(desk: Desk) -> None:
     desk.done("reconcile", "--apply", "--accept-restore", "--why", "the disk failed")
 
 
+def rows_deleted(desk: Desk) -> None:
+    """By hand, with all that the record knew of order 42."""
+    desk.sell("42")
+    for table, column in (("receipt", "workflow"), ("start", "id")):
+        desk.execute(f"DELETE FROM {desk.table(table)} WHERE {column} = 'order:42'")
+
+
 def asked_again(desk: Desk) -> None:
     """Whoever asked for order 42 asks again: it is found, not done."""
     assert desk.state() is None
