@@ -78,6 +78,19 @@ def test_app_that_is_none(cli_on_sqlite, app, status, said):
     assert said in cli_on_sqlite.refused("status", "--app", app, status=status)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("\nraise ValueError('a bug')", "ValueError: a bug ({}:2)"), ("def (", "({}:1)"), ("import json.x", "'json.x'")],
+)
+def test_app_whose_module_fails(cli_here, tmp_path, monkeypatch, text, said):
+    """P8: whatever it raises is one line, with the place to look at."""
+    (tmp_path / "faulty.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    line = cli_here.refused("status", "--app", "faulty:app")
+    assert line.startswith("faulty could not be imported: ")
+    assert said.format(tmp_path / "faulty.py") in line
+
+
 def test_needs_that_nobody_provides(cli_here):
     """P8: all of them at once, with the function that needs each, before anything is opened (trap 20)."""
     for words in (["worker"], ["status"], ["start", "entering", "--id", "1"]):

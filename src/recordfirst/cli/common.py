@@ -13,6 +13,7 @@ import os
 import re
 import socket
 import sys
+import traceback
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -117,9 +118,19 @@ def load_object(path: str, option: str, form: str) -> Any:
         fail(f"{module_name} could not be imported: {error}")
     except RecordfirstError as error:
         fail(f"{module_name} could not be imported: {error}")
+    except Exception as error:  # noqa: BLE001 - it is the user's module, and whatever it raises is told, with the place
+        fail(f"{module_name} could not be imported: {type(error).__name__}: {error} ({_place(error)})")
     if not hasattr(module, name):
         raise click.UsageError(f"{option} {path!r}: {module_name} has no {name!r}")
     return getattr(module, name)
+
+
+def _place(error: Exception) -> str:
+    """Where it was raised, as an editor finds it."""
+    if isinstance(error, SyntaxError) and error.filename is not None:
+        return f"{error.filename}:{error.lineno}"
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{frame.filename}:{frame.lineno}"
 
 
 def load_record(app_path: str | None, url: str | None) -> tuple[Record[Any], str]:
