@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -18,9 +20,6 @@ import psycopg
 from benchmarks.engines.contenders import CONTENDERS, Place, Run
 from benchmarks.orders import postgres
 
-_SECONDS = 4.0
-"""So long each number in flight is measured, after a warm-up of a quarter of it."""
-
 
 class Cell(msgspec.Struct, frozen=True):
     """What one process measures."""
@@ -28,6 +27,8 @@ class Cell(msgspec.Struct, frozen=True):
     contender: str
     in_flight: list[int]
     """One after the other, on a store that is filled once."""
+    seconds: float
+    """So long each of them is measured, after a warm-up of a quarter of it."""
     place: Place
 
 
@@ -43,10 +44,11 @@ class Taken(msgspec.Struct, frozen=True):
 async def measure(cell: Cell) -> list[Taken]:
     """Run workflows for a while, so many at a time."""
     taken = []
+    now = time.time_ns()  # the store may have what an earlier run did
     async with CONTENDERS[cell.contender](cell.place) as run:
         for many in cell.in_flight:
-            await _for(run, _SECONDS / 4, many, f"w{many}-")
-            done, seconds = await _for(run, _SECONDS, many, f"m{many}-")
+            await _for(run, cell.seconds / 4, many, f"w{now}-{many}-")
+            done, seconds = await _for(run, cell.seconds, many, f"m{now}-{many}-")
             taken.append(Taken(done / seconds, _resident() / 1e6, _size(cell.place.folder) / 1e6))
     return taken
 
@@ -79,46 +81,84 @@ async def _for(run: Run, seconds: float, in_flight: int, prefix: str) -> tuple[i
 @click.option("--finished", default="0,100000,1000000", help="Finished workflows in the store, separated by commas.")
 @click.option("--in-flight", default="1,8,64", help="Workflows at a time.")
 @click.option("--only", default="|".join(CONTENDERS), help="Which contenders, separated by |.")
+@click.option("--seconds", default=4.0, help="How long each number in flight is measured.")
+@click.option("--rounds", default=1, help="Each contender in turn, so many times; prints all.")
 @click.option(
     "--local-most", default=10_000, help="With more finished workflows, the in-memory connection is left out."
 )
+@click.option(
+    "--stores", type=click.Path(file_okay=False, path_type=Path), help="Keep filled stores here, and use those there."
+)
+@click.option("--fill", is_flag=True, help="Fill the stores, and measure nothing.")
 @click.option("--resonate-sql", type=click.Path(exists=True, dir_okay=False), help="resonate.sql; else no resonate-pg.")
+@click.option("--dsn", help="URL of a Postgres to use, as one must that keeps a store. Default: start one.")
 @click.option("--cell", help="Measure one cell, given as JSON; for the command's own use.")
 def main(
-    *, finished: str, in_flight: str, only: str, local_most: int, resonate_sql: str | None, cell: str | None
+    *,
+    finished: str,
+    in_flight: str,
+    only: str,
+    seconds: float,
+    rounds: int,
+    local_most: int,
+    stores: Path | None,
+    fill: bool,
+    resonate_sql: str | None,
+    dsn: str | None,
+    cell: str | None,
 ) -> None:
     """Workflows per second, memory and file size of engines whose stores hold many finished workflows."""
     if cell is not None:
         click.echo(msgspec.json.encode(asyncio.run(measure(msgspec.json.decode(cell, type=Cell)))))
         return
+    if fill and stores is None:
+        raise click.UsageError("--fill needs --stores DIR")
+    many = [] if fill else [int(word) for word in in_flight.split(",")]
     click.echo(f"{'engine':<16}{'finished':>10}{'in flight':>10}{'per second':>12}{'memory MB':>11}{'file MB':>9}")
-    with postgres.server(None) if resonate_sql else contextlib.nullcontext() as url:
-        for kept in [int(word) for word in finished.split(",")]:
-            for name in only.split("|"):
-                if (name == "local" and kept > local_most) or (name == "resonate-pg" and url is None):
-                    click.echo(f"{name:<16}{kept:>10}  SKIPPED")
-                    continue
-                click.echo(_rows(name, kept, [int(word) for word in in_flight.split(",")], url, resonate_sql))
+    with postgres.server(dsn) if resonate_sql else contextlib.nullcontext() as url:
+        for kept, _, name in itertools.product(map(int, finished.split(",")), range(rounds), only.split("|")):
+            if (name == "local" and (fill or kept > local_most)) or (name == "resonate-pg" and url is None):
+                click.echo(f"{name:<16}{kept:>10}  SKIPPED")
+                continue
+            with _place(name, kept, stores, url, resonate_sql) as place:
+                click.echo(_rows(Cell(name, many, seconds, place)))
 
 
-def _rows(name: str, kept: int, in_flight: list[int], url: str | None, resonate_sql: str | None) -> str:
+@contextlib.contextmanager
+def _place(name: str, kept: int, stores: Path | None, url: str | None, resonate_sql: str | None) -> Iterator[Place]:
+    """A place of a contender's own, which is kept if there is a place to keep it and something to keep."""
     with contextlib.ExitStack() as stack:
-        dsn = None
+        if keeps := stores is not None and kept > 0:
+            assert stores is not None
+            folder = str(stores / f"{name.replace(', ', '-')}-{kept}")
+            Path(folder).mkdir(parents=True, exist_ok=True)
+        else:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+        place = Place(folder, kept)
         if name == "resonate-pg" and url is not None and resonate_sql is not None:
-            dsn = stack.enter_context(postgres.database(url, "engines"))
-            with psycopg.connect(dsn, autocommit=True) as connection:
-                connection.execute(Path(resonate_sql).read_bytes())
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
-        cell = msgspec.json.encode(Cell(name, in_flight, Place(folder, kept, dsn))).decode()
-        command = [sys.executable, "-m", "benchmarks.engines", "--cell", cell]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            return f"{name:<16}{kept:>10}  FAILED: {done.stderr.strip().splitlines()[-1][:120]}"
-        rows = zip(in_flight, msgspec.json.decode(done.stdout.splitlines()[-1], type=list[Taken]), strict=True)
-        return "\n".join(
-            f"{name:<16}{kept:>10}{many:>10}{taken.per_second:>12.0f}{taken.memory_mb:>11.0f}{taken.file_mb:>9.1f}"
+            there = postgres.kept_database if keeps else postgres.database
+            dsn = stack.enter_context(there(url, f"engines_{kept}"))
+            place = msgspec.structs.replace(place, dsn=dsn)
+            if not keeps or not place.filled():
+                with psycopg.connect(dsn, autocommit=True) as connection:
+                    connection.execute(Path(resonate_sql).read_bytes())
+        yield place
+
+
+def _rows(cell: Cell) -> str:
+    command = [sys.executable, "-m", "benchmarks.engines", "--cell", msgspec.json.encode(cell).decode()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    head = f"{cell.contender:<16}{cell.place.finished:>10}"
+    if done.returncode != 0:
+        return f"{head}  FAILED: {done.stderr.strip().splitlines()[-1][:120]}"
+    rows = zip(cell.in_flight, msgspec.json.decode(done.stdout.splitlines()[-1], type=list[Taken]), strict=True)
+    return (
+        "\n".join(
+            f"{head}{many:>10}{taken.per_second:>12.1f}{taken.memory_mb:>11.0f}{taken.file_mb:>9.1f}"
             for many, taken in rows
         )
+        or f"{head}  filled"
+    )
 
 
 main()

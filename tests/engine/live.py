@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -22,7 +23,7 @@ import pytest
 from recordfirst import App
 from recordfirst.conformance.record import run
 from recordfirst.records.open import record_from_url
-from tests.engine.program import engine_given
+from tests.engine.program import engine_given, outside_of, spelt_for_sqlite
 from tests.starts.harness import migrated
 
 SERVER = "RECORDFIRST_TEST_RESONATE_URL"
@@ -71,6 +72,8 @@ class Live:
     def __init__(self, kind: str, dsn: str) -> None:
         self.kind, self.dsn = kind, dsn
         self.engine = engine_url(kind, dsn)
+        self.outside = "outside." if dsn.startswith("sqlite") else ""
+        """How :meth:`rows` calls the outside world, where it is a file of its own."""
         self.name = f"shop-{uuid.uuid4().hex[:12]}"
         self.events: list[Any] = []
         """What the apps' observers were told."""
@@ -95,6 +98,10 @@ class Live:
 
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """What a query finds, if it finds rows at all."""
+        if self.outside:
+            with contextlib.closing(sqlite3.connect(self.dsn.removeprefix("sqlite:///"), timeout=60)) as file, file:
+                file.execute("ATTACH ? AS outside", [outside_of(self.dsn)])
+                return file.execute(spelt_for_sqlite(query), values).fetchall()
         with psycopg.connect(self.dsn, autocommit=True) as connection:
             cursor = connection.execute(query.encode(), values or None)
             return cursor.fetchall() if cursor.description else []

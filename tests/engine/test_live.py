@@ -69,7 +69,7 @@ def test_two_processes_share_the_work(live):
         one.hear("working")
         other.hear("working")
         run(go())
-        done = live.rows("SELECT what, by FROM done")
+        done = live.rows("SELECT what, pid FROM done")
         assert len({what for what, _ in done}) == len(done) == 90
         assert {by for _, by in done} == {one.pid, other.pid}
         assert Counter(live.rows("SELECT key FROM calls")).most_common(1)[0][1] == 1
@@ -95,8 +95,8 @@ def test_drained_worker_ends_its_step_and_gives_back_the_workflow(live):
                     # Long before the lease of the one would have lapsed.
                     async with asyncio.timeout(10):
                         assert await handle.result() == "l"
-                    assert live.rows("SELECT by FROM calls") == [(one.pid,)]
-                    assert live.rows("SELECT by FROM done") == [(other.pid,)]
+                    assert live.rows("SELECT pid FROM calls") == [(one.pid,)]
+                    assert live.rows("SELECT pid FROM done") == [(other.pid,)]
 
     run(go())
 
