@@ -25,7 +25,7 @@ from tests.engine.program import DONE, OUTSIDE, WORKFLOWS, World, journey, spelt
 
 _WAITS_EVERY = 10
 """One in so many workflows waits on a promise until a person answers."""
-_STUCK_S = 60.0
+_STUCK_S = 120.0
 """Leases last 15 s, and a server may take 30 s to offer again what a dead worker was offered."""
 
 

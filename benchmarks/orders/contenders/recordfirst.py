@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+import tempfile
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from functools import partial
@@ -16,7 +17,7 @@ from psycopg import AsyncConnection
 
 from benchmarks.orders import work
 from benchmarks.orders.work import Order, Payments, Run, Setting
-from recordfirst import App, Call, Context, Provider, Write, changed_one, effect, inject, workflow, write
+from recordfirst import App, Call, Context, Embedded, Provider, Write, changed_one, effect, inject, workflow, write
 from recordfirst.records.postgres import PostgresRecord
 
 SERVICE = Provider(name="payments", retention_s=24 * 3600)
@@ -47,7 +48,7 @@ async def create_order(ctx: Context, order: Order) -> str:
 
 @contextlib.asynccontextmanager
 async def _with(
-    setting: Setting, engine: str | None, *, joined: bool = True, workers: int = 1, record_of=PostgresRecord
+    setting: Setting, engine: str | Embedded, *, joined: bool = True, workers: int = 1, record_of=PostgresRecord
 ) -> AsyncIterator[Run]:
     """One worker here, which starts orders and waits for each to end in the record, and others beside it."""
     await work.create_table(setting)
@@ -69,7 +70,7 @@ async def _with(
 
 @contextlib.asynccontextmanager
 async def _working(
-    setting: Setting, engine: str | None, *, joined: bool, record_of=PostgresRecord
+    setting: Setting, engine: str | Embedded, *, joined: bool, record_of=PostgresRecord
 ) -> AsyncIterator[App]:
     record = record_of(setting.dsn, pool_size=work.POOL_SIZE)
     app = App("shop", record=record, workflows=[create_order], engine=engine)
@@ -114,16 +115,18 @@ def _apply(setting: Setting) -> None:
 
 @contextlib.asynccontextmanager
 async def open(setting: Setting) -> AsyncIterator[Run]:
-    """One worker on the engine in its own process."""
-    async with _with(setting, None) as run:
-        yield run
+    """One worker on the engine in its own process, whose file nobody finds in the next run."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with _with(setting, Embedded(f"{folder}/engine")) as run:
+            yield run
 
 
 @contextlib.asynccontextmanager
 async def unlocked(setting: Setting) -> AsyncIterator[Run]:
     """As if nobody could cancel: no step locks its workflow's row, so that its price can be told."""
-    async with _with(setting, None, record_of=_Unlocked) as run:
-        yield run
+    with tempfile.TemporaryDirectory() as folder:
+        async with _with(setting, Embedded(f"{folder}/engine"), record_of=_Unlocked) as run:
+            yield run
 
 
 class _Unlocked(PostgresRecord):

@@ -25,6 +25,7 @@ _RECORD = {
     "find_receipt": "look for the receipt of {}",
     "receipts_by_key": "look for the receipts of {}",
     "receipts_of": "read the workflow's receipts",
+    "begin_call": "begin a call of {}",
     "change_receipt": "receipt of {}",
     "finish": "close what has ended",
     "woken": "note who was woken",

@@ -233,7 +233,8 @@ class SqlSession[C](_Reconciling, _Timelines, _Projections):
 
     async def change_receipt(self, seen: Receipt, change: Change, *, epoch: int | None = None) -> Receipt | None:
         identity = {"key": seen.key, "attempt": seen.attempt, "revision": seen.revision, "workflow": seen.workflow}
-        rows = await self._rows(self._sql.change_receipt, **identity, **_fields(change), epoch=epoch, **self._seen)
+        sql = self._sql.begin_call if change.begins_call else self._sql.change_receipt
+        rows = await self._rows(sql, **identity, **_fields(change), epoch=epoch, **self._seen)
         return _receipt(rows[0]) if rows else None
 
     async def receipts_of(self, workflow: str) -> list[Receipt]:

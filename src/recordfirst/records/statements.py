@@ -15,7 +15,7 @@ import msgspec
 
 from recordfirst.records.contract import Migration
 
-_COLUMNS = ("audit", "finding", "projection", "receipt", "start", "timeline")
+_SHARED = ("audit", "change", "finding", "projection", "receipt", "start", "timeline")
 
 
 class Statements(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +30,7 @@ class Statements(msgspec.Struct, frozen=True, kw_only=True):
     alive: str
     announce_mark: str
     audits: str
+    begin_call: str
     begin_timeline: str
     change_receipt: str
     close_findings: str
@@ -84,12 +85,12 @@ class Statements(msgspec.Struct, frozen=True, kw_only=True):
 @cache
 def load(package: str) -> Statements:
     """Read every statement of a product's package."""
-    columns = {name: read(package, f"_{name}.sql").replace("\n", " ") for name in _COLUMNS}
+    shared = {name: read(package, f"_{name}.sql").replace("\n", " ") for name in _SHARED}
 
     def statement(name: str) -> str:
         text = read(package, f"{name}.sql")
-        for placeholder, names in columns.items():
-            text = text.replace(f"{{{placeholder}}}", names)
+        for placeholder, part in shared.items():
+            text = text.replace(f"{{{placeholder}}}", part)
         return text
 
     return Statements(**{name: statement(name) for name in Statements.__struct_fields__})

@@ -1,0 +1,13 @@
+-- Compare and set, as change_receipt.sql, with a call begun. While effects are held, none is; nor of a life that is over,
+-- nor where the record was set back under this process; see intend.sql.
+UPDATE recordfirst_receipt
+SET {change}, last_call_at_ms = clock.now_ms
+FROM recordfirst_clock AS clock
+WHERE app = :app AND key = :key AND attempt = :attempt AND revision = :revision
+  AND NOT EXISTS (SELECT 1 FROM recordfirst_timeline WHERE app = :app AND held IS NOT NULL)
+  AND NOT EXISTS (SELECT 1 FROM recordfirst_start WHERE app = :app AND id = :workflow AND lives_from > :epoch)
+  AND (:mark_engine IS NULL OR EXISTS (
+      SELECT 1 FROM recordfirst_mark
+      WHERE app = :app AND engine = :mark_engine AND (space, number) >= (:mark_space, :mark_number)
+  ))
+RETURNING {receipt}
