@@ -124,7 +124,9 @@ def test_p9_what_each_order_asks_is_planned_once(postgres_dsn):
             for number in range(12):
                 assert await session.add_receipts([wrote(f"w{number}")], epoch=1)
                 stored = await session.intend(effect(f"e{number}"), after=f"w{number}", claim="c", claim_ms=1, epoch=1)
-                assert await session.change_receipt(stored.receipt, decide.succeeded(stored.receipt, "1"))
+                receipt = stored.receipt
+                assert receipt is not None
+                assert await session.change_receipt(receipt, decide.succeeded(receipt, "1"))
             cursor = await session.connection.execute("SELECT statement, custom_plans FROM pg_prepared_statements")
             return await cursor.fetchall()
 

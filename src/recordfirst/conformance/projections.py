@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from recordfirst.conformance.process import MakeRecord
-from recordfirst.conformance.record import effect, opened, run, wrote
+from recordfirst.conformance.record import added, effect, opened, run, wrote
 from recordfirst.core import decide
 from recordfirst.core.projection import NewProjection
 
@@ -117,7 +117,7 @@ class ProjectionConformance:
         async def go() -> None:
             async with opened(make_record) as record, record.session() as session:
                 new = [effect("b"), effect("a", attempt=2), effect("a"), effect("c", function="g"), effect("d")]
-                for receipt in await session.add_receipts(new):
+                for receipt in await added(session, *new):
                     if receipt.key != "d":
                         await session.change_receipt(receipt, decide.succeeded(receipt, "1"))
                 await session.add_receipts([wrote("e", function="f")])

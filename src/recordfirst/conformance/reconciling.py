@@ -7,7 +7,7 @@ import contextlib
 import msgspec
 
 from recordfirst.conformance.process import MakeRecord
-from recordfirst.conformance.record import effect, opened, run, start
+from recordfirst.conformance.record import added, effect, opened, run, start
 from recordfirst.core import decide
 from recordfirst.core.finding import Audit, NewFinding
 from recordfirst.core.start import Finish
@@ -203,8 +203,8 @@ class ReconcileConformance:
                 assert again is not None
                 assert (again.doubts, again.calls, again.revision) == (1, 1, never.revision + 1)
                 found = (await session.intend(effect("new"), after=None, claim="b", claim_ms=1)).receipt
-                [announced] = await session.add_receipts([effect("announced")])
-                both = [found, *await session.add_receipts([effect("x"), effect("y")]), announced]
+                [announced] = await added(session, effect("announced"))
+                both = [found, *await added(session, effect("x"), effect("y")), announced]
                 for receipt in both:
                     assert receipt is not None
                     assert (receipt.claim, receipt.doubts, receipt.calls) == (None, 1, 1)

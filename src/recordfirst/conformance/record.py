@@ -65,6 +65,15 @@ def effect(key: str = "order:1:charge", **what: Any) -> NewReceipt:
     return NewReceipt(**(given | {"key": key, "fingerprint": "print", "request": "{}"} | what))
 
 
+async def added(session: Session[Any], *receipts: NewReceipt, epoch: int | None = None) -> list[Receipt]:
+    """Store receipts that are new, and return them as the record has them."""
+    stored = await session.add_receipts(receipts, epoch=epoch)
+    assert stored == [(receipt.key, receipt.attempt) for receipt in receipts]
+    found = [(await session.find_receipt(*identity)).receipt for identity in stored]
+    assert None not in found
+    return [receipt for receipt in found if receipt is not None]
+
+
 def start(id: str = "order:1", **what: Any) -> NewStart:
     """Return a workflow to be accepted."""
     return NewStart(**({"id": id, "workflow": "create_order", "arguments": "{}", "fingerprint": "print"} | what))
@@ -103,8 +112,7 @@ class ReceiptConformance:
 
         async def go() -> None:
             async with opened(make_record) as record, record.session() as session:
-                [stored] = await session.add_receipts([given])
-                assert (await session.find_receipt(given.key, 3)).receipt == stored
+                [stored] = await added(session, given)
                 assert msgspec.convert(msgspec.structs.asdict(stored), NewReceipt) == given
 
         run(go())
@@ -114,10 +122,10 @@ class ReceiptConformance:
 
         async def go() -> None:
             async with opened(make_record) as record, record.session() as session:
-                [first] = await session.add_receipts([wrote("b")])
+                [first] = await added(session, wrote("b"))
                 assert await session.add_receipts([wrote("b", result="2")]) == []
                 stored = await session.add_receipts([wrote("z"), wrote("b", result="2"), effect("a"), effect("a")])
-                assert [receipt.key for receipt in stored] == ["z", "a"]
+                assert stored == [("z", 1), ("a", 1)]
                 assert (await session.find_receipt("b")).receipt == first
                 assert await session.add_receipts([]) == []
 
@@ -129,7 +137,7 @@ class ReceiptConformance:
         async def go() -> None:
             async with opened(make_record) as record, record.session() as session:
                 before_ms = await session.now_ms()
-                [write, intent] = await session.add_receipts([wrote(), effect()])
+                [write, intent] = await added(session, wrote(), effect())
                 seen = await session.find_receipt("nothing")
                 assert (seen.receipt, intent.settled_at_ms, intent.calls, intent.doubts) == (None, None, 0, 0)
                 assert write.settled_at_ms is not None

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from recordfirst.conformance.process import MakeRecord, process
-from recordfirst.conformance.record import ODD, changed, effect, insisted, intended, opened, run, start, wrote
+from recordfirst.conformance.record import ODD, added, changed, effect, insisted, intended, opened, run, start, wrote
 from recordfirst.core import decide
 from recordfirst.core.receipt import Receipt
 from recordfirst.core.start import Finish, Start
@@ -155,8 +155,8 @@ class StartConformance:
         async def go() -> None:
             async with opened(make_record) as record, record.session() as session:
                 await session.add_starts([start()])
-                [early] = await session.add_receipts([effect("early")], epoch=1)
-                [parked] = await session.add_receipts([effect("parked", state="unknown")])
+                [early] = await added(session, effect("early"), epoch=1)
+                [parked] = await added(session, effect("parked", state="unknown"))
                 assert await session.change_receipt(parked, changed(parked, parked_on="promise")) is not None
                 async with record.transaction() as tx:
                     assert await tx.lock_start("order:1") == await tx.find_start("order:1")

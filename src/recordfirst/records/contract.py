@@ -155,8 +155,8 @@ class Session[C](Reconciling, Timelines, Projections, Protocol):
     async def find_receipt(self, key: str, attempt: int = 1) -> Seen:
         """Look one key up."""
 
-    async def add_receipts(self, receipts: Sequence[NewReceipt], *, epoch: int | None = None) -> list[Receipt]:
-        """Store receipts whose keys are new; return the ones that were stored. What existed stays as it was.
+    async def add_receipts(self, receipts: Sequence[NewReceipt], *, epoch: int | None = None) -> list[tuple[str, int]]:
+        """Store receipts whose keys are new; return key and attempt of those. What existed stays as it was.
 
         A single one of a life, told by its epoch, is stored only if that is not over (:meth:`end_lives`).
         """

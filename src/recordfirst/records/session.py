@@ -207,16 +207,16 @@ class SqlSession[C](_Reconciling, _Timelines, _Projections):
         [row] = await self._rows(self._sql.find_receipt, key=key, attempt=attempt)
         return Seen(receipt=_receipt(row[1:]) if row[1] is not None else None, now_ms=row[0])
 
-    async def add_receipts(self, receipts: Sequence[NewReceipt], *, epoch: int | None = None) -> list[Receipt]:
+    async def add_receipts(self, receipts: Sequence[NewReceipt], *, epoch: int | None = None) -> list[tuple[str, int]]:
         if len(receipts) == 1:
             rows = await self._rows(self._sql.add_receipt, **_fields(receipts[0]), epoch=epoch)
         else:
             # In one order everywhere, so that two sets that overlap wait for each other and do not deadlock.
             ordered = sorted(receipts, key=lambda receipt: (receipt.key, receipt.attempt))
             rows = await self._many(self._sql.add_receipts, [_fields(receipt) for receipt in ordered])
-        stored = {(receipt.key, receipt.attempt): receipt for receipt in map(_receipt, rows)}
+        stored = {(str(key), int(attempt)) for key, attempt in rows}
         identities = dict.fromkeys((receipt.key, receipt.attempt) for receipt in receipts)
-        return [stored[identity] for identity in identities if identity in stored]
+        return [identity for identity in identities if identity in stored]
 
     async def intend(
         self, intent: NewReceipt, *, after: str | None, claim: str, claim_ms: int, epoch: int | None = None

@@ -21,4 +21,4 @@ LEFT JOIN recordfirst.timeline ON timeline.app = %(app)s AND %(state)s = 'intend
 )
 WHERE NOT EXISTS (SELECT FROM life WHERE lives_from > %(epoch)s)
 ON CONFLICT DO NOTHING
-RETURNING {receipt}
+RETURNING key, attempt

@@ -17,4 +17,4 @@ LEFT JOIN recordfirst.timeline ON timeline.app = %(app)s AND new.state = 'intend
     (SELECT created_at FROM recordfirst.start WHERE app = %(app)s AND id = new.workflow), clock_timestamp()
 )
 ON CONFLICT DO NOTHING
-RETURNING {receipt}
+RETURNING key, attempt

@@ -17,4 +17,4 @@ WHERE NOT EXISTS (
     SELECT 1 FROM recordfirst_start WHERE app = :app AND id = :workflow AND lives_from > :epoch
 )
 ON CONFLICT DO NOTHING
-RETURNING {receipt}
+RETURNING key, attempt

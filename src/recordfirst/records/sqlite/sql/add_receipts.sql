@@ -17,4 +17,4 @@ LEFT JOIN recordfirst_timeline AS timeline ON timeline.app = :app AND json_extra
   )
 WHERE true
 ON CONFLICT DO NOTHING
-RETURNING {receipt}
+RETURNING key, attempt
