@@ -185,6 +185,11 @@ def gate(resonate: Any) -> Callable[[], None]:
     return shut
 
 
+def tasks_here(resonate: Any) -> int:
+    """How many tasks this Resonate runs, or was told of and has not begun."""
+    return len(resonate._runtime.bg_tasks)
+
+
 async def finish_tasks(resonate: Any) -> None:
     """Wait for the end of the tasks that this Resonate has, and of what they leave running."""
     while tasks := resonate._runtime.bg_tasks:

@@ -21,7 +21,9 @@ from psycopg_pool import AsyncConnectionPool
 from resonate.codec import Codec, NoopEncryptor
 from resonate.context import Context
 from resonate_pg import PostgresConnection
-from resonate_pg.wire import resolve_target
+from resonate_pg.client import PgConn
+from resonate_pg.connection import DEQUEUE_EXECUTE_SQL
+from resonate_pg.wire import execute_message, resolve_target
 
 from recordfirst.engine import leaf
 from recordfirst.engine.contract import Life
@@ -37,6 +39,8 @@ _REQUESTS_MOST = 16
 _TIMERS_S = 1.0
 """Timers are looked at so often, by one worker of all. The connector would do it whenever anything happens, in every
 worker, and each time it reads the whole table of promises."""
+_AHEAD = 2
+"""Tasks that a worker has, running or about to, for each that may run: so none waits for the source's next look."""
 _PACKAGE = __package__ or ""
 _IN_THE_RECORD = "resonate-pg"
 """The identity of the one in the record's own database: it goes wherever that goes, under whatever address."""
@@ -80,6 +84,25 @@ class _Sessions:
             await pool.close()
 
 
+class Deliveries(PostgresConnection):
+    """The connector as a source that takes as much as the worker has room for, and leaves the rest in the outbox.
+
+    What is taken is gone from there, and comes again after 5 s. The connector takes all there is: of a long backlog
+    each worker then has copies without end, asks for tasks that others have, and comes to nothing else.
+    """
+
+    def __init__(self, sessions: Any, pid: str, group: str, room: Callable[[], int]) -> None:
+        super().__init__(sessions=sessions, pid=pid, group=group, drive_timers=False)
+        self._room = room
+
+    async def _dequeue_executes(self, conn: PgConn, address: str) -> list[str]:
+        room = self._room()
+        if room <= 0:
+            return []
+        cursor = await conn.execute(DEQUEUE_EXECUTE_SQL, (address, room))
+        return [execute_message(str(id), int(version)) for id, version in await cursor.fetchall()]
+
+
 class PostgresEngine(SharedEngine):
     """Resonate in the Postgres database that ``dsn`` names."""
 
@@ -91,7 +114,7 @@ class PostgresEngine(SharedEngine):
         self._timers: asyncio.Task[None] | None = None
         super().__init__(
             PostgresConnection(sessions=self._requests, pid=pid, group=group),
-            PostgresConnection(sessions=self._deliveries, pid=pid, group=group, drive_timers=False),
+            Deliveries(self._deliveries, pid, group, lambda: _AHEAD * membership.concurrency - self.tasks_here()),
             _IN_THE_RECORD,
             pid,
             membership,

@@ -63,6 +63,10 @@ class SharedEngine(ResonateEngine):
         self._shut: Callable[[], None] = leaf.gate(resonate)
         super().__init__(resonate, identity, exclusive=False, lasting=True, home=membership.home)
 
+    def tasks_here(self) -> int:
+        """How many tasks run in this worker, or were delivered and are to be taken."""
+        return leaf.tasks_here(self.resonate)
+
     async def stop(self) -> None:
         self._shut()
         await self._source.stop()
