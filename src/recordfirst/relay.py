@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from recordfirst.core import codec, identity
+from recordfirst.core.receipt import Wake
 from recordfirst.core.start import Finish, Start
 from recordfirst.ends import Ends
 from recordfirst.engine import leaf
@@ -221,7 +222,7 @@ class Relay:
         room = self._most_running - len(self._running)
         async with self._runtime.record.session() as session:
             wakes = await session.wakes(_WAKES)
-        woken = [wake for wake in wakes if await self.engine.settle(wake.parked_on)]
+        woken = [wake for wake in wakes if await self._wakes(wake)]
         # Starts that were handed over without being marked come back from the query, and so does what this version
         # cannot run: ask for that many more, so that they stand in nobody's way.
         limit = room + len(self._unmarked) + 2 * self._passed_over
@@ -240,6 +241,15 @@ class Relay:
         self._passed_over = passed_over
         self._backlog = len(starts) == limit or len(lives) > room
         await self._hand_over(lives[:room], here)
+
+    async def _wakes(self, wake: Wake) -> bool:
+        """Wake who is parked. Not yet, if it is about to park; but one whose life is over does so no more."""
+        if await self.engine.settle(wake.parked_on):
+            return True
+        _, id, epoch, _ = identity.parse_engine_id(wake.parked_on)
+        async with self._runtime.record.session() as session:
+            start = await session.find_start(id)
+        return start is None or start.state != "open" or epoch < start.epoch
 
     async def _hand_over(self, lives: list[_Life], here: list[Start]) -> None:
         """Create these lives, and mark them together with those that are here already. One that fails stops none."""

@@ -29,6 +29,7 @@ from recordfirst import (
     write,
 )
 from recordfirst.conformance.record import run
+from recordfirst.drive import Drive
 from recordfirst.observe import NotBegun
 from recordfirst.providers.contract import Probed
 from recordfirst.relay import Relay
@@ -374,6 +375,33 @@ def test_parked_and_left(shop):
             await app.resolve("o:mail", outcome="succeeded", result="mailed")
             await until(lambda: _no_wakes(app))
             assert world.calls == ["mail"]
+
+    run(go())
+
+
+def test_cancelled_right_before_it_parks(shop, monkeypatch):
+    """P7: it is parked after the cancellation looked for what is; a wake of it that nobody takes does not stay."""
+    park = Drive._park
+
+    async def go():
+        about_to, may = asyncio.Event(), asyncio.Event()
+
+        async def late(drive, receipt):
+            about_to.set()
+            await may.wait()
+            await park(drive, receipt)
+
+        monkeypatch.setattr(Drive, "_park", late)
+        async with shop.working(mailed, provide={World: World(mail=TimeoutError())}) as app:
+            handle = await app.start(mailed, "o", id="o")
+            await about_to.wait()
+            assert (await app.cancel("o", undo=False)).state == "cancelled"
+            may.set()
+            with pytest.raises(WorkflowCancelled):
+                await handle.result()
+            await until(lambda: _parked_anew(app, "o:mail"))
+            await app.resolve("o:mail", outcome="succeeded", result="mailed")
+            await until(lambda: _no_wakes(app))
 
     run(go())
 
