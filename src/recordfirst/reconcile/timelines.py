@@ -99,8 +99,25 @@ def _record_finding(runtime: Runtime, code: str, detail: str) -> NewFinding:
 
 
 async def _judge(runtime: Runtime, engine: Engine, line: t.Timeline) -> t.Verdict:
+    """Judge by the mark that stands in the record before the engine is asked, and still after that.
+
+    Another worker may leave its mark meanwhile: the engine then has one that the record, as it was read, has not.
+    """
+    mark = await _mark(runtime, engine)
+    while True:
+        verdict = await _judge_by(runtime, engine, line, mark)
+        stands = await _mark(runtime, engine)
+        if stands == mark:
+            return verdict
+        mark = stands
+
+
+async def _mark(runtime: Runtime, engine: Engine) -> t.Mark | None:
     async with runtime.record.session() as session:
-        mark = await session.find_mark(engine.identity)
+        return await session.find_mark(engine.identity)
+
+
+async def _judge_by(runtime: Runtime, engine: Engine, line: t.Timeline, mark: t.Mark | None) -> t.Verdict:
     seen = mark or t.Mark(space=0, number=0, token="", confirmed=False)
     own = await engine.noted(_note(runtime, seen.space, seen.number)) if seen.number else None
     before = await engine.noted(_note(runtime, seen.space, seen.number - 1)) if seen.number > 1 else None

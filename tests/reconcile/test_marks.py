@@ -1,0 +1,73 @@
+"""Marks of several workers: what one of them leaves while another compares is no restore."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from recordfirst import Context, workflow
+from recordfirst.conformance.record import run
+from recordfirst.reconcile.timelines import leave_mark, look
+
+
+class Notes:
+    """As much of an engine as marks need; something else happens in the middle of the first question."""
+
+    identity, lasting = "an engine", True
+
+    def __init__(self) -> None:
+        self.kept: dict[str, str] = {}
+        self.meanwhile = None
+
+    async def note(self, id: str, text: str) -> str:
+        return self.kept.setdefault(id, text)
+
+    async def noted(self, id: str) -> str | None:
+        happens, self.meanwhile = self.meanwhile, None
+        if happens is not None:
+            await happens()
+        return self.kept.get(id)
+
+
+@workflow
+async def nothing(ctx: Context) -> None:
+    return None
+
+
+@pytest.mark.parametrize("marks", [0, 1, 2])
+def test_a_mark_that_comes_meanwhile_is_no_restore(shop, marks):
+    """P6, P7: two workers begin together. One leaves a mark between the other's two looks: nothing is held for that."""
+
+    async def go():
+        engine: Any = Notes()
+        async with shop.app(nothing) as app:
+            for _ in range(marks):
+                await leave_mark(app.runtime, engine)
+
+            async def another_worker():
+                await leave_mark(app.runtime, engine)
+
+            engine.meanwhile = another_worker
+            assert await look(app.runtime, engine) is None
+            assert engine.meanwhile is None
+            assert len(engine.kept) == marks + 1
+
+    run(go())
+
+
+def test_a_mark_that_the_record_lost_is_one(shop):
+    """P6: what the engine has and the record has not, also when looked at twice, is of a time that was lost."""
+
+    async def go():
+        engine: Any = Notes()
+        async with shop.app(nothing) as app:
+            await leave_mark(app.runtime, engine)
+            async with app.runtime.record.session() as session:
+                mark = await session.find_mark(engine.identity)
+            [first] = engine.kept
+            engine.kept[f"{first.removesuffix(str(mark.number))}{mark.number + 1}"] = "of a later record"
+            finding = await look(app.runtime, engine)
+            assert finding.code == "RF-RECORD-BEHIND"
+
+    run(go())
