@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
+from weakref import WeakValueDictionary
 
 from recordfirst.core.start import Finish, Start
 from recordfirst.observe import RelayFailed
@@ -38,7 +39,7 @@ class Ends:
         self._runtime, self._was_closed = runtime, was_closed
         self._reported: list[_Ending] = []
         self._some = asyncio.Event()
-        self._waiting: dict[str, list[Ended]] = {}
+        self._waiting: WeakValueDictionary[str, Ended] = WeakValueDictionary()
 
     def report(self, engine_id: str, finish: Finish, error: Exception | None) -> asyncio.Event:
         """A body has come to its end; return what is set when the record knows."""
@@ -48,18 +49,14 @@ class Ends:
         return ending.stored
 
     def wait_for(self, id: str) -> Ended:
-        """Return a future for the end of a workflow, should it end here."""
-        future: Ended = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(id, []).append(future)
-        return future
+        """Return the future of a workflow's end, should it end here. When nobody has it any more, it is gone.
 
-    def never_mind(self, id: str, ended: Ended) -> None:
-        """Nobody waits for this future any more."""
-        futures = self._waiting.get(id, [])
-        if ended in futures:
-            futures.remove(ended)
-        if not futures:
-            self._waiting.pop(id, None)
+        So whoever starts a workflow that sleeps for a week, and does not wait for it, leaves nothing in memory.
+        """
+        future = self._waiting.get(id)
+        if future is None:
+            future = self._waiting[id] = asyncio.get_running_loop().create_future()
+        return future
 
     async def keep_storing(self) -> None:
         """Store whatever is reported, until cancelled."""
@@ -97,9 +94,9 @@ class Ends:
             told = _as_the_record_has_it(ending, others.get(ending.finish.id))
             if told is None:
                 continue
-            for future in self._waiting.pop(ending.finish.id, []):
-                if not future.done():
-                    future.set_result(told)
+            future = self._waiting.pop(ending.finish.id, None)
+            if future is not None and not future.done():
+                future.set_result(told)
 
 
 def _as_the_record_has_it(ending: _Ending, start: Start | None) -> tuple[Finish, Exception | None] | None:

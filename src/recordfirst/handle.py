@@ -69,12 +69,9 @@ class Handle[R]:
                 await self._runtime.record.changed(_RESULT_POLL_S)
             return start, None
         ended = self._relay.ends.wait_for(self.id)
-        try:
-            if (start := await self.status()).state != "open":
-                return start, None
-            return await self._wait(ended, _RESULT_POLL_S)
-        finally:
-            self._relay.ends.never_mind(self.id, ended)
+        if (start := await self.status()).state != "open":
+            return start, None
+        return await self._wait(ended, _RESULT_POLL_S)
 
     async def _wait(self, ended: Ended, poll_s: float) -> tuple[Start | Finish, Exception | None]:
         while True:

@@ -50,6 +50,34 @@ def test_finished_lineages_are_forgotten(make_shop, sqlite_path, tmp_path):
     run(go())
 
 
+@workflow
+async def resting(ctx: Context, who: str) -> str:
+    ran.append(who)
+    await ctx.sleep(timedelta(days=7))
+    return who
+
+
+def test_sleepers_are_forgotten_by_who_started_them(make_shop, sqlite_path, tmp_path):
+    """P7: hundreds that sleep for a week leave nothing in the worker; one whose handle is kept is heard of."""
+    shop = make_shop(f"sqlite:///{sqlite_path}")
+
+    async def go():
+        ran.clear()
+        async with shop.working(resting, order, engine=Embedded(tmp_path / "engine")) as app:
+            for number in range(200):
+                await app.start(resting, "ann", id=f"s{number}")
+            kept = await app.start(order, "ann", id="o")
+            relay = app._relay
+            assert relay is not None
+            await kept.result()
+            held = [relay._handed, relay._running, relay._unmarked, relay._new, relay._unfit]
+            while len(ran) < 200 or max(map(len, held)) >= 5:
+                await asyncio.sleep(0.02)
+            assert len(relay.ends._waiting) == 0
+
+    run(go())
+
+
 ran: list[str] = []
 
 
