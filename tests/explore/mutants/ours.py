@@ -144,8 +144,8 @@ MUTANTS = [
         Edit("recordfirst.relay:Relay._putting_back", "for start in await self._open_starts():", "for start in ():"),
         Edit(
             "recordfirst.reconcile.timelines:look",
-            "if engine is None or not engine.lasting:",
-            "if engine is None or engine.lasting:",
+            "if less is not None or engine is None or not engine.lasting:",
+            "if less is not None or engine is None or engine.lasting:",
         ),
         shown_by="engine-older",
     ),
