@@ -128,7 +128,7 @@ class Worker:
             self.working.clear()
             self._on_relay(None)
             await relay.stop()
-            await engine.stop()
+            await engine.stop(at_once=not self.stopping.is_set())
             await relay.close()
             self._runtime.record.seen_mark = None
 

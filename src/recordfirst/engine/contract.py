@@ -39,10 +39,11 @@ class Engine(Protocol):
     async def start(self) -> None:
         """Let run what it has, and what it is given."""
 
-    async def stop(self) -> None:
+    async def stop(self, *, at_once: bool = False) -> None:
         """Take no new work, let what runs come to its end, close.
 
-        An engine that others work for, too, begins no new step, and gives the workflow back to them.
+        An engine that others work for, too, begins no new step, and gives the workflow back to them. ``at_once``: the
+        lease is lost, and a successor waits for an engine that only one can have open: it does not wait for what runs.
         """
 
     async def create(self, id: str, name: str, arguments: Mapping[str, Any]) -> Life:

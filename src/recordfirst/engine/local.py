@@ -46,7 +46,8 @@ class ResonateEngine:
     async def start(self) -> None:
         self.resonate.start()
 
-    async def stop(self) -> None:
+    async def stop(self, *, at_once: bool = False) -> None:
+        del at_once  # who shares it waits for leases, and not for this worker
         await self.resonate.stop()
 
     async def create(self, id: str, name: str, arguments: Mapping[str, Any]) -> Life:

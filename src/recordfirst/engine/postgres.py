@@ -143,11 +143,11 @@ class PostgresEngine(SharedEngine):
         await super().start()
         self._timers = asyncio.create_task(self._fire_timers())
 
-    async def stop(self) -> None:
+    async def stop(self, *, at_once: bool = False) -> None:
         if self._timers is not None:
             self._timers.cancel()
             await asyncio.gather(self._timers, return_exceptions=True)
-        await super().stop()
+        await super().stop(at_once=at_once)
 
     async def _fire_timers(self) -> None:
         while True:

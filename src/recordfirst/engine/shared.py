@@ -67,7 +67,8 @@ class SharedEngine(ResonateEngine):
         """How many tasks run in this worker, or were delivered and are to be taken."""
         return leaf.tasks_here(self.resonate)
 
-    async def stop(self) -> None:
+    async def stop(self, *, at_once: bool = False) -> None:
+        del at_once  # others wait for leases, and not for this worker
         self._shut()
         await self._source.stop()
         # The leases are kept meanwhile: a step that takes long is not begun by somebody else.

@@ -51,10 +51,11 @@ class EmbeddedEngine(ResonateEngine):
                 self._folder.mkdir(exist_ok=True)
         self.identity = f"embedded:{self._connection.identity}"
 
-    async def stop(self) -> None:
+    async def stop(self, *, at_once: bool = False) -> None:
         self._shut()
-        # The file stays open for what runs. What waits for its turn stays pending.
-        await leaf.finish_tasks(self.resonate)
+        if not at_once:
+            # The file stays open for what runs. What waits for its turn stays pending.
+            await leaf.finish_tasks(self.resonate)
         await super().stop()
 
     async def keep(self, lives: Collection[str], ours: Callable[[str], bool]) -> None:
