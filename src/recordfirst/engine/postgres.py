@@ -85,7 +85,7 @@ class _Sessions:
 
 
 class Deliveries(PostgresConnection):
-    """The connector as a source that takes as much as the worker has room for, and leaves the rest in the outbox.
+    """The connector as a source that takes as much as the worker has room for, and leaves the rest to the engine.
 
     What is taken is gone from there, and comes again after 5 s. The connector takes all there is: of a long backlog
     each worker then has copies without end, asks for tasks that others have, and comes to nothing else.
