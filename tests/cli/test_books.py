@@ -111,7 +111,8 @@ def test_exit_status_1_when_the_books_do_not_balance(monkeypatch, how):
     day = Day()
     TAMPERED[how](day)
 
-    async def run(**options):
+    async def run(*, show, **options):
+        show(day.books())
         return day.books()
 
     monkeypatch.setattr(recordfirst.demo.run, "run", run)

@@ -29,6 +29,7 @@ from recordfirst import (
     write,
 )
 from recordfirst.conformance.record import run
+from recordfirst.core import identity
 from recordfirst.drive import Drive
 from recordfirst.observe import NotBegun
 from recordfirst.providers.contract import Probed
@@ -415,7 +416,8 @@ async def _park_late(app):
     """The body was about to, and did not see that its workflow was ended."""
     table = "recordfirst.receipt" if app.runtime.record.where.startswith("postgresql") else "recordfirst_receipt"
     async with app.runtime.record.transaction() as tx:
-        await tx.connection.execute(f"UPDATE {table} SET parked_on = 'late' WHERE key = 'o:mail'")
+        late = f"{identity.engine_id(app.name, 'o', 1)}:late"
+        await tx.connection.execute(f"UPDATE {table} SET parked_on = '{late}' WHERE key = 'o:mail'")
 
 
 async def _no_wakes(app):
