@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -16,6 +17,9 @@ class Books:
             file.execute("PRAGMA journal_mode = WAL")
             file.execute("CREATE TABLE IF NOT EXISTS calls (marker TEXT NOT NULL)")
             file.execute("CREATE INDEX IF NOT EXISTS by_marker ON calls (marker)")
+            file.execute("CREATE TABLE IF NOT EXISTS begun (at_ms INTEGER NOT NULL)")
+            now = (time.time_ns() // 1_000_000,)
+            file.execute("INSERT INTO begun SELECT ? WHERE NOT EXISTS (SELECT 1 FROM begun)", now)
 
     def _open(self) -> sqlite3.Connection:
         file = sqlite3.connect(self.path, autocommit=True, timeout=30)
@@ -31,6 +35,11 @@ class Books:
         """Whether there was such a call."""
         with closing(self._open()) as file:
             return file.execute("SELECT 1 FROM calls WHERE marker = ?", [marker]).fetchone() is not None
+
+    def since_ms(self) -> int:
+        """When the first was asked for."""
+        with closing(self._open()) as file:
+            return int(file.execute("SELECT at_ms FROM begun").fetchone()[0])
 
     def counts(self) -> dict[str, int]:
         """How often each was made."""

@@ -1,8 +1,8 @@
 """Reconcilers that die: ``python -m tests.restores.reconciler RECORD ENGINE BOOKS``.
 
-Each line that it reads is the number of the step before which the next one dies, 0 for never, and whether it accepts a
-restore; it forks one, and answers with its status once it has ended: 9 if it died. A step is a statement of the record,
-a COMMIT, or a request to the engine, so that it also dies between each and the next.
+Each line that it reads is the number of the step before which the next one dies, 0 for never; whether it accepts a
+restore; and the passes that it names. It forks one, and answers with its status once it has ended: 9 if it died. A step
+is a statement of the record, a COMMIT, or a request to the engine, so that it also dies between each and the next.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ def main(record: str, engine: str, books: str) -> None:
     """Fork for each line."""
     logging.disable(logging.CRITICAL)
     while line := sys.stdin.readline():
-        at, accept = line.split()
+        at, accept, only = line.split()
         pid = os.fork()
         if pid == 0:
             app = app_of(record, engine, books)
             _die(app.runtime.record, int(at))
-            asyncio.run(_reconcile(app, accept=accept == "accept"))
+            asyncio.run(_reconcile(app, accept=accept == "accept", only=[] if only == "-" else only.split(",")))
             os._exit(0)
         _, status = os.waitpid(pid, 0)
         sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
         sys.stdout.flush()
 
 
-async def _reconcile(app: Any, *, accept: bool) -> None:
+async def _reconcile(app: Any, *, accept: bool, only: list[str]) -> None:
     async with app:
-        await app.reconcile(apply=True, accept_restore=accept, who="ann", why="it is time")
+        await app.reconcile(apply=True, accept_restore=accept, only=only, who="ann", why="it is time")
 
 
 def _die(record: Any, at: int) -> None:

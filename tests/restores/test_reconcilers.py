@@ -17,11 +17,13 @@ from typing import Any
 import psycopg
 import pytest
 
+from recordfirst import Entry
 from recordfirst.engine.connect import connect
 from recordfirst.engine.shared import Membership
 from recordfirst.records.statements import read
 from tests.engine.double import Server
-from tests.restores.amiss import CLOSED, OPEN, app_of, make_amiss
+from tests.references.program import Mirror
+from tests.restores.amiss import CLOSED, OPEN, VISITORS, app_of, make_amiss
 from tests.restores.carrier import Books
 from tests.restores.copies import DatabaseCopies, FileCopies
 from tests.restores.world import ROOT, SEED
@@ -44,11 +46,11 @@ class Crew:
             text=True,
         )
 
-    async def run(self, *, at: int = 0, accept: bool = False) -> bool:
+    async def run(self, *, at: int = 0, accept: bool = False, only: str = "") -> bool:
         """Whether it came to its end."""
         assert self._nursery.stdin is not None
         assert self._nursery.stdout is not None
-        self._nursery.stdin.write(f"{at} {'accept' if accept else '-'}\n")
+        self._nursery.stdin.write(f"{at} {'accept' if accept else '-'} {only or '-'}\n")
         self._nursery.stdin.flush()
         status = int(await asyncio.to_thread(self._nursery.stdout.readline))
         assert status in (0, 9), status
@@ -67,6 +69,7 @@ class Scene:
 
     def __init__(self, url: str, folder: Path) -> None:
         self.url, self.books, self.server = url, Books(folder / "books.db"), Server()
+        self.mirror = Mirror(Path(f"{self.books.path}.mirror"))
         self.copies = FileCopies(url) if url.startswith("sqlite") else DatabaseCopies(url)
         self._kept: dict[str, Any] = {}
 
@@ -100,7 +103,11 @@ class Scene:
 
     def _make_older(self) -> None:
         """All of it happened an hour ago."""
-        times = {"start": ["created_at"], "receipt": ["created_at", "claim_until", "last_call_at"]}
+        times = {
+            "start": ["created_at"],
+            "receipt": ["created_at", "claim_until", "last_call_at"],
+            "projection": ["asked_at"],
+        }
         for table, columns in times.items():
             if self.url.startswith("sqlite"):
                 older = ", ".join(f"{column}_ms = {column}_ms - 3600000" for column in columns)
@@ -110,6 +117,7 @@ class Scene:
 
     def _keep(self) -> None:
         self.copies.take()
+        self._shown = self._mirrored()
 
     def again(self) -> None:
         """As it was; that it was put back is not what this is about."""
@@ -122,6 +130,12 @@ class Scene:
             Path(f"{self.url.removeprefix('sqlite:///')}.shop.mark").unlink(missing_ok=True)
         for name, value in self._kept.items():
             setattr(self.server.state, name, value.copy())
+        self.mirror.empty()
+        for entry in self._shown:
+            self.mirror.set(entry.id, entry.document, entry.version)
+
+    def _mirrored(self) -> list[Entry]:
+        return [entry for who in VISITORS if (entry := self.mirror.now(who)) is not None]
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """What the record says."""
@@ -142,34 +156,35 @@ class Scene:
             "findings": set(self.rows("SELECT code, subject FROM recordfirst.finding WHERE closed_because IS NULL")),
             "audit": set(self.rows("SELECT who, command, subject, why FROM recordfirst.audit")),
             "books": self.books.counts(),
+            "mirror": {entry.id: entry.document for entry in self._mirrored()},
         }
 
 
 @pytest.mark.timeout(600 if EVERY > 1 else 3_600)
 @pytest.mark.parametrize("record_url", ["sqlite", "postgres"] if EVERY == 1 else ["sqlite"], indirect=True)
-@pytest.mark.parametrize("what", ["lives", "engine", "restore"])
+@pytest.mark.parametrize("what", ["lives", "engine", "restore", "named"])
 def test_killed_at_every_step(record_url, tmp_path, what):
     """P6, P3: wherever it dies, the next comes to the same end; nothing is called, each repair has its audit row."""
-    accept = what == "restore"
+    accept, only = what == "restore", "projections,references,providers" if what == "named" else ""
 
     async def go():
         scene = Scene(record_url, tmp_path)
         async with scene.open(what) as crew:
             charged = scene.books.counts()
-            assert await crew.run(accept=accept)
-            assert await crew.run()
+            assert await crew.run(accept=accept, only=only)
+            assert await crew.run(only=only)
             wanted = scene.state()
-            check(what, wanted)
+            check_named(wanted) if what == "named" else check(what, wanted)
             at, died = 1 + SEED % EVERY, 0
             while True:
                 scene.again()
-                if await crew.run(at=at, accept=accept):
+                if await crew.run(at=at, accept=accept, only=only):
                     break
                 died += 1
                 [(held,)] = scene.rows("SELECT held FROM recordfirst.timeline")
-                assert await crew.run(accept=held is not None)
+                assert await crew.run(accept=held is not None, only=only)
                 if scene.state() != wanted:  # what the dead one's round had seen is closed by a round of its own
-                    assert await crew.run()
+                    assert await crew.run(only=only)
                 assert scene.state() == wanted, at
                 assert scene.books.counts() == charged, at
                 at += EVERY
@@ -196,6 +211,15 @@ def check(what, state):
     assert states["parked:charge"] == "succeeded"
     assert ("parked has paid",) in state["rows"]
     assert state["held"] == [(None, what == "restore")]
+
+
+def check_named(state):
+    """What the passes that run when they are named come to, and what is asked of a mirror that is behind."""
+    assert {(code, subject) for code, subject in state["findings"]} == {
+        ("RF-ORPHAN-EFFECT", "nobody:charge"),
+        ("RF-EFFECT-MISSING", "gone:charge"),
+    }
+    assert state["mirror"] == {who: {"visits": 1} for who in VISITORS}
 
 
 def test_two_at_once(record_url, tmp_path):
