@@ -18,6 +18,7 @@ from resonate.context import Context
 from recordfirst.blocking import Blocking
 from recordfirst.core import codec, keys
 from recordfirst.core.decide import backoff_ms
+from recordfirst.core.finding import Audit
 from recordfirst.core.projection import NewProjection, Projection
 from recordfirst.engine import leaf
 from recordfirst.errors import DifferentFunction, DifferentRequest, Misuse
@@ -101,8 +102,16 @@ class ProjectStep[**P](Step[P, None]):
         document = await function.call(first, arguments, injected, runtime.executor)
         return codec.decode(codec.encode(document, f"what {function!r} returned"))
 
-    async def bring(self, runtime: Runtime, arguments: dict[str, Any], workflow: str | None) -> None:
+    async def bring(
+        self, runtime: Runtime, arguments: dict[str, Any], workflow: str | None, *, audit: Audit | None = None
+    ) -> None:
         """Bring the mirror to the record's state as it is now.
+
+        Args:
+            runtime: the app's.
+            arguments: the projection's.
+            workflow: whose step this is, if it is one's.
+            audit: what is written down together with the mirror's confirmation, if somebody repairs it.
 
         Raises:
             NotConfirmed: if the mirror does not say that it is there.
@@ -120,12 +129,12 @@ class ProjectStep[**P](Step[P, None]):
                 runtime.observe(ProjectionFailed(new.key, cause))
                 raise NotConfirmed(version, await self._failed(runtime, new.key, cause), cause) from error
             if there is None:
-                await self._confirm(runtime, new.key, version)
+                await self._confirm(runtime, new.key, version, audit)
                 return
             given = await self._find(runtime, new.key)
             if there.version <= given.version:
                 runtime.observe(LateProjection(new.key, version, there.version))
-                await self._confirm(runtime, new.key, there.version)
+                await self._confirm(runtime, new.key, there.version, audit)
                 return
             # A version that this record has never given: it was set back, and what it says now must win (P6).
             runtime.observe(RecordOutrun(new.key, given.version, there.version))
@@ -165,10 +174,15 @@ class ProjectStep[**P](Step[P, None]):
             another = f"one with another {codec.differences(was, asks)}"
             raise DifferentRequest(asked.key, f"the projection {stored.function} with its arguments", another)
 
-    async def _confirm(self, runtime: Runtime, key: str, version: int) -> None:
+    async def _confirm(self, runtime: Runtime, key: str, version: int, audit: Audit | None) -> None:
         async def once() -> None:
-            async with runtime.record.session() as session:
-                await session.projected(key, version)
+            if audit is None:
+                async with runtime.record.session() as session:
+                    await session.projected(key, version)
+                return
+            async with runtime.record.transaction() as tx:
+                await tx.projected(key, version)
+                await tx.add_audit(audit)
 
         await runtime.patiently(f"projection {key!r}", once)
 

@@ -30,6 +30,7 @@ _BEHIND_MS = 60_000
 """So long a projection may be under way before it is worth a finding; a worker's own waits are shorter, at first."""
 _SETTLING_S = 2.0
 """Between two looks at an entry that seems wrong."""
+_BROUGHT = "brought to the record's state"
 
 
 class Projections:
@@ -96,7 +97,7 @@ def _behind(scope: Scope, row: Projection) -> Sight:
     arguments = _arguments(scope, row)
     if step is None or arguments is None:
         return Sight(finding)
-    return Sight(finding, partial(_bring, scope, step, arguments))
+    return Sight(finding, partial(_bring, scope, finding, step, arguments), audits=True)
 
 
 def _arguments(scope: Scope, row: Projection) -> dict[str, Any] | None:
@@ -108,12 +109,12 @@ def _arguments(scope: Scope, row: Projection) -> dict[str, Any] | None:
         return None
 
 
-async def _bring(scope: Scope, step: ProjectStep[...], arguments: dict[str, Any]) -> str | None:
+async def _bring(scope: Scope, finding: NewFinding, step: ProjectStep[...], arguments: dict[str, Any]) -> str | None:
     try:
-        await step.bring(scope.runtime, arguments, None)
+        await step.bring(scope.runtime, arguments, None, audit=scope.audit(finding, _BROUGHT))
     except NotConfirmed:
         return None
-    return "brought to the record's state"
+    return _BROUGHT
 
 
 type _Seen = AsyncIterator[tuple[list[Sight], int, Any]]
@@ -168,7 +169,7 @@ async def _drifted(scope: Scope, shown: list[tuple[ProjectStep[...], dict[str, A
     for step, arguments in suspects:
         if (how := await differs(step, arguments)) is not None:
             finding = NewFinding(code="RF-MIRROR-DRIFT", subject=step.key_for(arguments), detail=f"{step.name}: {how}")
-            sights.append(Sight(finding, partial(_bring, scope, step, arguments)))
+            sights.append(Sight(finding, partial(_bring, scope, finding, step, arguments), audits=True))
     return sights
 
 
