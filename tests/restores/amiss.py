@@ -13,7 +13,7 @@ from recordfirst.core.start import Finish
 from recordfirst.engine.contract import Engine
 from recordfirst.project import NotConfirmed
 from recordfirst.providers.contract import Item, Listing, Probed
-from recordfirst.reconcile import auditing, lives, references
+from recordfirst.reconcile import lives
 from recordfirst.reconcile.timelines import leave_mark
 from recordfirst.records.open import record_from_url
 from tests.references.program import Mirror
@@ -33,8 +33,7 @@ async def page(books: Books, since_ms: int, before_ms: int, after: str | None) -
 
 
 BANK = Provider(name="bank", listing=Listing(name="calls", client=Books, page=page, pages_per_s=1_000.0))
-lives._SETTLING_S = references._SETTLING_S = 0.0
-auditing._STEP_MS = 3 * 86_400_000
+lives._SETTLING_S = 0.0
 
 
 @write
