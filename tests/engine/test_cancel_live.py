@@ -4,29 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 
 import pytest
 
 from recordfirst import WorkflowCancelled
 from recordfirst.conformance.record import run
 from recordfirst.core import identity
-from tests.engine.live import Live, live_engine, until
-from tests.engine.program import TABLES, WORKFLOWS, World, journey, long
+from tests.engine.live import until
+from tests.engine.program import WORKFLOWS, World, journey, long
 
-pytestmark = pytest.mark.timeout(300)
-
-
-@pytest.fixture(params=["resonate-pg", "server"])
-def live(request, postgres_dsn) -> Live:
-    """Each engine that the environment names."""
-    return live_engine(request.param, postgres_dsn, TABLES)
-
-
-@pytest.fixture(autouse=True)
-def _quiet(caplog):
-    """The SDK logs a task that was taken away with its whole traceback."""
-    caplog.set_level(logging.CRITICAL, logger="resonate")
+pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("quiet_sdk")]
 
 
 @contextlib.asynccontextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import Counter
 from datetime import timedelta
 
@@ -12,22 +11,10 @@ import pytest
 from recordfirst import Context, inject, read, workflow
 from recordfirst.conformance.record import run
 from tests.engine.kills import kill_at_random
-from tests.engine.live import Live, live_engine, until
-from tests.engine.program import TABLES, WORKFLOWS, World, journey, long
+from tests.engine.live import until
+from tests.engine.program import WORKFLOWS, World, journey, long
 
-pytestmark = pytest.mark.timeout(300)
-
-
-@pytest.fixture(params=["resonate-pg", "server"])
-def live(request, postgres_dsn) -> Live:
-    """Each engine that the environment names."""
-    return live_engine(request.param, postgres_dsn, TABLES)
-
-
-@pytest.fixture(autouse=True)
-def _quiet(caplog):
-    """The SDK logs a task that was taken away with its whole traceback."""
-    caplog.set_level(logging.CRITICAL, logger="resonate")
+pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("quiet_sdk")]
 
 
 class Place:

@@ -43,7 +43,7 @@ def main(seconds: float, jobs: int, seed: int, write: bool) -> None:
         click.echo(_line(name, reports[name]), err=True)
         for failure in reports[name].failures:
             click.echo(f"  {failure.found} -> {failure.smallest.schedule}: {failure.smallest.violations[0]}", err=True)
-    page = _table(reports, jobs, seed)
+    page = table(reports, f"fast world, {jobs} processes, seed {seed}")
     click.echo(page)
     if write:
         before, _, rest = PAGE.read_text().partition(_BEGIN)
@@ -71,11 +71,6 @@ def _line(name: str, report: Report) -> str:
     return f"{name}: {report.schedules:,} schedules, {report.failed} failed, {report.schedules / report.seconds:.0f}/s"
 
 
-def _summary(schedules: int, failed: int, seconds: float, how: str) -> str:
-    done = f"**{schedules:,} schedules** in {seconds / 60:.0f} minutes, **{failed:,} broke a promise**"
-    return f"{_today()}, recordfirst {version('recordfirst')}, {_versions()}; fast world, {how}: {done}."
-
-
 def _today() -> str:
     return f"{datetime.datetime.now(tz=datetime.UTC).date()}"
 
@@ -96,23 +91,24 @@ def _commit() -> str:
     return said.stdout.strip() or "not known"
 
 
-def _table(reports: dict[str, Report], jobs: int, seed: int) -> str:
-    whole = sum(report.schedules for report in reports.values())
-    failed = sum(report.failed for report in reports.values())
-    seconds = sum(report.seconds for report in reports.values())
+def table(reports: dict[str, Report], how: str) -> str:
+    """What came of each workflow, and how often each fault struck: also those that never did."""
+    whole, failed = (sum(getattr(each, name) for each in reports.values()) for name in ("schedules", "failed"))
+    minutes = sum(each.seconds for each in reports.values()) / 60
     tried: Counter[str] = Counter()
     for report in reports.values():
         for what, times in report.tried.items():
             fault, _, change = what.partition(" at ")[0].partition(", ")
             tried[change or fault] += times
+    done = f"**{whole:,} schedules** in {minutes:.0f} minutes, **{failed:,} broke a promise**"
     lines = [
-        _summary(whole, failed, seconds, f"{jobs} processes, seed {seed}"),
+        f"{_today()}, recordfirst {version('recordfirst')}, {_versions()}; {how}: {done}.",
         "",
         "| workflow | points | single faults there are | schedules | violations | per second |",
         "|---|---:|---:|---:|---:|---:|",
         *(
             f"| {name} | {report.points:,} | {report.singles:,} | {report.schedules:,} | {report.failed:,} "
-            f"| {report.schedules / report.seconds:.0f} |"
+            f"| {report.schedules / report.seconds:.1f} |"
             for name, report in reports.items()
         ),
         "",

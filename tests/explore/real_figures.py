@@ -6,19 +6,14 @@
 
 from __future__ import annotations
 
-import datetime
-import platform
 import sys
-from collections import Counter
-from importlib.metadata import version
 
 import click
 
 from recordfirst.explore import Budget, Report
 from recordfirst.explore.running import explore
-from recordfirst.explore.schedule import CHANGES, FAULTS
 from recordfirst.explore.worlds import Where
-from tests.explore.figures import PAGE, STORIES
+from tests.explore.figures import PAGE, STORIES, table
 from tests.explore.stories import CASES
 
 _NOT_REAL = ("timer", "keyless")
@@ -55,37 +50,6 @@ def main(
         _, _, after = rest.partition(_END)
         PAGE.write_text(f"{before}{begin}{page}{_END}{after}")
     sys.exit(any(report.failed for report in reports.values()))
-
-
-def table(reports: dict[str, Report], how: str) -> str:
-    """What came of it."""
-    whole, failed = (sum(getattr(each, name) for each in reports.values()) for name in ("schedules", "failed"))
-    minutes = sum(report.seconds for report in reports.values()) / 60
-    tried: Counter[str] = Counter()
-    for report in reports.values():
-        for what, times in report.tried.items():
-            fault, _, change = what.partition(" at ")[0].partition(", ")
-            tried[change or fault] += times
-    today = datetime.datetime.now(tz=datetime.UTC).date()
-    versions = f"recordfirst {version('recordfirst')}, Python {platform.python_version()}"
-    versions += f", resonate-sdk {version('resonate-sdk')}"
-    done = f"**{whole:,} schedules** in {minutes:.0f} minutes, **{failed:,} broke a promise**"
-    lines = [
-        f"{today}, {versions}; {how}: {done}.",
-        "",
-        "| workflow | points | single faults there are | schedules | violations | per second |",
-        "|---|---:|---:|---:|---:|---:|",
-        *(
-            f"| {name} | {report.points:,} | {report.singles:,} | {report.schedules:,} | {report.failed:,} "
-            f"| {report.schedules / report.seconds:.1f} |"
-            for name, report in reports.items()
-        ),
-        "",
-        "| fault | struck | |",
-        "|---|---:|---|",
-        *(f"| `{what}` | {tried[what]:,} | {meaning} |" for what, meaning in (FAULTS | CHANGES).items() if tried[what]),
-    ]
-    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
