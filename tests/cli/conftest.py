@@ -9,7 +9,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -22,6 +23,7 @@ from recordfirst.cli import main
 
 ROOT = Path(__file__).parents[2]
 APP = "tests.cli.shop:app"
+_PATIENCE_S = 60.0
 
 
 class CommandLine:
@@ -107,6 +109,14 @@ def hear(process: subprocess.Popen[str], what: str) -> None:
     """Wait for a worker's line."""
     assert process.stdout is not None
     assert any(line.rstrip().endswith(what) for line in process.stdout)
+
+
+def until[T](look: Callable[[], T], is_so: Callable[[T], bool] = bool) -> None:
+    """Look until it is so; what other processes do takes its time, but not for ever."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while not is_so(seen := look()):
+        assert time.monotonic() < deadline, f"still {seen!r}"
+        time.sleep(0.01)
 
 
 def end(process: subprocess.Popen[str]) -> tuple[int, str, str]:

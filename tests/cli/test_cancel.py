@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import signal
-import time
 
 import pytest
 
-from tests.cli.conftest import end, hear
+from tests.cli.conftest import end, hear, until
 
 
 @pytest.fixture
@@ -17,11 +16,6 @@ def held(cli):
     cli.done("migrate", "--apply")
     cli.done("start", "hold", '["held"]', "--id", "held")
     return cli
-
-
-def until(true):
-    while not true():
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("fate", ["killed", "wakes up"])

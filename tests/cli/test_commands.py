@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from recordfirst.cli import main
-from tests.cli.conftest import end, hear
+from tests.cli.conftest import end, hear, until
 
 ORDER = '{"order": {"id": "%s", "amount": 5}}'
 
@@ -60,10 +59,7 @@ def test_a_shops_day(cli):
 def wait_until_parked(cli):
     """Until the charge's outcome is nobody's but a person's to tell."""
     how, cli.here = cli.here, True
-    state = None
-    while state != "unknown":
-        time.sleep(0.02)
-        state = next((r["state"] for r in cli.json("show", "order:lost")["receipts"] if r["kind"] == "effect"), None)
+    until(lambda: [r["state"] for r in cli.json("show", "order:lost")["receipts"]], lambda states: "unknown" in states)
     cli.here = how
 
 

@@ -7,12 +7,11 @@ import os
 import pty
 import signal
 import subprocess
-import time
 
 import pytest
 
 from recordfirst.reconcile.reconciler import PASSES
-from tests.cli.conftest import ROOT, command
+from tests.cli.conftest import ROOT, command, until
 from tests.cli.test_commands import ORDER
 from tests.cli.test_deciding import column, table
 
@@ -106,8 +105,7 @@ def test_interrupted_and_gone_on_with(unfit):
     words = command("reconcile", "--apply", "--pass", "lives")
     env = unfit.env | {"SHOP_PAUSE": "60"}
     with subprocess.Popen(words, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=theirs) as process:
-        while unfit.execute(f"SELECT position FROM {table(unfit, 'pass')} WHERE position IS NOT NULL") == []:
-            time.sleep(0.02)
+        until(lambda: unfit.execute(f"SELECT position FROM {table(unfit, 'pass')} WHERE position IS NOT NULL"))
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
     os.close(theirs)

@@ -12,7 +12,7 @@ import time
 import uvloop
 
 from recordfirst.cli.common import collect_seldom, loop_factory
-from tests.cli.conftest import end, hear
+from tests.cli.conftest import end, hear, until
 from tests.cli.test_commands import ORDER
 
 
@@ -29,8 +29,7 @@ def test_sigterm_while_standing_by_and_while_working(cli):
             assert time.monotonic() - began < 5
 
         cli.done("start", "slow", "--id", "slow")
-        while not cli.fixed.exists():
-            time.sleep(0.02)
+        until(cli.fixed.exists)
         first.terminate()
         hear(first, "stopping")
         cli.fixed.with_suffix(".go").touch()
@@ -50,8 +49,7 @@ def test_standby_takes_over_from_one_that_ended(cli_on_postgres):
             hear(third, "standing by")
             first.kill()
             cli_on_postgres.done("start", "slow", "--id", "slow")
-            while not cli_on_postgres.fixed.exists():
-                time.sleep(0.02)
+            until(cli_on_postgres.fixed.exists)
             cli_on_postgres.fixed.with_suffix(".go").touch()
             for process in (second, third):
                 assert end(process)[::2] == (0, "")
@@ -96,12 +94,10 @@ def test_sigterm_with_much_to_do(cli_on_sqlite):
         )
     count = "SELECT count(*) FROM recordfirst_start WHERE state = 'succeeded'"
     with cli.worker() as worker:
-        while cli.execute(count) < [(1,)]:
-            time.sleep(0.005)
+        until(lambda: cli.execute(count), lambda ended: ended >= [(1,)])
         assert end(worker)[::2] == (0, "")
     assert cli.execute(count) < [(300,)]
     with cli.worker() as worker:
-        while cli.execute(count) < [(300,)]:
-            time.sleep(0.02)
+        until(lambda: cli.execute(count), lambda ended: ended == [(300,)])
         assert end(worker)[::2] == (0, "")
     assert cli.execute("SELECT max(calls), count(*) FROM recordfirst_receipt WHERE kind = 'effect'") == [(1, 300)]
