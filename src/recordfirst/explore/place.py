@@ -45,8 +45,9 @@ class WithFiles:
         self._arrived = len(self.outside.asked)
 
     def arrived(self) -> tuple[Asked, ...]:
-        before, self._arrived = self._arrived, len(self.outside.asked)
-        return tuple(self.outside.asked[before:])
+        asked = self.outside.asked
+        before, self._arrived = self._arrived, len(asked)
+        return tuple(asked[before:])
 
 
 class SqlitePlace(WithFiles):
