@@ -220,7 +220,7 @@ def _print(report: Report, only: tuple[str, ...], *, applied: bool, as_json: boo
         click.echo(f"Restore {report.accepted}.")
     rows = [(f.finding.code, f.finding.subject, f.finding.detail, f.repaired or "") for f in report.found]
     table([("CODE", "SUBJECT", "WHAT", "REPAIRED"), *rows] if rows else [])
-    looked = ", ".join(f"{name} {count:,}" for name, count in report.looked.items()) or _nothing(only)
+    looked = ", ".join(f"{name} {count:,}" for name, count in report.looked.items() if count) or _nothing(only)
     dismissed = f" ({report.dismissed:,} more were dismissed)" if report.dismissed else ""
     click.echo(f"{len(report.found)} found, {len(report.left)} left{dismissed}; looked at: {looked}")
     if not report.engine_asked and _ASK_THE_ENGINE & report.looked.keys():
