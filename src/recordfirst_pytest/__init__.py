@@ -101,7 +101,7 @@ class Explore:
         """Run the workflow under every single fault, and under more if the budget allows.
 
         Args:
-            workflow: a ``@workflow``; or ``"module:name"`` of a whole ``Case``, which options change.
+            workflow: a ``@workflow``; or a whole ``Case``, or ``"module:name"`` of one, which options change.
             args: its arguments.
             options: the fields of ``recordfirst.explore.Case``; ``budget`` and ``seed``; and the world: ``world``,
                 ``record``, ``resonate_sql`` and ``engine``.
@@ -157,7 +157,9 @@ def _case(workflow: Any, args: tuple[Any, ...], given: Mapping[str, Any]) -> tup
     from recordfirst.explore import Case
     from recordfirst.explore.real.sending import found
 
-    names = frozenset(Case.__struct_fields__) - {"workflow"} - (frozenset() if isinstance(workflow, str) else {"args"})
+    whole = found(workflow) if isinstance(workflow, str) else workflow
+    is_whole = isinstance(whole, Case)
+    names = frozenset(Case.__struct_fields__) - {"workflow"} - (frozenset() if is_whole else {"args"})
     strangers = sorted(set(given) - names - _OPTIONS)
     if strangers:
         raise Misuse(
@@ -169,11 +171,12 @@ def _case(workflow: Any, args: tuple[Any, ...], given: Mapping[str, Any]) -> tup
         if isinstance(fields.get(name), list | tuple | set | frozenset):
             fields[name] = make(fields[name])
     chosen = {name: given[name] for name in given if name in _OPTIONS}
-    if not isinstance(workflow, str):
+    if not is_whole:
         return Case(workflow=workflow, args=args, **fields), chosen
     if args:
-        raise Misuse(f"explore({workflow!r}) is a whole case: give it no arguments, or args=(...)")
-    return msgspec.structs.replace(found(workflow), **fields), chosen
+        name = repr(workflow) if isinstance(workflow, str) else "Case"
+        raise Misuse(f"explore({name}) is a whole case: give it no arguments, or args=(...)")
+    return msgspec.structs.replace(whole, **fields), chosen
 
 
 def _budget(config: pytest.Config, chosen: Mapping[str, Any]) -> Any:

@@ -44,6 +44,12 @@ def test_stranger(explore):
 def test_budget(explore):
     explore(shop.create_order, shop.ORDER, budget="a week")
 
+def test_whole(explore):
+    assert explore(shop.CASE, budget=2).schedules == 2
+
+def test_whole_with_arguments(explore):
+    explore(shop.CASE, shop.ORDER)
+
 def test_async(explore):
     import asyncio
     async def go():
@@ -126,9 +132,11 @@ def test_one_exploration_is_divided(run):
 
 def test_mistakes_are_one_line_where_they_were_made(run):
     """P8: an argument that is none, a budget that is none, a loop that runs already."""
-    told = run("-q", "test_order.py", "-k", "stranger or budget or async").stdout
+    told = run("-q", "test_order.py", "-k", "stranger or budget or async or whole").stdout
     assert "Misuse: explore has no invariant=; it takes the workflow, its arguments, and always=, app=, budget=" in told
     assert "Misuse: 'a week' is no budget; write a time, such as 60s" in told
+    assert "Misuse: explore(Case) is a whole case: give it no arguments, or args=(...)" in told
+    assert "1 passed" in told  # what the command line takes, a whole case, the fixture takes, too
     assert "Misuse: explore(...) has event loops of its own" in told
     assert "src/recordfirst" not in told
 
