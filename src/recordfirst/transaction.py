@@ -23,8 +23,8 @@ class AppRecord:
         """A transaction: what is written through ``w.tx``, started and intended commits together, or not at all.
 
         Raises:
-            CommitUnknown: if the connection was lost during COMMIT and the transaction started no workflow by which it
-                could be told what came of it.
+            CommitUnknown: if the connection was lost during COMMIT and the transaction started no new workflow by which
+                it could be told what came of it.
             DifferentArguments: if a workflow that it starts exists with other arguments; everything is rolled back.
         """
         runtime, record = self._runtime, self._runtime.record
@@ -38,7 +38,7 @@ class AppRecord:
         except Exception as error:
             if flushed is None or fault_of(record, error) != "unreachable":
                 raise
-            # COMMIT was on its way. A start that it carried tells whether it arrived.
+            # COMMIT was on its way. A start that it made tells whether it arrived.
             if not await self._arrived(flushed, error):
                 raise RecordUnavailable(record.where, f"the transaction did not commit: {error}") from error
         if flushed is not None:
@@ -46,17 +46,19 @@ class AppRecord:
 
     async def _arrived(self, w: Write[Any], error: Exception) -> bool:
         runtime = self._runtime
-        if not w.started:
+        if not w.accepted:
             raise CommitUnknown(runtime.record.where, str(error)) from error
+        ours = w.accepted[-1]
 
         async def look() -> bool:
             async with runtime.record.session() as session:
-                start = await session.find_start(w.started[-1].id)
-                return start is not None and start.fingerprint == w.started[-1].fingerprint
+                start = await session.find_start(ours.id)
+                # Of another time it is another's, who has started the same since.
+                return start is not None and start.created_at_ms == ours.created_at_ms
 
         arrived = await runtime.patiently("what became of COMMIT", look, release=False)
         if arrived:
-            runtime.observe(CommitFound(w.started[-1].id, str(error)))
+            runtime.observe(CommitFound(ours.id, str(error)))
         return arrived
 
     @contextlib.asynccontextmanager

@@ -50,6 +50,7 @@ class Write[C]:
         self._runtime = runtime
         self._execution = execution
         self._starts: list[tuple[Function, NewStart]] = []
+        self._accepted: list[Start] = []
         self._intents: list[Intent] = []
         self._begun: dict[str, Begun] = {}
 
@@ -83,9 +84,9 @@ class Write[C]:
         self._intents.append(Intent(effect, effect.function.bind(args, kwargs), workflow))
 
     @property
-    def started(self) -> list[NewStart]:
-        """What this transaction starts."""
-        return [new for _, new in self._starts]
+    def accepted(self) -> list[Start]:
+        """What this transaction has accepted itself; what had been started before tells nothing of it."""
+        return self._accepted
 
     def committed(self) -> None:
         """Tell this run of the workflow, and the worker in this process, what COMMIT has given them to do."""
@@ -320,6 +321,7 @@ async def flush(w: Write[Any], tx: Session[Any], receipts: Sequence[NewReceipt],
         rows = await accept(w._runtime, tx, [new for _, new in w._starts])
         for (function, new), (stored, _) in zip(w._starts, rows, strict=True):
             check_same_start(w._runtime, function, stored, new)
+        w._accepted = [stored for stored, added in rows if added]
     return True
 
 

@@ -17,6 +17,7 @@ from recordfirst.observe import CommitFound
 from recordfirst.records.contract import Session
 from recordfirst.records.postgres import PostgresRecord
 from recordfirst.records.sqlite import SqliteRecord
+from recordfirst.transaction import AppRecord
 
 ARRIVED = pytest.mark.parametrize("arrives", [True, False], ids=["committed", "not committed"])
 
@@ -190,6 +191,47 @@ def test_start_of_a_callers_transaction_decides(broken, arrives):
             async with app.runtime.record.session() as session:
                 assert (await session.find_start("i") is not None) is arrives
             assert [event.what for event in shop.seen(CommitFound)] == ["i"] * arrives
+
+    run(go())
+
+
+@ARRIVED
+def test_start_from_before_decides_nothing(broken, arrives):
+    """P2, P7: the workflow had been started before: that it is there says nothing of the rows of this transaction."""
+
+    async def go():
+        async with broken(idle) as (shop, app, wire):
+            await app.start(idle, id="i")
+            with pytest.raises(CommitUnknown, match="read back what you wrote"):
+                async with app.record.write() as w:
+                    await w.tx.execute("INSERT INTO visits (who) VALUES ('ann')")
+                    w.start(idle, id="i")
+                    wire.arm(arrives=arrives)
+            assert wire.cuts == 1
+            assert len(await shop.rows(app, "SELECT who FROM visits")) == arrives
+
+    run(go())
+
+
+def test_start_of_another_decides_nothing(broken, monkeypatch):
+    """P2: COMMIT did not arrive, and somebody else starts the same before it is looked for: it is not ours."""
+
+    async def go():
+        async with broken(idle) as (shop, app, wire):
+            look = AppRecord._arrived
+
+            async def after_another(self, w, error):
+                await asyncio.sleep(0.01)  # starts are told apart by their time
+                await app.start(idle, id="i")
+                return await look(self, w, error)
+
+            monkeypatch.setattr(AppRecord, "_arrived", after_another)
+            with pytest.raises(RecordUnavailable, match="did not commit"):
+                async with app.record.write() as w:
+                    await w.tx.execute("INSERT INTO visits (who) VALUES ('ann')")
+                    w.start(idle, id="i")
+                    wire.arm(arrives=False)
+            assert await shop.rows(app, "SELECT who FROM visits") == []
 
     run(go())
 
