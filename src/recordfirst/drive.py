@@ -15,8 +15,7 @@ from resonate.context import Context
 from recordfirst.after import after_missing
 from recordfirst.core import codec
 from recordfirst.core import decide as d
-from recordfirst.core.receipt import Change, NewReceipt, Receipt, Seen, Wake
-from recordfirst.engine import leaf
+from recordfirst.core.receipt import Change, NewReceipt, Receipt, Seen
 from recordfirst.errors import (
     AttemptRefused,
     Conflict,
@@ -33,13 +32,11 @@ from recordfirst.outcome import Outcome, after_outcome
 from recordfirst.providers.contract import Absent, CannotTell, Found, Verdict, describe
 from recordfirst.runtime import Execution
 from recordfirst.step import follow_up_arguments
+from recordfirst.waiting import IN_PLACE_MS, Waiting
 from recordfirst.write import compare, flush, open_write
 
 if TYPE_CHECKING:
     from recordfirst.effect import Effect
-
-_IN_PLACE_MS = 5_000
-"""Waits up to this long happen in place; longer ones are durable sleeps that hold no worker."""
 
 
 class Drive:
@@ -49,6 +46,7 @@ class Drive:
         self.effect, self.execution, self.ctx, self.arguments = effect, execution, ctx, arguments
         self.runtime = execution.runtime
         self.key, self.attempt = effect.key_for(arguments), effect.attempt_number
+        self.waiting = Waiting(self.runtime, ctx, self._change)
 
     async def outcome(self) -> Any:
         """Return the effect's result, or raise its stored decline; suspend where it must wait."""
@@ -62,13 +60,13 @@ class Drive:
             while True:
                 match self.effect.next(receipt, now_ms):
                     case d.Return():
-                        await self._unpark(receipt)
+                        await self.waiting.unpark(receipt)
                         return self._result(receipt)
                     case d.RaiseDeclined():
-                        await self._unpark(receipt)
+                        await self.waiting.unpark(receipt)
                         raise self._declined(receipt)
                     case d.Wait(until_ms):
-                        await self._wait(receipt, until_ms - now_ms)
+                        await self.waiting.until(receipt, until_ms - now_ms)
                     case d.Call():
                         claim, until_s = self.runtime.new_claim(), self._until_s
                         begun_receipt = await self._begin(receipt, claim)
@@ -83,19 +81,19 @@ class Drive:
                     case d.GiveUp():
                         await self._change(receipt, d.unknown(receipt, receipt.error or _reason(_NEVER_TOLD)))
                     case d.Park():
-                        await self._park(receipt)
+                        await self.waiting.park(receipt, now_ms)
                 receipt, now_ms = await self._look()
 
     # ── looking ─────────────────────────────────────────────────────────────
 
     @property
     def _claim_ms(self) -> int:
-        return int(self.effect.timeout_s * 1000) + _IN_PLACE_MS
+        return int(self.effect.timeout_s * 1000) + IN_PLACE_MS
 
     @property
     def _until_s(self) -> float:
         """By when, on the event loop's clock, a call that is being claimed now must be on its way."""
-        return self.runtime.loop.time() + _IN_PLACE_MS / 1000
+        return self.runtime.loop.time() + IN_PLACE_MS / 1000
 
     async def _asked(self, now_ms: int) -> NewReceipt:
         return await self.effect.new_receipt(self.runtime, self.execution.workflow_id, self.arguments, now_ms)
@@ -387,36 +385,6 @@ class Drive:
             await flush(w, tx, [], own_key=None)
         w.committed()
         return changed
-
-    # ── waiting ─────────────────────────────────────────────────────────────
-
-    async def _wait(self, receipt: Receipt, wait_ms: int) -> None:
-        if wait_ms > _IN_PLACE_MS:
-            await leaf.sleep(self.ctx, receipt.revision, wait_ms / 1000)
-        # Also after a durable sleep that has ended: the engine's clock may be ahead of the record's, which decides.
-        await self.runtime.sleeper(min(wait_ms, _IN_PLACE_MS) / 1000)
-
-    async def _park(self, receipt: Receipt) -> None:
-        number = leaf.wait_number(self.ctx, receipt.parked_on) if receipt.parked_on is not None else None
-        if number is None:
-            number = receipt.revision
-            if await self._change(receipt, d.parked(receipt, leaf.wait_id(self.ctx, number))) is None:
-                return
-        await leaf.park(self.ctx, number)
-        # The promise was settled though nobody has resolved the effect: the record decides, so park anew.
-        await self._change(receipt, d.parked(receipt, leaf.wait_id(self.ctx, receipt.revision + 1)))
-
-    async def _unpark(self, receipt: Receipt) -> None:
-        """The workflow goes on: nobody needs to wake it any more, least of all in an engine that is gone."""
-        if receipt.parked_on is None:
-            return
-        wake = Wake(key=receipt.key, attempt=receipt.attempt, parked_on=receipt.parked_on)
-
-        async def clear() -> None:
-            async with self.runtime.record.session() as session:
-                await session.woken([wake])
-
-        await self.runtime.patiently(f"wake of {self.key!r}", clear)
 
     # ── handing out ─────────────────────────────────────────────────────────
 

@@ -171,3 +171,16 @@ def test_a_marker_is_read_back(app, key, attempt):
     assert identity.parse_marker(app, marker) == (key, attempt)
     assert identity.parse_marker(f"{app}x", marker) is None
     assert identity.parse_marker(app, identity.marker(app, key * 50, attempt, 60)) is None
+
+
+def test_whose_wait_it_is():
+    """P7: a step knows its own wait from any life of its workflow, and takes no other's for it."""
+    step = "shop~order%3A1~3:charge-ab"
+    for promise in ("shop~order%3A1~3:charge-ab.7", "shop~order%3A1:charge-ab.2"):
+        assert identity.is_wait_of(promise, step)
+    for promise in (
+        "shop~order%3A11:charge-ab.2", "bank~order%3A1:charge-ab.2", "shop~order%3A1:part-cd.charge-ab.2",
+        "shop~order%3A1:charge-ef.2", "shop~order%3A1", "shop~order%3A1:2", "no engine's",
+    ):  # fmt: skip
+        assert not identity.is_wait_of(promise, step)
+    assert identity.is_wait_of("shop~order%3A1:part-cd.charge-ab.2", "shop~order%3A1:part-cd.charge-ab")

@@ -29,6 +29,7 @@ from recordfirst import (
 )
 from recordfirst.core import decide as d
 from recordfirst.core.receipt import Wake
+from recordfirst.engine import leaf
 from recordfirst.resolve import Answer, resolve
 from tests.effects.harness import ORDER, Order, Plug, Script, mark, orders, receipt, until, until_state
 from tests.effects.program import PLAIN, insert_order
@@ -320,6 +321,83 @@ async def test_wake_is_repeated(shop):
 
 async def nothing(*_: object) -> None:
     """A notification that is lost."""
+
+
+@effect(key="shared", provider=PLAIN, after=None)
+async def share(call: Call, *, script: Script = inject()) -> str:
+    return str(script.next(call))
+
+
+@workflow
+async def sharing(ctx: Context, number: int) -> str:
+    return f"{number}: {await share(ctx)}"
+
+
+async def sharing_in_doubt(app: App) -> Any:
+    """One workflow that is parked on a key which others ask for, too."""
+    first = await app.start(sharing, 1, id="first")
+    return first, (await until_state(app, "shared", "unknown")).parked_on
+
+
+async def test_two_workflows_wait_on_one_key(shop, monkeypatch):
+    """P5, P7: a second workflow asks for the same, and waits too: it does not take the place of the first."""
+    monkeypatch.setattr("recordfirst.waiting._SHARED_MS", 300)
+    async with shop.working(sharing, provide=in_doubt(), random=lambda: 0.0) as app:
+        first, place = await sharing_in_doubt(app)
+        seen: list[str] = []
+        monkeypatch.setattr("recordfirst.waiting.leaf.sleep", noted(leaf.sleep, seen))
+        second = await app.start(sharing, 2, id="second")
+        await until(lambda: looked(seen))
+        assert (await receipt(app, "shared")).parked_on == place
+        await app.resolve("shared", outcome="succeeded", result="found")
+        assert (await first.result(), await second.result()) == ("1: found", "2: found")
+        assert (await receipt(app, "shared")).parked_on is None
+
+
+def noted(sleep: Any, seen: list[str]) -> Any:
+    async def noting(ctx: Any, number: int, seconds: float) -> None:
+        seen.append(ctx.info.id)
+        await sleep(ctx, number, seconds)
+
+    return noting
+
+
+async def looked(seen: list[str]) -> bool:
+    """Whether the second has slept, and looked again."""
+    return len(seen) > 1
+
+
+async def test_second_goes_on_before_the_first_is_woken(shop, monkeypatch):
+    """P7: who finds it resolved goes on, and leaves the wake of the one that is parked where it is."""
+    async with shop.working(sharing, provide=in_doubt(), random=lambda: 0.0) as app:
+        first, _ = await sharing_in_doubt(app)
+        wakes, may = app._relay._wakes, asyncio.Event()
+
+        async def late(wake: Wake) -> bool:
+            return may.is_set() and await wakes(wake)
+
+        monkeypatch.setattr(app._relay, "_wakes", late)
+        await app.resolve("shared", outcome="succeeded", result="found")
+        assert await (await app.start(sharing, 2, id="second")).result() == "2: found"
+        may.set()
+        assert await first.result() == "1: found"
+
+
+async def test_owner_of_a_shared_key_is_cancelled(shop, monkeypatch):
+    """P7: the workflow that stored the key is ended, while another is parked on it: that one is still woken."""
+    monkeypatch.setattr("recordfirst.waiting._SHARED_MS", 300)
+    async with shop.working(sharing, provide=in_doubt(), random=lambda: 0.0) as app:
+        _, place = await sharing_in_doubt(app)
+        second = await app.start(sharing, 2, id="second")
+        await app.cancel("first", undo=False)
+
+        async def parked() -> bool:
+            return (await receipt(app, "shared")).parked_on not in (None, place)
+
+        await until(parked)
+        third = await app.start(sharing, 3, id="third")
+        await app.resolve("shared", outcome="succeeded", result="found")
+        assert (await second.result(), await third.result()) == ("2: found", "3: found")
 
 
 async def puzzled(call: Call, order: Order) -> Any:

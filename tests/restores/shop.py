@@ -226,13 +226,13 @@ def app_of(setting: Setting) -> App:
 
 async def work(app: App, log: Path) -> None:
     """Work until killed. What is looked at every minute is looked at every moment here, to come to an end today."""
-    from recordfirst import drive  # noqa: PLC0415 - a worker alone
+    from recordfirst import waiting  # noqa: PLC0415 - a worker alone
     from recordfirst.reconcile import keeper, lives  # noqa: PLC0415 - a worker alone
 
     logging.basicConfig(filename=log, level="WARNING", format="%(asctime)s %(message)s")
     assert _S is not None
     keeper.WATCH_S, keeper.MARK_EVERY, keeper.EVERY_S, keeper._FIRST_S = 0.1, 3, _S.reconcile_s, 0.3
-    lives._SETTLING_S, drive._IN_PLACE_MS = 0.2, 1_000
+    lives._SETTLING_S, waiting.IN_PLACE_MS = 0.2, 1_000
     async with app.worker():
         await asyncio.Event().wait()
 

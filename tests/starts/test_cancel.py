@@ -30,10 +30,10 @@ from recordfirst import (
 )
 from recordfirst.conformance.record import run
 from recordfirst.core import identity
-from recordfirst.drive import Drive
 from recordfirst.observe import NotBegun
 from recordfirst.providers.contract import Probed
 from recordfirst.relay import Relay
+from recordfirst.waiting import Waiting
 
 KEYED = Provider(name="bank", retention_s=86_400)
 
@@ -383,17 +383,17 @@ def test_parked_and_left(shop):
 
 def test_cancelled_right_before_it_parks(shop, monkeypatch):
     """P7: it is parked after the cancellation looked for what is; a wake of it that nobody takes does not stay."""
-    park = Drive._park
+    park = Waiting.park
 
     async def go():
         about_to, may = asyncio.Event(), asyncio.Event()
 
-        async def late(drive, receipt):
+        async def late(waiting, receipt, now_ms):
             about_to.set()
             await may.wait()
-            await park(drive, receipt)
+            await park(waiting, receipt, now_ms)
 
-        monkeypatch.setattr(Drive, "_park", late)
+        monkeypatch.setattr(Waiting, "park", late)
         async with shop.working(mailed, provide={World: World(mail=TimeoutError())}) as app:
             handle = await app.start(mailed, "o", id="o")
             await about_to.wait()

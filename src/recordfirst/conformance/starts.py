@@ -8,7 +8,7 @@ from typing import Any
 
 from recordfirst.conformance.process import MakeRecord, process
 from recordfirst.conformance.record import ODD, added, changed, effect, insisted, intended, opened, run, start, wrote
-from recordfirst.core import decide
+from recordfirst.core import decide, identity
 from recordfirst.core.receipt import Receipt
 from recordfirst.core.start import Finish, Start
 from recordfirst.records.contract import Lease, Record, Session
@@ -156,8 +156,14 @@ class StartConformance:
             async with opened(make_record) as record, record.session() as session:
                 await session.add_starts([start()])
                 [early] = await added(session, effect("early"), epoch=1)
-                [parked] = await added(session, effect("parked", state="unknown"))
-                assert await session.change_receipt(parked, changed(parked, parked_on="promise")) is not None
+                waits = {
+                    "parked": identity.engine_id("shop", "order:1", 1) + ":charge.2",
+                    "parked anew": identity.engine_id("shop", "order:1", 3) + ":charge.2",
+                    "another's": identity.engine_id("shop", "order:11", 1) + ":charge.2",
+                }
+                for key, promise in waits.items():
+                    [parked] = await added(session, effect(key, state="unknown"))
+                    assert await session.change_receipt(parked, changed(parked, parked_on=promise)) is not None
                 async with record.transaction() as tx:
                     assert await tx.lock_start("order:1") == await tx.find_start("order:1")
                     ended = await tx.end_lives("order:1", undo=True, error="{}")
@@ -177,8 +183,8 @@ class StartConformance:
                 assert await session.left_lives("an engine", 10) == [("order:1", 2)]
                 await session.lives_gone([("order:1", 2)])
                 assert await session.left_lives("an engine", 10) == []
-                [receipt] = await session.receipts_by_key("parked")
-                assert receipt.parked_on is None
+                left = [receipt.parked_on for key in waits for receipt in await session.receipts_by_key(key)]
+                assert left == [None, None, waits["another's"]]
                 closed = await session.end_lives("order:1", undo=False, error='"x"')
                 assert closed is not None
                 assert (closed.state, closed.epoch, closed.lives_from, closed.error) == ("cancelled", 3, 3, '"x"')

@@ -90,6 +90,16 @@ def parse_engine_id(engine: str) -> tuple[str, str, int, str]:
     return unquote(app), unquote(id), int(life[0]) if life else 1, lineage
 
 
+def is_wait_of(promise: str, step: str) -> bool:
+    """Whether a promise is one that this step waits on, in whichever of its workflow's lives. Both are engine ids."""
+    try:
+        app, id, _, lineage = parse_engine_id(promise)
+    except ValueError:
+        return False
+    own_app, own_id, _, own = parse_engine_id(step)
+    return (app, id, lineage.rpartition(".")[0]) == (own_app, own_id, own)
+
+
 def call_segment(name: str, what: str, number: int) -> str:
     """Return what names one call of a workflow's body in the engine's ids, below the workflow's own.
 

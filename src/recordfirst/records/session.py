@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from recordfirst.core import identity
 from recordfirst.core.finding import Audit, Finding, NewFinding, PassState
 from recordfirst.core.projection import NewProjection, Projection
 from recordfirst.core.receipt import Change, Intended, NewReceipt, Receipt, Seen, Wake
@@ -277,7 +278,7 @@ class SqlSession[C](_Reconciling, _Timelines, _Projections):
         return _start(rows[0]) if rows else None
 
     async def unpark(self, workflow: str) -> None:
-        await self._rows(self._sql.unpark, workflow=workflow)
+        await self._rows(self._sql.unpark, workflow=workflow, life=identity.engine_id(self._app, workflow, 1))
 
     async def left_lives(self, engine: str, limit: int) -> list[tuple[str, int]]:
         return [(id, epoch) for id, epoch in await self._rows(self._sql.left_lives, engine=engine, limit=limit)]

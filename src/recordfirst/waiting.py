@@ -1,0 +1,68 @@
+"""How an effect waits: in place while it is short, asleep in the engine while it is long, parked while nobody can tell.
+
+Nothing is held meanwhile. What wakes a parked workflow is the relay, by the one promise that the receipt names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from resonate.context import Context
+
+from recordfirst.core import decide as d
+from recordfirst.core import identity
+from recordfirst.core.receipt import Change, Receipt, Wake
+from recordfirst.engine import leaf
+from recordfirst.runtime import Runtime
+
+IN_PLACE_MS = 5_000
+"""Waits up to this long happen in place; longer ones are durable sleeps that hold no worker."""
+_SHARED_MS = 30_000
+"""Between two looks at an unknown outcome on which another workflow, with the same key, is parked."""
+
+
+class Waiting:
+    """The waits of one execution of an effect."""
+
+    def __init__(
+        self, runtime: Runtime, ctx: Context, change: Callable[[Receipt, Change], Awaitable[Receipt | None]]
+    ) -> None:
+        self._runtime, self._ctx, self._change = runtime, ctx, change
+
+    async def until(self, receipt: Receipt, wait_ms: int) -> None:
+        """Wait for a time of the record's clock, which is so far away."""
+        if wait_ms > IN_PLACE_MS:
+            await leaf.sleep(self._ctx, receipt.revision, wait_ms / 1000)
+        # Also after a durable sleep that has ended: the engine's clock may be ahead of the record's, which decides.
+        await self._runtime.sleeper(min(wait_ms, IN_PLACE_MS) / 1000)
+
+    async def park(self, receipt: Receipt, now_ms: int) -> None:
+        """Wait for a person."""
+        if receipt.parked_on is not None and not self._is_ours(receipt.parked_on):
+            # Another workflow waits there, and to take its place would leave it asleep for ever.
+            await leaf.sleep(self._ctx, now_ms // _SHARED_MS, _SHARED_MS / 1000)
+            await self._runtime.sleeper(min(_SHARED_MS, IN_PLACE_MS) / 1000)
+            return
+        number = leaf.wait_number(self._ctx, receipt.parked_on) if receipt.parked_on is not None else None
+        if number is None:
+            number = receipt.revision
+            if await self._change(receipt, d.parked(receipt, leaf.wait_id(self._ctx, number))) is None:
+                return
+        await leaf.park(self._ctx, number)
+        # The promise was settled though nobody has resolved the effect: the record decides, so park anew.
+        await self._change(receipt, d.parked(receipt, leaf.wait_id(self._ctx, receipt.revision + 1)))
+
+    async def unpark(self, receipt: Receipt) -> None:
+        """The workflow goes on: nobody needs to wake it any more, least of all in an engine that is gone."""
+        if receipt.parked_on is None or not self._is_ours(receipt.parked_on):
+            return
+        wake = Wake(key=receipt.key, attempt=receipt.attempt, parked_on=receipt.parked_on)
+
+        async def clear() -> None:
+            async with self._runtime.record.session() as session:
+                await session.woken([wake])
+
+        await self._runtime.patiently(f"wake of {receipt.key!r}", clear)
+
+    def _is_ours(self, promise: str) -> bool:
+        return identity.is_wait_of(promise, self._ctx.info.id)
