@@ -209,7 +209,13 @@ def _first_and_rest(function: Function, arguments: dict[str, Any]) -> tuple[Any,
 
 
 async def store_intents(
-    runtime: Runtime, tx: Session[Any], intents: Sequence[Intent], execution: Execution | None, own_key: str | None
+    runtime: Runtime,
+    tx: Session[Any],
+    intents: Sequence[Intent],
+    execution: Execution | None,
+    own_key: str | None,
+    *,
+    callers_own: bool,
 ) -> dict[str, Begun]:
     """Store what ``w.intend`` announced, in the write's transaction; return the calls that begin with its commit (P1).
 
@@ -227,7 +233,7 @@ async def store_intents(
         new = await effect.new_receipt(runtime, intent.workflow, intent.arguments, now_ms)
         after = effect.after_key(intent.workflow, intent.arguments)
         # The receipt of the write that this transaction is, or the caller's own rows, commit together with the intent.
-        after = None if after == own_key or execution is None else after
+        after = None if after == own_key or callers_own else after
         if effect.guarantee.key_honoured_ms is None or execution is None:
             if after is not None and not is_done((await tx.find_receipt(after)).receipt):
                 raise after_missing(effect, effect.after, after)

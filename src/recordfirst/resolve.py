@@ -70,7 +70,8 @@ async def resolve(
                     found = (await tx.find_receipt(key, receipt.attempt)).receipt
                     assert found is not None
                     seen = found
-            w = open_write(runtime, tx, None, blocking=hook is not None and not hook[0].is_async)
+            blocking = hook is not None and not hook[0].is_async
+            w = open_write(runtime, tx, None, workflow=receipt.workflow, blocking=blocking)
             if hook is not None and final is not None:
                 injected = await runtime.injector.resolve(hook[0])
                 chosen = follow_up_arguments(hook[0], hook[1], arguments, final.value)
@@ -81,7 +82,7 @@ async def resolve(
             await runtime.record.notify(tx)
             return changed
 
-    changed = await runtime.patiently(f"resolving {key!r}", store, release=False)
+    changed: Receipt = await runtime.patiently(f"resolving {key!r}", store, release=False)
     if not _says(runtime, changed, final):
         raise Misuse(f"effect {key!r} is {changed.state} by now, as somebody else said; nothing was changed")
     runtime.nudge()

@@ -45,10 +45,14 @@ class Write[C]:
     in this transaction: all of it, or nothing.
     """
 
-    def __init__(self, runtime: Runtime, session: Session[C], execution: Execution | None) -> None:
+    def __init__(
+        self, runtime: Runtime, session: Session[C], execution: Execution | None, workflow: str | None = None
+    ) -> None:
+        """``workflow``: whose it is, where no run of it is at work: its effect is settled from outside."""
         self.tx: C = session.connection
         self._runtime = runtime
         self._execution = execution
+        self._workflow = execution.workflow_id if execution is not None else workflow
         self._starts: list[tuple[Function, NewStart]] = []
         self._accepted: list[Start] = []
         self._intents: list[Intent] = []
@@ -66,7 +70,8 @@ class Write[C]:
     def intend(self, effect: Effect[..., Any], /, *args: Any, **kwargs: Any) -> None:
         """Store an effect's intent in this transaction, so that its call costs one commit less later on (design 6).
 
-        In a workflow's write it belongs to that workflow; elsewhere, to the workflow started last in this transaction.
+        In a workflow's write, and where an effect of it is settled, it belongs to that workflow; elsewhere, to the
+        workflow started last in this transaction.
         The same intent again changes nothing.
 
         Raises:
@@ -76,7 +81,7 @@ class Write[C]:
             DifferentRequest, DifferentFunction: at the end of the transaction, which rolls back, if the key stands for
                 something else (P8).
         """
-        workflow = self._execution.workflow_id if self._execution else self._starts[-1][1].id if self._starts else None
+        workflow = self._workflow or (self._starts[-1][1].id if self._starts else None)
         if workflow is None:
             raise Misuse(
                 f"intend({effect.name}): start its workflow first, in the same transaction, or write in a workflow"
@@ -297,9 +302,16 @@ def same_today(function: Function, stored: str, given: str) -> bool:
         return False
 
 
-def open_write[C](runtime: Runtime, tx: Session[C], execution: Execution | None, *, blocking: bool = False) -> Write[C]:
+def open_write[C](
+    runtime: Runtime,
+    tx: Session[C],
+    execution: Execution | None,
+    *,
+    workflow: str | None = None,
+    blocking: bool = False,
+) -> Write[C]:
     """A write on this transaction; for a function in a thread, with a connection that blocks it."""
-    w = Write(runtime, tx, execution)
+    w = Write(runtime, tx, execution, workflow)
     if blocking:
         w.tx = cast("C", Blocking(w.tx, asyncio.get_running_loop()))
     return w
@@ -316,7 +328,9 @@ async def flush(w: Write[Any], tx: Session[Any], receipts: Sequence[NewReceipt],
     if receipts and len(await tx.add_receipts(receipts, epoch=epoch)) < len(receipts):
         return False
     if w._intents:
-        w._begun = await store_intents(w._runtime, tx, w._intents, w._execution, own_key)
+        w._begun = await store_intents(
+            w._runtime, tx, w._intents, w._execution, own_key, callers_own=w._workflow is None
+        )
     if w._starts:
         rows = await accept(w._runtime, tx, [new for _, new in w._starts])
         for (function, new), (stored, _) in zip(w._starts, rows, strict=True):

@@ -17,8 +17,7 @@ from recordfirst import (
     workflow,
     write,
 )
-from recordfirst.runtime import Execution
-from tests.effects.harness import Order, orders, rows
+from tests.effects.harness import Order, orders, receipt, rows, until_state
 from tests.effects.program import KEYED, PLAIN, insert
 
 ORDER, DEARER = Order("1", 1999), Order("1", 2999)
@@ -154,11 +153,42 @@ def table(shop):
 def test_refused_at_once():
     """P8: what does not fit, or belongs to no workflow, is refused where it is written."""
     w = Write.__new__(Write)
-    w._execution, w._starts, w._intents = None, [], []
+    w._workflow, w._starts, w._intents = None, [], []
     with pytest.raises(Misuse, match="start its workflow first, in the same transaction"):
         w.intend(charge, ORDER)
-    w._execution = Execution.__new__(Execution)
-    w._execution.workflow_id = "a"
+    w._workflow = "a"
     with pytest.raises(BadArguments):
         w.intend(charge)  # type: ignore[call-arg]
     assert w._intents == []
+
+
+@effect(key="order:{order.id}:mail", provider=KEYED, after=insert_order)
+async def mail(call: Call, order: Order) -> str:
+    return "mailed"
+
+
+@effect(key="order:{order.id}:asked", provider=PLAIN, after=insert_order)
+async def charge_unheard(call: Call, order: Order) -> str:
+    raise TimeoutError
+
+
+@charge_unheard.on_success
+async def announce_mail(w: Write, order: Order) -> None:
+    w.intend(mail, order)
+
+
+@workflow
+async def mailing(ctx: Context, order: Order) -> str:
+    await insert_order(ctx, order)
+    await charge_unheard(ctx, order)
+    return await mail(ctx, order)
+
+
+async def test_announced_as_a_person_answers(shop):
+    """P5: on_success announces what is next also where a person says that it succeeded, and the workflow goes on."""
+    async with shop.working(mailing) as app:
+        handle = await app.start(mailing, ORDER, id="a")
+        await until_state(app, "order:1:asked", "unknown")
+        await app.resolve("order:1:asked", outcome="succeeded", result="charged")
+        assert await handle.result() == "mailed"
+        assert (await receipt(app, "order:1:mail")).workflow == "a"
