@@ -152,9 +152,10 @@ KINDS = {
         Kind(
             "RF-EFFECT-OVERDUE",
             "The effect was to be looked at long ago, and its workflow, which is open, has not done it.",
-            "The engine lost a timer or a task, or the worker that held it hangs.",
-            "Opens a new epoch of the workflow, which drives the effect on.",
-            "If it comes again, look at the workers' logs.",
+            "The engine lost a timer or a task, the worker that held it hangs, or the workflow caught what the effect "
+            "raised and went on.",
+            "Opens a new epoch of the workflow, which drives the effect on; again for the same effect ever later.",
+            "If it comes again, look at the workers' logs, and at what the workflow does with the effect's errors.",
         ),
         Kind(
             "RF-EFFECT-ABANDONED",

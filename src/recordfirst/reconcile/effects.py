@@ -1,7 +1,9 @@
 """Effects that nobody drives: overdue ones of open workflows, and what ended workflows left in doubt.
 
 An open workflow drives its effects itself; one that is overdue lost its timer, or its worker hangs, and gets a new
-epoch. For a workflow that has ended nothing is called any more: the provider is asked, and the answer stored.
+epoch. Perhaps it has caught what the effect raised, and sleeps meanwhile: each further epoch comes twice as late, so
+that it gets to the end of its sleep. For a workflow that has ended nothing is called any more: the provider is asked,
+and the answer stored.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from recordfirst.records.contract import Session
 
 _OVERDUE_MS = 10 * 60_000
 """So much later than it said, an effect is overdue: longer than any wait in place, and than a restart of a worker."""
-
+_SAID = 100
+"""Newest audit rows of an effect that are looked through."""
 
 _ENDED = {"succeeded": "has succeeded", "failed": "has failed", "cancelled": "was cancelled"}
 
@@ -95,7 +98,7 @@ def _judge(scope: Scope, receipt: Receipt, start: Start | None) -> Sight | None:
         if start.engine is None:
             return None  # it waits for a worker, which drives its effects on: RF-START-UNTAKEN, if none comes
         finding = _finding("RF-EFFECT-OVERDUE", receipt, f"{receipt.function} was called {_times(receipt)}")
-        return Sight(finding, partial(new_epoch, scope, finding, start), audits=True)
+        return Sight(finding, partial(_drive_on, scope, finding, start), audits=True)
     if receipt.reply is not None:
         # A person mends on_success and retries: nothing is stored behind the back of a workflow that has failed.
         return Sight(_finding("RF-EFFECT-ABANDONED", receipt, f"{receipt.function} was answered, and not stored"))
@@ -104,6 +107,15 @@ def _judge(scope: Scope, receipt: Receipt, start: Start | None) -> Sight | None:
     ended = "is not in the record" if start is None else _ENDED.get(start.state, f"is {start.state}")
     finding = _finding("RF-EFFECT-ABANDONED", receipt, f"{receipt.function} may have happened; its workflow {ended}")
     return Sight(finding, partial(ask, scope, finding, receipt), audits=True)
+
+
+async def _drive_on(scope: Scope, finding: NewFinding, start: Start) -> str | None:
+    async with scope.runtime.record.session() as session:
+        said, now_ms = await session.audits(finding.subject, _SAID), await session.now_ms()
+    before = [audit.at_ms for audit in said if audit.detail.startswith(f"{finding.code}: ")]
+    if before and now_ms < before[0] + _OVERDUE_MS * 2 ** (len(before) - 1):
+        return None
+    return await new_epoch(scope, finding, start)
 
 
 def _times(receipt: Receipt) -> str:
