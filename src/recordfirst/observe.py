@@ -132,6 +132,14 @@ class Reconciled(msgspec.Struct, frozen=True):
     repaired: str | None
 
 
+class RepairFailed(msgspec.Struct, frozen=True):
+    """A reconcile could not repair what it found: it stays a finding, and is tried again in the next round."""
+
+    code: str
+    subject: str
+    cause: str
+
+
 class ReconcileFailed(msgspec.Struct, frozen=True):
     """A round of a worker's own reconcile failed, and will be repeated."""
 
@@ -156,6 +164,7 @@ type Event = (
     | StaleLife
     | NotBegun
     | Reconciled
+    | RepairFailed
     | ReconcileFailed
 )
 _WARNINGS = (
@@ -166,6 +175,7 @@ _WARNINGS = (
     WorkInterrupted,
     RelayFailed,
     CollectFailed,
+    RepairFailed,
     ReconcileFailed,
 )
 type Observer = Callable[[Event], None]

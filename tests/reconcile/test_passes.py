@@ -8,14 +8,31 @@ import itertools
 
 import msgspec
 
+from recordfirst import Call, Context, effect, inject, workflow
 from recordfirst.conformance.record import run
 from recordfirst.core import decide as d
 from recordfirst.core.start import Finish
 from recordfirst.engine.connect import connect
 from recordfirst.engine.shared import Membership
+from recordfirst.observe import RepairFailed
+from recordfirst.providers.contract import Probed
 from tests.engine.double import Server
-from tests.reconcile.harness import Bank, charge, order, quick, sleeper
+from tests.reconcile.harness import BANK, Bank, charge, order, quick, sleeper, visit
 from tests.starts.harness import Shop
+
+
+async def find_charge_for(call: Call, who: str, *, bank: Bank = inject()) -> Probed:
+    return bank.asked(call.marker)
+
+
+@effect(key="{who}:pay", provider=BANK, after=visit, probe=find_charge_for)
+async def charge_for(call: Call, who: str, *, bank: Bank = inject()) -> str:
+    return bank.charge(call.marker)
+
+
+@effect(key="{who}:thank", provider=BANK, after=visit)
+async def thank(call: Call, who: str, *, bank: Bank = inject()) -> str:
+    return bank.charge(call.marker)
 
 
 async def receipt_of(app, key):
@@ -277,6 +294,36 @@ def test_effect_whose_workflow_does_not_drive_it(shop):
     run(go())
 
 
+def test_effect_that_its_workflow_leaves_behind(shop):
+    """P7: the workflow caught the effect's error and sleeps: it is not put back to its beginning each minute."""
+
+    async def go():
+        async with in_doubt(shop, Bank()) as app:
+            epochs: list[int] = []
+            for minutes in (0, 1, 11, 11, 31, 31, 31):
+                await make_older(app, "receipt")
+                await taken(app, "ann")
+                await make_audits_older(app, minutes)
+                report = await app.reconcile(apply=True, only=["intents"])
+                assert codes(report) == [("RF-EFFECT-OVERDUE", "ann:charge")]
+                epoch = (await (await app.handle("ann")).status()).epoch
+                assert (report.left == []) == (epochs[-1:] != [epoch])
+                epochs.append(epoch)
+            assert epochs == [2, 2, 3, 3, 4, 4, 5]
+
+    run(go())
+
+
+async def make_audits_older(app, minutes):
+    postgres = app.runtime.record.where.startswith("postgresql")
+    async with app.runtime.record.transaction() as tx:
+        await tx.connection.execute(
+            f"UPDATE recordfirst.audit SET at = at - interval '{minutes} minutes'"
+            if postgres
+            else f"UPDATE recordfirst_audit SET at_ms = at_ms - {minutes * 60_000}"
+        )
+
+
 def test_unknown_is_probed_again(shop):
     """P5: a parked workflow goes on by itself when a probe can tell at last, as absent too."""
 
@@ -301,6 +348,58 @@ def test_unknown_is_probed_again(shop):
             assert [found.repaired for found in report.found] == ["the provider says: not done"]
             assert await handle.result() == "charged"
             assert bank.charged == {"shop/ann:charge": 1}
+
+    run(go())
+
+
+@charge_for.on_success
+async def mark_paid(w, who: str) -> None:
+    if who == "ann":
+        raise LookupError("no such order")
+    await w.tx.execute(f"INSERT INTO visits (who) VALUES ('{who} has paid')")
+    w.intend(thank, who)
+
+
+@workflow
+async def orders(ctx: Context, who: str) -> str:
+    await visit(ctx, who)
+    await charge_for(ctx, who)
+    return await thank(ctx, who)
+
+
+def test_repair_that_fails_stops_no_other(shop):
+    """P5, P7: one effect's on_success fails whenever its answer is to be stored: what stands behind it is repaired."""
+
+    async def go():
+        bank = Bank()
+        bank.loses_replies, bank.can_be_asked = True, False
+        async with shop.app(orders, provide={Bank: bank}) as app:
+            async with app.worker():
+                handles = [await app.start(orders, who, id=who) for who in ("ann", "ben")]
+
+                async def parked():
+                    found = [await receipt_of(app, f"{who}:pay") for who in ("ann", "ben")]
+                    return all(receipt is not None and receipt.parked_on is not None for receipt in found)
+
+                await until(parked)
+            bank.can_be_asked = True
+            for _ in range(2):
+                report = await app.reconcile(apply=True)
+                assert report.looked["unknown"] >= 1
+                assert [(found.finding.subject, found.failed) for found in report.found if not found.repaired] == [
+                    ("ann:pay", "LookupError: no such order")
+                ]
+            assert [(event.subject, event.cause) for event in shop.seen(RepairFailed)] == [
+                ("ann:pay", "LookupError: no such order")
+            ] * 2
+            assert (await receipt_of(app, "ann:pay")).state == "unknown"
+            assert await shop.rows(app, "SELECT who FROM visits WHERE who LIKE '%paid'") == [("ben has paid",)]
+            thanks = await receipt_of(app, "ben:thank")
+            assert (thanks.workflow, thanks.state, thanks.calls) == ("ben", "intended", 0)
+            bank.loses_replies = False
+            async with app.worker():
+                assert await handles[1].result() == "charged"
+            assert bank.charged["shop/ben:pay"] == 1
 
     run(go())
 

@@ -21,7 +21,7 @@ from recordfirst.cli.common import (
     time_of,
 )
 from recordfirst.core.finding import KINDS
-from recordfirst.reconcile.reconciler import Report
+from recordfirst.reconcile.reconciler import Report, Sighting
 
 _ASK_THE_ENGINE = frozenset({"timeline", "lives"})
 """Passes that compare the record with the engine; the others miss nothing without it."""
@@ -218,7 +218,7 @@ def _print(report: Report, only: tuple[str, ...], *, applied: bool, as_json: boo
         return
     if report.accepted is not None:
         click.echo(f"Restore {report.accepted}.")
-    rows = [(f.finding.code, f.finding.subject, f.finding.detail, f.repaired or "") for f in report.found]
+    rows = [(f.finding.code, f.finding.subject, f.finding.detail, _done(f)) for f in report.found]
     table([("CODE", "SUBJECT", "WHAT", "REPAIRED"), *rows] if rows else [])
     looked = ", ".join(f"{name} {count:,}" for name, count in report.looked.items() if count) or _nothing(only)
     dismissed = f" ({report.dismissed:,} more were dismissed)" if report.dismissed else ""
@@ -231,6 +231,10 @@ def _print(report: Report, only: tuple[str, ...], *, applied: bool, as_json: boo
         click.echo("Nothing was changed. Add --apply to repair what can be repaired.")
     if report.left and applied:
         _say_what_to_do({finding.code for finding in report.left})
+
+
+def _done(seen: Sighting) -> str:
+    return seen.repaired or (f"failed: {seen.failed}" if seen.failed is not None else "")
 
 
 _RESTORES = ("RF-RECORD-BEHIND", "RF-RECORD-MOVED")

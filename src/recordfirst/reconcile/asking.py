@@ -91,6 +91,10 @@ async def _answer(
             scope.runtime, scope.effects, [seen], receipt.key, answer, receipt.attempt, said_by=(scope.who, scope.why)
         )
     except Misuse:
+        async with scope.runtime.record.session() as session:
+            now = (await session.find_receipt(receipt.key, receipt.attempt)).receipt
+        if now is not None and now.state == "unknown":
+            raise  # nobody was faster: it is on_success, or on_decline, that fails
         return _MOVED_ON
     return f"the provider says: {outcome}"
 

@@ -13,7 +13,9 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from recordfirst.core.finding import NewFinding
-from recordfirst.errors import Misuse
+from recordfirst.errors import EffectsHeld, Misuse
+from recordfirst.observe import RepairFailed
+from recordfirst.providers.contract import describe
 from recordfirst.reconcile.auditing import Providers
 from recordfirst.reconcile.contract import PAGE, Page, Pass, Scope, Sight
 from recordfirst.reconcile.dismissing import standing
@@ -24,6 +26,7 @@ from recordfirst.reconcile.ledgers import Ledgers
 from recordfirst.reconcile.lives import Lives
 from recordfirst.reconcile.references import Projections, References
 from recordfirst.reconcile.timelines import Timelines
+from recordfirst.runtime import fault_of
 
 PASSES: tuple[Pass, ...] = (
     Timelines(),
@@ -51,6 +54,8 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True):
     finding: NewFinding
     repaired: str | None = None
     """What was done about it."""
+    failed: str | None = None
+    """Why it could not be repaired, if that was tried."""
     is_new: bool = True
     """Whether no earlier reconcile that kept what it found has seen it."""
 
@@ -132,11 +137,11 @@ async def _run(scope: Scope, each: Pass, report: Report, tell: Callable[[str, in
             kept = await session.saw_findings([sight.finding for sight in sights], round)
         known = {(finding.code, finding.subject) for finding in kept if finding.times > 1}
         for sight in sights:
-            done = await sight.repair() if sight.repair is not None else None
+            done, failed = await _repaired(scope, sight)
             if done is not None:
                 await _close(scope, sight, done)
             is_new = (sight.finding.code, sight.finding.subject) not in known
-            report.found.append(Sighting(finding=sight.finding, repaired=done, is_new=is_new))
+            report.found.append(Sighting(finding=sight.finding, repaired=done, failed=failed, is_new=is_new))
         if whole:
             async with record.session() as session:
                 await session.save_pass(each.name, round, page.position, finished=False)
@@ -145,6 +150,22 @@ async def _run(scope: Scope, each: Pass, report: Report, tell: Callable[[str, in
         async with record.transaction() as tx:
             await tx.close_unseen(_codes_here(each, scope), round)
             await tx.save_pass(each.name, round, None, finished=True)
+
+
+async def _repaired(scope: Scope, sight: Sight) -> tuple[str | None, str | None]:
+    """What was done, or why it failed. One that fails, in the user's ``on_success`` say, stops no other."""
+    if sight.repair is None:
+        return None, None
+    try:
+        return await sight.repair(), None
+    except EffectsHeld:
+        raise
+    except Exception as error:
+        if fault_of(scope.runtime.record, error) is not None:
+            raise
+        failed = describe(error)
+        scope.runtime.observe(RepairFailed(sight.finding.code, sight.finding.subject, failed))
+        return None, failed
 
 
 async def _standing(scope: Scope, page: Page, report: Report) -> list[Sight]:
