@@ -137,7 +137,7 @@ class Store:
         if lineage is None:
             lineage = self._lineages[origin] = Lineage()
             self._visited.add(origin)
-            for (body,) in self._sql.execute(_sql("lineage"), (origin,)):
+            for (body,) in self._sql.execute(_sql("lineage"), {"origin": origin}):
                 row = _row.decode(body)
                 lineage.add_promise(row.promise)
                 if row.task is not None:
@@ -222,7 +222,7 @@ class Store:
         if not self._sql.in_transaction:
             self._sql.execute("BEGIN IMMEDIATE")
         for origin in self._dropped:
-            self._sql.execute(_sql("drop_lineage"), (origin,))
+            self._sql.execute(_sql("drop_lineage"), {"origin": origin})
         rows = [self._stored(id) for id in dict.fromkeys((*self._promises, *self._tasks))]
         self._sql.executemany(_sql("put_promise"), rows)
         for id, schedule in self._schedules.items():

@@ -1,2 +1,2 @@
 -- The same rows, deleted.
-DELETE FROM promises WHERE id = ?1 OR (id > ?1 || ':' AND id < ?1 || ';')
+DELETE FROM promises WHERE id = :origin OR (id > :origin || ':' AND id < :origin || ';')
