@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import cast
+from typing import Any, cast
 
 from recordfirst.core import codec
 from recordfirst.core.start import Finish, Start
@@ -13,8 +13,8 @@ from recordfirst.relay import Relay
 from recordfirst.runtime import Runtime
 from recordfirst.workflow import Workflow
 
-_RESULT_POLL_S = 0.25
-"""How often a handle asks the record for a result that another process is working on."""
+_LEASE_LOST_S = 2.0
+"""How often a handle asks the record for a result that the worker of this process is to tell."""
 
 
 class Handle[R]:
@@ -62,20 +62,25 @@ class Handle[R]:
         if self._start.state != "open":
             return self._start, None
         if self._ended is not None:
-            # The worker of this process may lose its lease, and another finish the workflow: ask now and then.
-            return await self._wait(self._ended, _RESULT_POLL_S * 8)
-        if self._relay is None:
-            while (start := await self.status()).state == "open":
-                await self._runtime.record.changed(_RESULT_POLL_S)
-            return start, None
-        ended = self._relay.ends.wait_for(self.id)
-        if (start := await self.status()).state != "open":
-            return start, None
-        return await self._wait(ended, _RESULT_POLL_S)
-
-    async def _wait(self, ended: Ended, poll_s: float) -> tuple[Start | Finish, Exception | None]:
+            return await self._end_here(self._ended)
+        here = self._relay.ends.wait_for(self.id) if self._relay is not None else None
         while True:
-            done, _ = await asyncio.wait({ended}, timeout=poll_s)
+            there = self._runtime.elsewhere.wait_for(self.id)
+            try:
+                waits: list[asyncio.Future[Any]] = [there] if here is None else [there, here]
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+                if here is not None and here.done():
+                    return here.result()
+                await there
+            finally:
+                self._runtime.elsewhere.leave(there)
+            if (start := await self.status()).state != "open":
+                return start, None
+
+    async def _end_here(self, ended: Ended) -> tuple[Start | Finish, Exception | None]:
+        """The end that the worker of this process tells. It may lose its lease, and another finish: look at times."""
+        while True:
+            done, _ = await asyncio.wait({ended}, timeout=_LEASE_LOST_S)
             if done:
                 return ended.result()
             if (start := await self.status()).state != "open":

@@ -18,6 +18,7 @@ import msgspec
 from recordfirst.core import codec
 from recordfirst.core.decide import backoff_ms
 from recordfirst.core.start import Start
+from recordfirst.elsewhere import Elsewhere
 from recordfirst.engine import leaf
 from recordfirst.engine.contract import Joined
 from recordfirst.errors import CommitUnknown, EffectsHeld, RecordUnavailable
@@ -62,6 +63,7 @@ class Runtime:
         self.app, self.record, self.injector, self.executor = app, record, injector, executor
         self.sleeper, self.random, self.observe = sleeper, random, observer
         self.nudge, self.works_here = nudge, works_here
+        self.elsewhere = Elsewhere(self)
         self.joined: Joined | None = None
         """The engine as a part of the record's transactions, where it lives in the record's database."""
         self._encryptor = encryptor

@@ -22,7 +22,7 @@ from recordfirst.records.statements import Statements
 PACKAGE = "recordfirst.records.postgres"
 KEYED = ["find_receipt", "receipts_by_key", "receipts_of", "change_receipt", "begin_call", "intend", "find_starts"]
 KEYED += ["dispatched", "finish", "woken", "undispatched", "open_starts", "unsettled", "reborn", "reborn_all"]
-KEYED += ["reopen", "wakes"]
+KEYED += ["reopen", "wakes", "still_open"]
 """Statements that must go to the rows they want by an index."""
 _HERE = "WHERE datname = current_database() AND application_name"
 """The sessions of this test alone: others use other databases of the same server at the same time."""

@@ -19,7 +19,7 @@ from recordfirst.records.sqlite import SqliteRecord
 
 PACKAGE = "recordfirst.records.sqlite"
 KEYED = ["find_receipt", "receipts_by_key", "receipts_of", "change_receipt", "begin_call", "intend", "wakes"]
-KEYED += ["find_starts", "reopen", "dispatched", "finish", "woken", "undispatched", "starts"]
+KEYED += ["find_starts", "still_open", "reopen", "dispatched", "finish", "woken", "undispatched", "starts"]
 
 
 def make(path):

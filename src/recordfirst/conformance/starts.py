@@ -46,6 +46,9 @@ class StartConformance:
                 ]  # fmt: skip
                 assert await session.find_start("z") is None
                 assert await session.add_starts([]) == []
+                await session.finish([Finish(id="c", epoch=1, state="succeeded", result="1", error=None)])
+                assert await session.still_open(["a", "b", "b", "c", "z"]) == {"a", "b"}
+                assert await session.still_open([]) == set()
 
         run(go())
 

@@ -197,6 +197,9 @@ class Session[C](Reconciling, Timelines, Projections, Protocol):
 
     async def find_start(self, id: str) -> Start | None: ...
 
+    async def still_open(self, ids: Sequence[str]) -> set[str]:
+        """Which of these workflows are open: the others have ended, or were never started."""
+
     async def lock_start(self, id: str) -> Start | None:
         """The same, and no life of it begins a step until this transaction ends."""
 

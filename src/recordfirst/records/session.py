@@ -269,6 +269,9 @@ class SqlSession[C](_Reconciling, _Timelines, _Projections):
         found = await self._find_starts([id])
         return found[0] if found else None
 
+    async def still_open(self, ids: Sequence[str]) -> set[str]:
+        return {str(id) for [id] in await self._many(self._sql.still_open, [{"id": id} for id in ids])}
+
     async def lock_start(self, id: str) -> Start | None:
         rows = await self._rows(self._sql.lock_start, id=id)
         return _start(rows[0]) if rows else None

@@ -46,6 +46,7 @@ class Statements(msgspec.Struct, frozen=True, kw_only=True):
     find_projection: str
     find_receipt: str
     find_starts: str
+    still_open: str
     find_timeline: str
     findings: str
     finish: str
