@@ -65,7 +65,7 @@ class App(Operated):
         observer: gets an event for whatever is dropped or repeated on purpose.
 
     Raises:
-        Misuse: if two workflows, or two different effects, have one name, or ``engine`` is none that is known.
+        Misuse: if two workflows, or two different effects, have one name, or an argument is not what is said here.
         SharedKey: if two effects declare one key (P8).
     """
 
@@ -83,7 +83,11 @@ class App(Operated):
         random: Callable[[], float] = random.random,
         observer: Observer = log_events,
     ) -> None:
-        self.name = identity.check_id(name)
+        self.name = identity.check_id(name, "an app's name")
+        if not isinstance(getattr(record, "where", None), str):
+            raise Misuse(f"record= takes PostgresRecord(dsn) or SqliteRecord(path), not {record!r}")
+        if concurrency < 1:
+            raise Misuse(f"concurrency= takes a whole number above 0, not {concurrency!r}")
         self._workflows: dict[str, Workflow[..., Any]] = _by_name(workflows, "workflow")
         self._steps = [step for workflow in self._workflows.values() for step in workflow.steps()]
         self._effects: dict[str, Effect[..., Any]] = _effects_of(self._steps)
@@ -303,6 +307,8 @@ class App(Operated):
 def _distinct(invariants: Iterable[Invariant]) -> list[Invariant]:
     found: dict[str, Invariant] = {}
     for each in invariants:
+        if not isinstance(each, Invariant):
+            raise Misuse(f"invariants= takes what @invariant makes, not {each!r}")
         if each.name in found:
             raise Misuse(f"two invariants named {each.name!r}")
         found[each.name] = each
@@ -311,6 +317,8 @@ def _distinct(invariants: Iterable[Invariant]) -> list[Invariant]:
 
 def _by_name(workflows: Iterable[Workflow[..., Any]], what: str) -> dict[str, Workflow[..., Any]]:
     found: dict[str, Workflow[..., Any]] = {}
+    if isinstance(workflows, Workflow):
+        raise Misuse(f"workflows= takes a list: workflows=[{workflows.name}]")
     for workflow in workflows:
         if not isinstance(workflow, Workflow):
             raise Misuse(f"workflows= takes @workflow functions, not {workflow!r}")

@@ -245,7 +245,9 @@ class Drive:
             return error
         if limit.expired():
             return Unknown(f"no answer within {self.effect.timeout_s:g} s")
-        return self.effect.provider.classify(error)
+        verdict, at = self.effect.provider.classify(error), self.effect.function.raised_at(error)
+        # Whether it was before the call or behind it: whoever must decide can see that there.
+        return Unknown(f"{verdict.reason} ({at})", verdict.replayed) if at and isinstance(verdict, Unknown) else verdict
 
     async def _store_verdict(
         self, receipt: Receipt, verdict: Verdict, claim: str, arguments: dict[str, Any]

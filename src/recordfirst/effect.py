@@ -6,6 +6,7 @@ What is declared here is run by ``drive.py``; what to do next is decided by ``co
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property
 from typing import Any, Concatenate, Literal, Protocol, Self, cast, overload
@@ -303,12 +304,14 @@ def effect(
 
     Raises:
         BadKey: if the template names what the parameters do not have.
-        Misuse: if the signature does not fit, or ``after``'s key cannot be told from this effect's arguments.
+        Misuse: if the signature or an option does not fit, or ``after``'s key cannot be told from this effect's
+            arguments.
     """
 
     def decorate(fn: Callable[..., Any]) -> Effect[..., Any]:
         function = Function(fn, kind="effect", name=name)
         function.refuse_unstorable_result()
+        _check_options(function, provider, timeout_s, in_doubt, max_doubts)
         made: Effect[..., Any] = Effect(function, timeout_s=timeout_s, in_doubt=in_doubt, max_doubts=max_doubts)
         made.provider = provider() if isinstance(provider, type) else provider  # type: ignore[call-arg]
         made.template = keys.parse(key, repr(function), function.parameters)
@@ -327,6 +330,24 @@ def effect(
         return made
 
     return cast("EffectDecorator", decorate)
+
+
+def _check_options(function: Function, provider: Any, timeout_s: Any, in_doubt: Any, max_doubts: int) -> None:
+    """Refuse at once what would be found out at the first call, or never."""
+    kind = provider if isinstance(provider, type) else type(provider)
+    wrong = {
+        f"provider= takes a Provider, with what it guarantees, not {provider!r}": not issubclass(kind, Provider),
+        f"timeout_s= takes a number of seconds above 0, not {timeout_s!r}": not _is_above_0(timeout_s),
+        f"in_doubt= takes 'park' or 'repeat', not {in_doubt!r}": in_doubt not in ("park", "repeat"),
+        f"max_doubts= takes a whole number above 0, not {max_doubts!r}": max_doubts < 1,
+    }
+    for why, is_wrong in wrong.items():
+        if is_wrong:
+            raise Misuse(f"@effect {function.place}: {why}")
+
+
+def _is_above_0(seconds: Any) -> bool:
+    return isinstance(seconds, int | float) and math.isfinite(seconds) and seconds > 0
 
 
 def _check_parameters(function: Function, helper: Function, names: list[str]) -> None:

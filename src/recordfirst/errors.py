@@ -7,6 +7,7 @@ Each class says in ``fate`` what is known about the thing it speaks of: ``"done"
 
 from __future__ import annotations
 
+import shlex
 from typing import ClassVar, Literal
 
 type Fate = Literal["done", "not done", "unknown"]
@@ -377,16 +378,17 @@ class ResultNotStored(RecordfirstError):
 
 
 class WorkflowFailed(RecordfirstError):
-    """A workflow ended in failure; says with which error."""
+    """A workflow ended in failure; says with which error, and where in the user's code it was raised (``at``)."""
 
-    def __init__(self, id: str, type_name: str, message: str) -> None:
-        self.id, self.type_name, self.message = id, type_name, message
-        super().__init__(id, type_name, message)
+    def __init__(self, id: str, type_name: str, message: str, at: str | None = None) -> None:
+        self.id, self.type_name, self.message, self.at = id, type_name, message, at
+        super().__init__(id, type_name, message, at)
 
     def __str__(self) -> str:
+        place = f" ({self.at})" if self.at else ""
         return (
-            f"workflow {self.id!r} failed: {self.type_name}: {self.message}; "
-            f"when the cause is mended, run: recordfirst retry {self.id}"
+            f"workflow {self.id!r} failed: {self.type_name}: {self.message}{place}; "
+            f"when the cause is mended, run: recordfirst retry {shlex.quote(self.id)}"
         )
 
 

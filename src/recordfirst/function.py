@@ -9,9 +9,12 @@ import asyncio
 import contextvars
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any, NoReturn
+
+import msgspec
 
 from recordfirst.core import codec
 from recordfirst.errors import BadArguments, Misuse, Unencodable
@@ -25,6 +28,7 @@ class _Inject:
 
 
 _INJECT = _Inject()
+_AT = "_recordfirst_raised_at"
 
 
 def inject() -> Any:
@@ -62,12 +66,7 @@ class Function:
             positional[0].POSITIONAL_OR_KEYWORD,
         ):
             self._refuse("needs a first positional parameter: the context, write or call that recordfirst passes")
-        for p in positional[1:]:
-            if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
-                self._refuse(f"takes *{p.name}; name each argument, since they are stored by name")
-        for p in wanted:
-            if p.kind is not p.KEYWORD_ONLY:
-                self._refuse(f"injects {p.name!r}, which must be keyword-only: put it behind a *")
+        self._refuse_parameters(positional[1:], wanted)
         hints = self._hints()
         self.injected: dict[str, Any] = {p.name: hints.get(p.name) for p in wanted}
         for name_, type_ in self.injected.items():
@@ -95,6 +94,20 @@ class Function:
         """Where a person finds it."""
         code = self.fn.__code__
         return f"{self.fn.__module__}.{self.fn.__qualname__} ({code.co_filename}:{code.co_firstlineno})"
+
+    def raised_at(self, error: Exception) -> str | None:
+        """Where the user's code raised an error, or called what did; ``None`` if none of it was seen on the way.
+
+        It is noted on the error, which goes by way of the engine and loses its traceback there.
+        """
+        noted: str | None = vars(error).get(_AT)
+        if noted is None:
+            package = self.fn.__module__.partition(".")[0]
+            for frame, line in traceback.walk_tb(error.__traceback__):
+                if str(frame.f_globals.get("__name__", "")).partition(".")[0] == package:
+                    noted = f"{frame.f_code.co_filename}:{line}, in {frame.f_code.co_name}"
+            vars(error)[_AT] = noted
+        return noted
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments by name, as given; defaults are not filled in, so that a new one changes no fingerprint.
@@ -129,6 +142,23 @@ class Function:
                 raise BadArguments(str(error)) from None
         return fitted
 
+    def refuse_misfits(self, arguments: Mapping[str, Any]) -> None:
+        """Refuse an argument that is not what its parameter declares, before it is stored or written anywhere.
+
+        Raises:
+            BadArguments: naming the parameter.
+            Unencodable: if it is not JSON.
+        """
+        stored = codec.decode(codec.encode(arguments, f"the arguments of {self!r}"))
+        for name, value in stored.items():
+            what = f"argument {name!r} of {self!r}"
+            try:
+                codec.shape(value, self.parameters[name], what)
+            except Unencodable as error:
+                # A type that msgspec has no shape for (a Protocol, say) tells nothing of the value.
+                if isinstance(error.__cause__, msgspec.ValidationError):
+                    raise BadArguments(str(error)) from None
+
     def refuse_unstorable_result(self) -> None:
         """Refuse a declared return type that could never be read back from JSON (P3: found out before any call)."""
         why = codec.storable(self.returns)
@@ -157,6 +187,16 @@ class Function:
 
     def _shown(self) -> str:
         return str(self._user_signature.replace(return_annotation=inspect.Signature.empty))
+
+    def _refuse_parameters(self, given: Sequence[inspect.Parameter], wanted: Sequence[inspect.Parameter]) -> None:
+        for p in given:
+            if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
+                self._refuse(f"takes *{p.name}; name each argument, since they are stored by name")
+            if p.default is inject:
+                self._refuse(f"takes {p.name}=inject, the function itself; write {p.name}=inject()")
+        for p in wanted:
+            if p.kind is not p.KEYWORD_ONLY:
+                self._refuse(f"injects {p.name!r}, which must be keyword-only: put it behind a *")
 
     def _hints(self) -> dict[str, Any]:
         raw = dict(inspect.get_annotations(self.fn))

@@ -52,7 +52,8 @@ class Handle[R]:
         if start.state in ("failed", "cancelled"):
             error = codec.decode(start.error or "{}")
             ended = WorkflowFailed if start.state == "failed" else WorkflowCancelled
-            raise ended(self.id, error.get("type", "Error"), error.get("message", "")) from cause
+            message, at = error.get("message", ""), error.get("at")
+            raise ended(self.id, error.get("type", "Error"), message, at) from cause
         runtime, function = self._runtime, self._workflow.function
         text = runtime.unseal(start.result) if start.result is not None else "null"
         return cast("R", codec.shape(codec.decode(text), function.returns, f"the result of {function!r}"))

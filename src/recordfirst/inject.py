@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import svcs
 
-from recordfirst.errors import DuplicateDependency, MissingDependency
+from recordfirst.errors import DuplicateDependency, MissingDependency, Misuse
 from recordfirst.function import Function
 
 
@@ -28,6 +28,9 @@ class Injector:
 
     def provide(self, value: object, as_: Any = None) -> None:
         """Register a value under ``as_``, or under its own class."""
+        if isinstance(value, type) and as_ is None:
+            name = type_name(value)
+            raise Misuse(f"provide({name}): that is a class; give a value of it, or provide_factory({name}, {name})")
         key = type(value) if as_ is None else as_
         self._claim(key, f"{type(value).__qualname__} object {value!r}")
         # enter=False: a value that the caller made is the caller's to close.

@@ -111,6 +111,16 @@ class CollectFailed(msgspec.Struct, frozen=True):
     cause: str
 
 
+class Failed(msgspec.Struct, frozen=True):
+    """A workflow ends in failure: mend the cause, then ``retry`` it."""
+
+    workflow: str
+    name: str
+    cause: str
+    at: str | None
+    """Where in the user's code it was raised."""
+
+
 class StaleLife(msgspec.Struct, frozen=True):
     """The engine ran a life that the record knows nothing of, or not any more: it has ended without a step (P6)."""
 
@@ -161,6 +171,7 @@ type Event = (
     | WorkInterrupted
     | RelayFailed
     | CollectFailed
+    | Failed
     | StaleLife
     | NotBegun
     | Reconciled
@@ -176,6 +187,7 @@ _WARNINGS = (
     RelayFailed,
     CollectFailed,
     RepairFailed,
+    Failed,
     ReconcileFailed,
 )
 type Observer = Callable[[Event], None]
@@ -183,5 +195,6 @@ type Observer = Callable[[Event], None]
 
 def log_events(event: Event) -> None:
     """Write each event to the ``recordfirst`` logger. No event carries arguments or results."""
-    level = logging.WARNING if isinstance(event, _WARNINGS) else logging.INFO
+    left = isinstance(event, Reconciled) and event.repaired is None
+    level = logging.WARNING if left or isinstance(event, _WARNINGS) else logging.INFO
     _log.log(level, "%s", event)

@@ -45,7 +45,7 @@ class Step[**P, R](StepLike):
         """Run this step in a workflow. Returns an awaitable at once; the step is on its way already.
 
         Raises:
-            BadArguments: if the arguments do not fit.
+            BadArguments: if the arguments do not fit, in number or in type.
             Misuse: if called outside a ``@workflow`` that an app runs.
         """
         if not isinstance(ctx, Context):
@@ -54,6 +54,7 @@ class Step[**P, R](StepLike):
         if execution is None:
             raise Misuse(f"{self.name} was called outside a workflow; call it from a @workflow that an App runs")
         arguments = self.function.bind(args, kwargs)
+        self.function.refuse_misfits(arguments)
         future: Awaitable[R] = ctx.run(_Bound(self, execution, arguments))
         return future
 
@@ -78,9 +79,13 @@ class _Bound[R](Leaf):
         self.__name__, self.__signature__ = step.__name__, step._bound_signature  # noqa: SLF001 - of this module
         self.identity = step.identity(execution, arguments)
 
-    def __call__(self, ctx: Context, /) -> Awaitable[R]:
+    async def __call__(self, ctx: Context, /) -> R:
         leaf.never_retried(ctx)
-        return self._step._run(self._execution, ctx, self._arguments)  # noqa: SLF001
+        try:
+            return await self._step._run(self._execution, ctx, self._arguments)  # noqa: SLF001
+        except Exception as error:
+            self._step.function.raised_at(error)
+            raise
 
 
 def follow_up(owner: Function, fn: Any, kind: str) -> tuple[Function, str | None]:

@@ -17,7 +17,8 @@ from recordfirst.engine import leaf
 from recordfirst.engine.context import WorkflowContext, unhidden
 from recordfirst.errors import Misuse, SharedKey
 from recordfirst.function import Function
-from recordfirst.observe import StaleLife
+from recordfirst.observe import Failed, StaleLife
+from recordfirst.providers.contract import describe
 from recordfirst.runtime import Execution, Runtime, running
 from recordfirst.step import Step
 from recordfirst.undo import close_undone, undo_all, withdraw_uncalled
@@ -159,12 +160,13 @@ def body_of(
             await ctx.flush_local_work()
             if leaf.waits_for_others(ctx):
                 return result
-            text = codec.encode(result, f"the result of {workflow.function!r}")
+            text = _text_of(result, ctx, id, workflow.function)
             await withdraw_uncalled(execution)
         except Suspended:
             await withdraw_uncalled(execution)
             raise
         except Exception as error:
+            at = workflow.function.raised_at(error)
             await ctx.flush_local_work()
             await withdraw_uncalled(execution)
             # A part undoes nothing: its workflow may go on without it, and if not, undoes the whole.
@@ -173,7 +175,7 @@ def body_of(
             # What is gone from a record that was set back is nobody's failure.
             await execution.runtime.release_if_held(id)
             undone = await undo_all(ctx, execution, effects)
-            finish = _failed(id, epoch, error, undone.left)
+            finish = _failed(execution, workflow.name, error, at, undone.left)
             await close_undone(execution, undone.done, finish)
             await life.finished(ctx.info.id, finish, error)
             raise
@@ -231,11 +233,26 @@ def _cancelled(start: Start, left: list[str]) -> Finish:
     return Finish(id=start.id, epoch=start.epoch, state="failed", error=failure)
 
 
-def _failed(id: str, epoch: int, error: Exception, left: list[str]) -> Finish:
+def _failed(execution: Execution, name: str, error: Exception, at: str | None, left: list[str]) -> Finish:
     """The end of a life in failure; what could not be undone is said, since somebody must see to it."""
+    execution.runtime.observe(Failed(execution.workflow_id, name, describe(error), at))
     message = str(error) + (f"; NOT UNDONE: {', '.join(left)}" if left else "")
-    failure = codec.encode({"type": type(error).__qualname__, "message": message}, "an error")
-    return Finish(id=id, epoch=epoch, state="failed", error=failure)
+    failure = codec.encode({"type": type(error).__qualname__, "message": message, "at": at}, "an error")
+    return Finish(id=execution.workflow_id, epoch=execution.epoch, state="failed", error=failure)
+
+
+def _text_of(result: Any, ctx: WorkflowContext, id: str, function: Function) -> str:
+    """A result as it is stored, once it is sure that whoever asks for it can read it."""
+    # A step that nobody awaits runs all the same; that it failed must not end in a success.
+    for name, error in ctx.unheard():
+        raise Misuse(
+            f"workflow {id!r} calls {name} and never awaits it, and it failed: {describe(error)}; "
+            "await it, and catch there what may fail"
+        ) from error
+    what = f"the result of {function!r}"
+    text = codec.encode(result, what)
+    codec.shape(codec.decode(text), function.returns, what)
+    return text
 
 
 class WorkflowDecorator(Protocol):

@@ -86,7 +86,9 @@ class Write[C]:
             raise Misuse(
                 f"intend({effect.name}): start its workflow first, in the same transaction, or write in a workflow"
             )
-        self._intents.append(Intent(effect, effect.function.bind(args, kwargs), workflow))
+        arguments = effect.function.bind(args, kwargs)
+        effect.function.refuse_misfits(arguments)
+        self._intents.append(Intent(effect, arguments, workflow))
 
     @property
     def accepted(self) -> list[Start]:

@@ -550,6 +550,8 @@ def test_p10_only_the_cause_is_kept_of_a_long_message():
         'failed: connection to server at "::1", port 1 failed: Connection refused\n\tIs the server running?\n'
     )
     assert cause_of(long) == "Connection refused"
+    alone = 'connection failed: connection to server on socket "/run/.s.PGSQL.5432" failed: No such file or directory'
+    assert cause_of(alone) == "No such file or directory (/run/.s.PGSQL.5432)"
     assert cause_of("") == "no cause given"
     assert cause_of("failed to resolve host 'x': [Errno -2] Name unknown") == (
         "failed to resolve host 'x': [Errno -2] Name unknown"

@@ -330,3 +330,24 @@ def test_p8_a_record_that_is_not_open_says_so(sqlite_path):
         await record.close()
 
     run(go())
+
+
+def test_p9_a_url_is_no_path(sqlite_path):
+    """The command line takes URLs; here one would be a folder named ``sqlite:``."""
+    with pytest.raises(Misuse, match="takes a path"):
+        SqliteRecord(f"sqlite:///{sqlite_path}")
+
+
+def test_p9_a_lease_that_cannot_be_taken_names_its_file(sqlite_path):
+    """A folder or file that may not be written is the record's trouble, and no traceback."""
+    taken = sqlite_path.with_name("record.db.shop.work.lease")
+    taken.mkdir()
+
+    async def go():
+        async with opened(make(sqlite_path)) as record:
+            with pytest.raises(RecordUnavailable, match=r"work.lease: Is a directory; a lease is a file that must be"):
+                async with record.lease("work"):
+                    raise AssertionError("held")
+
+    run(go())
+    taken.rmdir()

@@ -6,7 +6,7 @@ from typing import NewType
 
 import pytest
 
-from recordfirst import App, Context, DuplicateDependency, MissingDependency, inject, workflow, write
+from recordfirst import App, BadId, Context, DuplicateDependency, MissingDependency, Misuse, inject, workflow, write
 from recordfirst.conformance.record import run
 from recordfirst.records.sqlite import SqliteRecord
 
@@ -57,3 +57,34 @@ def test_missing_is_said_when_the_app_opens(sqlite_path):
         assert not sqlite_path.exists()
 
     run(go())
+
+
+def test_a_class_is_no_value_of_it():
+    """P8: `provide(Pool)` would be found by nobody; and `inject` without `()` would be handed on as it is."""
+    app = App("shop", record=SqliteRecord("nowhere.db"), workflows=[naming])
+    with pytest.raises(Misuse, match=r"provide\(Pool\): that is a class; give a value of it"):
+        app.provide(Pool)
+
+    async def forgets(w, *, pool: Pool = inject) -> None: ...  # type: ignore[assignment]
+
+    with pytest.raises(Misuse, match=r"takes pool=inject, the function itself; write pool=inject\(\)"):
+        write(forgets)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"name": ""}, "an app's name must be text"),
+        ({"record": "sqlite:///shop.db"}, r"record= takes PostgresRecord\(dsn\) or SqliteRecord\(path\), not 'sqlite"),
+        ({"record": SqliteRecord}, "record= takes"),
+        ({"workflows": naming}, r"workflows= takes a list: workflows=\[naming\]"),
+        ({"concurrency": 0}, "concurrency= takes a whole number above 0"),
+        ({"invariants": [name_both]}, "invariants= takes what @invariant makes"),
+    ],
+    ids=lambda each: str(each)[:40],
+)
+def test_an_app_says_at_once_what_it_cannot_be_made_of(given, told):
+    """P8: and not by an AttributeError once it opens."""
+    whole = {"name": "shop", "record": SqliteRecord("nowhere.db"), "workflows": [naming]} | given
+    with pytest.raises((Misuse, BadId), match=told):
+        App(whole.pop("name"), **whole)

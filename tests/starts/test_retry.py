@@ -65,7 +65,8 @@ STUMBLES: list[int] = []
 
 
 async def fail(app):
-    with pytest.raises(WorkflowFailed, match=r"ZeroDivisionError: a bug; .*run: recordfirst retry 1") as failed:
+    told = r"ZeroDivisionError: a bug \(.*test_retry.py:\d+, in mark\); .*run: recordfirst retry 1"
+    with pytest.raises(WorkflowFailed, match=told) as failed:
         await (await app.start(order, "1", id="1")).result()
     return failed.value
 

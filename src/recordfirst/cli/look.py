@@ -176,4 +176,5 @@ def _error(error: str | None) -> str:
         return ""
     what = codec.decode(error)
     text = f"{what['type']}: {what['message']}" if "type" in what else what.get("reason", "")
-    return text + (f" ({what['code']})" if what.get("code") else "")
+    more = what.get("code") or what.get("at")
+    return text + (f" ({more})" if more else "")

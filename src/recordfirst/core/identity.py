@@ -31,20 +31,20 @@ _LIMIT_LEAST = 20
 """Characters that a provider must take when a key is too long for it: eighty bits of a hash."""
 
 
-def check_id(id: Any) -> str:
-    """Return a workflow id that every store can carry.
+def check_id(id: Any, what: str = "a workflow id") -> str:
+    """Return a workflow id, or another name, that every store can carry.
 
     Raises:
         BadId: if it is not text, is empty or holds a NUL character.
     """
     if not isinstance(id, str) or not id:
-        raise BadId(f"a workflow id must be text and not empty, not {id!r}")
+        raise BadId(f"{what} must be text and not empty, not {id!r}")
     if "\0" in id:
-        raise BadId(f"workflow id {id!r} holds a NUL character, which Postgres cannot store")
+        raise BadId(f"{what} must not hold a NUL character, which Postgres cannot store: {id!r}")
     try:
         id.encode()
     except UnicodeEncodeError:
-        raise BadId(f"workflow id {id!r} is not valid Unicode text") from None
+        raise BadId(f"{what} must be valid Unicode text, not {id!r}") from None
     return id
 
 

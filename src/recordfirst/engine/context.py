@@ -3,6 +3,7 @@
 Kept: a promise that the engine holds answers the call it was made for and no other, whatever was inserted, removed or
 reordered in the body meanwhile. A body that was told to suspend starts nothing more in that run: no step in a
 ``finally``, no step behind an ``except BaseException`` or a ``gather(return_exceptions=True)``.
+A call that nobody awaits runs, too, and what it fails with is not lost.
 Lost: a suspension that the body hides in other ways (``asyncio.wait`` calls a branch that waits *done*). And of two
 calls that are the same in all respects the first in call order is the first: they have the same answer.
 
@@ -51,6 +52,8 @@ class WorkflowContext(Context):
         self._over: Over = weakref.WeakSet() if over is None else over
         self._calls: Counter[str] = Counter()
         self._next: str | None = None
+        self._unawaited: dict[asyncio.Task[Any], str] = {}
+        """What was called here and nobody has asked for, by name."""
 
     # ── what it does otherwise ──────────────────────────────────────────────
 
@@ -67,7 +70,7 @@ class WorkflowContext(Context):
                 "by the engine's clock; an effect's call is limited by @effect(timeout_s=...)"
             )
         self._begin(name, fn.identity if isinstance(fn, Leaf) else f"run {name}")
-        return self._watched(super().run(fn, *args, **kwargs))
+        return self._watched(super().run(fn, *args, **kwargs), name)
 
     def rpc(self, fn: Any, *args: Any, **kwargs: Any) -> ResonateFuture[Any]:
         """Run a workflow as a part of this one, in a task of its own."""
@@ -75,17 +78,17 @@ class WorkflowContext(Context):
         name = _name_of(fn)
         given = codec.encode([args, kwargs], f"the arguments of ctx.rpc({name})")
         self._begin(name, f"rpc {name} {given}")
-        return self._watched(super().rpc(fn, *args, **kwargs))
+        return self._watched(super().rpc(fn, *args, **kwargs), f"the part {name}")
 
     def sleep(self, duration: timedelta) -> ResonateFuture[None]:
         """Wait, durably."""
         self._begin("sleep", f"sleep {duration / timedelta(milliseconds=1)}")
-        return self._watched(super().sleep(duration))
+        return self._watched(super().sleep(duration), "sleep")
 
     def promise(self, timeout: timedelta | None = None) -> ResonateFuture[Any]:
         """Wait for a promise that somebody else settles."""
         self._begin("promise", "promise")
-        return self._watched(super().promise(timeout))
+        return self._watched(super().promise(timeout), "promise")
 
     def detached(self, fn: Any, *args: Any, **kwargs: Any) -> NoReturn:
         """Refuse: it would be in the engine alone, and lost with it."""
@@ -117,8 +120,20 @@ class WorkflowContext(Context):
     def _child_timeout(self, requested: timedelta | None) -> int:
         return super()._child_timeout(leaf.FAR if requested is None else requested)
 
-    def _watched[T](self, future: ResonateFuture[T]) -> ResonateFuture[T]:
-        return _Watched(_id=future._id, _task=future._task, _created=future._created, _over=self._over)
+    def _watched[T](self, future: ResonateFuture[T], name: str) -> ResonateFuture[T]:
+        self._unawaited[future._task] = name
+        return _Watched(
+            _id=future._id,
+            _task=future._task,
+            _created=future._created,
+            _over=self._over,
+            _unawaited=self._unawaited,
+        )
+
+    def unheard(self) -> list[tuple[str, Exception]]:
+        """What was called in this body, was never awaited, and has failed: its name, and its error."""
+        ended = [(name, task) for task, name in self._unawaited.items() if task.done() and not task.cancelled()]
+        return [(name, error) for name, task in ended if isinstance(error := task.exception(), Exception)]
 
 
 def _name_of(fn: Any) -> str:
@@ -129,8 +144,10 @@ class _Watched[T](ResonateFuture[T], frozen=True, kw_only=True, eq=False):
     """Notes who is told to suspend, and lets nobody who stops waiting (a time-out, a task group) stop the call."""
 
     _over: Over
+    _unawaited: dict[asyncio.Task[Any], str]
 
     def __await__(self) -> Generator[Any, None, T]:
+        self._unawaited.pop(self._task, None)
         try:
             return (yield from asyncio.shield(self._task).__await__())
         except Suspended:

@@ -36,4 +36,8 @@ def cause_of(message: str) -> str:
     if not lines:
         return "no cause given"
     # Several addresses were tried: they mostly fail alike, and the last one is as good as any.
-    return re.sub(r"\s+", " ", lines[-1].rpartition(" failed: ")[2].removeprefix("FATAL:")).strip()
+    where, _, why = lines[-1].rpartition(" failed: ")
+    cause = re.sub(r"\s+", " ", why.removeprefix("FATAL:")).strip()
+    # A URL without a host says nothing of the socket that was tried.
+    socket = re.search(r'on socket "([^"]+)"', where)
+    return f"{cause} ({socket[1]})" if socket else cause

@@ -54,6 +54,8 @@ class SqliteRecord:
         """``connect``: opens a connection of the driver. An argument for tests."""
         if str(path) in {"", ":memory:"} or str(path).startswith("file:"):
             raise Misuse(f"a record is a file that outlives the process; {str(path)!r} is none")
+        if "://" in str(path):
+            raise Misuse(f"SqliteRecord takes a path, such as SqliteRecord('shop.db'), not the URL {str(path)!r}")
         self.path = self._path = Path(path)
         self.where = str(path)
         self._driver = connect

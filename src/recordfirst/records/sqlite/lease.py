@@ -12,7 +12,7 @@ import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from recordfirst.errors import Misuse
+from recordfirst.errors import Misuse, RecordUnavailable
 
 try:
     import fcntl
@@ -35,7 +35,10 @@ async def hold(path: Path) -> AsyncIterator[HeldLease]:
     """Wait for the lock on this file, and hold it during the block."""
     if fcntl is None:
         raise Misuse("leases of a SQLite record need flock, which this system does not have; use PostgreSQL")
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise RecordUnavailable(str(path), f"{error.strerror}; a lease is a file that must be written") from error
     try:
         while True:
             try:

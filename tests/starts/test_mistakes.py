@@ -1,0 +1,208 @@
+"""What a body does wrong ends its workflow in failure, never in a success, and is told with its place."""
+
+from __future__ import annotations
+
+import logging
+
+import msgspec
+import pytest
+
+from recordfirst import BadArguments, Call, Context, Misuse, WorkflowFailed, effect, workflow, write
+from recordfirst.conformance.record import run
+from recordfirst.observe import Failed, Reconciled, log_events
+from recordfirst.providers.contract import Provider
+
+
+class Order(msgspec.Struct, frozen=True):
+    id: str
+    amount_minor: int
+
+
+@write(key="order:{order.id}")
+async def insert(w, order: Order) -> None:
+    await w.tx.execute(f"INSERT INTO orders (id, amount) VALUES ('{order.id}', {order.amount_minor})")
+
+
+@write
+async def stumble(w) -> None:
+    raise KeyError("sku")
+
+
+@effect(key="charge:{amount_minor}", provider=Provider(name="bank", retention_s=86_400), after=None)
+async def charge(call: Call, amount_minor: int) -> str:
+    raise AssertionError("must not be called")
+
+
+@effect(key="odd", provider=Provider(name="bank"), after=None)
+async def odd(call: Call) -> str:
+    raise KeyError("sku")
+
+
+@write
+async def announce(w, amount_minor: float) -> None:
+    w.intend(charge, amount_minor)
+
+
+@workflow
+async def forgets(ctx: Context) -> str:
+    stumble(ctx)
+    return "done"
+
+
+@workflow
+async def looks_after(ctx: Context) -> str:
+    insert(ctx, Order("1", 1))
+    stumbling = stumble(ctx)
+    try:
+        await stumbling
+    except KeyError:
+        return "seen to"
+    return "done"
+
+
+@workflow
+async def stumbles(ctx: Context) -> None:
+    await stumble(ctx)
+
+
+@workflow
+async def promises_a_number(ctx: Context) -> int:
+    return "seven"  # type: ignore[return-value]
+
+
+@workflow
+async def has_a_float(ctx: Context) -> None:
+    await insert(ctx, Order("1", 19.99))  # type: ignore[arg-type]
+
+
+@workflow
+async def charges_a_float(ctx: Context) -> None:
+    await charge(ctx, 19.99)  # type: ignore[arg-type]
+
+
+@workflow
+async def announces_a_float(ctx: Context) -> None:
+    await announce(ctx, 19.99)
+
+
+@workflow
+async def in_doubt(ctx: Context) -> None:
+    await odd(ctx)
+
+
+async def end(app, which):
+    return await (await app.start(which, id=which.name)).result()
+
+
+def test_a_step_that_nobody_awaits_and_fails_fails_its_workflow(shop):
+    """P7: a forgotten ``await`` is told, and not a success; one that is awaited later, or succeeds, is as it was."""
+
+    async def go():
+        async with shop.working(forgets, looks_after) as app:
+            with pytest.raises(WorkflowFailed, match=r"'forgets' calls write stumble and never awaits it.*KeyError"):
+                await end(app, forgets)
+            assert await end(app, looks_after) == "seen to"
+            assert await shop.rows(app, "SELECT id, amount FROM orders") == [("1", 1)]
+
+    run(go())
+
+
+def test_a_failure_says_where(shop):
+    """P10: the start, the error and the log name the line of the user's code, though the error went by the engine."""
+
+    async def go():
+        async with shop.working(stumbles) as app:
+            with pytest.raises(WorkflowFailed, match=r"'sku' \(.*test_mistakes.py:\d+, in stumble\); ") as failed:
+                await end(app, stumbles)
+            [told] = shop.seen(Failed)
+            assert (told.workflow, told.cause, told.at) == ("stumbles", "KeyError: 'sku'", failed.value.at)
+            stored = msgspec.json.decode((await (await app.handle("stumbles")).status()).error)
+            assert stored == {"type": "KeyError", "message": "'sku'", "at": told.at}
+
+    run(go())
+
+
+def test_a_call_in_doubt_says_where(shop):
+    """P5: whoever must decide sees whether the effect failed before its call or behind it."""
+
+    async def go():
+        async with shop.working(in_doubt) as app:
+            await app.start(in_doubt, id="1")
+            async with app.runtime.record.session() as session:
+                while (receipt := (await session.find_receipt("odd")).receipt) is None or receipt.parked_on is None:
+                    await app.runtime.record.changed(0.05)
+            assert "test_mistakes.py" in receipt.error
+            assert "in odd" in receipt.error
+
+    run(go())
+
+
+def test_a_result_that_is_not_what_was_promised_is_no_success(shop):
+    """P8: it is refused where it is made, and not by everybody who asks for it later."""
+
+    async def go():
+        async with shop.working(promises_a_number) as app:
+            with pytest.raises(WorkflowFailed, match="the result of workflow 'promises_a_number' is not int"):
+                await end(app, promises_a_number)
+
+    run(go())
+
+
+@pytest.mark.parametrize("which", [has_a_float, charges_a_float, announces_a_float], ids=lambda each: each.name)
+def test_an_amount_that_is_no_whole_number_gets_nowhere(shop, which):
+    """P8: trap 16: nothing is written, intended or called, so that the same key is free for the right amount."""
+
+    async def go():
+        async with shop.working(which) as app:
+            with pytest.raises(WorkflowFailed, match=r"BadArguments: argument .*Expected `int`, got `float`"):
+                await end(app, which)
+            assert await shop.rows(app, "SELECT id FROM orders") == []
+            async with app.runtime.record.session() as session:
+                assert await session.receipts_of(which.name) == []
+
+    run(go())
+
+
+def test_a_type_without_a_shape_is_taken_as_it_is():
+    """P8: only a value that is certainly wrong is refused."""
+
+    async def sized(w, of: type[int] | Order, n: int) -> None: ...
+
+    step = write(sized)
+    step.function.refuse_misfits({"of": Order("1", 1), "n": 1})
+    with pytest.raises(BadArguments, match="argument 'n'"):
+        step.function.refuse_misfits({"of": Order("1", 1), "n": True})
+
+
+def test_what_needs_a_person_is_logged_as_a_warning(caplog):
+    """P10: with no logging set up, Python prints warnings and above, so a failure and a finding are seen."""
+    with caplog.at_level(logging.DEBUG, logger="recordfirst"):
+        log_events(Failed("order:1", "order", "KeyError: 'sku'", None))
+        log_events(Reconciled("RF-EFFECT-UNKNOWN", "order:1:charge", None))
+        log_events(Reconciled("RF-START-LOST", "order:2", "opened a new epoch"))
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING", "INFO"]
+
+
+BANK = Provider(name="bank")
+
+
+async def pay(call: Call, order: Order) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ({"provider": "stripe"}, "provider= takes a Provider"),
+        ({"provider": int}, "provider= takes a Provider"),
+        ({"timeout_s": "5"}, "timeout_s= takes a number"),
+        ({"timeout_s": 0}, "timeout_s= takes a number"),
+        ({"timeout_s": float("nan")}, "timeout_s= takes a number"),
+        ({"in_doubt": "retry"}, "in_doubt= takes 'park' or 'repeat', not 'retry'"),
+        ({"max_doubts": 0}, "max_doubts= takes a whole number"),
+    ],
+    ids=str,
+)
+def test_an_option_that_cannot_be_is_refused_at_once(option, told):
+    """P8: and not at the first call, or never."""
+    with pytest.raises(Misuse, match=rf"@effect .*pay \(.*test_mistakes.py:\d+\): {told}"):
+        effect(**{"key": "pay:{order.id}", "after": None, "provider": BANK} | option)(pay)
