@@ -385,7 +385,7 @@ class WorkflowFailed(RecordfirstError):
         super().__init__(id, type_name, message, at)
 
     def __str__(self) -> str:
-        place = f" ({self.at})" if self.at else ""
+        place = f"; at {self.at}" if self.at else ""
         return (
             f"workflow {self.id!r} failed: {self.type_name}: {self.message}{place}; "
             f"when the cause is mended, run: recordfirst retry {shlex.quote(self.id)}"

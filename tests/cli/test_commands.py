@@ -27,7 +27,7 @@ def test_a_shops_day(cli):
     with cli.worker() as worker:
         hear(worker, "working")
         bad = cli.refused("start", "create_order", '[{"id": "bad", "amount": 5}]', "--id", "order:bad", "--wait")
-        assert bad.startswith("workflow 'order:bad' failed: LookupError: a bug in two lines (")
+        assert bad.startswith("workflow 'order:bad' failed: LookupError: a bug in two lines; at ")
         lost = cli.json("start", "create_order", ORDER % "lost", "--id", "order:lost")
         assert lost == {"id": "order:lost", "state": "open", "workflow": "create_order"}
         done = cli.json("start", "create_order", ORDER % "1", "--id", "order:1", "--wait")

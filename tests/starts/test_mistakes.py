@@ -112,7 +112,7 @@ def test_a_failure_says_where(shop):
 
     async def go():
         async with shop.working(stumbles) as app:
-            with pytest.raises(WorkflowFailed, match=r"'sku' \(.*test_mistakes.py:\d+, in stumble\); ") as failed:
+            with pytest.raises(WorkflowFailed, match=r"'sku'; at .*test_mistakes.py:\d+, in stumble; ") as failed:
                 await end(app, stumbles)
             [told] = shop.seen(Failed)
             assert (told.workflow, told.cause, told.at) == ("stumbles", "KeyError: 'sku'", failed.value.at)
