@@ -47,10 +47,12 @@ def test_a_shops_day(cli):
             words = ("start", "create_order", ORDER % id, "--id", f"order:{id}", "--wait")
             assert cli.done(*words) == f"order:{id} succeeded: {result!r}\n"
         status, _, said = end(worker)
-        failed, suspected = said.splitlines()
         assert status == 0
-        assert re.fullmatch(r"Failed\(workflow='order:bad', .*'LookupError: a bug', at='.*py:\d+, in check'\)", failed)
-        assert re.fullmatch(r"Suspected\(key='order:lost:charge', cause='TimeoutError: .* in charge\)'\)", suspected)
+        for told in (
+            r"Failed\(workflow='order:bad', .*'LookupError: a bug', at='.*py:\d+, in check'\)",
+            r"Suspected\(key='order:lost:charge', cause='TimeoutError: .* in charge\)'\)",
+        ):
+            assert re.search(told, said)
 
     found = cli.json("status", "--state", "succeeded", "--limit", "2")
     assert found["counts"]["start.succeeded"] == 3
