@@ -55,7 +55,8 @@ async def cancel(
 ) -> Cancellation:
     """Store what a person said; see ``App.cancel``."""
     who, why = said_by
-    error = {"type": "Cancelled", "message": f"cancelled by {who}" + (f": {why}" if why else "")}
+    message = codec.told(f"cancelled by {who}" + (f": {why}" if why else ""))
+    error = {"type": "Cancelled", "message": message}
 
     async def store() -> Cancellation:
         async with runtime.record.transaction() as tx:

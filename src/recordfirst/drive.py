@@ -318,7 +318,8 @@ class Drive:
         return await self._store_final(receipt, outcome, arguments)
 
     async def _store_decline(self, receipt: Receipt, declined: Declined, arguments: dict[str, Any]) -> Receipt:
-        named = Declined(declined.reason, declined.code, self.key)
+        code = None if declined.code is None else codec.told(declined.code)
+        named = Declined(codec.told(declined.reason), code, self.key)
         text = codec.encode({"reason": named.reason, "code": named.code}, "a decline")
         return await self._store_final(receipt, Outcome("declined", text, named), arguments)
 
@@ -410,7 +411,7 @@ _NEVER_TOLD = "the call was made, and nothing tells whether it had its effect (n
 
 
 def _reason(text: str) -> str:
-    return codec.encode({"reason": text[:2000]}, "a reason")
+    return codec.encode({"reason": codec.told(text[:2000])}, "a reason")
 
 
 def _text(error: str | None) -> str | None:

@@ -187,9 +187,11 @@ class ProjectStep[**P](Step[P, None]):
         await runtime.patiently(f"projection {key!r}", once)
 
     async def _failed(self, runtime: Runtime, key: str, cause: str) -> int:
+        reason = codec.encode({"reason": codec.told(cause[:2000])}, "a reason")
+
         async def once() -> int:
             async with runtime.record.session() as session:
-                return int(await session.not_projected(key, codec.encode({"reason": cause[:2000]}, "a reason")))
+                return int(await session.not_projected(key, reason))
 
         return await runtime.patiently(f"projection {key!r}", once)
 

@@ -48,7 +48,7 @@ async def resolve(
             value = codec.shape(result, effect.function.returns, what)
             final, hook = Outcome("succeeded", codec.encode(value, what), value), effect.success
         case "declined":
-            declined = Declined(reason or "declined, as a person said", None, key)
+            declined = Declined(codec.told(reason or "declined, as a person said"), None, key)
             text = codec.encode({"reason": declined.reason, "code": None}, "a decline")
             final, hook = Outcome("declined", text, declined), effect.decline
 

@@ -237,7 +237,7 @@ def _failed(execution: Execution, name: str, error: Exception, at: str | None, l
     """The end of a life in failure; what could not be undone is said, since somebody must see to it."""
     execution.runtime.observe(Failed(execution.workflow_id, name, describe(error), at))
     message = str(error) + (f"; NOT UNDONE: {', '.join(left)}" if left else "")
-    failure = codec.encode({"type": type(error).__qualname__, "message": message, "at": at}, "an error")
+    failure = codec.encode({"type": type(error).__qualname__, "message": codec.told(message), "at": at}, "an error")
     return Finish(id=execution.workflow_id, epoch=execution.epoch, state="failed", error=failure)
 
 

@@ -55,6 +55,13 @@ def _holds_sets_of_sets(value: Any, *, in_set: bool = False) -> bool:
     return any(_holds_sets_of_sets(child, in_set=in_set or is_set) for _, child in _children(value))
 
 
+def told(text: str) -> str:
+    """Return what somebody else has said as every store can carry it: half a surrogate pair, or NUL, becomes U+FFFD."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\0", "\ufffd")
+
+
 def decode(text: str) -> Any:
     """Return the plain builtins that ``text`` stands for."""
     return msgspec.json.decode(text)

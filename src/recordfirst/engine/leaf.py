@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 import msgspec
-from resonate.codec import Codec
+from resonate.codec import Codec, _encode_error
 from resonate.connections import LocalConnection
 from resonate.context import Context
 from resonate.error import PlatformError, ResonateError, StoppedError
@@ -22,6 +22,8 @@ from resonate.timing import now_ms
 from resonate.transport import Response
 from resonate.types import PromiseCreateReq, PromiseRecord, PromiseSettleReq, TaskData
 from resonate_base import PROTOCOL_VERSION
+
+from recordfirst.core.codec import told
 
 FAR = timedelta(days=3650)
 """The engine's own deadlines: set so far out that a deadline is only ever the user's, in the record."""
@@ -102,6 +104,23 @@ def guard_releases(resonate: Any) -> None:
         return released
 
     state.task_release = release_own
+
+
+def tell_errors(resonate: Any) -> None:
+    """Let every error be one that the engine can keep. What JSON cannot carry of an error's text becomes U+FFFD.
+
+    The SDK gives a task back whose error it cannot encode, and gets it again at once: the body would run for ever.
+    """
+    encoder = resonate._codec
+    encode = encoder.encode
+
+    def encode_told(value: Any) -> Any:
+        if isinstance(value, Exception):
+            error = _encode_error(value)
+            value = error | {"message": told(error["message"])}
+        return encode(value)
+
+    encoder.encode = encode_told
 
 
 def tags_of_life(id: str, address: str) -> dict[str, str]:

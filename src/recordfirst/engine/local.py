@@ -28,6 +28,7 @@ class ResonateEngine:
         self, resonate: Resonate, identity: str, *, exclusive: bool, lasting: bool, home: str | None = None
     ) -> None:
         """``home``: the group in which workflows are started; ``None``: the Resonate's own."""
+        leaf.tell_errors(resonate)
         self.resonate = resonate
         self._home = home
         self.identity = identity

@@ -111,7 +111,7 @@ async def _unknown(scope: Scope, finding: NewFinding, receipt: Receipt, why: str
     """Let the receipt be unknown, which an intent that nobody drives is; ``None`` if it has changed."""
     if receipt.state == "unknown":
         return receipt
-    change = d.unknown(receipt, codec.encode({"reason": why[:2000]}, "a reason"))
+    change = d.unknown(receipt, codec.encode({"reason": codec.told(why[:2000])}, "a reason"))
     async with scope.runtime.record.transaction() as tx:
         changed = await tx.change_receipt(receipt, change)
         if changed is not None:

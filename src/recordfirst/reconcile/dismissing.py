@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from recordfirst.core import codec
 from recordfirst.core.finding import KINDS, Audit, NewFinding
 from recordfirst.errors import Misuse
 from recordfirst.reconcile.contract import Sight
@@ -37,7 +38,7 @@ async def _is_dismissed(session: Session[Any], finding: NewFinding) -> bool:
 
 
 def _told(finding: NewFinding) -> str:
-    return f"{finding.code}: {finding.detail}"
+    return codec.told(f"{finding.code}: {finding.detail}")
 
 
 class Dismissal(msgspec.Struct, frozen=True, kw_only=True):

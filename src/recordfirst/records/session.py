@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import msgspec
 
 from recordfirst.core import identity
+from recordfirst.core.codec import told
 from recordfirst.core.finding import Audit, Finding, NewFinding, PassState
 from recordfirst.core.projection import NewProjection, Projection
 from recordfirst.core.receipt import Change, Intended, NewReceipt, Receipt, Seen, Wake
@@ -85,12 +86,12 @@ class _Reconciling(_Statements):
 
     async def saw_findings(self, found: Sequence[NewFinding], round: str) -> list[Finding]:
         # One statement cannot open and see again the same one.
-        once = {(finding.subject, finding.code): _fields(finding) | {"round": round} for finding in found}
+        once = {(finding.subject, finding.code): _told(finding) | {"round": round} for finding in found}
         rows = await self._many(self._sql.saw_findings, [once[name] for name in sorted(once)])
         return [Finding(**dict(zip(_FINDING, row, strict=True))) for row in rows]
 
     async def close_findings(self, found: Sequence[NewFinding], because: str) -> None:
-        rows = [{"code": each.code, "subject": each.subject, "because": because} for each in found]
+        rows = [{"code": each.code, "subject": told(each.subject), "because": told(because)} for each in found]
         await self._many(self._sql.close_findings, rows)
 
     async def close_unseen(self, codes: Sequence[str], round: str) -> None:
@@ -108,10 +109,10 @@ class _Reconciling(_Statements):
         await self._rows(self._sql.save_pass, name=name, round=round, position=position, finished=finished)
 
     async def add_audit(self, audit: Audit) -> None:
-        await self._rows(self._sql.add_audit, **_fields(audit))
+        await self._rows(self._sql.add_audit, **_told(audit))
 
     async def audits(self, subject: str | None, limit: int) -> list[Audit]:
-        rows = await self._rows(self._sql.audits, subject=subject, limit=limit)
+        rows = await self._rows(self._sql.audits, subject=None if subject is None else told(subject), limit=limit)
         return [Audit(**dict(zip(_AUDIT, row, strict=True))) for row in rows]
 
 
@@ -329,6 +330,11 @@ class SqlSession[C](_Reconciling, _Timelines, _Projections):
 
 
 _fields = msgspec.structs.asdict
+
+
+def _told(words: NewFinding | Audit) -> dict[str, Any]:
+    """The fields of what holds somebody else's words."""
+    return {name: told(value) if isinstance(value, str) else value for name, value in _fields(words).items()}
 
 
 def _receipt(row: Sequence[Any]) -> Receipt:
