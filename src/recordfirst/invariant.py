@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast, overload
 
 from recordfirst.blocking import Blocking
+from recordfirst.core import codec
 from recordfirst.errors import Misuse
 from recordfirst.function import Function
 from recordfirst.read import Read
@@ -19,7 +20,8 @@ from recordfirst.runtime import Runtime
 
 ROWS = 100
 """Most offending rows of one invariant that become findings."""
-_DETAIL = 300
+_DETAIL, _SUBJECT = 300, 500
+"""Characters of one row that a finding shows. Subjects are indexed, and an index has room for some 2,000 bytes."""
 
 
 class Offence(NamedTuple):
@@ -73,6 +75,8 @@ def _offence(row: Any, names: Iterable[str]) -> Offence:
     else:
         columns = [("", row)]
     subject = str(columns[0][1]) if columns else "row"
+    if len(subject) > _SUBJECT:
+        subject = f"{subject[:_SUBJECT]}~{codec.fingerprint(codec.told(subject))}"
     detail = ", ".join(f"{name}={value}" if name else str(value) for name, value in columns[1:])
     return Offence(subject, detail[:_DETAIL])
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import string
 from pathlib import Path
 
 import pytest
@@ -131,6 +133,30 @@ def test_rows_are_bounded(shop):
             report = await app.reconcile(apply=True)
             assert len(report.found) == 101
             assert report.found[0].finding.detail == "more than 100 rows offend; the first are shown"
+
+    run(go())
+
+
+@invariant(name="long rows")
+async def long_rows(r):
+    return [LONG, LONG + "!", "half \ud83d", "half \ud83e"]
+
+
+LONG = "".join(random.Random(1).choices(string.ascii_letters, k=6000))  # what no index can compress
+
+
+def test_rows_that_no_index_has_room_for(shop):
+    """P10: a row's long name is cut, and still tells it apart; what is the same as it can be stored is one finding."""
+
+    async def go():
+        async with shop.app(invariants=[long_rows]) as app:
+            for _ in range(2):
+                await app.reconcile(apply=True)
+                found = {subject for _, subject in await open_findings(app)}
+                assert len(found) == 3
+                long = [subject for subject in found if subject.startswith(f"long rows: {LONG[:500]}~")]
+                assert len(long) == 2
+                assert max(map(len, found)) < 600
 
     run(go())
 

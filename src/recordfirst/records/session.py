@@ -85,8 +85,9 @@ class _Reconciling(_Statements):
         return [str(id) for [id] in rows]
 
     async def saw_findings(self, found: Sequence[NewFinding], round: str) -> list[Finding]:
-        # One statement cannot open and see again the same one.
-        once = {(finding.subject, finding.code): _told(finding) | {"round": round} for finding in found}
+        # One statement cannot open and see again the same one, or what is the same as it can be stored.
+        each = [_told(finding) | {"round": round} for finding in found]
+        once = {(fields["subject"], fields["code"]): fields for fields in each}
         rows = await self._many(self._sql.saw_findings, [once[name] for name in sorted(once)])
         return [Finding(**dict(zip(_FINDING, row, strict=True))) for row in rows]
 
