@@ -46,6 +46,7 @@ class Drive:
         self.effect, self.execution, self.ctx, self.arguments = effect, execution, ctx, arguments
         self.runtime = execution.runtime
         self.key, self.attempt = effect.key_for(arguments), effect.attempt_number
+        self._settled_here = False
         self.waiting = Waiting(self.runtime, ctx, self._change)
 
     async def outcome(self) -> Any:
@@ -61,7 +62,7 @@ class Drive:
                 match self.effect.next(receipt, now_ms):
                     case d.Return():
                         await self.waiting.unpark(receipt)
-                        return self._result(receipt)
+                        return await self._standing(receipt)
                     case d.RaiseDeclined():
                         await self.waiting.unpark(receipt)
                         raise self._declined(receipt)
@@ -163,10 +164,10 @@ class Drive:
             )
         compare(self.runtime, self.effect.function, receipt, asked)
 
-    async def _find(self) -> Seen:
+    async def _find(self, key: str = "") -> Seen:
         async def find() -> Seen:
             async with self.runtime.record.session() as session:
-                return await session.find_receipt(self.key, self.attempt)
+                return await session.find_receipt(key or self.key, self.attempt)
 
         return await self.runtime.patiently(f"receipt of {self.key!r}", find)
 
@@ -362,6 +363,7 @@ class Drive:
             while True:
                 done = await self._apply(seen, change_of(seen), hook)
                 if done is not None:
+                    self._settled_here = done.state == "succeeded"
                     return done
                 seen, _ = await self._look()
                 if not d.still_counts(what, receipt, seen):
@@ -390,6 +392,22 @@ class Drive:
         return changed
 
     # ── handing out ─────────────────────────────────────────────────────────
+
+    async def _standing(self, receipt: Receipt) -> Any:
+        """The result, unless it is being taken back.
+
+        Its workflow failed, then, and died before that was stored; what failed in it may succeed by now. The money is
+        on its way back all the same, so this life fails as well, and finishes the undo.
+        """
+        value = self._result(receipt)
+        if self.effect.undo is None or self.effect.settles or self._settled_here:
+            return value
+        undo, arguments = self.effect.undo, self._frozen_arguments(receipt)
+        key = undo.key_for(follow_up_arguments(undo.function, self.effect.undo_extra, arguments, value))
+        begun = (await self._find(key)).receipt
+        if begun is not None and begun.state != "declined" and (begun.doubts > 0 or begun.state != "intended"):
+            raise Undone(f"effect {self.key!r} succeeded and is being undone by {key!r}, since its workflow had failed")
+        return value
 
     def _result(self, receipt: Receipt) -> Any:
         if receipt.undone_by is not None:

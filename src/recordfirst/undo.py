@@ -6,8 +6,8 @@ effect whose outcome is unknown keeps its workflow parked until it is known.
 
 Every step here takes the same engine ids on every run of the body: what is asked first for each receipt is its effect
 itself, whose answer is final from then on, and only that answer decides what follows. That an effect was undone is
-stored with the workflow's end, in one transaction: until then its result stands, and a body that runs again after a
-crash fails as it did before.
+stored with the workflow's end, in one transaction. A body that runs again after a crash fails as it did before; with an
+engine that was lost it may not, so an effect whose undo has begun raises ``Undone`` there, and it fails all the same.
 """
 
 from __future__ import annotations

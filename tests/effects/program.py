@@ -177,6 +177,20 @@ async def refunded(ctx: Context, order: Order) -> str:
     raise OutOfStockError("out of stock")
 
 
+@write
+async def reserve(w: Write, order: Order, *, bank: Bank = inject()) -> None:
+    if not (bank.path.parent / "in stock").exists():
+        raise OutOfStockError("out of stock")
+
+
+@workflow
+async def sold(ctx: Context, order: Order) -> str:
+    await insert_order(ctx, order)
+    await charge(ctx, order)
+    await reserve(ctx, order)
+    return "sold"
+
+
 async def find_payment(call: Call, order: Order, *, client: StripeClient = inject(), plug: Plug = inject()) -> Probed:
     plug("probing")
     return await find_payment_intent(client, marker=call.marker, since_ms=call.since_ms)
@@ -223,7 +237,7 @@ async def by_card_in_vain(ctx: Context, order: Order) -> str:
 
 charge_stripe.on_success(mark_paid)
 charge_stripe.on_decline(mark_declined)
-WORKFLOWS = (keyed, announced, probed, blind, again, second, refunded, by_card, by_card_in_vain)
+WORKFLOWS = (keyed, announced, probed, blind, again, second, refunded, sold, by_card, by_card_in_vain)
 
 
 def stripe_at(url: str) -> dict[Any, Any]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
-from recordfirst import WorkflowFailed
+from recordfirst import Embedded, WorkflowFailed
 from tests.effects import program
 from tests.effects.harness import ORDER, Shop, orders, pass_time, receipt, until, until_state
 from tests.effects.program import dies_at
@@ -15,10 +16,10 @@ WORKFLOWS = [workflow for workflow in program.WORKFLOWS if not workflow.name.sta
 CHARGED_ONCE = [("charge", "1", 1999)]
 
 
-async def takes_over(shop: Shop, name: str) -> object:
+async def takes_over(shop: Shop, name: str, **options: Any) -> object:
     """Finish here what the dead have left; every claim of theirs has run out by then."""
     wanted = getattr(program, name)
-    async with shop.app(*WORKFLOWS) as app:
+    async with shop.app(*WORKFLOWS, **options) as app:
         await pass_time(app, 100)
         async with app.worker():
             return await (await app.start(wanted, ORDER, id="order:1")).result()
@@ -153,6 +154,26 @@ async def test_undo(shop, point):
     await dies_at(shop, "refunded", point)
     with pytest.raises(WorkflowFailed, match="OutOfStockError: out of stock"):
         await takes_over(shop, "refunded")
+    async with shop.app(*WORKFLOWS) as app:
+        assert await orders(app) == [("refunded", 2)]
+        assert (await receipt(app, "order:1:charge")).undone_by == "order:1:refund"
+    assert shop.bank.applied == [("charge", "1", 1999), ("refund", "1", 1999)]
+
+
+BEGUN = ["refund calling", "refund applied", "in on_success of the refund", "before finish"]
+
+
+@pytest.mark.parametrize("point", BEGUN)
+async def test_undo_that_was_begun_is_finished(shop, point):
+    """P3, P6: the engine is lost with the worker in the middle of an undo, and what had failed would succeed by now.
+
+    The money is on its way back, so the workflow fails as it was about to; it does not end well with an order that was
+    charged and refunded.
+    """
+    await dies_at(shop, "sold", point)
+    (shop.bank.path.parent / "in stock").touch()
+    with pytest.raises(WorkflowFailed, match=r"order:1:charge' .* is being undone by 'order:1:refund'"):
+        await takes_over(shop, "sold", engine=Embedded(":memory:"))
     async with shop.app(*WORKFLOWS) as app:
         assert await orders(app) == [("refunded", 2)]
         assert (await receipt(app, "order:1:charge")).undone_by == "order:1:refund"

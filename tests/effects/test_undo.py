@@ -19,6 +19,7 @@ from recordfirst import (
     effect,
     inject,
     workflow,
+    write,
 )
 from tests.effects.harness import ORDER, Order, mark, orders, receipt, until_state
 from tests.effects.program import PLAIN, insert_order
@@ -169,6 +170,29 @@ async def test_one_undo_is_refused(shop):
         await fails(handle, r"out of stock; NOT UNDONE: 'do:c' \(Declined: effect 'back:c': declined: too late\)")
         assert world.log[3:] == ["back c", "back b", "back a"]
         assert await undone_by(app, "do:a", "do:b", "do:c") == ["back:a", "back:b", None]
+
+
+@workflow
+async def one_then_mended(ctx: Context) -> str:
+    result = await do(ctx, "a")
+    return await mended(ctx, result)
+
+
+@write
+async def mended(w: Write, result: str, *, world: World = inject()) -> str:
+    if not world.mended:
+        raise OutOfStockError("out of stock")
+    return result
+
+
+async def test_what_was_not_undone_stands(shop):
+    """P5, P7: its undo was declined, so it has happened still: when the workflow is retried, it goes on from there."""
+    world = World(back_a=Declined("too late"))
+    async with failing(shop, one_then_mended, world) as (app, handle):
+        await fails(handle, "NOT UNDONE: 'do:a'")
+        world.mended = True
+        assert await (await app.retry("o")).result() == "DO A"
+        assert world.log == ["do a", "back a"]
 
 
 async def test_parked_undo(shop):
