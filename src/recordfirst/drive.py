@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from recordfirst.effect import Effect
 
 
+_LATER_MS = 24 * 3_600_000
+"""The longest that a provider's wish is waited for: whatever a header says, the workflow goes on some day."""
+
+
 class Drive:
     """One execution's work on one effect."""
 
@@ -258,7 +262,8 @@ class Drive:
             case Declined():
                 return await self._store_decline(receipt, verdict, arguments)
             case NotDone():
-                wait_ms, error = max(wait_ms, verdict.retry_after_ms or 0), _reason(verdict.reason)
+                wished_ms = min(verdict.retry_after_ms or 0, _LATER_MS)
+                wait_ms, error = max(wait_ms, int(wished_ms)), _reason(verdict.reason)
                 return await self._store(receipt, lambda r: d.not_done(r, error, wait_ms, claim=claim), "not done")
             case Unknown():
                 self.runtime.observe(Suspected(self.key, verdict.reason))

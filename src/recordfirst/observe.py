@@ -198,3 +198,15 @@ def log_events(event: Event) -> None:
     left = isinstance(event, Reconciled) and event.repaired is None
     level = logging.WARNING if left or isinstance(event, _WARNINGS) else logging.INFO
     _log.log(level, "%s", event)
+
+
+def unfailing(observer: Observer) -> Observer:
+    """An observer that raises is logged, and decides nothing: it is told in the middle of what must be stored (P9)."""
+
+    def observe(event: Event) -> None:
+        try:
+            observer(event)
+        except Exception:  # noqa: BLE001 - it is the user's, and whatever it raises is logged
+            _log.exception("the observer has failed to take %s", type(event).__name__)
+
+    return observe

@@ -23,7 +23,7 @@ from recordfirst.engine import leaf
 from recordfirst.engine.contract import Joined
 from recordfirst.errors import CommitUnknown, EffectsHeld, RecordUnavailable
 from recordfirst.inject import Injector
-from recordfirst.observe import NotBegun, Observer, Released, Repeated
+from recordfirst.observe import NotBegun, Observer, Released, Repeated, unfailing
 from recordfirst.records.contract import Fault, Record, Session
 
 _HOLD_S = 20.0
@@ -61,7 +61,7 @@ class Runtime:
         works_here: Callable[[], bool],
     ) -> None:
         self.app, self.record, self.injector, self.executor = app, record, injector, executor
-        self.sleeper, self.random, self.observe = sleeper, random, observer
+        self.sleeper, self.random, self.observe = sleeper, random, unfailing(observer)
         self.nudge, self.works_here = nudge, works_here
         self.elsewhere = Elsewhere(self)
         self.joined: Joined | None = None

@@ -237,3 +237,32 @@ async def test_no_answer_in_time_with_a_key(shop):
     """P3: a call that was given up is repeated under the same key."""
     async with shop.working(hanging_once, random=lambda: 0.0) as app:
         assert await (await app.start(hanging_once, id="o")).result() == "2 shop/hang%20once"
+
+
+async def test_a_wish_without_end(shop):
+    """P5, P7: a Retry-After that no calendar has is a day; the outcome is stored, and the workflow goes on."""
+    script = Script(NotDone("later", 10**19), "done")
+    async with shop.working(asking, provide={Script: script}) as app:
+        handle = await app.start(asking, "a", id="a")
+        waiting = await until(lambda: not_done(app, "call:a"))
+        assert 0 < waiting.next_at_ms - waiting.last_call_at_ms - 24 * HOUR_S * 1000 < 60_000
+        assert (await handle.status()).state == "open"
+
+
+async def not_done(app: Any, key: str) -> Any:
+    async with app.runtime.record.session() as session:
+        found = (await session.find_receipt(key)).receipt
+    return found if found is not None and found.calls == 1 and found.doubts == 0 else None
+
+
+async def test_an_observer_that_fails(shop):
+    """P5, P9: whoever is told of an event decides nothing by raising: the outcome is stored, and the workflow parks."""
+
+    def failing(event: object) -> None:
+        raise LookupError(event)
+
+    async with shop.working(
+        asking, provide={Script: Script(TimeoutError())}, random=lambda: 0.0, observer=failing
+    ) as app:
+        await app.start(asking, "a", id="a")
+        assert (await until_state(app, "call:a", "unknown")).calls == 1
