@@ -8,7 +8,9 @@ import pytest
 
 from recordfirst import Context, workflow
 from recordfirst.conformance.record import run
-from recordfirst.reconcile.timelines import leave_mark, look
+from recordfirst.errors import EffectsHeld
+from recordfirst.reconcile.timelines import check, glance, leave_mark, look
+from recordfirst.records.session import SqlSession
 
 
 class Notes:
@@ -71,3 +73,31 @@ def test_a_mark_that_the_record_lost_is_one(shop):
             assert finding.code == "RF-RECORD-BEHIND"
 
     run(go())
+
+
+@pytest.mark.parametrize(("was", "now"), [("a", None), (None, "a")], ids=["taken away", "given"])
+def test_a_right_to_ask_is_no_restore(shop, monkeypatch, was, now):
+    """P6, P7: the role may not ask any more which cluster it is, or may again: nothing is held for that."""
+
+    async def go():
+        engine: Any = Notes()
+        async with shop.app(nothing) as app:
+            monkeypatch.setattr(SqlSession, "witness", answers(was))
+            app.runtime.restores = (await check(app.runtime, engine)).restores
+            monkeypatch.setattr(SqlSession, "witness", answers(now))
+            await glance(app.runtime)
+            async with app.runtime.record.session() as session:
+                assert (await session.find_timeline()).held is None
+            if was is not None:
+                monkeypatch.setattr(SqlSession, "witness", answers("b"))
+                with pytest.raises(EffectsHeld, match="RF-RECORD-MOVED: it was a, and is b"):
+                    await glance(app.runtime)
+
+    run(go())
+
+
+def answers(witness):
+    async def asked(_session):
+        return witness
+
+    return asked

@@ -65,8 +65,7 @@ async def look(runtime: Runtime, engine: Engine | None) -> NewFinding | None:
         )  # fmt: skip
     if line.held is not None:
         return _record_finding(runtime, line.held, "effects are held since it was noticed")
-    # A role that may not ask, now or when the timeline was begun, sees nothing wrong in that.
-    if None not in (line.witness, witness) and line.witness != witness:
+    if _has_moved(line, witness):
         return _record_finding(runtime, "RF-RECORD-MOVED", f"it was {line.witness}, and is {witness}")
     less = await _has_less(runtime)
     if less is not None or engine is None or not engine.lasting:
@@ -78,6 +77,11 @@ async def look(runtime: Runtime, engine: Engine | None) -> NewFinding | None:
             detail = "it does not have the newest mark that the record has confirmed"
             return NewFinding(code="RF-ENGINE-BEHIND", subject=engine.identity, detail=detail)
     return None
+
+
+def _has_moved(line: t.Timeline, witness: str | None) -> bool:
+    """A role that may not ask, now or when the timeline was begun, sees nothing wrong in that."""
+    return None not in (line.witness, witness) and line.witness != witness
 
 
 async def _has_less(runtime: Runtime) -> NewFinding | None:
@@ -195,7 +199,7 @@ async def glance(runtime: Runtime) -> None:
             raise EffectsHeld(runtime.app, line.held, "noticed while this worker worked")
         if line is not None and line.restores > runtime.restores:
             raise RecordfirstError("a restore of the record was accepted; work begins anew")
-        if line is not None and line.witness != witness:
+        if line is not None and _has_moved(line, witness):
             await _hold(runtime, session, line, "RF-RECORD-MOVED", f"it was {line.witness}, and is {witness}", "glance")
         if line is None or await runtime.held(session) is not None:
             await _hold(runtime, session, line, "RF-RECORD-BEHIND", "it was set back while a worker worked", "glance")
