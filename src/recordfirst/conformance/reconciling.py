@@ -188,6 +188,8 @@ class ReconcileConformance:
                 assert old is not None
                 never = await session.change_receipt(old, decide.withdrawn(old))
                 assert never is not None
+                flying = (await session.intend(effect("flying"), after=None, claim="me", claim_ms=60_000)).receipt
+                assert flying is not None
                 [(lost, _)] = await session.add_starts([start("order:1")])
                 await session.hold("RF-RECORD-BEHIND", 0)
                 async with record.transaction() as tx:
@@ -202,10 +204,15 @@ class ReconcileConformance:
                 again = (await session.find_receipt("old")).receipt
                 assert again is not None
                 assert (again.doubts, again.calls, again.revision) == (1, 1, never.revision + 1)
+                both = (await session.find_receipt("flying")).receipt
+                assert both is not None
+                assert decide.withdrawn(both).doubts == 2  # noqa: PLR2004 - the call under way, and one that was lost
+                landed = await session.change_receipt(both, decide.not_done(both, "{}", 0, claim="me"))
+                assert landed is not None
+                assert (landed.doubts, landed.key_since_ms) == (1, both.key_since_ms)
                 found = (await session.intend(effect("new"), after=None, claim="b", claim_ms=1)).receipt
                 [announced] = await added(session, effect("announced"))
-                both = [found, *await added(session, effect("x"), effect("y")), announced]
-                for receipt in both:
+                for receipt in [found, *await added(session, effect("x"), effect("y")), announced]:
                     assert receipt is not None
                     assert (receipt.claim, receipt.doubts, receipt.calls) == (None, 1, 1)
                     assert receipt.key_since_ms is not None
