@@ -107,7 +107,8 @@ def _says(runtime: Runtime, receipt: Receipt, final: Outcome | None) -> bool:
 def _one(receipts: Sequence[Receipt], key: str, attempt: int | None) -> Receipt:
     effects = [r for r in receipts if r.kind == "effect" and attempt in (None, r.attempt)]
     if not effects:
-        raise Misuse(f"no effect has the key {key!r}" + (f" and attempt {attempt}" if attempt else ""))
+        named = f"no effect has the key {key!r}" + (f" and attempt {attempt}" if attempt else "")
+        raise Misuse(f"{named}; those whose outcome is unknown are listed by: recordfirst effects")
     return effects[-1]
 
 

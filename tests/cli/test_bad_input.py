@@ -48,7 +48,10 @@ def test_conflicts(shop):
     assert shop.refused("retry", "order:2") == "no workflow 'order:2' was ever started in app 'shop'"
     assert shop.done("retry", "order:1") == "order:1 is open, in epoch 1\n"
     assert "no workflow 'order:2' was ever started" in shop.refused("cancel", "order:2")
-    assert "no effect has the key 'order:1:charge'" in shop.refused("resolve", "order:1:charge", "--not-done")
+    nobody = shop.refused("resolve", "order:1", "--not-done")
+    assert nobody.startswith("no effect has the key 'order:1'; those whose outcome is unknown are listed by: ")
+    quoted = shop.refused("resolve", "order:1:charge", "--succeeded", "ch_1", status=2)
+    assert "got 'ch_1'; a text is JSON in quotes: '\"ch_123\"'" in quoted
 
 
 def test_failures_inside_a_workflow(shop):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from recordfirst.cli import main
-from tests.cli.conftest import end, hear, until
+from tests.cli.conftest import ROOT, command, end, hear, until
 
 ORDER = '{"order": {"id": "%s", "amount": 5}}'
 
@@ -137,3 +138,37 @@ def test_help_shows_examples_as_they_are_typed(cli_here, name):
     lines = cli_here.done(name, "--help").splitlines()
     first = next(number for number, line in enumerate(lines) if line.strip() in ("Example:", "Examples:")) + 1
     assert lines[first].startswith(f"    recordfirst {name}")
+
+
+def test_what_a_page_rests_on(cli):
+    """P10: status says what is open, how long no worker was seen, and that effects are held."""
+    cli.here = True
+    cli.done("migrate", "--apply")
+    assert cli.json("status").keys() == {"counts", "workflows", "findings", "held", "worker_seen_s"}
+    assert "findings open      0\nworker seen        never\n" in cli.done("status")
+    with cli.worker() as worker:
+        hear(worker, "working")
+        until(lambda: cli.json("status")["worker_seen_s"], lambda seen_s: seen_s is not None and seen_s < 60)
+        assert end(worker)[0] == 0
+    line, at, then = "recordfirst_timeline", "held_at_ms", "1"
+    if cli.url.startswith("postgresql"):
+        line, at, then = "recordfirst.timeline", "held_at", "to_timestamp(0.001)"
+    cli.execute(f"UPDATE {line} SET held = 'RF-RECORD-MOVED', {at} = {then}")
+    assert cli.json("status")["held"] == {"code": "RF-RECORD-MOVED", "since": "1970-01-01T00:00:00.001+00:00"}
+    assert "Effects are held since 1970-01-01T00:00:00.001+00:00: RF-RECORD-MOVED. See docs/" in cli.done("status")
+
+
+def test_who_waits_for_nobody_is_told(cli_on_sqlite):
+    """P10: on a terminal, and at once; the workflow is open all the same, and stays so."""
+    cli = cli_on_sqlite
+    cli.done("migrate", "--apply")
+    terminal, other_end = pty.openpty()
+    words = command("start", "slow", "--id", "slow", "--wait")
+    with subprocess.Popen(words, cwd=ROOT, env=cli.env, stderr=other_end, stdout=subprocess.DEVNULL) as waiting:
+        os.close(other_end)
+        with os.fdopen(terminal) as told:
+            assert told.readline().strip() == (
+                "recordfirst: slow is open, and no worker was seen ever: recordfirst worker"
+            )
+        waiting.kill()
+    assert cli.json("show", "slow")["workflow"]["state"] == "open"

@@ -190,7 +190,9 @@ class OneLine(click.Group):
             sys.exit(error.exit_code)
         except click.UsageError as error:
             path = error.ctx.command_path if error.ctx is not None else "recordfirst"
-            fail(f"{error.format_message()} (see {path} --help)", status=error.exit_code)
+            option = error.param if isinstance(error, click.MissingParameter) else None
+            variable = f" Or set {option.envvar}." if option is not None and option.envvar else ""
+            fail(f"{error.format_message()}{variable} (see {path} --help)", status=error.exit_code)
         except click.ClickException as error:
             fail(error.format_message(), status=error.exit_code)
         except click.Abort:
@@ -214,7 +216,8 @@ def parse_json(text: str, what: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise click.UsageError(f"{what} is not JSON: {error}; got {text!r}") from None
+        quoted = "; a text is JSON in quotes: '\"ch_123\"'" if re.fullmatch(r"\w+", text) else ""
+        raise click.UsageError(f"{what} is not JSON: {error}; got {text!r}{quoted}") from None
 
 
 def table(rows: list[tuple[Any, ...]]) -> None:

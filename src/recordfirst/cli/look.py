@@ -11,6 +11,7 @@ from recordfirst.cli.common import app_option, fail, json_option, load_app, prin
 from recordfirst.core import codec, identity
 from recordfirst.core.receipt import Receipt
 from recordfirst.core.start import Start
+from recordfirst.records.contract import Session
 
 
 @click.command()
@@ -24,7 +25,7 @@ from recordfirst.core.start import Start
 @json_option
 @runs
 async def status(app_path: str, state: str | None, limit: int, as_json: bool) -> None:
-    """Count workflows and effects by state, and list the workflows that are open or failed.
+    """Count workflows and effects by state, say when a worker was last seen, and list what is open or failed.
 
     \b
     Examples:
@@ -34,18 +35,35 @@ async def status(app_path: str, state: str | None, limit: int, as_json: bool) ->
     app = load_app(app_path)
     async with app, app.runtime.record.session() as session:
         counts = await session.counts()
+        found = len(await session.findings(_FINDINGS))
+        line, seen_s = await session.find_timeline(), await worker_seen_s(session)
         states = [state] if state else ["open", "failed"]
         starts = [start for one in states for start in await session.starts(one, limit)]
+    held = None if line is None or line.held is None else {"code": line.held, "since": time_of(line.held_at_ms)}
     if as_json:
-        print_json({"counts": counts, "workflows": [_start(start) for start in starts]})
+        more = {"findings": found, "held": held, "worker_seen_s": seen_s}
+        print_json({"counts": counts, "workflows": [_start(start) for start in starts]} | more)
         return
-    table([(name.replace(".", "s "), count) for name, count in sorted(counts.items())] or [("nothing yet", "")])
+    rows = [(name.replace(".", "s "), count) for name, count in sorted(counts.items())]
+    table([*rows, ("findings open", found), ("worker seen", "never" if seen_s is None else f"{seen_s:,} s ago")])
+    if held is not None:
+        click.echo(f"Effects are held since {held['since']}: {held['code']}. See docs/how-to/restore-the-record.md.")
     if starts:
         click.echo()
         head = ("ID", "WORKFLOW", "STATE", "EPOCH", "SINCE", "ERROR")
         table(
             [head, *((s.id, s.workflow, s.state, s.epoch, time_of(s.created_at_ms), _error(s.error)) for s in starts)]
         )
+
+
+_FINDINGS = 1_000
+"""So many open findings are counted."""
+
+
+async def worker_seen_s(session: Session[Any]) -> int | None:
+    """How long ago a worker last said that all is as it should be, which it does every ten seconds; ``None``: never."""
+    line, now_ms = await session.find_timeline(), await session.now_ms()
+    return None if line is None else max(0, now_ms - line.seen_at_ms) // 1000
 
 
 @click.command()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import sys
 
 import click
 
+from recordfirst.app import App
 from recordfirst.cli.common import (
     OneLine,
     app_option,
@@ -22,9 +24,10 @@ from recordfirst.cli.common import (
 from recordfirst.cli.demo import demo
 from recordfirst.cli.exploring import explore
 from recordfirst.cli.ledger import ledger
-from recordfirst.cli.look import effects, show, status
+from recordfirst.cli.look import effects, show, status, worker_seen_s
 from recordfirst.cli.reconciling import audit, dismiss, findings, reconcile
 from recordfirst.cli.resolving import cancel, gc, resolve, retry
+from recordfirst.core.start import Start
 from recordfirst.errors import SchemaMismatch
 
 _PROGRAM = "recordfirst"
@@ -163,6 +166,8 @@ async def start(app_path: str, workflow: str, arguments: str, id: str, wait: boo
         handle = await app.start(found, *args, id=id, **kwargs)
         row = await handle.status()
         if wait:
+            if sys.stderr.isatty():
+                await _say_if_nobody_works(app, row)
             result = await handle.result()
             if as_json:
                 print_json({"id": id, "state": "succeeded", "result": result})
@@ -172,6 +177,19 @@ async def start(app_path: str, workflow: str, arguments: str, id: str, wait: boo
             print_json({"id": id, "state": row.state, "workflow": row.workflow})
         else:
             click.echo(f"{id} is {row.state}")
+
+
+async def _say_if_nobody_works(app: App, row: Start) -> None:
+    """Whoever waits for what nobody does is told so."""
+    async with app.runtime.record.session() as session:
+        seen_s = await worker_seen_s(session)
+    if row.state == "open" and (seen_s is None or seen_s > _SILENT_S):
+        since = "ever" if seen_s is None else f"for {seen_s:,} s"
+        click.echo(f"recordfirst: {row.id} is open, and no worker was seen {since}: recordfirst worker", err=True)
+
+
+_SILENT_S = 30
+"""Three times what lies between two signs of a worker's life."""
 
 
 for command in (
