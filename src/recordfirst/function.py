@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from recordfirst.blocking import Blocking
 from recordfirst.core import codec
 from recordfirst.errors import BadArguments, Misuse, Unencodable
 
@@ -181,9 +182,14 @@ class Function:
             result = self.fn(*args, **kwargs, **injected)
             return await result if inspect.isawaitable(result) else result
         run = functools.partial(contextvars.copy_context().run, self.fn, *args, **kwargs, **injected)
-        result = await asyncio.get_running_loop().run_in_executor(executor, run)
-        # A coroutine that nobody awaited would be an effect that is stored and was never called.
-        return await result if inspect.isawaitable(result) else result
+        try:
+            result = await asyncio.get_running_loop().run_in_executor(executor, run)
+            # A coroutine that nobody awaited would be an effect that is stored and was never called.
+            return await result if inspect.isawaitable(result) else result
+        finally:
+            # The thread may run on, if nobody waits for it any more: not on a connection that is somebody else's then.
+            if isinstance(tx := getattr(first, "tx", None), Blocking):
+                tx.give_back()
 
     def _shown(self) -> str:
         return str(self._user_signature.replace(return_annotation=inspect.Signature.empty))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 import string
+import threading
 from pathlib import Path
 
 import pytest
 
 from recordfirst import MissingDependency, Misuse, Read, inject, invariant
 from recordfirst.conformance.record import run
+from recordfirst.records.postgres import PostgresRecord
 from tests.reconcile.test_passes import codes, open_findings
 
 no_debts = invariant(sql="SELECT id, amount FROM orders WHERE amount < 0 ORDER BY id;", name="no debts")
@@ -192,3 +194,34 @@ def test_mistakes_are_told_at_once(shop):
         run(go(no_debts, no_debts))
     with pytest.raises(MissingDependency, match="Rate"):
         run(go(nothing_dear))
+
+
+@invariant(limit_s=0.05)
+def runs_on(r: Read, *, gone: threading.Event = inject(), late: list = inject()):
+    gone.wait()
+    try:
+        r.tx.execute("SELECT no_such_column")
+    except BaseException as error:
+        late.append(error)
+        raise
+
+
+def test_a_thread_that_runs_on_has_no_connection(make_shop, postgres_dsn, sqlite_path):
+    """P9: it took too long and was given up, and its thread asks on: not in the transaction of somebody else."""
+
+    async def go(shop, record):
+        gone, late = threading.Event(), []
+        provided = {threading.Event: gone, list: late}
+        async with shop.app(invariants=[runs_on], record=record, provide=provided) as app:
+            assert codes(await app.reconcile(only=["invariants"])) == [("RF-INVARIANT-FAILED", "runs_on")]
+            async with app.record.write() as w:
+                await w.tx.execute("INSERT INTO orders (id, amount) VALUES ('a', 1)")
+                gone.set()
+                while not late:
+                    await asyncio.sleep(0.01)
+                await w.tx.execute("INSERT INTO orders (id, amount) VALUES ('b', 1)")
+            assert [type(error) for error in late] == [Misuse]
+            assert await shop.rows(app, "SELECT count(*) FROM orders") == [(2,)]
+
+    run(go(make_shop(postgres_dsn), PostgresRecord(postgres_dsn, pool_size=1)))
+    run(go(make_shop(f"sqlite:///{sqlite_path}"), None))
