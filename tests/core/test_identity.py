@@ -171,6 +171,7 @@ def test_a_marker_is_read_back(app, key, attempt):
     assert identity.parse_marker(app, marker) == (key, attempt)
     assert identity.parse_marker(f"{app}x", marker) is None
     assert identity.parse_marker(app, identity.marker(app, key * 50, attempt, 60)) is None
+    assert identity.parse_marker(app, f"{marker.partition('#')[0]}#²") is None  # anybody can write there
 
 
 def test_whose_wait_it_is():

@@ -156,7 +156,8 @@ def parse_marker(app: str, marker: str) -> tuple[str, int] | None:
     if not marker.startswith(head) or "~" in marker:
         return None
     key, _, attempt = marker.removeprefix(head).partition("#")
-    return (unquote(key), int(attempt or 1)) if key and (not attempt or attempt.isdigit()) else None
+    numbered = not attempt or (attempt.isascii() and attempt.isdigit())
+    return (unquote(key), int(attempt or 1)) if key and numbered else None
 
 
 def derived_uuid(key: str) -> uuid.UUID:
