@@ -11,6 +11,7 @@ import msgspec
 from recordfirst import Call, Context, effect, inject, workflow
 from recordfirst.conformance.record import run
 from recordfirst.core import decide as d
+from recordfirst.core.finding import NewFinding
 from recordfirst.core.start import Finish
 from recordfirst.engine.connect import connect
 from recordfirst.engine.shared import Membership
@@ -578,6 +579,21 @@ def test_worker_reconciles_by_itself(shop, monkeypatch):
                 return any(getattr(event, "code", None) == "RF-EFFECT-ABANDONED" for event in shop.events)
 
             await until(told)
+
+    run(go())
+
+
+def test_dismissed_however_many_are_open(shop):
+    """P10: after an outage there may be more open findings than anybody lists: the oldest can be dismissed, too."""
+
+    async def go():
+        async with shop.app(order, provide={Bank: Bank()}) as app:
+            many = [NewFinding(code="RF-EFFECT-ABANDONED", subject=f"{n}", detail="x") for n in range(10_001)]
+            async with app.runtime.record.session() as session:
+                await session.saw_findings(many[:1], "first")
+                await session.saw_findings(many[1:], "then")
+            done = await app.dismiss("RF-EFFECT-ABANDONED", "0", why="seen to")
+            assert (done.detail, done.changed) == ("x", True)
 
     run(go())
 

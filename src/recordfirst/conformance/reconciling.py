@@ -36,8 +36,11 @@ class ReconcileConformance:
                 await session.close_findings([finding("a")], "repaired")
                 await session.close_findings([finding("a"), finding("nobody")], "again")
                 assert [found.subject for found in await session.findings(10)] == ["b"]
+                assert await session.open_finding("RF-START-LOST", "a") is None
                 [anew] = await session.saw_findings([finding("a")], "three")
                 assert anew.number != first.number
+                assert await session.open_finding("RF-START-LOST", "a") == anew
+                assert await session.open_finding("RF-START-ENDED", "a") is None
                 kept = {found.number: found for found in await session.findings(10, closed=True)}
                 assert len(kept) == 3  # noqa: PLR2004 - twice a, once b
                 assert kept[first.number].closed_because == "repaired"

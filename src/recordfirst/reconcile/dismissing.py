@@ -21,7 +21,6 @@ from recordfirst.runtime import Runtime
 _COMMAND = "dismiss"
 _SAID = 100
 """Newest audit rows of a subject that are looked through."""
-_OPEN = 10_000
 
 
 async def standing(session: Session[Any], sights: Sequence[Sight]) -> list[Sight]:
@@ -59,13 +58,13 @@ async def dismiss(runtime: Runtime, code: str, subject: str, *, said_by: tuple[s
 
     async def store() -> Dismissal:
         async with runtime.record.transaction() as tx:
-            for finding in await tx.findings(_OPEN):
-                if (finding.code, finding.subject) == (code, subject):
-                    if not dry_run:
-                        await tx.close_findings([finding], f"dismissed: {why}")
-                        detail = _told(finding)
-                        await tx.add_audit(Audit(who=who, command=_COMMAND, subject=subject, why=why, detail=detail))
-                    return Dismissal(code=code, subject=subject, detail=finding.detail)
+            finding = await tx.open_finding(code, subject)
+            if finding is not None:
+                if not dry_run:
+                    await tx.close_findings([finding], f"dismissed: {why}")
+                    detail = _told(finding)
+                    await tx.add_audit(Audit(who=who, command=_COMMAND, subject=subject, why=why, detail=detail))
+                return Dismissal(code=code, subject=subject, detail=finding.detail)
             for said in await tx.audits(subject, _SAID):
                 if said.command == _COMMAND and said.detail.startswith(f"{code}: "):
                     detail = said.detail.removeprefix(f"{code}: ")

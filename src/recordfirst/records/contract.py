@@ -62,6 +62,9 @@ class Reconciling(Protocol):
     async def close_unseen(self, codes: Sequence[str], round: str) -> None:
         """Close what is open of these codes and was not seen in this round."""
 
+    async def open_finding(self, code: str, subject: str) -> Finding | None:
+        """The open finding of this code about this subject; ``None`` if there is none."""
+
     async def findings(self, limit: int, *, closed: bool = False) -> list[Finding]:
         """Open findings, newest first; the closed ones too if asked for."""
 

@@ -98,6 +98,10 @@ class _Reconciling(_Statements):
     async def close_unseen(self, codes: Sequence[str], round: str) -> None:
         await self._many(self._sql.close_unseen, [{"code": code, "round": round} for code in codes])
 
+    async def open_finding(self, code: str, subject: str) -> Finding | None:
+        rows = await self._rows(self._sql.open_finding, code=code, subject=told(subject))
+        return Finding(**dict(zip(_FINDING, rows[0], strict=True))) if rows else None
+
     async def findings(self, limit: int, *, closed: bool = False) -> list[Finding]:
         rows = await self._rows(self._sql.findings, limit=limit, closed=closed)
         return [Finding(**dict(zip(_FINDING, row, strict=True))) for row in rows]

@@ -61,6 +61,7 @@ class Statements(msgspec.Struct, frozen=True, kw_only=True):
     next_version: str
     not_projected: str
     now: str
+    open_finding: str
     open_projections: str
     open_starts: str
     projected: str
