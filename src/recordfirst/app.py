@@ -235,9 +235,11 @@ class App(Operated):
             DifferentArguments: if the id was started with other arguments (P8).
             UnknownWorkflow: if this app does not have the workflow.
             RecordUnavailable: if the record stays out of reach.
+            Misuse: inside a transaction of an SQLite record, which takes one at a time; ``w.start`` is for that.
         """
         self.workflow(workflow.name)
         new = new_start(self.runtime, workflow, args, kwargs, id)
+        self._store.must_be_free()  # it is stored together with others, in a task that is not this one
         relay = self._relay
         start, added = await self.runtime.patiently(f"start of {id!r}", lambda: self._starting.add(new), release=False)
         check_same_start(self.runtime, workflow.function, start, new)

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 import recordfirst.records.sqlite.client
-from recordfirst import Context, inject, insert_or_same, workflow, write
+from recordfirst import Context, Misuse, inject, insert_or_same, workflow, write
 from recordfirst.conformance.record import run
 from recordfirst.observe import Repeated
 from recordfirst.relay import Relay
@@ -192,5 +192,32 @@ def test_real_lock_of_another_process_on_sqlite(make_shop, sqlite_path, monkeypa
             other.close()
             await (await starting).result()
             assert await shop.rows(app, "SELECT id FROM orders") == [("a",)]
+
+    run(go())
+
+
+@workflow
+async def nothing_to_do(ctx: Context) -> None:
+    return None
+
+
+def test_start_inside_a_transaction_of_ones_own(shop):
+    """P9: SQLite has one transaction at a time, so a start beside it would wait for ever: it is refused at once."""
+
+    async def go():
+        async with shop.app(nothing_to_do) as app:
+
+            async def order():
+                async with app.record.write() as w:
+                    await w.tx.execute("INSERT INTO visits (who) VALUES ('ann')")
+                    await app.start(nothing_to_do, id="n")
+
+            if shop.url.startswith("sqlite"):
+                with pytest.raises(Misuse, match="another one was asked for, which would wait for the first"):
+                    await asyncio.wait_for(order(), 10)
+            else:
+                await order()
+            await app.start(nothing_to_do, id="n")
+            assert len(await shop.rows(app, "SELECT who FROM visits")) == (not shop.url.startswith("sqlite"))
 
     run(go())

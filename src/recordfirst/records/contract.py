@@ -278,6 +278,9 @@ class Record[C](Protocol):
     def session(self) -> AbstractAsyncContextManager[Session[C]]:
         """A session whose statements each commit by themselves."""
 
+    def must_be_free(self) -> None:
+        """Raise ``Misuse`` if this task has a transaction open, and another one would wait for it for ever."""
+
     def reading(self) -> AbstractAsyncContextManager[C]:
         """The driver's connection in a read-only transaction."""
 

@@ -160,6 +160,9 @@ class PostgresRecord:
         async with self._borrowed() as connection:
             yield self._session(connection, _Dialect(connection))
 
+    def must_be_free(self) -> None:
+        """As many are open at a time as the pool has connections."""
+
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncIterator[_Connection]:
         async with self._borrowed() as connection, connection.transaction():

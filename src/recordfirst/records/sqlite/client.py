@@ -158,6 +158,9 @@ class SqliteRecord:
         alone = _Alone(connection, self._writing)
         yield SqlSession(connection, alone, self._statements, self._name, self.seen_mark)
 
+    def must_be_free(self) -> None:
+        self._writing.check()
+
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncIterator[aiosqlite.Connection]:
         connection = self._opened(self._reader)
@@ -298,15 +301,18 @@ class _Turn:
         self._lock = asyncio.Lock()
         self._owner: asyncio.Task[Any] | None = None
 
-    async def __aenter__(self) -> None:
-        task = asyncio.current_task()
-        if self._owner is not None and self._owner is task:
+    def check(self) -> None:
+        """Raise if it is this task's turn already."""
+        if self._owner is not None and self._owner is asyncio.current_task():
             raise Misuse(
                 f"inside a transaction on {self._where} another one was asked for, which would wait for the first; "
                 "use the one that is open"
             )
+
+    async def __aenter__(self) -> None:
+        self.check()
         await self._lock.acquire()
-        self._owner = task
+        self._owner = asyncio.current_task()
 
     async def __aexit__(self, *_: object) -> None:
         self._owner = None
