@@ -8,6 +8,7 @@ but those who ask for a result.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -32,7 +33,8 @@ _HOLD_S = 20.0
 
 _WAKES = 100
 """Wakes handed on in one round."""
-
+_PAGE = 1_000
+"""Open starts that are read at once when a worker begins."""
 
 _LIVES = 8
 """So many of a workflow's last lives are settled when it is ended; an older one ends by itself when it next runs."""
@@ -358,13 +360,14 @@ class Relay:
 
     async def drop_stale(self) -> None:
         """Before the engine runs anything: let it forget what has ended, and lives that another engine went on with."""
-        starts = [start for start in await self._open_starts() if start.engine is None or self._ours(start)]
-        lives = {self._engine_id(start) for start in starts}
+        lives = {
+            self._engine_id(start) async for start in self._open_starts() if start.engine is None or self._ours(start)
+        }
         await self.engine.keep(lives, self._is_of_this_app)
 
     async def _putting_back(self) -> None:
         """Make sure, once, that the engine has what it was given: it may have lost the last of it (P7)."""
-        for start in await self._open_starts():
+        async for start in self._open_starts():
             life = self._life_of(start) if self._ours(start) else None
             if life is not None:
                 try:
@@ -373,9 +376,17 @@ class Relay:
                 except Exception as error:  # noqa: BLE001 - the engine may lack one and have the next
                     self._say(start, error)
 
-    async def _open_starts(self) -> list[Start]:
-        async with self._runtime.record.session() as session:
-            return await session.starts("open", _ALL)
+    async def _open_starts(self) -> AsyncIterator[Start]:
+        """All of them, oldest first: of as many as there are, a page at a time is in memory."""
+        after: str | None = None
+        while True:
+            async with self._runtime.record.session() as session:
+                page = await session.open_starts(after, 0, _PAGE)
+            for start in page:
+                yield start
+            if len(page) < _PAGE:
+                return
+            after = page[-1].id
 
     def _ours(self, start: Start) -> bool:
         return start.engine == self.engine.identity and start.workflow in self._workflows
@@ -386,9 +397,6 @@ class Relay:
         except ValueError:
             return False  # a mark, or somebody else's
         return app == self._runtime.app and identity.engine_id(app, id, epoch) == engine_id
-
-
-_ALL = 1_000_000
 
 
 async def _cancelled(*tasks: asyncio.Task[None]) -> None:

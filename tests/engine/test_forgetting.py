@@ -110,6 +110,36 @@ def test_lives_that_another_engine_went_on_with_are_dropped(make_shop, sqlite_pa
     run(go())
 
 
+@workflow
+async def asleep(ctx: Context, who: str) -> None:
+    ran.append(who)
+    await ctx.sleep(timedelta(days=30))
+
+
+def test_lives_are_kept_page_by_page(make_shop, sqlite_path, tmp_path, monkeypatch):
+    """P6, P7: of more open workflows than are read at once none is taken for one that has ended, and dropped."""
+    monkeypatch.setattr("recordfirst.relay._PAGE", 2)
+    shop, mine = make_shop(f"sqlite:///{sqlite_path}"), tmp_path / "mine"
+
+    def lives():
+        return {id for id, state in rows(mine) if ":" not in id and state == "pending"}
+
+    async def go():
+        ran.clear()
+        async with shop.working(asleep, engine=Embedded(mine)) as app:
+            for who in "abcde":
+                await app.start(asleep, who, id=who)
+            while len(ran) < 5:
+                await asyncio.sleep(0.01)
+        wanted = {f"shop~{who}" for who in "abcde"}
+        assert lives() == wanted
+        async with shop.working(asleep, engine=Embedded(mine)) as app:
+            assert lives() == wanted
+            assert [(await (await app.handle(who)).status()).epoch for who in "abcde"] == [1] * 5
+
+    run(go())
+
+
 async def counts(app):
     async with app.runtime.record.session() as session:
         return await session.counts()
