@@ -210,7 +210,7 @@ def test_a_thread_that_runs_on_has_no_connection(make_shop, postgres_dsn, sqlite
     """P9: it took too long and was given up, and its thread asks on: not in the transaction of somebody else."""
 
     async def go(shop, record):
-        gone, late = threading.Event(), []
+        gone, late = threading.Event(), list[BaseException]()
         provided = {threading.Event: gone, list: late}
         async with shop.app(invariants=[runs_on], record=record, provide=provided) as app:
             assert codes(await app.reconcile(only=["invariants"])) == [("RF-INVARIANT-FAILED", "runs_on")]
