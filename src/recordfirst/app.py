@@ -184,6 +184,7 @@ class App(Operated):
         self._opened -= 1
         if self._opened == 0:
             await self._injector.close()
+            await self.runtime.elsewhere.close()
             await self._store.close()
 
     async def check_schema(self) -> None:

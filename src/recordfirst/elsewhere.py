@@ -11,6 +11,8 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from recordfirst.errors import Misuse
+
 if TYPE_CHECKING:
     from recordfirst.runtime import Runtime
 
@@ -47,6 +49,14 @@ class Elsewhere:
             future.exception()  # its waiter may have heard of the end first, and never ask
         if not self._waiting:
             self._changed.set()
+
+    async def close(self) -> None:
+        """Tell whoever waits still, and let the last look end before the record is closed."""
+        for future, id in self._waiting.items():
+            if not future.done():
+                future.set_exception(Misuse(f"app {self._runtime.app!r} was closed before workflow {id!r} had ended"))
+        if self._looking is not None:
+            await asyncio.wait([self._looking])
 
     async def _look(self) -> None:
         try:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from recordfirst import Context, RecordUnavailable, UnknownWorkflow, workflow
+from recordfirst import Context, Misuse, RecordUnavailable, UnknownWorkflow, workflow
 from recordfirst.conformance.record import run
 from recordfirst.core.start import Finish
 from recordfirst.records.session import SqlSession
@@ -90,10 +90,23 @@ def test_nobody_looks_when_nobody_waits(shop, looks):
             handle = await app.start(far, 2, id="w2")
             await end(app, 2)
             assert await handle.result() == 2
-            assert not app.runtime.elsewhere._waiting
-            if (looking := app.runtime.elsewhere._looking) is not None:
-                await asyncio.wait_for(looking, 20)
-            assert app.runtime.elsewhere._looking is None
+            assert app.runtime.elsewhere._looking is not None
+        assert app.runtime.elsewhere._looking is None
+
+    run(go())
+
+
+def test_who_waits_when_the_app_is_closed_is_told(shop):
+    """P9: nobody waits for ever on a record that is closed."""
+
+    async def go():
+        async with shop.app(far) as app:
+            waiting = asyncio.create_task((await app.start(far, 1, id="w1")).result())
+            await asyncio.sleep(0)
+            assert app.runtime.elsewhere._waiting
+        assert app.runtime.elsewhere._looking is None
+        with pytest.raises(Misuse, match="was closed before workflow 'w1' had ended"):
+            await asyncio.wait_for(waiting, 20)
 
     run(go())
 
