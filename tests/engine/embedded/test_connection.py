@@ -23,6 +23,7 @@ from resonate_base import ConnectorError
 from recordfirst import App, Embedded, EngineInUse, EngineUnreadable, Misuse
 from recordfirst.conformance.record import run
 from recordfirst.engine.embedded import EmbeddedConnection
+from recordfirst.engine.embedded.store import Store
 from recordfirst.records.sqlite import SqliteRecord
 from recordfirst.testing import SimClock
 from tests.engine.embedded.operations import ADDRESS
@@ -66,6 +67,7 @@ async def until(look: Any) -> None:
 HOLD = """
 import asyncio, sys
 from recordfirst.engine.embedded import EmbeddedConnection
+from recordfirst.engine.embedded.store import Store
 async def main():
     EmbeddedConnection(sys.argv[1]).open()
     print("open", flush=True)
@@ -128,6 +130,32 @@ def test_default_places(tmp_path, monkeypatch):
         async with App("shop", record=record, workflows=[]).worker() as worker:
             await worker.working.wait()
             assert (tmp_path / "shop.db-shop-engine").exists()
+
+    run(go())
+
+
+# ── a file that cannot be read or written for a while ───────────────────────
+
+
+@pytest.mark.parametrize("broken", ["next_due", "commit"])
+def test_time_goes_on_behind_a_file_that_failed(tmp_path, monkeypatch, broken):
+    """P7, P9: a look at the clock that met an error of the disk is not the last one: what sleeps wakes up."""
+    failed = []
+
+    async def go() -> None:
+        async with connected(tmp_path / "engine") as (connection, messages):
+            works = getattr(Store, broken)
+
+            def fails(store: Store) -> Any:
+                if len(failed) < 2:
+                    failed.append(broken)
+                    raise sqlite3.OperationalError("disk I/O error")
+                return works(store)
+
+            await answer(connection, create("w", **{"resonate:delay": str(int(time.time() * 1000) + 300)}))
+            monkeypatch.setattr(Store, broken, fails)
+            await until(lambda: messages)
+            assert failed
 
     run(go())
 

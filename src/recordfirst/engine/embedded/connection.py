@@ -7,6 +7,7 @@ task that is pending, and is sent again when the file is opened, or when nobody 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -72,17 +73,25 @@ class EmbeddedConnection:
         durability: ``"record"``: what was answered survives the end of the process; a power cut may take back the last
             moments, which the record can rebuild. ``"disk"``: survives that too, for one fsync per batch.
         group: the name under which work is addressed to this process.
+        serves: whether a task, by its id, is to run here. What is not stays pending, for who has the file next.
         clock: milliseconds since 1970. An argument for tests.
     """
 
     def __init__(
-        self, path: str | Path, *, durability: Durability = "record", group: str = "default", clock: Clock = now_ms
+        self,
+        path: str | Path,
+        *,
+        durability: Durability = "record",
+        group: str = "default",
+        serves: Callable[[str], bool] = lambda _: True,
+        clock: Clock = now_ms,
     ) -> None:
         if durability not in {"record", "disk"}:
             raise Misuse(f"durability={durability!r}: say 'record' or 'disk'")
         self.held = Held()
         """To be given to ``Resonate(heartbeat=...)``."""
         self._path, self._durability, self._group, self._clock = str(path), durability, group, clock
+        self._serves = serves
         self._lock: FileLock | None = None
         self._opened: Store | None = None
         self._thread: ThreadPoolExecutor | None = None
@@ -282,7 +291,7 @@ class EmbeddedConnection:
             return  # not started yet: what is pending then is delivered at the start
         for message in messages:
             if isinstance(message, Execute):
-                if not self._delivery.admits(message.id):
+                if not self._serves(message.id) or not self._delivery.admits(message.id):
                     continue
                 body: dict[str, Any] = {"task": {"id": message.id, "version": message.version}}
                 text = _encode({"kind": "execute", "data": body}).decode()
@@ -309,10 +318,15 @@ class EmbeddedConnection:
             due = machine.tick(turn, _BATCH, self.held)
             ticked.append(turn.now if due == _BATCH else None)
 
-        def rearm(_: Any) -> None:
-            if not self._stopped:
-                again = ticked[0] if ticked else None
-                self._arm(again if again is not None else self.open().next_due() or self._clock() + _TICK_MS)
+        def rearm(done: asyncio.Future[Any]) -> None:
+            if self._stopped:
+                return
+            again = self._clock() + _TICK_MS
+            # A file that cannot be read or written now is looked at again in a second: else no sleep would ever end.
+            with contextlib.suppress(sqlite3.Error):
+                if done.exception() is None:
+                    again = (ticked[0] if ticked else None) or self.open().next_due() or again
+            self._arm(again)
 
         ticked: list[int | None] = []
         self._add(tick).add_done_callback(rearm)
