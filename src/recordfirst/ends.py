@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, cast
 from weakref import WeakValueDictionary
 
 from recordfirst.core.start import Finish, Start
+from recordfirst.errors import RecordUnavailable
 from recordfirst.observe import RelayFailed
 from recordfirst.runtime import Runtime
 
@@ -38,6 +39,8 @@ class Ends:
         """``was_closed`` is told the engine's id and the workflow's, once the record has an end."""
         self._runtime, self._was_closed = runtime, was_closed
         self._reported: list[_Ending] = []
+        self._unstored: set[str] = set()
+        """Engine ids of what was reported and is not stored yet."""
         self._some = asyncio.Event()
         self._waiting: WeakValueDictionary[str, Ended] = WeakValueDictionary()
 
@@ -45,8 +48,13 @@ class Ends:
         """A body has come to its end; return what is set when the record knows."""
         ending = _Ending(engine_id, finish, error, asyncio.Event())
         self._reported.append(ending)
+        self._unstored.add(engine_id)
         self._some.set()
         return ending.stored
+
+    def is_on_its_way(self, engine_id: str) -> bool:
+        """Whether a life's end was reported, and the record does not have it yet."""
+        return engine_id in self._unstored
 
     def wait_for(self, id: str) -> Ended:
         """Return the future of a workflow's end, should it end here. When nobody has it any more, it is gone.
@@ -68,8 +76,21 @@ class Ends:
     async def store(self) -> None:
         """Store the ends that were reported, in one statement, and tell who waits for them."""
         batch, self._reported = self._reported, []
+        try:
+            left = await self._store(batch)
+        except asyncio.CancelledError:
+            # We are stopping, and they are stored at the end of that.
+            self._reported = [ending for ending in batch if not ending.stored.is_set()] + self._reported
+            raise
+        if left:
+            self._reported = left + self._reported
+            self._some.set()
+            await self._runtime.sleeper(_AGAIN_S)
+
+    async def _store(self, batch: list[_Ending]) -> list[_Ending]:
+        """Store a batch; return what of it was not stored. Nothing is lost then: it is open in the record."""
         if not batch:
-            return
+            return []
 
         async def close() -> dict[str, Start]:
             async with self._runtime.record.session() as session:
@@ -79,16 +100,15 @@ class Ends:
 
         try:
             others: dict[str, Start] = await self._runtime.patiently("closing starts", close, release=False)
-        except asyncio.CancelledError:
-            self._reported = batch + self._reported  # we are stopping, and they are stored at the end of that
-            raise
-        except Exception as error:  # noqa: BLE001 - nothing is lost: they are open in the record, and are kept for another try
+        except Exception as error:  # noqa: BLE001 - they are kept for another try
+            if len(batch) > 1 and not isinstance(error, RecordUnavailable):
+                # One of them may be what the record refuses, or all together too much: the others do not wait for it.
+                half = len(batch) // 2
+                return [*await self._store(batch[:half]), *await self._store(batch[half:])]
             self._runtime.observe(RelayFailed(f"{type(error).__name__}: {error}"))
-            self._reported = batch + self._reported
-            self._some.set()
-            await self._runtime.sleeper(_AGAIN_S)
-            return
+            return batch
         for ending in batch:
+            self._unstored.discard(ending.engine_id)
             self._was_closed(ending.engine_id, ending.finish.id)
             ending.stored.set()
             told = _as_the_record_has_it(ending, others.get(ending.finish.id))
@@ -97,6 +117,7 @@ class Ends:
             future = self._waiting.pop(ending.finish.id, None)
             if future is not None and not future.done():
                 future.set_result(told)
+        return []
 
 
 def _as_the_record_has_it(ending: _Ending, start: Start | None) -> tuple[Finish, Exception | None] | None:
