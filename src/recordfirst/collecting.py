@@ -37,21 +37,13 @@ async def collect(runtime: Runtime, engine: Engine) -> None:
     after = ""
     while page := await engine.ended(after):
         after = page[-1]
-        lives = {id: life for id in page if (life := _life(runtime.app, id)) is not None}
+        lives = {each: life for each in page if (life := identity.life_of(runtime.app, each)) is not None}
         async with runtime.record.session() as session:
-            starts = [await session.find_start(id) for id, _ in lives.values()]
-        for (engine_id, (_, epoch)), start in zip(lives.items(), starts, strict=True):
+            starts = {start.id: start for start in await session.find_starts([id for id, _ in lives.values()])}
+        for engine_id, (id, epoch) in lives.items():
+            start = starts.get(id)
             if start is not None and _is_over(start, epoch):
                 engine.forget(engine_id)
-
-
-def _life(app: str, engine_id: str) -> tuple[str, int] | None:
-    """The workflow and epoch of an app's life; ``None`` if it is somebody else's."""
-    try:
-        owner, id, epoch, _ = identity.parse_engine_id(engine_id)
-    except ValueError:
-        return None
-    return (id, epoch) if owner == app and identity.engine_id(app, id, epoch) == engine_id else None
 
 
 def _is_over(start: Start, epoch: int) -> bool:

@@ -8,7 +8,7 @@ but those who ask for a result.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -39,6 +39,9 @@ _PAGE = 1_000
 _LIVES = 8
 """So many of a workflow's last lives are settled when it is ended; an older one ends by itself when it next runs."""
 
+_ENDS = 10_000
+"""So many ends are remembered: who has read a start just before its end must not hand it over behind it."""
+
 
 class _Life(NamedTuple):
     """A start in the epoch in which it is to live, and its arguments."""
@@ -63,6 +66,11 @@ class Relay:
         """Engine ids of lives that no engine had before, and whose body has not run yet."""
         self._unmarked: set[str] = set()
         """Those that the record does not know to be handed over: most end before that would be worth a commit."""
+        self._had: set[str] = set()
+        """Engine ids of lives that the engine had when this worker came, though the record does not know it. They may
+        be asleep, and then nobody would say that they run no more."""
+        self._closed: dict[str, None] = {}
+        """Engine ids of the last lives whose end the record has, oldest first."""
         self._unfit: set[str] = set()
         """Starts that this version cannot run, as it has said."""
         self._passed_over = 0
@@ -88,6 +96,7 @@ class Relay:
 
     def entered(self, engine_id: str) -> bool:
         self._running.add(engine_id)
+        self._had.discard(engine_id)
         if engine_id not in self._new:
             return False
         self._new.remove(engine_id)
@@ -115,6 +124,9 @@ class Relay:
             raise leaf.release(late) from late
 
     def _was_closed(self, engine_id: str, id: str) -> None:
+        self._closed[engine_id] = None
+        if len(self._closed) > _ENDS:
+            del self._closed[next(iter(self._closed))]
         if self._handed.get(id) == engine_id:
             del self._handed[id]
         self._unmarked.discard(id)
@@ -321,17 +333,19 @@ class Relay:
         try:
             while True:
                 engine_id = self._engine_id(start)
+                if engine_id in self._closed:
+                    return  # it has ended since we read it, and the engine has forgotten it: it would run once more
                 if self.engine.exclusive:
                     # Whatever lives runs here. With an engine that others work for, too, it may run and end elsewhere.
                     self._handed[start.id] = engine_id
-                    if runs:
+                    if runs and engine_id not in self._had:
                         self._running.add(engine_id)
-                    if start.engine is None and start.epoch == 1:
-                        self._new.add(engine_id)
+                        if start.engine is None and start.epoch == 1:
+                            self._new.add(engine_id)
                 if await self.engine.create(engine_id, start.workflow, arguments) == "running":
                     return
                 self._running.discard(engine_id)
-                if not await self._is_open(start):
+                if self.ends.is_on_its_way(engine_id) or not await self._is_open(start):
                     self._handed.pop(start.id, "")
                     return  # it has ended since we read it
                 # The engine says that this life is over, the record that the workflow is open: the record wins (P6).
@@ -360,43 +374,55 @@ class Relay:
 
     async def drop_stale(self) -> None:
         """Before the engine runs anything: let it forget what has ended, and lives that another engine went on with."""
-        lives = {
-            self._engine_id(start) async for start in self._open_starts() if start.engine is None or self._ours(start)
-        }
-        await self.engine.keep(lives, self._is_of_this_app)
+        await self.engine.drop(self._stale)
+
+    async def _stale(self, engine_ids: Sequence[str]) -> list[str]:
+        """Which of these lives are over; none of another app's."""
+        lives = {each: life for each in engine_ids if (life := identity.life_of(self._runtime.app, each)) is not None}
+        async with self._runtime.record.session() as session:
+            starts = {start.id: start for start in await session.find_starts([id for id, _ in lives.values()])}
+        stale = []
+        for engine_id, (id, epoch) in lives.items():
+            start = starts.get(id)
+            if start is None or (start.state, start.epoch) != ("open", epoch):
+                stale.append(engine_id)
+            elif start.engine is None:
+                self._had.add(engine_id)
+            elif not self._ours(start):
+                stale.append(engine_id)
+        return stale
 
     async def _putting_back(self) -> None:
         """Make sure, once, that the engine has what it was given: it may have lost the last of it (P7)."""
-        async for start in self._open_starts():
-            life = self._life_of(start) if self._ours(start) else None
-            if life is not None:
-                try:
-                    await self._create(life, runs=False)
-                    self._handed.pop(start.id, None)  # the record knows
-                except Exception as error:  # noqa: BLE001 - the engine may lack one and have the next
-                    self._say(start, error)
-
-    async def _open_starts(self) -> AsyncIterator[Start]:
-        """All of them, oldest first: of as many as there are, a page at a time is in memory."""
         after: str | None = None
         while True:
-            async with self._runtime.record.session() as session:
-                page = await session.open_starts(after, 0, _PAGE)
-            for start in page:
-                yield start
-            if len(page) < _PAGE:
+            try:
+                async with self._runtime.record.session() as session:
+                    page = await session.open_starts(after, 0, _PAGE)
+            except Exception as error:  # noqa: BLE001 - it goes on from there when the record is back
+                self._runtime.observe(RelayFailed(f"{type(error).__name__}: {error}"))
+                await self._runtime.sleeper(_POLL_S)
+                continue
+            if not page:
                 return
+            for start in page:
+                life = self._life_of(start) if self._ours(start) else None
+                if life is not None:
+                    try:
+                        await self._put_back(life)
+                    except Exception as error:  # noqa: BLE001 - the engine may lack one and have the next
+                        self._say(start, error)
             after = page[-1].id
+
+    async def _put_back(self, life: _Life) -> None:
+        """Give a life to the engine again, unless it has it; one that is not there any more may have ended just now."""
+        has = await self.engine.look(self._engine_id(life.start))
+        if has == "settled" or (has is None and await self._is_open(life.start)):
+            await self._create(life, runs=False)
+            self._handed.pop(life.start.id, None)  # the record knows
 
     def _ours(self, start: Start) -> bool:
         return start.engine == self.engine.identity and start.workflow in self._workflows
-
-    def _is_of_this_app(self, engine_id: str) -> bool:
-        try:
-            app, id, epoch, _ = identity.parse_engine_id(engine_id)
-        except ValueError:
-            return False  # a mark, or somebody else's
-        return app == self._runtime.app and identity.engine_id(app, id, epoch) == engine_id
 
 
 async def _cancelled(*tasks: asyncio.Task[None]) -> None:

@@ -134,9 +134,7 @@ def body_of(
             # Only these can be over, or be the one that undoes; another is told so at its next step.
             start = await _find(runtime, id)
             if _is_stale(start, epoch, is_part=bool(lineage), restored=runtime.restores > 0):
-                runtime.over.discard((id, epoch))
-                runtime.observe(StaleLife(ctx.info.id))
-                return None
+                return _pass_over(runtime, life, ctx.info.id, (id, epoch))
             ending = start if start is not None and start.is_being_cancelled else None
         # A body that fails is not run again by the SDK, not even one that had no step yet: its end is in the record.
         leaf.never_retried(ctx)
@@ -205,6 +203,13 @@ async def _find(runtime: Runtime, id: str) -> Start | None:
             return await session.find_start(id)
 
     return await runtime.patiently(f"start of {id!r}", find)
+
+
+def _pass_over(runtime: Runtime, life: Lifecycle, engine_id: str, over: tuple[str, int]) -> None:
+    """Run nothing of a life that is over. It may have been counted as running from when it was handed over."""
+    runtime.over.discard(over)
+    runtime.observe(StaleLife(engine_id))
+    life.left(engine_id)
 
 
 def _is_stale(start: Start | None, epoch: int, *, is_part: bool, restored: bool) -> bool:

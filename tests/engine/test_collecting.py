@@ -73,7 +73,7 @@ def test_a_worker_collects_by_itself(sqlite_path, make_shop, tmp_path, monkeypat
                     await asyncio.sleep(0.01)
         with monkeypatch.context() as keeping:
             # The next worker's own look at its start would collect it, too.
-            keeping.setattr(EmbeddedEngine, "keep", nothing)
+            keeping.setattr(EmbeddedEngine, "drop", nothing)
             async with shop.working(order, engine=Embedded(file)) as app:
                 await (await app.start(order, "bob", id="next")).result()
                 async with asyncio.timeout(10):
@@ -83,7 +83,7 @@ def test_a_worker_collects_by_itself(sqlite_path, make_shop, tmp_path, monkeypat
     run(go())
 
 
-async def nothing(self, lives, ours):
+async def nothing(self, stale):
     """In place of what a worker does when it begins."""
 
 

@@ -8,8 +8,10 @@ import sqlite3
 from datetime import timedelta
 from pathlib import Path
 
-from recordfirst import Context, Embedded, workflow
+from recordfirst import App, Context, Embedded, workflow
 from recordfirst.conformance.record import run
+from recordfirst.records.open import record_from_url
+from tests.starts.harness import migrated
 
 MANY = 2_000
 
@@ -143,3 +145,41 @@ def test_lives_are_kept_page_by_page(make_shop, sqlite_path, tmp_path, monkeypat
 async def counts(app):
     async with app.runtime.record.session() as session:
         return await session.counts()
+
+
+@workflow(name="shared")
+async def of_one(ctx: Context, who: str) -> str:
+    ran.append(f"one {who}")
+    await ctx.sleep(timedelta(seconds=1))
+    return "one"
+
+
+@workflow(name="shared")
+async def of_another(ctx: Context, who: str) -> str:
+    ran.append(f"another {who}")
+    return "another"
+
+
+def test_two_apps_with_one_file_run_their_own(sqlite_path, tmp_path):
+    """P3, P8: apps that have one file in turn, with workflows of one name, run nothing that the other left there."""
+    url, engine = f"sqlite:///{sqlite_path}", Embedded(tmp_path / "engine")
+
+    async def go():
+        ran.clear()
+        await migrated(url)
+        one = App("one", record=record_from_url(url), workflows=[of_one], engine=engine)
+        another = App("another", record=record_from_url(url), workflows=[of_another], engine=engine)
+        async with one.worker():
+            await one.start(of_one, "ann", id="w")
+            while not ran:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(1)  # its sleep is over, and it is to be delivered to whoever comes
+        async with another.worker() as worker:
+            await worker.working.wait()
+            assert await (await another.start(of_another, "ben", id="w")).result() == "another"
+        assert ran == ["one ann", "another ben"]
+        async with one.worker():
+            assert await (await one.handle("w")).result() == "one"
+        assert ran == ["one ann", "another ben", "one ann"]
+
+    run(go())

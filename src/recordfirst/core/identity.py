@@ -90,6 +90,15 @@ def parse_engine_id(engine: str) -> tuple[str, str, int, str]:
     return unquote(app), unquote(id), int(life[0]) if life else 1, lineage
 
 
+def life_of(app: str, engine: str) -> tuple[str, int] | None:
+    """Return workflow id and epoch, if this is the engine id of an app's life; ``None`` if it is anything else."""
+    try:
+        owner, id, epoch, _ = parse_engine_id(engine)
+    except ValueError:
+        return None  # a mark, or somebody else's
+    return (id, epoch) if owner == app and engine_id(app, id, epoch) == engine else None
+
+
 def is_wait_of(promise: str, step: str) -> bool:
     """Whether a promise is one that this step waits on, in whichever of its workflow's lives. Both are engine ids."""
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from resonate.context import Context
@@ -33,8 +33,8 @@ class Engine(Protocol):
             EngineUnreadable: if it cannot be used.
         """
 
-    async def keep(self, lives: Collection[str], ours: Callable[[str], bool]) -> None:
-        """Drop what it holds of ``ours`` but these lives: they have ended, or another engine has them now (P6)."""
+    async def drop(self, stale: Callable[[Sequence[str]], Awaitable[Sequence[str]]]) -> None:
+        """Drop what ``stale`` says of the lives that it holds, page by page: another engine has them, or none (P6)."""
 
     async def start(self) -> None:
         """Let run what it has, and what it is given."""

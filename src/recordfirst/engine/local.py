@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from resonate.error import ServerError
@@ -41,7 +41,7 @@ class ResonateEngine:
     async def open(self) -> None:
         """It knows who it is from the beginning."""
 
-    async def keep(self, lives: Collection[str], ours: Callable[[str], bool]) -> None:
+    async def drop(self, stale: Callable[[Sequence[str]], Awaitable[Sequence[str]]]) -> None:
         """A server collects by its own rules."""
 
     async def start(self) -> None:

@@ -203,6 +203,9 @@ class Session[C](Reconciling, Timelines, Projections, Protocol):
     async def still_open(self, ids: Sequence[str]) -> set[str]:
         """Which of these workflows are open: the others have ended, or were never started."""
 
+    async def find_starts(self, ids: Sequence[str]) -> list[Start]:
+        """Those of these ids that there are, in any order."""
+
     async def lock_start(self, id: str) -> Start | None:
         """The same, and no life of it begins a step until this transaction ends."""
 

@@ -266,13 +266,13 @@ class SqlSession[C](_Reconciling, _Timelines, _Projections):
             ordered = sorted(starts, key=lambda start: start.id)
             rows = await self._many(self._sql.add_starts, [_fields(start) for start in ordered])
         new = {start.id: start for start in map(_start, rows)}
-        missing = {start.id for start in starts} - new.keys()
-        known = new | {start.id: start for start in await self._find_starts(missing)}
+        missing = [*{start.id for start in starts} - new.keys()]
+        known = new | {start.id: start for start in await self.find_starts(missing)}
         # An id that is given twice is new the first time.
         return [(known[start.id], new.pop(start.id, None) is not None) for start in starts]
 
     async def find_start(self, id: str) -> Start | None:
-        found = await self._find_starts([id])
+        found = await self.find_starts([id])
         return found[0] if found else None
 
     async def still_open(self, ids: Sequence[str]) -> set[str]:
@@ -295,7 +295,7 @@ class SqlSession[C](_Reconciling, _Timelines, _Projections):
     async def lives_gone(self, lives: Sequence[tuple[str, int]]) -> None:
         await self._many(self._sql.lives_gone, [{"id": id, "lives_from": epoch} for id, epoch in lives])
 
-    async def _find_starts(self, ids: Sequence[str] | set[str]) -> list[Start]:
+    async def find_starts(self, ids: Sequence[str]) -> list[Start]:
         return [_start(row) for row in await self._many(self._sql.find_starts, [{"id": id} for id in ids])]
 
     async def undispatched(self, engine: str, limit: int) -> list[Start]:

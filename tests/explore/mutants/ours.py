@@ -141,7 +141,7 @@ MUTANTS = [
         "P6",
         "timer",
         _NO_KEEPER,
-        Edit("recordfirst.relay:Relay._putting_back", "async for start in self._open_starts():", "for start in ():"),
+        Edit("recordfirst.relay:Relay._putting_back", "for start in page:", "for start in ():"),
         Edit(
             "recordfirst.reconcile.timelines:look",
             "if less is not None or engine is None or not engine.lasting:",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from resonate.resonate import Resonate
 from resonate.retry import Exponential
 
+from recordfirst.core import identity
 from recordfirst.engine import leaf
 from recordfirst.engine.direct import ask_directly, faults_alone
 from recordfirst.engine.embedded.connection import EmbeddedConnection
@@ -23,12 +25,23 @@ _PAGE = 1_000
 """Lives looked at in one go."""
 
 
+def _is_of(home: str, id: str) -> bool:
+    """Whether a task is the app's whose workflows start in this group: two apps may have one file in turn."""
+    try:
+        app, *_ = identity.parse_engine_id(id)
+    except ValueError:
+        return True  # no app's
+    return identity.group(app) == home
+
+
 class EmbeddedEngine(ResonateEngine):
     """The engine on its connection; see the module."""
 
     def __init__(self, path: str | Path, durability: Durability, membership: Membership) -> None:
         self._folder = None if str(path) == ":memory:" else Path(path).parent
-        self._connection = EmbeddedConnection(path, durability=durability, group=membership.group)
+        self._connection = EmbeddedConnection(
+            path, durability=durability, group=membership.group, serves=partial(_is_of, membership.home)
+        )
         resonate = Resonate(
             network=self._connection,
             heartbeat=self._connection.held,
@@ -58,10 +71,10 @@ class EmbeddedEngine(ResonateEngine):
             await leaf.finish_tasks(self.resonate)
         await super().stop()
 
-    async def keep(self, lives: Collection[str], ours: Callable[[str], bool]) -> None:
+    async def drop(self, stale: Callable[[Sequence[str]], Awaitable[Sequence[str]]]) -> None:
         after = ""
         while page := await self._connection.roots(after, _PAGE):
-            await self._connection.drop([id for id in page if ours(id) and id not in lives])
+            await self._connection.drop(await stale(page))
             after = page[-1] + ";"
 
     async def ended(self, after: str) -> list[str]:
