@@ -140,7 +140,7 @@ def test_default_places(tmp_path, monkeypatch):
 @pytest.mark.parametrize("broken", ["next_due", "commit"])
 def test_time_goes_on_behind_a_file_that_failed(tmp_path, monkeypatch, broken):
     """P7, P9: a look at the clock that met an error of the disk is not the last one: what sleeps wakes up."""
-    failed = []
+    failed: list[str] = []
 
     async def go() -> None:
         async with connected(tmp_path / "engine") as (connection, messages):
