@@ -28,6 +28,9 @@ _numbers = itertools.count(1)
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make one directory per run; workers are told of it by the environment."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # As in what a script begins with "&": so would whatever the tests begin, and some of it is to be interrupted.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         # Short, because the path of the server's socket must be.
         os.environ[_HOME] = tempfile.mkdtemp(prefix="rf-")
