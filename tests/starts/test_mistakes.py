@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 
 import msgspec
@@ -144,6 +145,53 @@ def test_a_result_that_is_not_what_was_promised_is_no_success(shop):
         async with shop.working(promises_a_number) as app:
             with pytest.raises(WorkflowFailed, match="the result of workflow 'promises_a_number' is not int"):
                 await end(app, promises_a_number)
+
+    run(go())
+
+
+@write(name="count")
+async def count(w) -> str:
+    return "seven"
+
+
+@write(name="count")
+async def count_later(w) -> int:
+    return 7
+
+
+async def look(ctx) -> str:
+    return "seven"
+
+
+async def look_later(ctx) -> int:
+    return 7
+
+
+def deployed(step):
+    @workflow(name="deployed", steps=(count,))
+    async def deployed(ctx: Context) -> None:
+        await ctx.run(step)
+        await ctx.sleep(dt.timedelta(seconds=0.5))
+
+    return deployed
+
+
+@pytest.mark.parametrize(("before", "after"), [(count, count_later), (look, look_later)], ids=["step", "function"])
+def test_a_result_of_another_type_than_today_fails_its_workflow(shop, before, after):
+    """P8: after a deploy; it had been given back to the engine, and delivered again, thousands of times a second."""
+    after.__name__ = before.__name__
+
+    async def go():
+        async with shop.working(deployed(before)) as app:
+            await app.start(deployed(before), id="1")
+            async with app.runtime.record.session() as session:
+                while (await session.find_start("1")).engine is None:
+                    await app.runtime.record.changed(0.05)
+        async with shop.working(deployed(after)) as app:
+            with pytest.raises(
+                WorkflowFailed, match=r"the stored result of .* is not what it returns now: .*got `str`"
+            ):
+                await (await app.handle("1")).result()
 
     run(go())
 

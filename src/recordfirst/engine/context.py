@@ -22,12 +22,12 @@ from datetime import timedelta
 from typing import Any, NoReturn, cast
 
 from resonate.context import Context, ResonateFuture
-from resonate.error import Suspended
+from resonate.error import PlatformError, Suspended
 from resonate.ids import join_id
 
 from recordfirst.core import codec, identity
 from recordfirst.engine import leaf
-from recordfirst.errors import Misuse
+from recordfirst.errors import Misuse, Unencodable
 
 type Over = weakref.WeakSet[asyncio.Task[Any]]
 """Tasks of one run of a body that were told to suspend: whatever they do now is unwinding."""
@@ -116,6 +116,20 @@ class WorkflowContext(Context):
 
     def _child(self, id: str, func_name: str, timeout_at: int) -> WorkflowContext:
         return WorkflowContext(super()._child(id, func_name, timeout_at), self._over)
+
+    def _coerce_settled(self, df: Any, value: Any) -> Any:
+        """Fail where a result that is stored is not what its function returns by now.
+
+        The SDK gives the task back then, which is delivered again at once, and so on for ever: some thousand times a
+        second, until somebody deploys the old type.
+        """
+        try:
+            return super()._coerce_settled(df, value)
+        except PlatformError as error:
+            raise Unencodable(
+                f"the stored result of {df.name} is not what it returns now: {error.causes[0]}; give it back its old "
+                "type (a new field needs a default), or a new name and key"
+            ) from error
 
     def _child_timeout(self, requested: timedelta | None) -> int:
         return super()._child_timeout(leaf.FAR if requested is None else requested)
