@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import logging
 
@@ -10,6 +11,7 @@ import pytest
 
 from recordfirst import BadArguments, Call, Context, Misuse, WorkflowFailed, effect, workflow, write
 from recordfirst.conformance.record import run
+from recordfirst.core import identity
 from recordfirst.observe import Failed, Reconciled, log_events
 from recordfirst.providers.contract import Provider
 
@@ -192,6 +194,36 @@ def test_a_result_of_another_type_than_today_fails_its_workflow(shop, before, af
                 WorkflowFailed, match=r"the stored result of .* is not what it returns now: .*got `str`"
             ):
                 await (await app.handle("1")).result()
+
+    run(go())
+
+
+def taking(type_: type, log: list[str]):
+    async def taking(ctx: Context, n) -> str:
+        log.append(f"{type_.__name__} {n!r}")
+        await ctx.sleep(dt.timedelta(seconds=0.5))
+        return str(n)
+
+    taking.__annotations__["n"] = type_
+    return workflow(taking)
+
+
+def test_arguments_of_another_type_than_today_hold_nobody_up(shop):
+    """P7: a body that slept over a deploy is not begun with them; its worker ends, and the old version goes on."""
+    log: list[str] = []
+
+    async def go():
+        first, engine_id = taking(str, log), identity.engine_id("shop", "1", 1)
+        async with shop.working(first) as app:
+            await app.start(first, "seven", id="1")
+            while not log:
+                await app.runtime.record.changed(0.05)
+        async with asyncio.timeout(30), shop.working(taking(int, log)) as app:
+            while app._relay is None or await app._relay.engine.look(engine_id) != "settled":
+                await app.runtime.record.changed(0.05)
+        async with shop.working(first) as app:
+            assert await (await app.handle("1")).result() == "seven"
+        assert set(log) == {"str 'seven'"}
 
     run(go())
 

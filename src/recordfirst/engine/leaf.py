@@ -17,6 +17,7 @@ from resonate.connections import LocalConnection
 from resonate.context import Context
 from resonate.error import PlatformError, ResonateError, StoppedError
 from resonate.ids import join_id
+from resonate.retry import Never
 from resonate.send import Envelope, Head, SubEnvelope, parse_promise
 from resonate.timing import now_ms
 from resonate.transport import Response
@@ -144,7 +145,9 @@ def address_of(resonate: Any, group: str | None = None) -> str:
 def register(resonate: Any, name: str, function: Any, alias: Any) -> None:
     """Register a workflow, in place of the one that an earlier opening of the app left under that name."""
     resonate._registry._by_key.pop((name, 1), None)
-    resonate.register(function, name=name)
+    # Arguments that do not fit since a deploy are refused before a body begins. Tried again and again, with longer and
+    # longer waits, that would hold up whoever ends the worker.
+    resonate.register(function, name=name, retry_policy=Never())
     # So that ctx.rpc(workflow, ...) finds it by the object that the user has.
     resonate._registry._by_fn[alias] = (name, 1)
 
