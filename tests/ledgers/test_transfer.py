@@ -7,15 +7,19 @@ import pytest
 
 from recordfirst import (
     Account,
+    AccountFlags,
     LedgerUnavailable,
     Misuse,
     Transfer,
+    TransferFlags,
     WorkflowFailed,
     post,
     transfer,
     void,
 )
 from recordfirst.core import identity
+from recordfirst.errors import DifferentTransfer
+from recordfirst.ledgers.outcome import opened
 from tests.effects.harness import Plug, orders, receipt, until
 from tests.ledgers import program
 from tests.ledgers.program import Purchase, Till, dies_at, lost
@@ -225,6 +229,31 @@ async def test_somebody_elses_account_is_a_conflict(till):
         handle = await app.start(program.opening, till.purchase, id="purchase")
         with pytest.raises(WorkflowFailed, match="code 9, not 3"):
             await handle.result()
+
+
+async def test_p8_an_account_without_its_limit_is_a_conflict(till):
+    """One that could be overdrawn is not what was asked for. That it was closed since, or opened in a chain, is nothing
+    of its own.
+    """
+    await till.prepare()
+    limited = AccountFlags.DEBITS_MUST_NOT_EXCEED_CREDITS
+    ids = [till.purchase.account(name) for name in ("open", "limited", "other")]
+    without, asked, other = (
+        Account(id=id, ledger=1, code=3, user_data_128=7, flags=flags)
+        for id, flags in zip(ids, (AccountFlags(0), limited | AccountFlags.LINKED, AccountFlags(0)), strict=True)
+    )
+    async with till.app():
+        await till.ledger.create_accounts([without])
+        with pytest.raises(DifferentTransfer, match=r"flags <AccountFlags: 0>, not <AccountFlags[.]DEBITS_MUST_NOT"):
+            await opened(till.ledger, [msgspec.structs.replace(without, flags=limited)])
+        await opened(till.ledger, [asked, other])
+        closes = Transfer(
+            id=till.purchase.account("closing"), debit_account_id=asked.id, credit_account_id=other.id, ledger=1,
+            code=1, flags=TransferFlags.PENDING | TransferFlags.CLOSING_DEBIT,
+        )  # fmt: skip
+        assert [made.status for made in await till.ledger.create_transfers([closes])] == ["created"]
+        [found] = await opened(till.ledger, [msgspec.structs.replace(asked, flags=limited)])
+        assert found.flags == limited | AccountFlags.LINKED | AccountFlags.CLOSED
 
 
 # ── out of reach ────────────────────────────────────────────────────────────

@@ -67,9 +67,9 @@ def check_ids(ids: Sequence[int], batch_max: int) -> None:
             raise Misuse(f"{id!r} is no id: a whole number of at most 128 bits")
 
 
-def differing(stored: Transfer | Account, given: Transfer | Account, *, but: Sequence[str] = ()) -> str:
+def differing(stored: Transfer | Account, given: Transfer | Account) -> str:
     """Name the fields, with both values, in which what a ledger holds differs from what was to be created."""
-    skipped = {*_BALANCES, "timestamp", *but}
+    skipped = {*_BALANCES, "timestamp"}
     pairs = {
         name: (getattr(stored, name), getattr(given, name)) for name in stored.__struct_fields__ if name not in skipped
     }

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from recordfirst.errors import Declined, DifferentTransfer
-from recordfirst.ledgers.contract import Account, Created, Ledger, Transfer, TransferFlags, TransferStatus
+from recordfirst.ledgers.contract import Account, AccountFlags, Created, Ledger, Transfer, TransferFlags, TransferStatus
 from recordfirst.ledgers.fields import differing
 
 _SETTLES = TransferFlags.POST_PENDING_TRANSFER | TransferFlags.VOID_PENDING_TRANSFER
@@ -55,12 +55,16 @@ async def opened(ledger: Ledger, asked: Sequence[Account]) -> list[Account]:
     found = {account.id: account for account in await ledger.lookup_accounts([account.id for account in asked])}
     if len(found) == len(asked):
         for account in asked:
-            # A ledger counts being closed among the flags, and that came later.
-            if different := differing(found[account.id], account, but=("flags",)):
+            if different := differing(_as_opened(found[account.id]), _as_opened(account)):
                 raise DifferentTransfer(f"account {account.id}", _status(results), different)
         return [found[account.id] for account in asked]
     status = _status(results)
     raise Declined(f"the ledger opened no account: {_spoken(status)}", status)
+
+
+def _as_opened(account: Account) -> Account:
+    """Without what a ledger counts among the flags and is not the account's own: closed later, opened in a chain."""
+    return msgspec.structs.replace(account, flags=account.flags & ~(AccountFlags.CLOSED | AccountFlags.LINKED))
 
 
 async def _refused(
