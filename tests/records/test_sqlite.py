@@ -114,22 +114,60 @@ def test_p8_a_transaction_inside_a_transaction_is_an_error(sqlite_path):
     run(go())
 
 
-@pytest.mark.parametrize("end", ["commit", "rollback"])
+ENDS = {
+    "commit": lambda connection: connection.commit(),
+    "rollback": lambda connection: connection.rollback(),
+    "COMMIT": lambda connection: connection.execute("COMMIT"),
+    "end": lambda connection: connection.execute("end transaction"),
+    "script": lambda connection: connection.executescript("INSERT INTO orders VALUES ('2')"),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
 def test_p2_a_transaction_ended_inside_is_an_error(sqlite_path, end):
-    """``connection.commit()`` is a habit; no receipt is stored outside of the transaction that it vouches for."""
+    """``connection.commit()`` is a habit: refused, so that neither rows nor a receipt stay without the other.
+
+    Also where the statement was run before, and the driver keeps it; and a script, before which the driver commits.
+    """
 
     async def go():
         async with opened(make(sqlite_path)) as record:
+            async with record.transaction() as tx:
+                await tx.connection.execute("CREATE TABLE orders (id TEXT)")
 
             async def end_early():
                 async with record.transaction() as tx:
-                    await getattr(tx.connection, end)()
+                    await tx.connection.execute("INSERT INTO orders VALUES ('1')")
+                    await ENDS[end](tx.connection)
                     await tx.add_receipts([wrote()])
 
-            with pytest.raises(Misuse, match="leave COMMIT and ROLLBACK"):
-                await end_early()
+            for _ in range(2):
+                with pytest.raises(Misuse, match="leave COMMIT and ROLLBACK"):
+                    await end_early()
             async with record.session() as session:
                 assert (await session.find_receipt(wrote().key)).receipt is None
+            async with record.transaction() as tx:
+                assert list(await tx.connection.execute_fetchall("SELECT * FROM orders")) == []
+                await tx.connection.execute("SAVEPOINT mine")
+                await tx.connection.execute("INSERT INTO orders VALUES ('3')")
+                await tx.connection.execute("RELEASE mine")
+            async with record.reading() as connection:
+                assert [tuple(row) for row in await connection.execute_fetchall("SELECT * FROM orders")] == [("3",)]
+
+    run(go())
+
+
+def test_p2_what_hides_that_it_was_refused_is_committed_as_a_whole(sqlite_path):
+    """Whoever catches the refusal is still in the one transaction."""
+
+    async def go():
+        async with opened(make(sqlite_path)) as record:
+            async with record.transaction() as tx:
+                with pytest.raises(sqlite3.DatabaseError):
+                    await tx.connection.commit()
+                await tx.add_receipts([wrote()])
+            async with record.session() as session:
+                assert (await session.find_receipt(wrote().key)).receipt is not None
 
     run(go())
 
@@ -272,6 +310,48 @@ def test_p10_looking_makes_no_file(sqlite_path):
     run(go())
 
 
+def test_p10_looking_leaves_a_file_as_it_is(sqlite_path):
+    """Also one that is no record, or not yet: how it is written to is a property of the file, and stays."""
+    other = sqlite3.connect(sqlite_path)
+    other.execute("CREATE TABLE mine (id)")
+    before = sqlite_path.read_bytes()
+
+    async def go():
+        record = SqliteRecord(sqlite_path)
+        await record.open("shop")
+        assert await record.schema_version() == 0
+        assert sqlite_path.read_bytes() == before
+        await record.migrate()
+        async with record.session() as session:
+            assert list(await session.connection.execute_fetchall("PRAGMA journal_mode")) == [("wal",)]
+        await record.close()
+
+    run(go())
+    other.close()
+
+
+def test_p10_what_the_user_looks_by_outlives_a_migration(sqlite_path):
+    """A view of the user's on a table that a step makes anew."""
+
+    async def go():
+        older, newer = SqliteRecord(sqlite_path), SqliteRecord(sqlite_path)
+        older.migrations = older.migrations[:5]
+        await older.open("shop")
+        await older.migrate()
+        async with older.transaction() as tx:
+            await tx.connection.execute("CREATE VIEW mine AS SELECT id FROM recordfirst_start WHERE state = 'open'")
+        await older.close()
+        await newer.open("shop")
+        assert [step.version for step in await newer.migrate()] == [step.version for step in newer.migrations[5:]]
+        async with newer.transaction() as tx:
+            await tx.add_starts([start()])
+        async with newer.reading() as connection:
+            assert [tuple(row) for row in await connection.execute_fetchall("SELECT * FROM mine")] == [(start().id,)]
+        await newer.close()
+
+    run(go())
+
+
 def test_p10_a_missing_directory_is_named(tmp_path):
     """SQLite itself only says that it cannot open the file."""
     path = tmp_path / "no such" / "record.db"
@@ -351,3 +431,27 @@ def test_p9_a_lease_that_cannot_be_taken_names_its_file(sqlite_path):
 
     run(go())
     taken.rmdir()
+
+
+def test_p9_one_lease_by_whatever_name(sqlite_path):
+    """A link to the file is the file: two workers that name it differently do not work side by side."""
+    migrated(sqlite_path)
+    (sqlite_path.parent / "current").mkdir()
+    link = sqlite_path.parent / "current" / "shop.db"
+    link.symlink_to(sqlite_path)
+
+    async def go():
+        async with opened(make(sqlite_path)) as one, opened(make(link)) as other, one.lease("work"):
+            assert other.path == one.path
+
+            async def second():
+                async with other.lease("work"):
+                    raise AssertionError("held")
+
+            waiting = asyncio.create_task(second())
+            await asyncio.wait([waiting], timeout=0.2)
+            assert not waiting.done()
+            waiting.cancel()
+            await asyncio.wait([waiting])
+
+    run(go())

@@ -35,6 +35,7 @@ _BUSY_MS = 2_000
 _OPEN_S = 5.0
 _LOOK_S = 0.05
 """Between two looks for what other processes committed."""
+_ENDED = "the transaction was ended inside its block; leave COMMIT and ROLLBACK to recordfirst"
 _CLOSED = frozenset({"Connection closed", "no active connection"})
 _CONTENTION = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _UNREACHABLE = frozenset({
@@ -56,7 +57,8 @@ class SqliteRecord:
             raise Misuse(f"a record is a file that outlives the process; {str(path)!r} is none")
         if "://" in str(path):
             raise Misuse(f"SqliteRecord takes a path, such as SqliteRecord('shop.db'), not the URL {str(path)!r}")
-        self.path = self._path = Path(path)
+        # Without links: what lies beside the file is beside the same one for whoever names it otherwise.
+        self.path = self._path = Path(os.path.realpath(path))
         self.where = str(path)
         self._driver = connect
         self._statements = statements.load(_PACKAGE)
@@ -69,6 +71,7 @@ class SqliteRecord:
         self._absent = False
         self._writing = _Turn(self.where)
         self._reading = _Turn(self.where)
+        self._block = _Block()
         self._news = asyncio.Event()
         self._seen_version = 0
 
@@ -88,7 +91,9 @@ class SqliteRecord:
 
     async def _connect_both(self) -> None:
         try:
-            self._writer = await self._connect("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL")
+            self._writer = await self._connect("PRAGMA synchronous = FULL")
+            await self._writer.set_authorizer(self._block.allows)
+            await _until_free(self._keep_log)
             self._reader = await self._connect("PRAGMA query_only = ON")
             self._seen_version = await self._data_version()
         except (sqlite3.Error, OSError) as error:
@@ -115,6 +120,12 @@ class SqliteRecord:
             await connection.close()
             raise
         return connection
+
+    async def _keep_log(self, *, anyway: bool = False) -> None:
+        """Write to a log beside the file, as it stays from then on: not where somebody only looks at another file."""
+        connection = self._opened(self._writer)
+        if anyway or await self._version(connection):
+            await connection.execute_fetchall("PRAGMA journal_mode = WAL")
 
     async def close(self) -> None:
         reader, self._reader = self._reader, None
@@ -147,7 +158,8 @@ class SqliteRecord:
         async with self._writing:
             dialect = _InTransaction(connection)
             async with _transaction(connection, "BEGIN IMMEDIATE"):
-                yield SqlSession(connection, dialect, self._statements, self._name, self.seen_mark)
+                with self._block:
+                    yield SqlSession(connection, dialect, self._statements, self._name, self.seen_mark)
                 dialect.check()
         if dialect.has_news:
             self._news.set()
@@ -223,6 +235,8 @@ class SqliteRecord:
             self._absent = False
             await self._connect_both()
         connection = self._opened(self._writer)
+        await _until_free(lambda: self._keep_log(anyway=True))
+        self._seen_version = await self._data_version()
         done = []
         for step in self.migrations:
             async with self._writing, _transaction(connection, "BEGIN IMMEDIATE"):
@@ -319,6 +333,28 @@ class _Turn:
         self._lock.release()
 
 
+class _Block:
+    """While a block of the user's is open, SQLite refuses whatever would end its transaction (P2).
+
+    It asks when it prepares a statement. Ours is none that it has kept: ``Connection.commit()`` prepares anew.
+    """
+
+    def __init__(self) -> None:
+        self._open = False
+
+    def __enter__(self) -> None:
+        self._open = True
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self._open = False
+        if isinstance(error, sqlite3.Error) and _code(error) == sqlite3.SQLITE_AUTH:
+            raise Misuse(_ENDED) from error
+
+    def allows(self, action: int, *_: object) -> int:
+        """What the driver asks, in its thread."""
+        return sqlite3.SQLITE_DENY if self._open and action == sqlite3.SQLITE_TRANSACTION else sqlite3.SQLITE_OK
+
+
 class _Dialect:
     """Statements on an aiosqlite connection, each one trip to its thread."""
 
@@ -358,7 +394,7 @@ class _InTransaction(_Dialect):
     def check(self) -> None:
         """Raise if the block's transaction is not there any more (P2)."""
         if not self._connection.in_transaction:
-            raise Misuse("the transaction was ended inside its block; leave COMMIT and ROLLBACK to recordfirst")
+            raise Misuse(_ENDED)
 
 
 @contextlib.asynccontextmanager
@@ -366,7 +402,7 @@ async def _transaction(connection: aiosqlite.Connection, begin: str) -> AsyncIte
     try:
         await connection.execute_fetchall(begin)
         yield
-        await connection.execute_fetchall("COMMIT")
+        await connection.commit()
     except BaseException:
         # Also if BEGIN or COMMIT itself was cancelled: its thread takes one thing after the other, so by then it is
         # known whether there is a transaction, and without one this does nothing.

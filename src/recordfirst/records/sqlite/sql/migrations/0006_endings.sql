@@ -1,6 +1,6 @@
 -- Workflows that a person ends, and those whose rows were collected. May be run again without harm.
 -- SQLite cannot widen a check, so the table is made anew. Run again, it keeps what the new columns hold: a column that
--- the table has not got yet is that of `absent`.
+-- the table has not got yet is that of `absent`. Renamed in the old way, which looks at no view of the user's that reads it.
 
 DROP VIEW IF EXISTS recordfirst_start_readable;
 DROP TABLE IF EXISTS recordfirst_start_wider;
@@ -36,7 +36,9 @@ FROM (SELECT NULL AS lives_from, NULL AS left_in) AS absent,
 ORDER BY old.row;
 
 DROP TABLE recordfirst_start;
+PRAGMA legacy_alter_table = ON;
 ALTER TABLE recordfirst_start_wider RENAME TO recordfirst_start;
+PRAGMA legacy_alter_table = OFF;
 
 CREATE INDEX IF NOT EXISTS recordfirst_start_by_state ON recordfirst_start (state, app, created_at_ms);
 
