@@ -47,6 +47,10 @@ _POOL_WAIT_S = 10.0
 """For a connection of the pool; then the record counts as unreachable, and the caller's patience begins."""
 _KEEPALIVE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
 """A server that vanished without a word is noticed after about 11 s."""
+_OURS = "recordfirst's own statement"
+"""Noted of one that the server gave up, by its ``statement_timeout``, say: that is no error of the user's."""
+_READS = "this transaction only reads"
+"""Noted of a write that was refused for that, and not because the server takes none."""
 _WATCH_CLIENT = """
 SELECT set_config(name, value, false)
 FROM (VALUES ('tcp_keepalives_idle', '5'), ('tcp_keepalives_interval', '2'), ('tcp_keepalives_count', '3'),
@@ -142,6 +146,9 @@ class PostgresRecord:
         connection = await pool.getconn()
         try:
             yield connection
+        except psycopg.errors.ReadOnlySqlTransaction:
+            await connection.close()  # to a server that is a replica by now, say: the next one may lead elsewhere
+            raise
         finally:
             if connection.pgconn.transaction_status != TransactionStatus.IDLE:
                 await connection.close()  # in doubt: nobody else is to inherit it
@@ -167,7 +174,11 @@ class PostgresRecord:
     async def reading(self) -> AsyncIterator[_Connection]:
         async with self._borrowed() as connection, connection.transaction():
             await connection.execute("SET TRANSACTION READ ONLY")
-            yield connection
+            try:
+                yield connection
+            except psycopg.errors.ReadOnlySqlTransaction as error:
+                error.add_note(_READS)
+                raise
 
     def _session(self, connection: _Connection, dialect: _Dialect) -> SqlSession[_Connection]:
         return SqlSession(connection, dialect, self._statements, self._app, self.seen_mark)
@@ -180,6 +191,11 @@ class PostgresRecord:
         if isinstance(error, RecordUnavailable):
             return "unreachable"
         if not isinstance(error, psycopg.Error):
+            return None
+        notes = getattr(error, "__notes__", ())
+        if isinstance(error, psycopg.errors.QueryCanceled):
+            return "unreachable" if _OURS in notes else None
+        if isinstance(error, psycopg.errors.ReadOnlySqlTransaction) and _READS in notes:
             return None
         fault = fault_of_state(error.sqlstate)
         # Without a SQLSTATE it was not the server that spoke: connecting, or a connection, failed (also in the pool).
@@ -308,7 +324,11 @@ class _Dialect:
 
     async def run(self, sql: str, params: Params) -> list[Row]:
         cursor = self._cursor
-        await cursor.execute(cast("Any", sql), params, prepare=True)
+        try:
+            await cursor.execute(cast("Any", sql), params, prepare=True)
+        except psycopg.errors.QueryCanceled as error:
+            error.add_note(_OURS)
+            raise
         result = cursor.pgresult
         return await cursor.fetchall() if result is not None and result.nfields else []
 

@@ -12,11 +12,12 @@ _CONTENTION = frozenset({
     "55P03",  # a lock is not available
 })  # fmt: skip
 _UNREACHABLE = frozenset({
+    "25006",  # it takes no writes: it is a replica by now, or was set to only read
     "25P03", "25P04", "57P05",  # the server ended an idle session, or a long transaction
     "40003",  # nobody can tell if the statement was completed
     "57P01", "57P02", "57P03",  # the server shuts down, has crashed, or cannot take connections yet
 })  # fmt: skip
-_UNREACHABLE_CLASSES = ("08", "53")  # connection exceptions; no connection, memory or disk to spare
+_UNREACHABLE_CLASSES = ("08", "53", "58")  # connection exceptions; nothing to spare; errors of the system below
 
 
 def fault_of_state(sqlstate: str | None) -> Fault | None:
