@@ -28,6 +28,7 @@ from recordfirst.records.contract import Fault, Lease, Migration, Session
 from recordfirst.records.session import Params, Row, SqlSession
 from recordfirst.records.sqlite import beside
 from recordfirst.records.sqlite.lease import hold
+from recordfirst.records.sqlite.turn import Turn
 
 _PACKAGE = __package__ or ""
 _BUSY_MS = 2_000
@@ -69,8 +70,8 @@ class SqliteRecord:
         self._writer: aiosqlite.Connection | None = None
         self._reader: aiosqlite.Connection | None = None
         self._absent = False
-        self._writing = _Turn(self.where)
-        self._reading = _Turn(self.where)
+        self._writing = Turn(self.where)
+        self._reading = Turn(self.where)
         self._block = _Block()
         self._news = asyncio.Event()
         self._seen_version = 0
@@ -81,7 +82,7 @@ class SqliteRecord:
         if self._writer is not None or self._absent:
             raise Misuse(f"the record at {self.where} is open already")
         self._app = app
-        self._writing, self._reading, self._news = _Turn(self.where), _Turn(self.where), asyncio.Event()
+        self._writing, self._reading, self._news = Turn(self.where), Turn(self.where), asyncio.Event()
         # Whoever only looks, or mistypes the path, leaves no file behind: migrate() alone makes one.
         self._absent = not self._path.exists()
         if not self._absent:
@@ -307,32 +308,6 @@ class SqliteRecord:
             self._news.set()
 
 
-class _Turn:
-    """Whose turn it is on a connection. To wait for oneself is an error at once, and not a wait for ever."""
-
-    def __init__(self, where: str) -> None:
-        self._where = where
-        self._lock = asyncio.Lock()
-        self._owner: asyncio.Task[Any] | None = None
-
-    def check(self) -> None:
-        """Raise if it is this task's turn already."""
-        if self._owner is not None and self._owner is asyncio.current_task():
-            raise Misuse(
-                f"inside a transaction on {self._where} another one was asked for, which would wait for the first; "
-                "use the one that is open"
-            )
-
-    async def __aenter__(self) -> None:
-        self.check()
-        await self._lock.acquire()
-        self._owner = asyncio.current_task()
-
-    async def __aexit__(self, *_: object) -> None:
-        self._owner = None
-        self._lock.release()
-
-
 class _Block:
     """While a block of the user's is open, SQLite refuses whatever would end its transaction (P2).
 
@@ -373,7 +348,7 @@ class _Dialect:
 class _Alone(_Dialect):
     """Each statement a transaction of its own, when it is its turn."""
 
-    def __init__(self, connection: aiosqlite.Connection, turn: _Turn) -> None:
+    def __init__(self, connection: aiosqlite.Connection, turn: Turn) -> None:
         super().__init__(connection)
         self._turn = turn
 
