@@ -188,8 +188,10 @@ async def check_(app_path: str, as_json: bool) -> None:
     app = load_app(app_path)
     async with app:
         books, runtime = await _of(app), app.runtime
-        names = [step.name for step in app.effects if isinstance(step, TransferStep)]
-        receipts = Receipts(runtime.record, app.name, names, runtime.unseal)
+        # Those to another ledger, that is provided under a name of its own, are none of this one's.
+        to = {step.name: isinstance(step, TransferStep) and step.function.injected["ledger"] for step in app.effects}
+        names, others = ([name for name in to if (to[name] is Ledger) is ours] for ours in (True, False))
+        receipts = Receipts(runtime.record, app.name, names, runtime.unseal, others=others)
         findings = (await check(books, receipts, int(time.time() * 1000))).findings
     if as_json:
         print_json(findings)

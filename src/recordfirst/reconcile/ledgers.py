@@ -70,4 +70,5 @@ async def _look(scope: Scope, ledger: Ledger, names: list[str]) -> Checked:
     runtime = scope.runtime
     async with runtime.record.session() as session:
         now_ms = await session.now_ms()
-    return await check(ledger, Receipts(runtime.record, runtime.app, names, runtime.unseal), now_ms)
+    others = sorted(scope.effects.keys() - set(names))
+    return await check(ledger, Receipts(runtime.record, runtime.app, names, runtime.unseal, others=others), now_ms)

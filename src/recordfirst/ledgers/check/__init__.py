@@ -6,6 +6,7 @@ at rest, or look twice: what is made meanwhile can show as a finding that is non
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Literal, NamedTuple
@@ -13,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from recordfirst.core import codec, identity
+from recordfirst.errors import Unencodable
 from recordfirst.ledgers.contract import Account, AccountFlags, Ledger, QueryFilter, Transfer, TransferFlags
 from recordfirst.records.contract import Record
 
@@ -47,25 +49,46 @@ class Checked(NamedTuple):
 
 
 class Receipts:
-    """The receipts of an app's transfers, as its record has them."""
+    """The receipts of an app's transfers to one ledger, as its record has them."""
 
-    def __init__(self, record: Record[Any], app: str, functions: Sequence[str], unseal: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        record: Record[Any],
+        app: str,
+        functions: Sequence[str],
+        unseal: Callable[[str], str],
+        *,
+        others: Sequence[str] = (),
+    ) -> None:
+        """``functions``: the transfers' names; ``others``: those of all else that the app has."""
         self._record, self.app, self._functions, self._unseal = record, app, functions, unseal
+        self._others = others
         self._sql = record.statements_of(__name__)
 
     async def __aiter__(self) -> AsyncIterator[tuple[str, int, str, list[Transfer]]]:
         """Key, attempt, state, and what was or is to be sent."""
+        async for key, attempt, state, items in self._read("receipts", self._functions):
+            yield key, attempt, state, codec.shape(items, list[Transfer], f"what {key!r} sends")
+
+    async def retired(self) -> AsyncIterator[Transfer]:
+        """What was or is to be sent by steps that the app has no more, under whatever name."""
+        # One name at least, for a statement that takes many; a function's is never empty.
+        async for _, _, _, items in self._read("retired", ["", *self._functions, *self._others]):
+            with contextlib.suppress(Unencodable):  # what another kind of step has stored
+                for transfer in codec.shape(items, list[Transfer], "what was sent"):
+                    yield transfer
+
+    async def _read(self, statement: str, functions: Sequence[str]) -> AsyncIterator[tuple[str, int, str, list[Any]]]:
         key, attempt = "", 0
         while True:
             async with self._record.session() as session:
-                names = [{"function": name} for name in self._functions]
-                rows = await session.run_many(self._sql["receipts"], names, key=key, attempt=attempt, limit=_PAGE)
+                names = [{"function": name} for name in functions]
+                rows = await session.run_many(self._sql[statement], names, key=key, attempt=attempt, limit=_PAGE)
             for key, attempt, state, frozen, result in rows:
                 # What was found after a restore of the record has another id than what would have been sent.
                 text = result if state == "succeeded" and result is not None else frozen
                 said = codec.decode(self._unseal(text)) if text is not None else []
-                items = said if isinstance(said, list) else [said]
-                yield key, attempt, state, codec.shape(items, list[Transfer], f"what {key!r} sends")
+                yield key, attempt, state, said if isinstance(said, list) else [said]
             if len(rows) < _PAGE:
                 return
 
@@ -161,14 +184,14 @@ async def _compare(receipts: Receipts, transfers: dict[int, Transfer]) -> list[L
                 LedgerFinding("transfer without receipt", f"{name} is declined, and the ledger has {there[0].id}", key)
             )
     ours = identity.app_mark(receipts.app)
+    orphans = {t.id for t in transfers.values() if t.user_data_128 >> 80 == ours and t.id not in known}
+    if orphans:
+        orphans -= {transfer.id async for transfer in receipts.retired()}
+    told = "is marked as this app's; no receipt has sent it"
     found += [
-        LedgerFinding(
-            "transfer without receipt",
-            f"transfer {t.id} is marked as this app's; no receipt has sent it",
-            f"transfer {t.id}",
-        )
-        for t in transfers.values()
-        if t.user_data_128 >> 80 == ours and t.id not in known
+        LedgerFinding("transfer without receipt", f"transfer {id} {told}", f"transfer {id}")
+        for id in transfers
+        if id in orphans
     ]
     return found
 
