@@ -221,7 +221,7 @@ class App(Operated):
                 yield worker
             finally:
                 worker.stopping.set()
-                await worker.task
+                await _to_its_end(worker.task)
 
     # ── starting ────────────────────────────────────────────────────────────
 
@@ -305,6 +305,19 @@ class App(Operated):
             known = ", ".join(self._workflows) or "none"
             raise UnknownWorkflow(f"app {self.name!r} has no workflow {name!r}; it has: {known}")
         return self._workflows[name]
+
+
+async def _to_its_end(task: asyncio.Task[None]) -> None:
+    """Wait for it, however often we are cancelled meanwhile: half stopped, a worker would keep engine and lease."""
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError
+    task.result()
 
 
 def _distinct(invariants: Iterable[Invariant]) -> list[Invariant]:

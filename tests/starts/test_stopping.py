@@ -40,3 +40,43 @@ def test_end_that_is_being_stored_when_the_worker_stops(shop, monkeypatch):
             assert (await handle.status()).state == "succeeded"
 
     run(go())
+
+
+@workflow
+async def busy(ctx: Context) -> str:
+    begun, going = gates[-1]
+    begun.set()
+    await going.wait()
+    return "done"
+
+
+gates: list[tuple[asyncio.Event, asyncio.Event]] = []
+
+
+def test_worker_that_is_cancelled_twice_gives_everything_back(shop):
+    """P9: cancelled again while a body comes to its end, a worker keeps neither engine nor lease."""
+
+    async def go():
+        begun, going = asyncio.Event(), asyncio.Event()
+        gates.append((begun, going))
+        async with shop.app(busy, order) as app:
+
+            async def work():
+                async with app.worker():
+                    await app.start(busy, id="b")
+                    await asyncio.Event().wait()
+
+            working = asyncio.create_task(work())
+            await begun.wait()
+            for _ in range(3):
+                working.cancel()
+                await asyncio.sleep(0.01)
+            assert not working.done()
+            going.set()
+            await asyncio.wait({working})
+            assert working.cancelled()
+            async with app.worker():
+                assert await asyncio.wait_for((await app.start(order, id="o")).result(), 10) == "done"
+                assert await asyncio.wait_for((await app.handle("b")).result(), 10) == "done"
+
+    run(go())
