@@ -160,6 +160,25 @@ def test_time_goes_on_behind_a_file_that_failed(tmp_path, monkeypatch, broken):
     run(go())
 
 
+def test_many_that_wait_are_not_all_in_memory(tmp_path, monkeypatch):
+    """P7: of many tasks that become due in one moment, those that wait are in the file alone, and are run."""
+    monkeypatch.setattr("recordfirst.engine.embedded.store._WAITING_MOST", 10)
+
+    async def go() -> None:
+        async with connected(tmp_path / "engine") as (connection, messages):
+            due = str(int(time.time() * 1000) + 100)
+            requests = [create(f"w{number}", **{"resonate:delay": due}) for number in range(100)]
+            await asyncio.gather(*(connection.send(request) for request in requests))
+            await until(lambda: len(messages) == 100)
+            assert len(connection.open()._lineages) <= 10
+            for message in messages:
+                task = message["data"]["task"]
+                status, got = await answer(connection, ask("task.acquire", **task, pid="p", ttl=60_000))
+                assert (status, got["promise"]["id"]) == (200, task["id"])
+
+    run(go())
+
+
 # ── commits ─────────────────────────────────────────────────────────────────
 
 

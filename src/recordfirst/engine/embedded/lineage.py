@@ -29,6 +29,11 @@ class Lineage:
             self.live.discard(task.id)
 
     @property
+    def acquired(self) -> bool:
+        """Whether a worker has a task of it."""
+        return any(self.tasks[id].state == "acquired" for id in self.live)
+
+    @property
     def ended(self) -> bool:
         """Whether nothing in it can ever run again. A sleep that nobody awaits any more is nothing."""
         return all(task.state == "fulfilled" or self.promises[id].timer for id, task in self.tasks.items())

@@ -28,6 +28,9 @@ _VERSION = 1
 _CHECKPOINT_PAGES = 4_000
 """Of 4 KiB: how much the log may grow before it goes into the file, which waits for the disk."""
 
+_WAITING_MOST = 2_000
+"""Lineages of which as much as waits for a worker stays in memory; those of more are read again when one takes them."""
+
 _SYNCHRONOUS = {"record": "NORMAL", "disk": "FULL"}
 
 
@@ -250,7 +253,10 @@ class Store:
         return [task.id for task in self._tasks.values() if task.state != "pending"]
 
     def settle(self) -> list[str]:
-        """Let the committed batch be what the file says; forget lineages in which nothing runs, and return those."""
+        """Let the committed batch be what the file says; forget lineages in which nothing runs, and return those.
+
+        Also those in which tasks only wait, if there are very many: a million sleeps may end in one moment.
+        """
         origins = self._visited | self._dropped
         for promise in self._promises.values():
             self._lineage(promise.id).add_promise(promise)
@@ -262,6 +268,9 @@ class Store:
         idle = [origin for origin in origins if not self._lineages[origin].live]
         for origin in idle:
             del self._lineages[origin]
+        for origin in origins - set(idle) if len(self._lineages) > _WAITING_MOST else ():
+            if not self._lineages[origin].acquired:
+                del self._lineages[origin]
         return idle
 
     def discard(self) -> None:
