@@ -7,6 +7,8 @@ import re
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from recordfirst.cli.common import _user, print_json
+
 ORDER = '{"order": {"id": "1", "amount": 5}}'
 
 
@@ -35,6 +37,37 @@ def test_start_refuses(shop, words, status, said):
     shop.here = said.startswith(("missing", "ARGUMENTS must", "Expected", "it is"))
     assert said in shop.refused("start", *words, "--id", "order:1", status=status)
     assert shop.execute("SELECT count(*) FROM recordfirst_start") == [(0,)]
+
+
+def test_what_a_terminal_cannot_show(shop):
+    """P10: what was done is told, with escapes, and ends well; a word that is no text is refused, by any command."""
+    started = shop.done("start", "create_order", ORDER, "--id", "€:1", PYTHONIOENCODING="latin-1")
+    assert started == "\\u20ac:1 is open\n"
+    for words in (["show"], ["retry"], ["cancel"], ["audit"], ["start", "create_order", ORDER, "--id"]):
+        said = shop.refused(*words, "a\udcff", status=2)
+        assert said == "'a\\udcff' is no text in this terminal's encoding"
+        shop.here = True
+
+
+def test_who_has_no_name(monkeypatch):
+    """P10: a container's user is often a number; what Python raises for it depends on its version."""
+
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    assert _user().startswith("somebody@")
+
+
+def test_a_result_of_a_models(capsys):
+    """P10: what a workflow may return, --json can print."""
+
+    class Model:
+        def model_dump(self, **_: object) -> dict[str, int]:
+            return {"n": 1}
+
+    print_json({"result": Model()})
+    assert capsys.readouterr().out == '{"result": {"n": 1}}\n'
 
 
 def test_conflicts(shop):

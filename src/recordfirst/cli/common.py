@@ -8,6 +8,7 @@ import functools
 import gc
 import getpass
 import importlib
+import io
 import json
 import os
 import re
@@ -19,9 +20,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
-import msgspec
 
 from recordfirst.app import App
+from recordfirst.core import codec
 from recordfirst.errors import RecordfirstError
 from recordfirst.records.contract import Record
 from recordfirst.records.open import record_from_url
@@ -88,7 +89,7 @@ def dry_run_option(command: Callable[..., Any]) -> Callable[..., Any]:
 def _user() -> str:
     try:
         return f"{getpass.getuser()}@{socket.gethostname()}"
-    except OSError:
+    except (OSError, KeyError):  # a number without a name, as containers have it; before Python 3.13 a KeyError
         return f"somebody@{socket.gethostname()}"
 
 
@@ -183,6 +184,10 @@ class OneLine(click.Group):
             return super().main(args, standalone_mode=False, **extra)
         if args is None and sys.argv[1:2] == ["explore"]:
             fix_hashing()
+        _show_what_can_be_shown()
+        for word in sys.argv[1:] if args is None else args:
+            if not word.isascii() and codec.told(word) != word:
+                fail(f"{word!r} is no text in this terminal's encoding", status=2)
         try:
             status = super().main(args, standalone_mode=False, **extra)
         except click.exceptions.NoArgsIsHelpError as error:
@@ -200,6 +205,13 @@ class OneLine(click.Group):
         sys.exit(status if isinstance(status, int) else 0)
 
 
+def _show_what_can_be_shown() -> None:
+    """Print as an escape what the terminal's encoding lacks: what was done is done, and must not end in an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def fail(message: str, status: int = 1) -> NoReturn:
     """End with one line on standard error."""
     click.echo("recordfirst: " + re.sub(r"\s*\n\s*", " ", message.strip()), err=True)
@@ -208,7 +220,7 @@ def fail(message: str, status: int = 1) -> NoReturn:
 
 def print_json(value: Any) -> None:
     """One JSON value on one line."""
-    click.echo(json.dumps(msgspec.to_builtins(value), default=str))
+    click.echo(json.dumps(codec.to_builtins(value), default=str))
 
 
 def parse_json(text: str, what: str) -> Any:
