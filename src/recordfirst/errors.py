@@ -365,7 +365,10 @@ class CommitUnknown(RecordfirstError):
 
 
 class ResultNotStored(RecordfirstError):
-    """The effect happened, but its result could not be stored; it is not called again (P3)."""
+    """The effect happened, but its result could not be stored; it is not called again (P3).
+
+    ``on_success`` has not run, and a retry comes to the same: your own rows are to be put right by hand.
+    """
 
     fate = "done"
 
@@ -374,7 +377,10 @@ class ResultNotStored(RecordfirstError):
         super().__init__(key, cause)
 
     def __str__(self) -> str:
-        return f"effect {self.key!r} succeeded, but its result could not be stored: {self.cause}"
+        return (
+            f"effect {self.key!r} succeeded, but its result could not be stored: {self.cause}; it is not called again, "
+            "and on_success has not run: put your own rows right by hand, since a retry comes to the same"
+        )
 
 
 class WorkflowFailed(RecordfirstError):
