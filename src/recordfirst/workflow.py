@@ -282,7 +282,8 @@ def workflow(
     """Make an async function a workflow: plain Resonate, in which steps are called with its context.
 
     Its body runs again from the top after every wait and every crash, with each step answering what it answered; so
-    whatever is not a step must come out the same each time. Arguments and result must be JSON.
+    whatever is not a step must come out the same each time. Arguments and result must be JSON. Await every step: one
+    that nobody awaits runs all the same, and fails the workflow if it fails.
 
     Args:
         fn: the function, when used without parentheses.
