@@ -34,6 +34,8 @@ class Server:
         self.refusing = False
         """Set to have it create nothing."""
         self.refused: Counter[str] = Counter()
+        self.stalling: set[str] = set()
+        """Kinds of which the next request is never answered."""
         self.token: str | None = None
         """What each request's head, and the header of whoever listens, must hold."""
         self._workers: dict[str, asyncio.Queue[str]] = {}
@@ -98,6 +100,9 @@ class Server:
             refused = {"kind": flat["kind"], "corrId": flat["corrId"], "status": 401, "error": "Unauthorized"}
             return web.Response(status=401, body=msgspec.json.encode(wrap_response_envelope(refused)))
         self.requests[flat["kind"]] += 1
+        if flat["kind"] in self.stalling:
+            self.stalling.remove(flat["kind"])
+            await asyncio.Event().wait()
         refusal = self._refusal(flat)
         self.refused[flat["kind"]] += refusal is not None
         answer = refusal or self._run(lambda: self.state.apply(now_ms(), flat))
@@ -122,12 +127,14 @@ class Server:
         await response.prepare(request)
         queue: asyncio.Queue[str] = asyncio.Queue()
         self._workers[pid] = queue
+        self.requests["poll"] += 1
         try:
             self._deliver_again()  # what nobody was there to hear
             while True:
                 await response.write(f"data: {await queue.get()}\n\n".encode())
         finally:
-            del self._workers[pid]
+            if self._workers.get(pid) is queue:  # it may listen anew
+                del self._workers[pid]
             self._deliver_again()  # what this one has not heard
 
     def _deliver_again(self) -> None:

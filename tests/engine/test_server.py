@@ -8,11 +8,14 @@ import logging
 from collections import Counter
 from datetime import timedelta
 
+import aiohttp
+import msgspec
 import pytest
+from resonate.connections import HttpConnection
 
 from recordfirst import Call, Context, Provider, WorkflowFailed, effect, inject, workflow, write
 from recordfirst.conformance.record import run
-from recordfirst.engine import shared
+from recordfirst.engine import server, shared
 from recordfirst.observe import RelayFailed, WorkInterrupted
 from tests.engine.double import Server
 
@@ -245,6 +248,62 @@ def test_heartbeats_name_one_workflow_each(shop, monkeypatch):
             world.go_on.set()
             assert [await handle.result() for handle in handles] == ["ann", "ben"]
             assert server.refused["task.heartbeat"] == 0
+
+    run(go())
+
+
+def test_heartbeats_do_not_wait_for_each_other(monkeypatch):
+    """P9: one behind the other, those of many workflows would take longer than a lease, and all would lapse."""
+    several, asked = asyncio.Event(), []
+
+    async def send(self, req, headers=None):
+        del self, headers
+        asked.append(req)
+        if len(asked) == 3:
+            several.set()
+        await several.wait()
+        return req
+
+    monkeypatch.setattr(HttpConnection, "send", send)
+    tasks = [{"id": id, "version": 1} for id in ("shop~a", "shop~b", "shop~a:1", "shop~c")]
+    beat = msgspec.json.encode({"kind": "task.heartbeat", "head": {}, "data": {"pid": "p", "tasks": tasks}}).decode()
+
+    async def go():
+        await asyncio.wait_for(server._Requests("http://nowhere.invalid").send(beat), 10)
+        assert sorted(len(msgspec.json.decode(each)["data"]["tasks"]) for each in asked) == [1, 1, 2]
+
+    run(go())
+
+
+def test_worker_listens_again_when_its_http_client_has_had_enough(shop, monkeypatch):
+    """P7: the client ends every answer in five minutes, that of messages too: a worker would be deaf behind that."""
+    monkeypatch.setattr("aiohttp.client.DEFAULT_TIMEOUT", aiohttp.ClientTimeout(total=1))
+
+    async def go():
+        world = World()
+        async with served(shop, world, order, workers=1) as (server, [app]):
+            async with asyncio.timeout(20):
+                while server.requests["poll"] < 2:
+                    await asyncio.sleep(0.01)
+            assert await asyncio.wait_for((await app.start(order, "ann", id="o")).result(), 20) == "ann"
+
+    run(go())
+
+
+@pytest.mark.parametrize("kind", ["task.fence", "task.fulfill", "task.acquire", "promise.create"])
+def test_request_that_is_never_answered_is_no_end_of_a_workflow(shop, monkeypatch, kind):
+    """P9: the client gives up after five minutes: that is plumbing, and not what the step has come to."""
+    monkeypatch.setattr("aiohttp.client.DEFAULT_TIMEOUT", aiohttp.ClientTimeout(total=1))
+    monkeypatch.setattr(shared, "LEASE", timedelta(seconds=2))
+
+    async def go():
+        world = World()
+        async with served(shop, world, order, workers=1) as (server, [app]):
+            server.stalling.add(kind)
+            assert await asyncio.wait_for((await app.start(order, "ann", id="o")).result(), 30) == "ann"
+            while server.stalling:  # the engine hears of the end behind the record
+                await asyncio.sleep(0.01)
+            assert world.calls == {"shop/ann:charge": 1}
 
     run(go())
 

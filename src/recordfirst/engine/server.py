@@ -5,6 +5,8 @@ May be lost: the whole server. The record puts back what is open, and receipts a
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import uuid
 from itertools import groupby
 from typing import Any
@@ -12,8 +14,11 @@ from typing import Any
 import msgspec
 from resonate.connections import HttpConnection, SSEConnection
 from resonate.ids import origin_of
+from resonate_base import ConnectorError
 
 from recordfirst.engine.shared import Membership, SharedEngine
+
+_log = logging.getLogger("recordfirst")
 
 
 def server_engine(url: str, token: str | None, membership: Membership) -> SharedEngine:
@@ -26,28 +31,54 @@ def server_engine(url: str, token: str | None, membership: Membership) -> Shared
     """
     pid = uuid.uuid4().hex
     network = _Requests(url, auth=token)
-    source = SSEConnection(url, pid=pid, group=membership.group, auth=token)
+    source = _Work(url, pid=pid, group=membership.group, auth=token)
     return SharedEngine(network, source, url, pid, membership, token)
 
 
 class _Requests(HttpConnection):
-    """The SDK's requests, with heartbeats as the server takes them.
+    """The SDK's requests, with heartbeats as the server takes them, and with nothing of HTTP that a body would see.
 
-    It refuses one that names tasks of more than one workflow, and then all of their leases would lapse.
+    The server refuses a heartbeat that names tasks of more than one workflow, and then all of their leases would lapse.
     """
 
     async def send(self, req: str, headers: dict[str, str] | None = None) -> str:
         if not req.startswith(_HEARTBEAT):
-            return await super().send(req, headers)
+            return await self._send(req, headers)
         request = msgspec.json.decode(req)
-        tasks = sorted(request["data"]["tasks"], key=_origin)
-        reply = ""
-        for _, of_one in groupby(tasks, key=_origin):
+        beats = []
+        for _, of_one in groupby(sorted(request["data"]["tasks"], key=_origin), key=_origin):
             request["data"]["tasks"] = list(of_one)
-            reply = await super().send(msgspec.json.encode(request).decode(), headers)
-        return reply
+            beats.append(msgspec.json.encode(request).decode())
+        # Side by side: one behind the other, many take longer than a lease.
+        replies = await asyncio.gather(*(self._send(beat, dict(headers or {})) for beat in beats))
+        return replies[-1] if replies else ""
+
+    async def _send(self, req: str, headers: dict[str, str] | None) -> str:
+        """Ask. What fails is the engine's failure: the body would take another exception for its step's (P9)."""
+        try:
+            return await super().send(req, headers)
+        except ConnectorError:
+            raise
+        except Exception as error:  # a server that does not answer in five minutes, or not in text
+            raise ConnectorError(error) from error
 
 
+class _Work(SSEConnection):
+    """The SDK's source of work, which listens again whatever has ended it: the HTTP client does so in five minutes.
+
+    What came meanwhile is not lost: the server delivers again what nobody has taken.
+    """
+
+    async def _sse_loop(self) -> None:
+        while True:
+            try:
+                return await super()._sse_loop()
+            except Exception as error:  # noqa: BLE001 - a worker that does not listen any more would do nothing
+                _log.info("the engine's messages ended, and are asked for again: %s", type(error).__name__)
+                await asyncio.sleep(_AGAIN_S)
+
+
+_AGAIN_S = 0.5
 _HEARTBEAT = '{"kind":"task.heartbeat",'
 
 
