@@ -198,10 +198,11 @@ class Drive:
     async def _begin(self, receipt: Receipt, claim: str) -> Receipt | None:
         """Announce a call; ``None`` if the receipt has changed meanwhile."""
         change = d.begin_call(receipt, claim=claim, claim_ms=self._claim_ms)
+        life = self.execution.workflow_id, self.execution.epoch
 
         async def begin() -> Receipt | None:
             async with self.runtime.record.session() as session:
-                begun = await session.change_receipt(receipt, change, epoch=self.execution.epoch)
+                begun = await session.change_receipt(receipt, change, life=life)
                 if begun is None:
                     # Ours, also when the reply to the statement was lost: nobody else knows this claim.
                     seen = (await session.find_receipt(self.key, self.attempt)).receipt

@@ -20,6 +20,7 @@ from recordfirst import (
     Declined,
     Embedded,
     Misuse,
+    NotDone,
     Unencodable,
     Unknown,
     Write,
@@ -398,6 +399,23 @@ async def test_owner_of_a_shared_key_is_cancelled(shop, monkeypatch):
         third = await app.start(sharing, 3, id="third")
         await app.resolve("shared", outcome="succeeded", result="found")
         assert (await second.result(), await third.result()) == ("2: found", "3: found")
+
+
+async def test_owner_of_a_shared_key_has_ended(shop):
+    """P7: the workflow that stored the key is ended before it could call: another one that asks for it calls."""
+    script = Script(NotDone("busy", 500), "found")
+    async with shop.working(sharing, provide={Script: script}, random=lambda: 0.0) as app:
+        await app.start(sharing, 1, id="first")
+
+        async def refused() -> bool:
+            async with app.runtime.record.session() as session:
+                found = (await session.find_receipt("shared")).receipt
+            return found is not None and (found.calls, found.doubts) == (1, 0)
+
+        await until(refused)
+        await app.cancel("first", undo=False)
+        assert await (await app.start(sharing, 2, id="second")).result() == "2: found"
+    assert [call.key for call in script.calls] == ["shop/shared"] * 2
 
 
 async def puzzled(call: Call, order: Order) -> Any:

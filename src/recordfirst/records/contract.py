@@ -161,7 +161,8 @@ class Session[C](Reconciling, Timelines, Projections, Protocol):
     async def add_receipts(self, receipts: Sequence[NewReceipt], *, epoch: int | None = None) -> list[tuple[str, int]]:
         """Store receipts whose keys are new; return key and attempt of those. What existed stays as it was.
 
-        A single one of a life, told by its epoch, is stored only if that is not over (:meth:`end_lives`).
+        A single one of a life, told by its epoch, is stored only if that is not over: its workflow has not ended, and
+        nobody has ended its lives so far (:meth:`end_lives`).
         """
 
     async def intend(
@@ -174,10 +175,13 @@ class Session[C](Reconciling, Timelines, Projections, Protocol):
         receipt is returned, whatever ``after`` says.
         """
 
-    async def change_receipt(self, seen: Receipt, change: Change, *, epoch: int | None = None) -> Receipt | None:
+    async def change_receipt(
+        self, seen: Receipt, change: Change, *, life: tuple[str, int] | None = None
+    ) -> Receipt | None:
         """Apply ``change`` if the receipt's revision is still ``seen.revision``; else ``None``, and nothing changed.
 
-        One that begins a call, in a life of this epoch, is applied only if that is not over.
+        One that begins a call, in a life of a workflow, told by its id and epoch, is applied only if that is not over.
+        The receipt may be another workflow's, which asked for the same key before.
         """
 
     async def receipts_of(self, workflow: str) -> list[Receipt]:

@@ -238,8 +238,11 @@ class SqlSession[C](_Reconciling, _Timelines, _Projections):
         seen = await self.find_receipt(intent.key, intent.attempt)
         return Intended(receipt=seen.receipt, inserted=False, now_ms=seen.now_ms)
 
-    async def change_receipt(self, seen: Receipt, change: Change, *, epoch: int | None = None) -> Receipt | None:
-        identity = {"key": seen.key, "attempt": seen.attempt, "revision": seen.revision, "workflow": seen.workflow}
+    async def change_receipt(
+        self, seen: Receipt, change: Change, *, life: tuple[str, int] | None = None
+    ) -> Receipt | None:
+        workflow, epoch = life or (None, None)
+        identity = {"key": seen.key, "attempt": seen.attempt, "revision": seen.revision, "workflow": workflow}
         sql = self._sql.begin_call if change.begins_call else self._sql.change_receipt
         rows = await self._rows(sql, **identity, **_fields(change), epoch=epoch, **self._seen)
         return _receipt(rows[0]) if rows else None
