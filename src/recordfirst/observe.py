@@ -128,7 +128,7 @@ class StaleLife(msgspec.Struct, frozen=True):
 
 
 class NotBegun(msgspec.Struct, frozen=True):
-    """A life that a person has ended came to a step: it was not begun."""
+    """A life that is over (a person, or another worker, has ended its workflow) came to a step: it was not begun."""
 
     workflow: str
     what: str

@@ -204,7 +204,7 @@ class Execution:
         """Intents that rode in a write of this run, so that their first call need not be stored again."""
 
     async def is_over(self, session: Session[Any] | None = None) -> bool:
-        """Whether a person has ended this life, as far as the record says now."""
+        """Whether this life is over, as the record says now: a person has ended it, or its workflow has ended."""
 
         async def look() -> Start | None:
             async with self.runtime.record.session() as alone:
@@ -214,7 +214,9 @@ class Execution:
             start = await session.find_start(self.workflow_id)
         else:
             start = await self.runtime.patiently(f"start of {self.workflow_id!r}", look)
-        return start is not None and start.lives_from is not None and self.epoch < start.lives_from
+        if start is None:
+            return False
+        return start.state != "open" or (start.lives_from is not None and self.epoch < start.lives_from)
 
     async def release_if_barred(self, key: str, session: Session[Any] | None = None) -> None:
         """Give the task back if no call is begun by anybody now, or none by this life."""
@@ -227,7 +229,7 @@ class Execution:
             self.runtime.over.add((self.workflow_id, self.epoch))
             self.runtime.observe(NotBegun(self.workflow_id, what))
             await self.runtime.sleeper(_HELD_S)
-            raise leaf.release(f"workflow {self.workflow_id!r} was ended by a person: {what} was not begun")
+            raise leaf.release(f"workflow {self.workflow_id!r} has ended: {what} was not begun")
 
 
 class Begun(msgspec.Struct, frozen=True):

@@ -129,11 +129,12 @@ def body_of(
         # told by the engine alone.
         _, id, epoch, lineage = identity.parse_engine_id(ctx.info.id)
         await life.cleared()
-        ending = None
-        if (id, epoch) in runtime.over or epoch > 1 or runtime.restores:
+        ending, barred = None, (id, epoch) in runtime.over
+        if barred or epoch > 1 or runtime.restores:
             # Only these can be over, or be the one that undoes; another is told so at its next step.
             start = await _find(runtime, id)
-            if _is_stale(start, epoch, is_part=bool(lineage), restored=runtime.restores > 0):
+            has_ended = barred and start is not None and start.state != "open"
+            if has_ended or _is_stale(start, epoch, is_part=bool(lineage), restored=runtime.restores > 0):
                 return _pass_over(runtime, life, ctx.info.id, (id, epoch))
             ending = start if start is not None and start.is_being_cancelled else None
         # A body that fails is not run again by the SDK, not even one that had no step yet: its end is in the record.

@@ -14,8 +14,10 @@ from resonate.connections import LocalConnection
 from resonate.resonate import Resonate
 
 from recordfirst import Call, Context, Write, effect, inject, workflow, write
+from recordfirst.core.start import Finish
+from recordfirst.observe import NotBegun, StaleLife
 from recordfirst.testing import SimClock
-from tests.effects.harness import Bank, Order, Plug, Shop, mark, orders, pass_time
+from tests.effects.harness import Bank, Order, Plug, Shop, mark, orders, pass_time, until
 from tests.effects.program import KEYED, PLAIN, insert, insert_order, post, probe_charge
 
 ORDERS = [Order(str(number), 100 + number) for number in range(24)]
@@ -162,3 +164,60 @@ async def test_lease_lost_in_the_middle_of_a_call(postgres_dsn, tmp_path, charge
         assert taking.working.is_set()
         assert not losing.working.is_set()
     assert shop.bank.applied == [("charge", "0", 100)]
+
+
+class Dependency:
+    """What a process waits for before it begins."""
+
+
+def rendered(order: Order, *, dependency: Dependency = inject()) -> int:
+    return order.amount_minor
+
+
+@effect(key="order:{order.id}:rendered", provider=KEYED, after=None, freeze=rendered)
+async def charge_rendered(call: Call, order: Order, *, bank: Bank = inject()) -> str:
+    return await slowly(call, order, bank)
+
+
+@write
+async def insert_held_up(w: Write, order: Order, *, dependency: Dependency = inject()) -> None:
+    await insert(w, order)
+
+
+@workflow
+async def charging_late(ctx: Context, order: Order) -> None:
+    await charge_rendered(ctx, order)
+
+
+@workflow
+async def writing_late(ctx: Context, order: Order) -> None:
+    await insert_held_up(ctx, order)
+
+
+@pytest.mark.parametrize("late", [charging_late, writing_late], ids=["effect", "write"])
+async def test_zombie_of_a_workflow_that_has_ended(shop, monkeypatch, late):
+    """P3, P7: another worker took it over, failed and undid what there was: who was held up begins nothing any more."""
+    monkeypatch.setattr("recordfirst.runtime._HELD_S", 0.01)
+    held_up, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def dependency() -> Dependency:
+        held_up.set()
+        await goes_on.wait()
+        return Dependency()
+
+    async with shop.working(late, factories={Dependency: dependency}) as app:
+        handle = await app.start(late, ORDERS[0], id="late")
+        await held_up.wait()
+        await ends(app, "late")
+        goes_on.set()
+        await until(lambda: asyncio.sleep(0, bool(shop.seen(StaleLife))))
+        assert (await handle.status()).state == "failed"
+        assert [event.workflow for event in shop.seen(NotBegun)] == ["late"]
+        assert await orders(app) == []
+    assert shop.bank.requests == []
+
+
+async def ends(app: Any, id: str) -> None:
+    """As another worker would end it, whose engine had it in this epoch."""
+    async with app.runtime.record.session() as session:
+        await session.finish([Finish(id=id, epoch=1, state="failed", error="{}")])

@@ -12,7 +12,7 @@ WITH clock AS MATERIALIZED (
         (SELECT created_at FROM recordfirst.start WHERE app = %(app)s AND id = %(workflow)s), clock.now
     )
 ), life AS MATERIALIZED (
-    SELECT lives_from FROM recordfirst.start
+    SELECT lives_from, state FROM recordfirst.start
     WHERE app = %(app)s AND id = %(workflow)s AND %(epoch)s::integer IS NOT NULL FOR KEY SHARE
 ), stored AS (
     INSERT INTO recordfirst.receipt (
@@ -30,7 +30,7 @@ WITH clock AS MATERIALIZED (
         SELECT FROM recordfirst.receipt
         WHERE app = %(app)s AND key = %(after)s AND state = 'succeeded'
     )) AND NOT EXISTS (SELECT FROM recordfirst.timeline WHERE app = %(app)s AND held IS NOT NULL)
-    AND NOT EXISTS (SELECT FROM life WHERE lives_from > %(epoch)s)
+    AND NOT EXISTS (SELECT FROM life WHERE lives_from > %(epoch)s OR state <> 'open')
     AND (%(mark_engine)s::text IS NULL OR EXISTS (
         SELECT FROM recordfirst.mark
         WHERE app = %(app)s AND engine = %(mark_engine)s::text

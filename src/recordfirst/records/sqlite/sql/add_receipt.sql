@@ -14,7 +14,8 @@ LEFT JOIN recordfirst_timeline AS timeline ON timeline.app = :app AND :state = '
       (SELECT created_at_ms FROM recordfirst_start WHERE app = :app AND id = :workflow), now_ms
   )
 WHERE NOT EXISTS (
-    SELECT 1 FROM recordfirst_start WHERE app = :app AND id = :workflow AND lives_from > :epoch
+    SELECT 1 FROM recordfirst_start WHERE app = :app AND id = :workflow AND :epoch IS NOT NULL
+      AND (lives_from > :epoch OR state <> 'open')
 )
 ON CONFLICT DO NOTHING
 RETURNING key, attempt

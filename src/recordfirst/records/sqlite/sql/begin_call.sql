@@ -5,7 +5,8 @@ SET {change}, last_call_at_ms = clock.now_ms
 FROM recordfirst_clock AS clock
 WHERE app = :app AND key = :key AND attempt = :attempt AND revision = :revision
   AND NOT EXISTS (SELECT 1 FROM recordfirst_timeline WHERE app = :app AND held IS NOT NULL)
-  AND NOT EXISTS (SELECT 1 FROM recordfirst_start WHERE app = :app AND id = :workflow AND lives_from > :epoch)
+  AND NOT EXISTS (SELECT 1 FROM recordfirst_start WHERE app = :app AND id = :workflow AND :epoch IS NOT NULL
+      AND (lives_from > :epoch OR state <> 'open'))
   AND (:mark_engine IS NULL OR EXISTS (
       SELECT 1 FROM recordfirst_mark
       WHERE app = :app AND engine = :mark_engine AND (space, number) >= (:mark_space, :mark_number)

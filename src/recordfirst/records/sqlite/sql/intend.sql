@@ -17,7 +17,8 @@ FROM recordfirst_clock LEFT JOIN recordfirst_timeline AS doubt ON doubt.app = :a
 WHERE (:after IS NULL OR EXISTS (
     SELECT 1 FROM recordfirst_receipt WHERE app = :app AND key = :after AND state = 'succeeded'
 )) AND NOT EXISTS (SELECT 1 FROM recordfirst_timeline WHERE app = :app AND held IS NOT NULL)
-AND NOT EXISTS (SELECT 1 FROM recordfirst_start WHERE app = :app AND id = :workflow AND lives_from > :epoch)
+AND NOT EXISTS (SELECT 1 FROM recordfirst_start WHERE app = :app AND id = :workflow AND :epoch IS NOT NULL
+      AND (lives_from > :epoch OR state <> 'open'))
 AND (:mark_engine IS NULL OR EXISTS (
     SELECT 1 FROM recordfirst_mark
     WHERE app = :app AND engine = :mark_engine AND (space, number) >= (:mark_space, :mark_number)
