@@ -14,7 +14,7 @@ from tests.explore.stories import CASES
 
 def test_a_record_that_fails_as_a_worker_begins_keeps_it_from_nothing_later(world: FastWorld) -> None:
     """P9: the engine's file is closed again; locked by ourselves, no later try of this process could open it."""
-    fault = at(world.run(), 1, "starts", "fail")
+    fault = at(world.run(), 1, "open_starts", "fail")
     assert world.run(Schedule((fault,))).violations == ()
 
 
