@@ -6,9 +6,12 @@ import asyncio
 import contextlib
 import json
 
+import pytest
+from psycopg.conninfo import conninfo_to_dict
 from resonate_pg import PostgresConnection
 
-from recordfirst.engine.postgres import Deliveries
+from recordfirst.engine.postgres import Deliveries, _Sessions
+from recordfirst.records.postgres import PostgresRecord
 
 
 class Outbox:
@@ -68,3 +71,18 @@ def test_the_connector_itself_takes_all_there_is():
     outbox = Outbox(300)
     assert len(delivered(PostgresConnection(sessions=outbox, pid="p", group="g", drive_timers=False))) == 300
     assert outbox.waiting == []
+
+
+@pytest.mark.parametrize(
+    "settings_of", [lambda dsn: _Sessions(dsn, "engine", 1)._dsn, lambda dsn: PostgresRecord(dsn)._conninfo]
+)
+def test_server_that_vanished_is_noticed(settings_of):
+    """P7, P9: record and engine end what a lost machine took, or did not, in seconds; the operator may say when."""
+    settings = conninfo_to_dict(settings_of("postgresql://host/shop?keepalives_idle=60"))
+    noticed = {"keepalives_idle": 60, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 11_000}
+    assert {name: settings.get(name) for name in noticed} == {name: str(value) for name, value in noticed.items()}
+
+
+def test_address_that_cannot_be_read_is_left_to_who_opens_it():
+    """P9: to make an engine of it raises nothing."""
+    assert _Sessions("postgresql://host:no port", "engine", 1)._dsn == "postgresql://host:no port"

@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import AsyncConnectionPool
 from resonate.codec import Codec, NoopEncryptor
 from resonate.context import Context
@@ -36,6 +37,10 @@ _log = logging.getLogger("recordfirst")
 
 _REQUESTS_MOST = 16
 """Connections for requests: the connector's own number; more wait for the server's locks instead of for each other."""
+_KEEPALIVE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 11_000}
+"""A server that vanished without a word is noticed after about 11 s, as the record's is; else after two hours."""
+_CONNECT_S = 10
+"""For one address to answer."""
 _TIMERS_S = 1.0
 """Timers are looked at so often, by one worker of all. The connector would do it whenever anything happens, in every
 worker, and each time it reads the whole table of promises."""
@@ -47,11 +52,20 @@ _IN_THE_RECORD = "resonate-pg"
 _HOW = "see docs/how-to/run-on-resonate-pg.md"
 
 
+def _noticing(dsn: str) -> str:
+    """The same database, with what notices that its server has vanished, where the operator says nothing else."""
+    try:
+        given = conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        return dsn  # opening it says what is wrong
+    return make_conninfo(dsn, **{name: value for name, value in _KEEPALIVE.items() if name not in given})
+
+
 class _Sessions:
     """Connections as the connector wants them, each statement a transaction of its own."""
 
     def __init__(self, dsn: str, name: str, most: int) -> None:
-        self._dsn, self._name, self._most = dsn, name, most
+        self._dsn, self._name, self._most = _noticing(dsn), name, most
         self.durable = True
         """Whether each waits for the disk; said before the first."""
         self._pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]] | None = None
@@ -61,7 +75,7 @@ class _Sessions:
         if self._pool is None:
             self._pool = AsyncConnectionPool(
                 self._dsn,
-                kwargs={"autocommit": True, "application_name": self._name},
+                kwargs={"autocommit": True, "connect_timeout": _CONNECT_S, "application_name": self._name},
                 configure=self._configure,
                 min_size=1,
                 max_size=self._most,
@@ -76,7 +90,9 @@ class _Sessions:
             await connection.execute("SET synchronous_commit = off")
 
     async def dedicated(self) -> Any:
-        return await psycopg.AsyncConnection.connect(self._dsn, autocommit=True, application_name=self._name)
+        return await psycopg.AsyncConnection.connect(
+            self._dsn, autocommit=True, connect_timeout=_CONNECT_S, application_name=self._name
+        )
 
     async def close(self) -> None:
         pool, self._pool = self._pool, None

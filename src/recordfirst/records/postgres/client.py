@@ -45,8 +45,9 @@ _LEASE_WAIT_MS = 10_000
 """A statement that waits keeps the server from cleaning up behind it: so long at a time, and then anew."""
 _POOL_WAIT_S = 10.0
 """For a connection of the pool; then the record counts as unreachable, and the caller's patience begins."""
-_KEEPALIVE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
-"""A server that vanished without a word is noticed after about 11 s."""
+_KEEPALIVE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 11_000}
+"""A server that vanished without a word is noticed after about 11 s: by the first three while we wait for an answer, by
+the last where it did not even take the request, which the system would send again for a quarter of an hour."""
 _OURS = "recordfirst's own statement"
 """Noted of one that the server gave up, by its ``statement_timeout``, say: that is no error of the user's."""
 _READS = "this transaction only reads"
