@@ -187,10 +187,11 @@ class WriteStep[**P, R](Precedent[P, R]):
                 w = open_write(runtime, tx, execution, blocking=not self.function.is_async)
                 value = await self.function.call(w, arguments, injected, runtime.executor)
                 result = codec.encode(value, f"the result of {self.function!r}")
+                told = self._result(result)  # before the commit: a result that no version can read stays for ever
                 done = msgspec.structs.replace(receipt, result=runtime.seal(result))
                 if not await flush(w, tx, [done], own_key=key):
                     raise _Lost
-                settled = await self._settle(runtime, tx, ctx, key, result)
+                settled = await self._settle(runtime, tx, ctx, key, told)
             settled()
             w.committed()
             return result
@@ -243,12 +244,12 @@ class WriteStep[**P, R](Precedent[P, R]):
         return cast("R", codec.shape(codec.decode(text), self.function.returns, f"the result of {self.function!r}"))
 
     async def _settle(
-        self, runtime: Runtime, tx: Session[Any], ctx: Context, key: str, result: str
+        self, runtime: Runtime, tx: Session[Any], ctx: Context, key: str, result: R
     ) -> Callable[[], Any]:
         """Settle this step in its own transaction, if the engine is there; else it is settled after the commit."""
         if runtime.joined is None:
             return lambda: None
-        settled = await runtime.joined.settle(tx, ctx, self._result(result))
+        settled = await runtime.joined.settle(tx, ctx, result)
         if settled is None:
             runtime.observe(StaleStep(key))
             raise leaf.release(f"write {key!r} was rolled back: its task is not ours any more, or has expired")

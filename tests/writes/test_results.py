@@ -6,11 +6,12 @@ import dataclasses
 import datetime as dt
 import enum
 import threading
+from typing import Any
 
 import msgspec
 import pytest
 
-from recordfirst import Context, Misuse, WorkflowFailed, read, workflow, write
+from recordfirst import Context, Misuse, WorkflowFailed, inject, read, workflow, write
 from recordfirst.conformance.record import run
 
 
@@ -72,6 +73,24 @@ async def write_all_the_same(r) -> None:
 async def take_and_return_a_thing(w) -> dict:
     await w.tx.execute("INSERT INTO orders (id, amount) VALUES ('1', 1)")
     return {"fine": 1, "nested": [threading.Lock()]}
+
+
+class Told:
+    """What a function returns, one time after the other; the first is a mistake."""
+
+    def __init__(self) -> None:
+        self.values: list[Any] = ["three", 3]
+
+
+@write
+async def count_what_is_there(w, *, told: Told = inject()) -> int:
+    await w.tx.execute("INSERT INTO orders (id, amount) VALUES ('1', 1)")
+    return told.values.pop(0)
+
+
+@workflow
+async def counting(ctx: Context) -> int:
+    return await count_what_is_there(ctx)
 
 
 @workflow
@@ -146,6 +165,19 @@ def test_unencodable_result_takes_the_rows_back(shop):
             assert await shop.rows(app, "SELECT id FROM orders") == []
             async with app.runtime.record.session() as session:
                 assert await session.receipts_of("u") == []
+
+    run(go())
+
+
+def test_a_result_of_another_type_takes_the_rows_back(shop):
+    """P2, P7: stored, it could not be read by the version that is mended either, and a retry would fail for ever."""
+
+    async def go():
+        async with shop.working(counting, provide={Told: Told()}) as app:
+            with pytest.raises(WorkflowFailed, match=r"Unencodable: the result of write .* is not int"):
+                await (await app.start(counting, id="c")).result()
+            assert await shop.rows(app, "SELECT id FROM orders") == []
+            assert await (await app.retry("c")).result() == 3
 
     run(go())
 
