@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
+import msgspec
 import pytest
-from stripe import StripeClient
+from stripe import CardError, StripeClient
 
 from recordfirst import Call, Context, effect, inject, workflow
 from recordfirst.conformance.record import run
@@ -130,6 +132,31 @@ def test_both_ways(shop):
                 await session.add_receipts([receipt("9", result=mended)])
             assert ("RF-ORPHAN-EFFECT", "order:9:charge") not in codes(await audited(app, apply=True))
             assert len(await open_findings(app)) == 3
+
+    run(go())
+
+
+def test_a_payment_that_is_not_confirmed_is_there(shop):
+    """P10: a payment that its customer has yet to confirm is what a probe finds; one that was declined is not."""
+
+    async def go():
+        async with StripeSimulator() as sim, shop_at(shop, sim) as app:
+            async with stripe_client("sk_test_x", base_url=sim.url) as client:
+                create: Any = client.v1.payment_intents.create_async
+                given = {"amount": 1999, "currency": "usd"}
+                of = {id: {**given, "metadata": {METADATA_KEY: f"shop/order:{id}:charge"}} for id in "123"}
+                waits = await create(of["1"], {"idempotency_key": "1"})
+                chosen = await create({**of["2"], "payment_method": "pm_card_visa"}, {"idempotency_key": "2"})
+                with pytest.raises(CardError):
+                    declined = {"confirm": True, "payment_method": "pm_card_chargeDeclined"}
+                    await create({**of["3"], **declined}, {"idempotency_key": "3"})
+            assert (waits.status, chosen.status) == ("requires_payment_method", "requires_confirmation")
+            told = [payment_of(each) for each in (waits, chosen)]
+            results = [msgspec.json.encode(each).decode() for each in told] + ['{"id": "pi_3"}']
+            async with app.runtime.record.session() as session:
+                rows = [receipt(id, result=text) for id, text in zip("123", results, strict=True)]
+                await session.add_receipts(rows)
+            assert codes(await audited(app)) == [("RF-EFFECT-MISSING", "order:3:charge")]
 
     run(go())
 

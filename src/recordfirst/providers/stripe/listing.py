@@ -1,7 +1,7 @@
 """Streaming what Stripe has, for a reconcile that compares it with the receipts.
 
 Stripe lists payment intents and refunds by the time of their creation, newest first, a hundred at a time. Listing is
-exact at once, unlike searching.
+exact at once, unlike searching. What stands is what a probe finds: also a payment that its customer has yet to confirm.
 """
 
 from __future__ import annotations
@@ -11,25 +11,23 @@ from typing import Any
 import stripe
 
 from recordfirst.providers.contract import Item, Listing
-from recordfirst.providers.stripe.probe import METADATA_KEY
+from recordfirst.providers.stripe.probe import METADATA_KEY, refused_payment, refused_refund
 
 _PAGE = 100
-_STANDS = frozenset({"succeeded", "processing", "requires_capture"})
-_FELL = frozenset({"failed", "canceled"})
 
 
 async def _payment_intents(
     client: stripe.StripeClient, since_ms: int, before_ms: int, after: str | None
 ) -> tuple[list[Item], str | None]:
     listed = await client.v1.payment_intents.list_async(_params(since_ms, before_ms, after))
-    return [_item(each, stands=each.status in _STANDS) for each in listed.data], _next(listed)
+    return [_item(each, stands=refused_payment(each) is None) for each in listed.data], _next(listed)
 
 
 async def _refunds(
     client: stripe.StripeClient, since_ms: int, before_ms: int, after: str | None
 ) -> tuple[list[Item], str | None]:
     listed = await client.v1.refunds.list_async(_params(since_ms, before_ms, after))
-    return [_item(each, stands=each.status not in _FELL) for each in listed.data], _next(listed)
+    return [_item(each, stands=refused_refund(each) is None) for each in listed.data], _next(listed)
 
 
 def _params(since_ms: int, before_ms: int, after: str | None) -> Any:

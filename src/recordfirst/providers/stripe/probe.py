@@ -100,7 +100,7 @@ async def find_payment_intent(
         params: dict[str, Any] = {"created": created, "limit": _PAGE, "customer": customer, "starting_after": after}
         return await client.v1.payment_intents.list_async(_given(params))
 
-    return await _scan(page, marker, max_pages, "payment intents", _refused_payment, read)
+    return await _scan(page, marker, max_pages, "payment intents", refused_payment, read)
 
 
 async def search_payment_intent(
@@ -117,7 +117,7 @@ async def search_payment_intent(
     result = await client.v1.payment_intents.search_async(
         {"query": f'metadata["{METADATA_KEY}"]:"{text}"', "limit": _PAGE}
     )
-    verdict = _Verdict(_refused_payment)
+    verdict = _Verdict(refused_payment)
     for intent in result.data:
         verdict.consider(intent, marker)
     return verdict.say(read)
@@ -149,7 +149,7 @@ async def find_refund(
         }
         return await client.v1.refunds.list_async(_given(params))
 
-    return await _scan(page, marker, max_pages, "refunds", _refused_refund, read)
+    return await _scan(page, marker, max_pages, "refunds", refused_refund, read)
 
 
 class _Marked(Protocol):
@@ -213,7 +213,8 @@ async def _scan[T: _Marked](
     return CannotTell(f"more than {max_pages * _PAGE} {what} since then; narrow the probe, search, or raise max_pages")
 
 
-def _refused_payment(intent: stripe.PaymentIntent) -> Declined | None:
+def refused_payment(intent: stripe.PaymentIntent) -> Declined | None:
+    """Return the decline that a payment intent stands for; ``None`` if it happened, or may yet."""
     error = intent.last_payment_error
     if intent.status == "requires_payment_method" and error is not None:
         code = _maybe(error, "decline_code") or _maybe(error, "code") or "card_declined"
@@ -223,7 +224,8 @@ def _refused_payment(intent: stripe.PaymentIntent) -> Declined | None:
     return None
 
 
-def _refused_refund(refund: stripe.Refund) -> Declined | None:
+def refused_refund(refund: stripe.Refund) -> Declined | None:
+    """Return the decline that a refund stands for; ``None`` if it happened, or may yet."""
     if refund.status in ("failed", "canceled"):
         return Declined(f"refund {refund.id}: {refund.status}", _maybe(refund, "failure_reason") or refund.status)
     return None
