@@ -11,6 +11,7 @@ from stripe import CardError, StripeClient
 
 from recordfirst import Call, Context, effect, inject, workflow
 from recordfirst.conformance.record import run
+from recordfirst.core.identity import marker
 from recordfirst.core.receipt import NewReceipt
 from recordfirst.providers.stripe import (
     METADATA_KEY,
@@ -211,6 +212,24 @@ def test_refunds_both_ways(shop):
                 await session.add_receipts([receipt("9", key="order:9:refund", result=mended, **back)])
             assert "order:9:refund" not in dict(map(reversed, codes(await audited(app, apply=True))))
             assert len(await open_findings(app)) == 2
+
+    run(go())
+
+
+def test_a_key_that_ends_as_an_attempt_does(shop, monkeypatch):
+    """P10: what was found of it, in time that is not walked any more, is closed when it is gone, as any other."""
+
+    async def go():
+        async with StripeSimulator() as sim, shop_at(shop, sim) as app:
+            async with app.runtime.record.session() as session:
+                await session.add_receipts([receipt("9", key="order-#5")])
+            assert codes(await audited(app, apply=True)) == [("RF-EFFECT-MISSING", "order-#5")]
+            monkeypatch.setattr(auditing, "WINDOW_MS", -60_000)
+            assert codes(await audited(app, apply=True)) == [("RF-EFFECT-MISSING", "order-#5")]
+            async with stripe_client("sk_test_x", base_url=sim.url) as client:
+                await paid(client, marker("shop", "order-#5", 1, 255), "by hand")
+            assert codes(await audited(app, apply=True)) == []
+            assert await open_findings(app) == []
 
     run(go())
 

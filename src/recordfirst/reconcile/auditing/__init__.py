@@ -239,9 +239,7 @@ class _Audit:
         for each in known:
             if _at_ms(each) >= start_ms or each.code == _INCOMPLETE:
                 continue
-            key, _, attempt = each.subject.rpartition("#")
-            identity_ = (key, int(attempt)) if key and attempt.isdigit() else (each.subject, 1)
-            row = (await self._find([identity_])).get(identity_)
+            row = await self._of(each.subject)
             if each.code == _ORPHAN and row is not None:
                 continue
             if row is not None and row.function not in self._effects:
@@ -251,6 +249,13 @@ class _Audit:
             else:
                 sights.append(Sight(_same(each)))
         return sights
+
+    async def _of(self, subject: str) -> Row | None:
+        """The receipt that a finding is about. A key may end as the name of a further attempt does: ``order-#5``."""
+        key, _, attempt = subject.rpartition("#")
+        named = [(subject, 1)] + ([(key, int(attempt))] if key and attempt.isdecimal() else [])
+        rows = await self._find(named)
+        return next((rows[each] for each in named if each in rows), None)
 
 
 def _told(item: Item) -> str:
