@@ -243,9 +243,7 @@ class WriteStep[**P, R](Precedent[P, R]):
     def _result(self, text: str) -> R:
         return cast("R", codec.shape(codec.decode(text), self.function.returns, f"the result of {self.function!r}"))
 
-    async def _settle(
-        self, runtime: Runtime, tx: Session[Any], ctx: Context, key: str, result: R
-    ) -> Callable[[], Any]:
+    async def _settle(self, runtime: Runtime, tx: Session[Any], ctx: Context, key: str, result: R) -> Callable[[], Any]:
         """Settle this step in its own transaction, if the engine is there; else it is settled after the commit."""
         if runtime.joined is None:
             return lambda: None

@@ -95,6 +95,31 @@ def test_p9_faults_are_told_from_the_users_errors(sqlite_path):
     assert record.fault(ValueError()) is None
 
 
+def test_p9_a_damaged_file_is_no_error_of_the_users(sqlite_path):
+    """It is put back from a copy; what was under way then must not have failed for it."""
+    migrated(sqlite_path)
+    connection = sqlite3.connect(sqlite_path)
+    connection.execute("CREATE TABLE orders (note TEXT)")
+    connection.execute("INSERT INTO orders VALUES (?)", ["x" * 50_000])
+    connection.commit()
+    [[root]] = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'orders'").fetchall()
+    [[size]] = connection.execute("PRAGMA page_size").fetchall()
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    with sqlite_path.open("r+b") as file:
+        file.seek((root - 1) * size)
+        file.write(b"\xff" * size)
+
+    async def go():
+        async with opened(make(sqlite_path)) as record:
+            with pytest.raises(sqlite3.DatabaseError, match="malformed") as caught:
+                async with record.transaction() as tx:
+                    await tx.connection.execute("INSERT INTO orders VALUES ('y')")
+            assert record.fault(caught.value) == "unreachable"
+
+    run(go())
+
+
 def test_p8_a_transaction_inside_a_transaction_is_an_error(sqlite_path):
     """It would wait for itself for ever."""
 

@@ -15,6 +15,7 @@ _UNREACHABLE = frozenset({
     "25006",  # it takes no writes: it is a replica by now, or was set to only read
     "25P03", "25P04", "57P05",  # the server ended an idle session, or a long transaction
     "40003",  # nobody can tell if the statement was completed
+    "XX001", "XX002",  # a table, or an index, is damaged
     "57P01", "57P02", "57P03",  # the server shuts down, has crashed, or cannot take connections yet
 })  # fmt: skip
 _UNREACHABLE_CLASSES = ("08", "53", "58")  # connection exceptions; nothing to spare; errors of the system below

@@ -40,7 +40,8 @@ _ENDED = "the transaction was ended inside its block; leave COMMIT and ROLLBACK 
 _CLOSED = frozenset({"Connection closed", "no active connection"})
 _CONTENTION = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _UNREACHABLE = frozenset({
-    sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOLFS, sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOLFS,
+    sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_PROTOCOL,
 })  # fmt: skip
 
 
