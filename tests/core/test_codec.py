@@ -203,7 +203,7 @@ CYCLE["self"] = [CYCLE]
         ({"s": {frozenset({1}), frozenset({2})}}, "its field 's' is set"),
         ({"t": "\ud800"}, "its field 't' is str"),
         ({"n": 10**5000}, "its field 'n' is int"),
-        (CYCLE, "recursion"),
+        (CYCLE, "the value cannot be stored as JSON: it holds itself, or is nested too deeply"),
         (lambda: None, "it is function"),
     ],
     ids=["object", "nested", "struct", "dataclass", "int keys", "keys that collide", "mixed set", "sets of sets",

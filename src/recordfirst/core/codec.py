@@ -25,6 +25,8 @@ def encode(value: Any, what: str) -> str:
     """
     try:
         return _text(value)
+    except RecursionError as error:
+        raise Unencodable(f"{what} cannot be stored as JSON: it holds itself, or is nested too deeply") from error
     except _REFUSED as error:
         path, culprit = _first_unencodable(value, "")
         place = f"its field {path.lstrip('.')!r}" if path else "it"

@@ -119,6 +119,8 @@ def _name_of(fn: Callable[..., Any], args: tuple[Any, ...]) -> str | None:
     kind = fn.__name__
     if kind == "rollback":
         return None
+    if kind == "commit":
+        return "COMMIT"
     if not args or not isinstance(args[0], str) or args[0].startswith(_SILENT):
         return None
     text = args[0]
