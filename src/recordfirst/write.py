@@ -212,8 +212,7 @@ class WriteStep[**P, R](Precedent[P, R]):
                 try:
                     return await once()
                 except _Lost:
-                    await execution.release_if_over(f"write {key!r}")
-                    runtime.observe(LostRace(key))
+                    await _lost(execution, key, await stored())
                 except Exception as error:
                     fault = fault_of(runtime.record, error)
                     if fault is not None:
@@ -252,6 +251,14 @@ class WriteStep[**P, R](Precedent[P, R]):
             runtime.observe(StaleStep(key))
             raise leaf.release(f"write {key!r} was rolled back: its task is not ours any more, or has expired")
         return settled
+
+
+async def _lost(execution: Execution, key: str, found: str | None) -> None:
+    """Say that another run was faster, also if that has ended the workflow since. If none was, it was ended before."""
+    if found is None:
+        await execution.release_if_over(f"write {key!r}")
+    else:
+        execution.runtime.observe(LostRace(key))
 
 
 class WriteDecorator(Protocol):

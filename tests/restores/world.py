@@ -243,7 +243,11 @@ class World:
 
     def state(self) -> dict[str, Any]:
         """All that must be as it would have been without faults; what each run draws anew is left out."""
-        starts = self.rows("SELECT id, workflow, fingerprint, state, result, error FROM {start}")
+        # A life that finishes the undo of one that was lost says that, and not why the first one failed.
+        starts = self.rows(
+            "SELECT id, workflow, fingerprint, state, result, CASE WHEN NOT EXISTS (SELECT 1 FROM {receipt} AS done "
+            "WHERE done.workflow = a.id AND done.undone_by IS NOT NULL) THEN error END FROM {start} AS a"
+        )
         receipts = self.rows(
             "SELECT key, attempt, kind, function, workflow, request, undo, undone_by, state, doubts, "
             "result, CASE WHEN state = 'declined' THEN error END FROM {receipt}"
