@@ -70,6 +70,12 @@ def test_a_result_of_a_models(capsys):
     assert capsys.readouterr().out == '{"result": {"n": 1}}\n'
 
 
+@pytest.mark.parametrize("command", ["status", "effects", "findings", "audit"])
+def test_more_than_a_number_can_be(cli_on_sqlite, command):
+    """P10: how many to list is told its bounds, instead of a traceback of the record's driver."""
+    assert "1<=x<=100000" in cli_on_sqlite.refused(command, "--limit", "9" * 20, status=2)
+
+
 def test_conflicts(shop):
     """P8: the same id with other arguments, an empty id, an id that nobody started."""
     shop.here = True

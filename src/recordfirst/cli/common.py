@@ -30,6 +30,9 @@ from recordfirst.records.open import record_from_url
 _DRIVERS = {"psycopg", "psycopg_pool", "sqlite3", "aiosqlite"}
 """Whose exceptions say what the record has against a command: rights that are missing, say."""
 
+LISTED = click.IntRange(1, 100_000)
+"""How many rows a command lists."""
+
 
 def collect_seldom() -> None:
     """Look for cycles rarely, in a process that works: what is loaded stays, and a workflow's run leaves few behind.

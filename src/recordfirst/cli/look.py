@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from recordfirst.app import App
-from recordfirst.cli.common import app_option, fail, json_option, load_app, print_json, runs, table, time_of
+from recordfirst.cli.common import LISTED, app_option, fail, json_option, load_app, print_json, runs, table, time_of
 from recordfirst.core import codec, identity
 from recordfirst.core.receipt import Receipt
 from recordfirst.core.start import Start
@@ -21,7 +21,7 @@ from recordfirst.records.contract import Session
     type=click.Choice(["open", "succeeded", "failed", "cancelled"]),
     help="List the workflows of one state. Default: open and failed.",
 )
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="How many to list, newest first.")
+@click.option("--limit", default=20, show_default=True, type=LISTED, help="How many to list, newest first.")
 @json_option
 @runs
 async def status(app_path: str, state: str | None, limit: int, as_json: bool) -> None:
@@ -109,7 +109,7 @@ async def show(app_path: str, name: str, reveal: bool, as_json: bool) -> None:
 @click.option("--unknown", is_flag=True, help="Those that only a person can tell of. The default.")
 @click.option("--declined", is_flag=True, help="Those that the provider refused.")
 @click.option("--open", "open_", is_flag=True, help="Those that are under way, or wait for their next time.")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="How many to list, oldest first.")
+@click.option("--limit", default=50, show_default=True, type=LISTED, help="How many to list, oldest first.")
 @json_option
 @runs
 async def effects(app_path: str, unknown: bool, declined: bool, open_: bool, limit: int, as_json: bool) -> None:

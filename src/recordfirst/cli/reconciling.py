@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from recordfirst.cli.common import (
+    LISTED,
     app_option,
     audited,
     dry_run_option,
@@ -109,7 +110,7 @@ async def reconcile(
 @click.command()
 @app_option
 @click.option("--closed", is_flag=True, help="List those that were closed, too.")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="How many to list, newest first.")
+@click.option("--limit", default=50, show_default=True, type=LISTED, help="How many to list, newest first.")
 @json_option
 @runs
 async def findings(app_path: str, closed: bool, limit: int, as_json: bool) -> None:
@@ -172,7 +173,7 @@ async def dismiss(
 @click.command()
 @app_option
 @click.argument("subject", required=False)
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="How many to list, newest first.")
+@click.option("--limit", default=50, show_default=True, type=LISTED, help="How many to list, newest first.")
 @json_option
 @runs
 async def audit(app_path: str, subject: str | None, limit: int, as_json: bool) -> None:

@@ -32,7 +32,7 @@ from recordfirst.gc import REASONS
 )
 @click.option("--declined", metavar="REASON", help="It was refused for good.")
 @click.option("--not-done", is_flag=True, help="It certainly did not happen: call again.")
-@click.option("--attempt", type=click.IntRange(1), help="Which attempt. Default: the latest.")
+@click.option("--attempt", type=click.IntRange(1, 1_000_000), help="Which attempt. Default: the latest.")
 @audited
 @dry_run_option
 @json_option
