@@ -61,3 +61,13 @@ def test_a_person_can_answer_for_an_effect_of_many_side_by_side(world_of: Callab
     outcome = world.run(Schedule((first, at(alone, 2, "find_timeline", "crash-after", change="keys-expired"))))
     assert len(outcome.struck) == 2
     assert outcome.violations == ()
+
+
+@pytest.mark.timeout(30)
+def test_a_process_that_stands_still_in_two_steps_goes_on_in_both(world_of: Callable[..., FastWorld]) -> None:
+    """P9: only the later one was let go, and a worker that waits for its steps waited for the other for ever."""
+    world = world_of(CASES["fan_out"])
+    first = at(world.refer(), 1, "intend", "stall")
+    outcome = world.run(Schedule((first, At(1, first.point + 1, "stall"))))
+    assert len(outcome.struck) == 2
+    assert outcome.violations == ()

@@ -175,10 +175,13 @@ class Process:
                 raise self._errors.contended()
             case "stall":
                 self._crosses(point, at.fault)
-                self.stalled = asyncio.get_running_loop().create_future()
-                asyncio.get_running_loop().stop()
-                await self.stalled
-                self.stalled = None
+                if self.stalled is None:  # else the whole process stands still already, and goes on as a whole
+                    self.stalled = asyncio.get_running_loop().create_future()
+                    asyncio.get_running_loop().stop()
+                standing = self.stalled
+                await standing
+                if self.stalled is standing:
+                    self.stalled = None
                 self.arrived()  # what others have asked for meanwhile is theirs
                 self.note("goes on")
             case "redeliver":
