@@ -68,6 +68,6 @@ def test_a_process_that_stands_still_in_two_steps_goes_on_in_both(world_of: Call
     """P9: only the later one was let go, and a worker that waits for its steps waited for the other for ever."""
     world = world_of(CASES["fan_out"])
     first = at(world.refer(), 1, "intend", "stall")
-    outcome = world.run(Schedule((first, At(1, first.point + 1, "stall"))))
+    outcome = world.run(Schedule((first, At(1, first.point + 1, "stall"))), briefly=True)
     assert len(outcome.struck) == 2
     assert outcome.violations == ()
