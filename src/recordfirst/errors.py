@@ -367,7 +367,7 @@ class CommitUnknown(RecordfirstError):
 class ResultNotStored(RecordfirstError):
     """The effect happened, but its result could not be stored; it is not called again (P3).
 
-    ``on_success`` has not run, and a retry comes to the same: your own rows are to be put right by hand.
+    ``on_success`` has not run, and a retry comes to the same until a person has said the result (``App.resolve``).
     """
 
     fate = "done"
@@ -379,7 +379,8 @@ class ResultNotStored(RecordfirstError):
     def __str__(self) -> str:
         return (
             f"effect {self.key!r} succeeded, but its result could not be stored: {self.cause}; it is not called again, "
-            "and on_success has not run: put your own rows right by hand, since a retry comes to the same"
+            "and on_success has not run: look its result up at the provider, and say it: "
+            f"recordfirst resolve {shlex.quote(self.key)} --succeeded JSON"
         )
 
 

@@ -122,7 +122,8 @@ class Operated:
     ) -> Receipt:
         """Say what became of an effect whose outcome is unknown: the record first, then its workflow goes on (P5).
 
-        The same again changes nothing.
+        Of one that succeeded and whose result could not be stored (``ResultNotStored``), say the result; its workflow,
+        which has failed, is then retried. The same again changes nothing.
 
         Args:
             key: the effect's key.
@@ -136,7 +137,8 @@ class Operated:
             dry_run: change nothing; raise what would be raised, as far as that can be told without storing it.
 
         Raises:
-            Misuse: if there is no such effect, or its outcome is known, and is another.
+            Misuse: if there is no such effect, or its outcome is known, and is another; or if its result alone is
+                missing, while its workflow is open and may be undoing it.
             Unencodable: if the result does not have the effect's return type.
         """
         async with self._store.session() as session:

@@ -1,4 +1,8 @@
-"""Resolving: a person says what became of an effect. The record is written first, then the workflow woken (P5, P6)."""
+"""Resolving: a person says what became of an effect. The record is written first, then the workflow woken (P5, P6).
+
+So it is with an effect that succeeded and whose result could not be stored: that it happened stands, and a person says
+with what result, so that ``on_success`` runs after all and a retry goes on from there.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from recordfirst.core.receipt import Change, Receipt
 from recordfirst.effect import Effect
 from recordfirst.errors import Declined, Misuse
 from recordfirst.outcome import Outcome, after_outcome
+from recordfirst.records.contract import Session
 from recordfirst.runtime import Runtime
 from recordfirst.step import follow_up_arguments
 from recordfirst.write import flush, open_write
@@ -53,7 +58,7 @@ async def resolve(
             final, hook = Outcome("declined", text, declined), effect.decline
 
     detail = f"attempt {receipt.attempt}: {outcome}"
-    if receipt.state != "unknown":
+    if not _may_be_said(receipt, final):
         return await _said_before(runtime, receipt, final, detail)
     if dry_run:
         return receipt
@@ -62,8 +67,9 @@ async def resolve(
         async with runtime.record.transaction() as tx:
             seen, changed = receipt, None
             while changed is None:
-                if seen.state != "unknown":
+                if not _may_be_said(seen, final):
                     return seen
+                await _must_not_be_undone_meanwhile(tx, seen)
                 changed = await tx.change_receipt(seen, _answered(runtime, seen, final))
                 if changed is None:
                     # It parks anew, say; or somebody else answered; or we did, and the reply to COMMIT was lost.
@@ -87,6 +93,27 @@ async def resolve(
         raise Misuse(f"effect {key!r} is {changed.state} by now, as somebody else said; nothing was changed")
     runtime.nudge()
     return changed
+
+
+def _may_be_said(receipt: Receipt, final: Outcome | None) -> bool:
+    """Whether a person's answer is wanted: nobody knows what came of it; or it happened, and its result is missing."""
+    return receipt.state == "unknown" or (final is not None and final.state == "succeeded" and _lacks_result(receipt))
+
+
+def _lacks_result(receipt: Receipt) -> bool:
+    return receipt.state == "succeeded" and receipt.result is None and receipt.undone_by is None
+
+
+async def _must_not_be_undone_meanwhile(tx: Session[Any], receipt: Receipt) -> None:
+    """A life that fails for want of the result takes the effect back, and on_success must not come on top of that."""
+    if receipt.state == "unknown" or receipt.undo is None:
+        return
+    start = await tx.find_start(receipt.workflow)
+    if start is not None and start.state == "open":
+        raise Misuse(
+            f"workflow {receipt.workflow!r} is open, and may be undoing {receipt.key!r}, which succeeded without a "
+            "result: say it when the workflow has ended, and retry it then; nothing was changed"
+        )
 
 
 def _answered(runtime: Runtime, receipt: Receipt, final: Outcome | None) -> Change:
@@ -119,4 +146,6 @@ async def _said_before(runtime: Runtime, receipt: Receipt, final: Outcome | None
     if ("resolve", detail) in said and (final is None or _says(runtime, receipt, final)):
         return receipt
     what = f"effect {receipt.key!r} (attempt {receipt.attempt})"
+    if _lacks_result(receipt):
+        raise Misuse(f"{what} is succeeded, and only its result is missing: say it with --succeeded JSON")
     raise Misuse(f"{what} is {receipt.state}; only an unknown outcome can be resolved")

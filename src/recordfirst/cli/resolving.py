@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import shlex
 import sys
 from typing import Literal
 
@@ -51,7 +52,8 @@ async def resolve(
 ) -> None:
     """Say what became of the effect KEY, whose outcome is unknown. Its workflow then goes on.
 
-    The record is written first, with what on_success or on_decline does, in one transaction.
+    The record is written first, with what on_success or on_decline does, in one transaction. Of an effect that
+    succeeded and whose result could not be stored, say the result with --succeeded; then retry its workflow.
 
     \b
     Examples:
@@ -80,6 +82,8 @@ async def resolve(
         click.echo(f"{attempted} is {receipt.state}, and would be stored as {outcome}. Nothing was changed.")
     else:
         goes_on = "goes on" if start is None or start.state == "open" else f"is {start.state}, and stays so"
+        if start is not None and start.state == "failed":
+            goes_on += f" until: recordfirst retry {shlex.quote(what)}"
         click.echo(f"{attempted} is {receipt.state}; workflow {what} {goes_on}")
 
 
