@@ -73,6 +73,12 @@ class Runtime:
         self._in_flight: dict[str, tuple[asyncio.Lock, list[None]]] = {}
         self.over: set[tuple[str, int]] = set()
         """Lives, by id and epoch, that this worker has heard to be over while their body ran here."""
+        self.executions: set[Execution] = set()
+        """Bodies that run here."""
+
+    def under_way(self) -> list[str]:
+        """What runs here, for a person: each workflow, with the steps that it is in."""
+        return sorted(f"{e.workflow_id} ({', '.join(e.steps)})" if e.steps else e.workflow_id for e in self.executions)
 
     def new_claim(self) -> str:
         """A name for one call in flight that no other worker or call has, nor one that was forked off this one (P3)."""
@@ -202,6 +208,8 @@ class Execution:
         """Which call uses a write's default key."""
         self.begun: dict[str, Begun] = {}
         """Intents that rode in a write of this run, so that their first call need not be stored again."""
+        self.steps: list[str] = []
+        """Names of the steps that run now."""
 
     async def is_over(self, session: Session[Any] | None = None) -> bool:
         """Whether this life is over, as the record says now: a person has ended it, or its workflow has ended."""
@@ -251,9 +259,11 @@ def current() -> Execution | None:
 
 @contextlib.contextmanager
 def running(execution: Execution) -> Any:
-    """Make ``execution`` current."""
+    """Make ``execution`` current, and one of those that run here."""
     token = _current.set(execution)
+    execution.runtime.executions.add(execution)
     try:
         yield
     finally:
+        execution.runtime.executions.discard(execution)
         _current.reset(token)

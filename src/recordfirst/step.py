@@ -81,11 +81,14 @@ class _Bound[R](Leaf):
 
     async def __call__(self, ctx: Context, /) -> R:
         leaf.never_retried(ctx)
+        self._execution.steps.append(self._step.name)
         try:
             return await self._step._run(self._execution, ctx, self._arguments)  # noqa: SLF001
         except Exception as error:
             self._step.function.raised_at(error)
             raise
+        finally:
+            self._execution.steps.remove(self._step.name)
 
 
 def follow_up(owner: Function, fn: Any, kind: str) -> tuple[Function, str | None]:

@@ -92,7 +92,7 @@ class CommandLine:
 
 def run_here(words: tuple[str, ...], env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Run a command in this process, on an app that is imported anew."""
-    sys.modules.pop("tests.cli.shop", None)
+    sys.modules.pop(env["RECORDFIRST_APP"].partition(":")[0], None)
     with mock.patch.dict(os.environ, env):
         result = CliRunner().invoke(main, words, prog_name="recordfirst")
     if not isinstance(result.exception, SystemExit | None):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import functools
 import gc
@@ -12,10 +13,12 @@ import io
 import json
 import os
 import re
+import signal
 import socket
 import sys
+import threading
 import traceback
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -113,7 +116,8 @@ def load_object(path: str, option: str, form: str) -> Any:
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
-        module = importlib.import_module(module_name)
+        with _interrupted_at_once():
+            module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is not None and module_name.startswith(error.name):
             raise click.UsageError(
@@ -127,6 +131,20 @@ def load_object(path: str, option: str, form: str) -> Any:
     if not hasattr(module, name):
         raise click.UsageError(f"{option} {path!r}: {module_name} has no {name!r}")
     return getattr(module, name)
+
+
+@contextlib.contextmanager
+def _interrupted_at_once() -> Iterator[None]:
+    """Let Ctrl-C end what runs here: an event loop's own handler cancels a task, which an import does not notice."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _place(error: Exception) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import sys
 
 import click
@@ -27,6 +26,7 @@ from recordfirst.cli.ledger import ledger
 from recordfirst.cli.look import effects, show, status, worker_seen_s
 from recordfirst.cli.reconciling import audit, dismiss, findings, reconcile
 from recordfirst.cli.resolving import cancel, gc, resolve, retry
+from recordfirst.cli.stopping import Stopping
 from recordfirst.core.start import Start
 from recordfirst.errors import SchemaMismatch
 
@@ -101,7 +101,7 @@ async def migrate(app_path: str | None, url: str | None, apply_: bool, sql: bool
 @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
 @runs
 async def worker(app_path: str, group: str | None, quiet: bool) -> None:
-    """Run workflows until SIGTERM or Ctrl-C.
+    """Run workflows until SIGTERM or Ctrl-C; a second one ends it at once, and the next worker recovers what ran.
 
     With the embedded engine one worker works at a time. A second one waits, and takes over at once
     when the first ends, however it ends. At the end, what runs comes to its next wait or end.
@@ -116,13 +116,11 @@ async def worker(app_path: str, group: str | None, quiet: bool) -> None:
     """
     app = load_app(app_path)
     collect_seldom()
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    stopping = Stopping(app, quiet=quiet)
     async with app.worker(group=group) as running:
         if not quiet:
             click.echo(f"{app.name} on {app.runtime.record.where}: standing by")
-        told = asyncio.create_task(stopping.wait())
+        told = asyncio.create_task(stopping.told.wait())
         ours = asyncio.create_task(running.working.wait())
         await asyncio.wait({told, ours, running.task}, return_when=asyncio.FIRST_COMPLETED)
         if ours.done() and not quiet:
@@ -130,8 +128,6 @@ async def worker(app_path: str, group: str | None, quiet: bool) -> None:
         await asyncio.wait({told, running.task}, return_when=asyncio.FIRST_COMPLETED)
         for task in (told, ours):
             task.cancel()
-        if not quiet:
-            click.echo(f"{app.name}: stopping")
     with contextlib.suppress(asyncio.CancelledError):
         await asyncio.gather(told, ours)
 
