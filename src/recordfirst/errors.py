@@ -281,6 +281,20 @@ class SchemaMismatch(RecordfirstError):
         return f"recordfirst's tables in {self.where} {state}; run: recordfirst migrate --record {self.where} --apply"
 
 
+class MigrationBlocked(RecordfirstError):
+    """A step of ``recordfirst migrate`` needs a table that somebody else holds. It was not run; earlier ones stay."""
+
+    def __init__(self, where: str, step: str, holders: str) -> None:
+        self.where, self.step, self.holders = where, step, holders
+        super().__init__(where, step, holders)
+
+    def __str__(self) -> str:
+        return (
+            f"step {self.step} of the tables in {self.where} was not run: what it needs is held by {self.holders}; let "
+            "that transaction end (SELECT pg_terminate_backend(...) ends a session), and run it again"
+        )
+
+
 class RecordUnavailable(RecordfirstError):
     """The record cannot be reached or refuses to let us in."""
 

@@ -613,7 +613,10 @@ def test_p10_every_statement_file_is_used():
     """No SQL lies about that nothing sends."""
     from importlib.resources import files  # noqa: PLC0415
 
-    for package, more in ((PACKAGE, {"notify", "ask_engine", "may_ask_engine"}), ("recordfirst.records.sqlite", set())):
+    for package, more in (
+        (PACKAGE, {"notify", "ask_engine", "may_ask_engine", "blockers"}),
+        ("recordfirst.records.sqlite", set()),
+    ):
         found = {file.name.removesuffix(".sql") for file in (files(package) / "sql").iterdir() if file.is_file()}
         assert found == {
             *Statements.__struct_fields__,

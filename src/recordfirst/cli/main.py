@@ -76,7 +76,7 @@ async def migrate(app_path: str | None, url: str | None, apply_: bool, sql: bool
             for step in missing:
                 click.echo(f"-- {step.version}: {step.name}\n{step.sql.rstrip()}\n")
             return
-        applied = await record.migrate() if apply_ else []
+        applied = await record.migrate(lambda text: click.echo(f"recordfirst: {text}", err=True)) if apply_ else []
         if as_json:
             steps = applied if apply_ else missing
             print_json({"where": record.where, "found": found, "applied": apply_, "steps": [s.name for s in steps]})

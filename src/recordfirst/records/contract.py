@@ -7,7 +7,7 @@ A record hands out *sessions* on one connection of its driver. A session's metho
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -305,8 +305,14 @@ class Record[C](Protocol):
     async def schema_version(self) -> int:
         """The version of the tables; 0 when there are none."""
 
-    async def migrate(self) -> list[Migration]:
-        """Run what is missing, each step in its own transaction; return it. Safe to run twice, or by two at once."""
+    async def migrate(self, tell: Callable[[str], None] = ...) -> list[Migration]:
+        """Run what is missing, each step in its own transaction; return it. Safe to run twice, or by two at once.
+
+        ``tell`` hears, for a person, what it waits for.
+
+        Raises:
+            MigrationBlocked: if somebody else holds a table for too long. What was run before stays.
+        """
 
     def lease(self, name: str) -> AbstractAsyncContextManager[Lease]:
         """Wait until this process holds the lease ``name``, and hold it during the block.

@@ -15,7 +15,8 @@ import contextlib
 import hashlib
 import secrets
 import select
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote, urlencode
@@ -29,6 +30,7 @@ from psycopg_pool import AsyncConnectionPool
 from recordfirst.errors import Misuse, RecordUnavailable
 from recordfirst.records import statements
 from recordfirst.records.contract import Fault, Lease, Migration, Session
+from recordfirst.records.postgres.blocked import LOCK_TIMEOUT_S, in_turn, name_of
 from recordfirst.records.postgres.faults import cause_of, fault_of_state
 from recordfirst.records.postgres.watch import HeldLease, Listener
 from recordfirst.records.session import Params, Row, SqlSession
@@ -90,6 +92,7 @@ class PostgresRecord:
         self._statements = _in_schema(schema)
         self._notify = statements.read(_PACKAGE, "notify.sql")
         self._ask_engine = statements.read(_PACKAGE, "ask_engine.sql")
+        self._blockers = statements.read(_PACKAGE, "blockers.sql")
         self._may_ask_engine = statements.read(_PACKAGE, "may_ask_engine.sql")
         self.migrations = tuple(
             Migration(version=step.version, name=step.name, sql=_put_in_schema(step.sql, schema))
@@ -219,23 +222,32 @@ class PostgresRecord:
             return 0
         return int(row[0])
 
-    async def migrate(self) -> list[Migration]:
+    async def migrate(self, tell: Callable[[str], None] = lambda _: None) -> list[Migration]:
         done = []
         async with self._borrowed() as connection:
+            asked = {"pid": connection.info.backend_pid}
+
+            async def blockers() -> list[str]:
+                async with await self._connect(self._app, "migrate") as beside:
+                    return [name_of(*row) for row in await _Dialect(beside).run(self._blockers, asked)]
+
             for step in self.migrations:
-                async with connection.transaction():
-                    await connection.execute(
-                        "SELECT pg_advisory_xact_lock(%s)", [_lock_number(self._schema, "migrate")]
-                    )
-                    if await self._version(connection) >= step.version:
-                        continue
-                    # As text: a step is many statements, which only the simple protocol takes.
-                    await connection.execute(cast("Any", step.sql))
-                    await _Dialect(connection).run(
-                        self._statements.migrated, {"version": step.version, "name": step.name}
-                    )
+                run = partial(self._run_step, connection, step)
+                if await in_turn(step, self.where, run, blockers, _waits_for_a_table, tell):
                     done.append(step)
         return done
+
+    async def _run_step(self, connection: _Connection, step: Migration) -> bool:
+        """Run a step in a transaction of its own; ``False`` if it has been run."""
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock(%s)", [_lock_number(self._schema, "migrate")])
+            await connection.execute("SELECT set_config('lock_timeout', %s, true)", [f"{LOCK_TIMEOUT_S * 1000:.0f}"])
+            if await self._version(connection) >= step.version:
+                return False
+            # As text: a step is many statements, which only the simple protocol takes.
+            await connection.execute(cast("Any", step.sql))
+            await _Dialect(connection).run(self._statements.migrated, {"version": step.version, "name": step.name})
+            return True
 
     def keep_mark(self, line: str | None) -> None:
         """Nothing beside a server is ours to write to, and its workers may be anywhere."""
@@ -356,6 +368,10 @@ def _check_uncommitted(connection: _Connection) -> None:
             "a statement failed in this transaction and its error was caught, so nothing can be committed; "
             "put what may fail into connection.transaction()"
         )
+
+
+def _waits_for_a_table(error: Exception) -> bool:
+    return isinstance(error, psycopg.errors.LockNotAvailable)
 
 
 async def _still_there(connection: _Connection) -> None:

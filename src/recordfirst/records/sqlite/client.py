@@ -232,7 +232,8 @@ class SqliteRecord:
         [row] = await _Dialect(connection).run(self._statements.schema_version, {})
         return int(row[0])
 
-    async def migrate(self) -> list[Migration]:
+    async def migrate(self, tell: Callable[[str], None] = lambda _: None) -> list[Migration]:
+        del tell  # the file's lock is waited for as always
         if self._absent:
             self._absent = False
             await self._connect_both()

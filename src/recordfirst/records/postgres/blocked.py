@@ -1,0 +1,69 @@
+"""A step that waits for a table holds up everybody behind it, so it waits briefly, lets them pass, and tries again.
+
+Nothing is half done by that: each step is one transaction. Whoever does not let go is named, for a person to see to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from recordfirst.errors import MigrationBlocked
+from recordfirst.records.contract import Migration
+
+LOCK_TIMEOUT_S = 3.0
+"""So long a step waits for a table, and everybody else for the step."""
+PAUSES_S = (1.0, 2.0, 4.0, 8.0)
+"""Between two tries: for those who have queued up. With five tries that comes to half a minute."""
+_LOOK_AFTER_S = 0.5
+"""A step that has taken so long may wait for somebody: only while it waits can the server say for whom."""
+
+
+async def in_turn[T](
+    step: Migration,
+    where: str,
+    attempt: Callable[[], Awaitable[T]],
+    blockers: Callable[[], Awaitable[Sequence[str]]],
+    is_blocked: Callable[[Exception], bool],
+    tell: Callable[[str], None],
+) -> T:
+    """Run ``attempt``, again if somebody else holds what it needs; at last raise ``MigrationBlocked``, naming them."""
+    held_by: list[str] = []
+    for pause_s in (*PAUSES_S, None):
+        looking = asyncio.create_task(_look(blockers, held_by))
+        try:
+            return await attempt()
+        except Exception as error:
+            if not is_blocked(error):
+                raise
+            holders = "; ".join(held_by) or "a session that has ended by now"
+            if pause_s is None:
+                raise MigrationBlocked(where, f"{step.version} ({step.name})", holders) from error
+            tell(f"step {step.version} ({step.name}) waits for {holders}; trying again in {pause_s:g} s")
+        finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
+        await asyncio.sleep(pause_s)
+    raise AssertionError("unreachable")
+
+
+async def _look(blockers: Callable[[], Awaitable[Sequence[str]]], held_by: list[str]) -> None:
+    """Keep the latest answer that names anybody, for as long as the step waits."""
+    while True:
+        await asyncio.sleep(_LOOK_AFTER_S)
+        held_by[:] = await blockers() or held_by
+
+
+def name_of(
+    pid: int | None, application: str, user: str | None, address: str | None, state: str | None, since_s: int | None
+) -> str:
+    """A session, as a person finds it. What it runs is not said: that may hold anything."""
+    if not pid:
+        return "a prepared transaction (see pg_prepared_xacts)"
+    what = [
+        f"{application!r}" if application else "",
+        f"user {user}" if user else "",
+        f"from {address}" if address else "",
+    ]
+    what += [state or "", f"its transaction {since_s:,} s old" if since_s is not None else ""]
+    return f"session {pid} ({', '.join(each for each in what if each)})"
