@@ -50,7 +50,8 @@ class App(Operated):
     or writes.
 
     Args:
-        name: namespaces everything in the record, at the engine and in provider keys. Never change it.
+        name: namespaces everything in the record, at the engine and in provider keys, in 64 bytes at most. Never
+            change it.
         record: the system of record: ``PostgresRecord(dsn)`` or ``SqliteRecord(path)``.
         workflows: what workers of this app can run.
         engine: ``None``: embedded, in one file beside a SQLite record, else in ``.recordfirst/`` here; one worker works
@@ -83,7 +84,7 @@ class App(Operated):
         random: Callable[[], float] = random.random,
         observer: Observer = log_events,
     ) -> None:
-        self.name = identity.check_id(name, "an app's name")
+        self.name = identity.check_id(name, "an app's name", identity.APP_BYTES_MOST)
         if not isinstance(getattr(record, "where", None), str):
             raise Misuse(f"record= takes PostgresRecord(dsn) or SqliteRecord(path), not {record!r}")
         if concurrency < 1:
@@ -232,7 +233,7 @@ class App(Operated):
 
         Raises:
             BadArguments: if the arguments do not fit; nothing is stored.
-            BadId: if the id is empty or cannot be stored.
+            BadId: if the id is empty or cannot be stored, or has more than 255 bytes of UTF-8.
             DifferentArguments: if the id was started with other arguments (P8).
             UnknownWorkflow: if this app does not have the workflow.
             RecordUnavailable: if the record stays out of reach.

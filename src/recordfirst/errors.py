@@ -201,11 +201,11 @@ class BadArguments(Misuse):
 
 
 class BadKey(Misuse):
-    """A key template names what the arguments do not have, or renders to nothing."""
+    """A key template names what the arguments do not have, or renders to nothing, or to more than 1,000 bytes."""
 
 
 class BadId(Misuse):
-    """A workflow id that no store can carry (empty, or with a NUL character)."""
+    """A workflow id that no store can carry (empty, with a NUL character, or longer than 255 bytes of UTF-8)."""
 
 
 class UnknownWorkflow(Misuse):

@@ -276,7 +276,7 @@ class _Lost(Exception):  # noqa: N818 - control flow inside this module, never s
 
 def default_key(workflow_id: str, name: str) -> str:
     """The key of a write that names none."""
-    return f"{workflow_id}/{name}"
+    return identity.check_key(f"{workflow_id}/{name}", f"write {name!r}")
 
 
 def stored_result(runtime: Runtime, function: Function, stored: Receipt, asked: NewReceipt) -> str:

@@ -30,22 +30,52 @@ _NOT_OF_A_GROUP = re.compile(r"[^a-z0-9._-]")
 _LIMIT_LEAST = 20
 """Characters that a provider must take when a key is too long for it: eighty bits of a hash."""
 
+APP_BYTES_MOST = 64
+ID_BYTES_MOST = 255
+KEY_BYTES_MOST = 1_000
+"""Bytes of UTF-8, the same for every record. A Postgres index takes 2,704 in one row, where an app's name is, too. In
+an engine whatever is not plain is three times as long (:func:`engine_id`), and resonate-pg keeps two ids in one row,
+with the steps below one of them: at 255 that is 2,000, and leaves room for those. A key is in no engine's id."""
 
-def check_id(id: Any, what: str = "a workflow id") -> str:
+
+def check_id(id: Any, what: str = "a workflow id", bytes_most: int = ID_BYTES_MOST) -> str:
     """Return a workflow id, or another name, that every store can carry.
 
     Raises:
-        BadId: if it is not text, is empty or holds a NUL character.
+        BadId: if it is not text, is empty, holds a NUL character or is too long.
     """
     if not isinstance(id, str) or not id:
         raise BadId(f"{what} must be text and not empty, not {id!r}")
     if "\0" in id:
         raise BadId(f"{what} must not hold a NUL character, which Postgres cannot store: {id!r}")
     try:
-        id.encode()
+        length = len(id.encode())
     except UnicodeEncodeError:
         raise BadId(f"{what} must be valid Unicode text, not {id!r}") from None
+    if length > bytes_most:
+        raise BadId(
+            f"{what} may have {bytes_most} bytes of UTF-8, not {length:,}: {_beginning(id)}; use a shorter name "
+            "for it, or a hash of it"
+        )
     return id
+
+
+def check_key(key: str, whose: str) -> str:
+    """Return a key that every store can carry.
+
+    Raises:
+        BadKey: if it is too long.
+    """
+    if len(key) * 4 > KEY_BYTES_MOST and (length := len(key.encode())) > KEY_BYTES_MOST:
+        raise BadKey(
+            f"the key of {whose} may have {KEY_BYTES_MOST:,} bytes of UTF-8, not {length:,}: {_beginning(key)}; put an "
+            "id, or a hash, in place of what is long in it"
+        )
+    return key
+
+
+def _beginning(text: str) -> str:
+    return f"{text[:60]!r}..."
 
 
 def engine_id(app: str, id: str, epoch: int) -> str:

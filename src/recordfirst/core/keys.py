@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from recordfirst.core import identity
 from recordfirst.errors import BadKey
 
 _PLAIN_TYPES = (str, int, uuid.UUID, date, Decimal, enum.Enum)
@@ -34,14 +35,14 @@ class Template(msgspec.Struct, frozen=True):
         """Return the key for these arguments.
 
         Raises:
-            BadKey: if a field is missing, empty, or has no fixed text.
+            BadKey: if a field is missing, empty, or has no fixed text, or the key is too long.
         """
         parts: list[str] = []
         for literal, field in _parts(self.text):
             parts.append(literal)
             if field is not None:
                 parts.append(self._value(field, arguments, step))
-        return "".join(parts)
+        return identity.check_key("".join(parts), step)
 
     def _value(self, field: str, arguments: Mapping[str, Any], step: str) -> str:
         name, *path = field.split(".")
