@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import msgspec
 import pytest
 
 from recordfirst.explore import At, FastWorld, Schedule
+from recordfirst.explore.boundary import Process
+from recordfirst.explore.clock import EPOCH_MS, Time
+from recordfirst.explore.driver import SqliteErrors
+from recordfirst.explore.underway import Running
 from tests.explore.conftest import at, then
 from tests.explore.stories import CASES
 
@@ -71,3 +76,19 @@ def test_a_process_that_stands_still_in_two_steps_goes_on_in_both(world_of: Call
     outcome = world.run(Schedule((first, At(1, first.point + 1, "stall"))), briefly=True)
     assert len(outcome.struck) == 2
     assert outcome.violations == ()
+
+
+def test_a_process_that_stands_still_in_a_step_that_is_given_up_goes_on() -> None:
+    """P9: a worker that ended took back a look in the very turn in which the process stood still in it."""
+
+    async def main(process: Process) -> None:
+        look = asyncio.ensure_future(process.passes("record", "find_pass", lambda: None))
+        await asyncio.sleep(0)
+        look.cancel()
+        await asyncio.wait({look})
+        assert look.cancelled()
+
+    process = Process(1, [At(1, 1, "stall")], Time(EPOCH_MS), SqliteErrors(), die=lambda _: None, points_most=10)
+    running = Running(main(process), 1, process)
+    assert running.advance() == ("stalled", "")
+    assert running.advance() == ("ended", "")

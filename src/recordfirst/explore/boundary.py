@@ -7,22 +7,27 @@ closed, and whatever else it still had to do is not begun. What is left of it is
 from __future__ import annotations
 
 import asyncio
-import inspect
+import copy
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol, cast
 
 import msgspec
 
 from recordfirst.explore.checks import Violation
 from recordfirst.explore.clock import Time
+from recordfirst.explore.kept import Kept, Role, opened
 from recordfirst.explore.observe import Seen
-from recordfirst.explore.schedule import At, Boundary, Point, faults_at
+from recordfirst.explore.schedule import At, Boundary, Fault, Point, faults_at
 from recordfirst.testing.outside import Asked
 
 _HANG_S = 3_600.0
 """Longer than anybody waits for an answer."""
 _REDELIVERED_S = 3.0
 """How long the first execution stands still after its task was delivered again: the second is under way by then."""
+
+
+_DIES = "and dies"
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +97,8 @@ class Process:
         """What is left of it is being thrown away."""
         self.opened: list[Callable[[], None]] = []
         """Closes what it had opened: the kernel does that when a process is gone."""
+        self.connect: Callable[[Path, Role, dict[str, Any]], Kept] = opened
+        """Connects to a file of SQLite."""
         self.accepted: set[str] = set()
         """Workflows that were accepted, as the client knows."""
         self.changes = 0
@@ -109,6 +116,21 @@ class Process:
         """Is told when something was committed, with the connection that did it."""
         self.arrived: Callable[[], tuple[Asked, ...]] = tuple
         """What has arrived outside since this was last asked."""
+        self.could_die: Callable[[Point, Fault], None] = lambda _point, _fault: None
+        """Is told of each moment at which a process may die, and how."""
+
+    def as_dead(self, at: At) -> Process:
+        """What there would be of it if it died now."""
+        dead = copy.copy(self)
+        dead.let_go()
+        dead.points, dead.events, dead.accepted = self.points.copy(), self.events.copy(), self.accepted.copy()
+        dead.struck = [at]
+        if at.fault == "crash":
+            dead.events[-1] = msgspec.structs.replace(dead.events[-1], fault=at.fault)
+        else:
+            dead.note(_DIES, point=at.point, fault=at.fault)
+        dead.died = True
+        return dead
 
     async def passes[T](
         self,
@@ -147,16 +169,18 @@ class Process:
 
     async def _do[T](self, point: Point, do: Callable[[], Awaitable[T] | T], *, changes: bool) -> T:
         self._crosses(point)
+        self.could_die(point, "crash")
         try:
             result = do()
-            if inspect.isawaitable(result):
-                result = await result
+            if hasattr(result, "__await__"):
+                result = await cast("Awaitable[T]", result)
         except Exception as error:
             self._answered(point, f"{type(error).__name__}: {error}")
             raise
         if self.died:
             await _never()
         self._answered(point, "")
+        self.could_die(point, "crash-after")
         if changes:
             self.changes += 1
         return result
@@ -179,9 +203,11 @@ class Process:
                     self.stalled = asyncio.get_running_loop().create_future()
                     asyncio.get_running_loop().stop()
                 standing = self.stalled
-                await standing
-                if self.stalled is standing:
-                    self.stalled = None
+                try:
+                    await asyncio.shield(standing)  # who is given up here takes nobody else along
+                finally:
+                    if self.stalled is standing:
+                        self.stalled = None
                 self.arrived()  # what others have asked for meanwhile is theirs
                 self.note("goes on")
             case "redeliver":
@@ -192,7 +218,7 @@ class Process:
         result = await self._do(point, do, changes=changes)
         match at.fault:
             case "crash-after":
-                self.note("and dies", point=point.number, fault=at.fault)
+                self.note(_DIES, point=point.number, fault=at.fault)
                 await self._dies()
             case "lose":
                 self.note("and the reply is lost", point=point.number, fault=at.fault)

@@ -7,15 +7,17 @@ world's.
 from __future__ import annotations
 
 import contextlib
+import re
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Generator
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, cast
 
 import aiosqlite
 
 from recordfirst.explore import boundary
+from recordfirst.explore.kept import Kept, Role, opened
 from recordfirst.explore.schedule import Boundary
 from recordfirst.records.contract import Lease
 from recordfirst.records.sqlite import SqliteRecord
@@ -25,6 +27,18 @@ _JULIAN_1970_MS = 210_866_760_000_000
 """Milliseconds between the day that SQLite's julianday() counts from and 1970."""
 _SILENT = ("PRAGMA",)
 """Not statements that carry anything."""
+_READS = "PRAGMA query_only = ON"
+_TOLD = frozenset({_READS, "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON", "PRAGMA journal_mode = WAL"})
+"""What a record tells its connections to be; one that is kept is so already."""
+_PLAIN = frozenset({
+    "_execute_fetchall", "_execute_insert", "execute", "executemany", "commit", "rollback", "close", "cursor",
+    "fetchone", "fetchmany", "fetchall", "set_authorizer",
+})  # fmt: skip
+_PLAIN_SQL = re.compile(
+    r"\s*(SELECT|INSERT|UPDATE|DELETE|REPLACE|WITH|BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|PRAGMA data_version)\b|$",
+    re.IGNORECASE,
+)
+"""What leaves nothing on a connection that its next user would find."""
 _APART = frozenset({"begin_timeline", "announce_mark", "confirm_mark", "alive", "dispatched", "save_pass"})
 """They change nothing that is looked at."""
 
@@ -57,23 +71,36 @@ class SimRecord(SqliteRecord):
 
 
 def _connect(path: Path, **options: Any) -> aiosqlite.Connection:
-    return cast("aiosqlite.Connection", _Inline(lambda: _opened(path, options), 64))
+    return cast("aiosqlite.Connection", _Inline(lambda role: _opened(path, role, options)))
 
 
-def _opened(path: Path, options: dict[str, Any]) -> sqlite3.Connection:
-    connection: sqlite3.Connection = sqlite3.connect(path, **options | {"timeout": 0.0})
+def _opened(path: Path, role: Role, options: dict[str, Any]) -> Kept:
+    options = options | {"timeout": 0.0}
     process = boundary.current
-    if process is not None:
-        process.opened.append(connection.close)
-        clock = process.clock
-        connection.create_function("julianday", -1, lambda *_: (_JULIAN_1970_MS + clock.now_ms()) / 86_400_000)
-    return connection
+    if process is None:
+        return opened(path, role, options)
+    kept = process.connect(path, role, options)
+    process.opened.append(kept.closing())
+    if kept.clock is None:
+        kept.create_function("julianday", -1, lambda *_: (_JULIAN_1970_MS + _now_ms(kept)) / 86_400_000)
+    kept.clock = process.clock.now_ms
+    return kept
+
+
+def _now_ms(kept: Kept) -> int:
+    assert kept.clock is not None
+    return kept.clock()
 
 
 class _Inline(aiosqlite.Connection):
     """An aiosqlite connection without a thread."""
 
     __module__ = aiosqlite.Connection.__module__  # by this, steps for several products know what they write for
+    _connection: Kept | None
+
+    def __init__(self, connect: Callable[[Role], Kept]) -> None:
+        super().__init__(lambda: connect("writer"), 64)
+        self._connect_as = connect
 
     def __await__(self) -> Generator[Any, None, aiosqlite.Connection]:
         return self._connect().__await__()
@@ -82,9 +109,7 @@ class _Inline(aiosqlite.Connection):
         """Say nothing: who dies closes nothing."""
 
     async def _connect(self) -> aiosqlite.Connection:
-        if self._connection is None:
-            self._connection = self._connector()
-        return self
+        return self  # its first statement tells what it is for
 
     def stop(self) -> None:
         self._running = False
@@ -93,13 +118,21 @@ class _Inline(aiosqlite.Connection):
             self._connection = None
 
     async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        if not self._running or self._connection is None:
+        if not self._running:
             raise ValueError("Connection closed")
+        connection = self._connection
+        if connection is None:
+            connection = self._connection = self._connect_as("reader" if args[:1] == (_READS,) else "writer")
         process = boundary.current
         name = _name_of(fn, args)
+        text = args[0] if args and isinstance(args[0], str) else ""
+        if text in _TOLD:
+            if text not in connection.told:
+                connection.told[text] = fn(*args, **kwargs)
+            return connection.told[text]
+        connection.is_odd = connection.is_odd or fn.__name__ not in _PLAIN or not _is_plain(text)
         if process is None or name is None:
             return fn(*args, **kwargs)
-        connection = self._connection
 
         def run() -> Any:
             before = connection.total_changes
@@ -125,6 +158,11 @@ def _name_of(fn: Callable[..., Any], args: tuple[Any, ...]) -> str | None:
         return None
     text = args[0]
     return _known().get(text) or " ".join(text.split())[:60]
+
+
+@lru_cache(1_000)
+def _is_plain(text: str) -> bool:
+    return text in _known() or _PLAIN_SQL.match(text) is not None
 
 
 @cache

@@ -168,28 +168,23 @@ class Explorer:
         chance = random.Random(f"{self._seed}/{index}")  # noqa: S311 - no secret: the same each time
         while True:
             at, points = singles[chance.randrange(len(singles))]
-            followers = self._followers(at, points)
-            if not followers:
-                continue
-            faults = [at, chance.choice(followers)]
-            if chance.random() < _THREE:
-                third = chance.choice(followers)
-                faults += [third] if (third.process, third.point) != (faults[1].process, faults[1].point) else []
-            yield Schedule(tuple(sorted(faults, key=lambda at: (at.process, at.point))))
+            behind = _behind(at, points)
+            times = 1 + (chance.random() < _THREE)
+            places = chance.sample(behind, min(times, len(behind)))
+            drawn = [chance.choice(faults) for each in places if (faults := self._after(at, *each))]
+            if drawn:
+                yield Schedule(tuple(sorted([at, *drawn], key=lambda at: (at.process, at.point))))
 
     def _followers(self, at: At, points: tuple[tuple[Point, ...], ...]) -> list[At]:
         """Faults that can strike after this one, by what was crossed when it struck alone."""
-        found: list[At] = []
-        for process, crossed in enumerate(points, 1):
-            behind = [point for point in worth_trying(crossed) if (process, point.number) > (at.process, at.point)]
-            if not behind:
-                continue
-            faults = self._every_single(process, behind)
-            if at.fault == "stall":
-                # A process that stands still has the files open: nobody dies in them but itself.
-                faults = [fault for fault in faults if fault.fault not in ENDS]
-            found += faults
-        return found
+        return [fault for each in _behind(at, points) for fault in self._after(at, *each)]
+
+    def _after(self, at: At, process: int, point: Point) -> list[At]:
+        faults = self._every_single(process, [point])
+        if at.fault == "stall":
+            # A process that stands still has the files open: nobody dies in them but itself.
+            return [fault for fault in faults if fault.fault not in ENDS]
+        return faults
 
     def _every_single(self, process: int, points: list[Point]) -> list[At]:
         found = every_single(process, points, versions=self._versions)
@@ -224,3 +219,13 @@ class Explorer:
         if kind_of(smallest) not in self._kinds:
             report.failures.append(Failure(outcome.schedule, smallest))
         self._kinds |= {found, kind_of(smallest)}
+
+
+def _behind(at: At, points: tuple[tuple[Point, ...], ...]) -> list[tuple[int, Point]]:
+    """The points that come after a fault, each with its process."""
+    return [
+        (process, point)
+        for process, crossed in enumerate(points, 1)
+        for point in worth_trying(crossed)
+        if (process, point.number) > (at.process, at.point)
+    ]

@@ -6,8 +6,10 @@ The record's side is in ``driver.py``. Nothing is changed for a process that is 
 from __future__ import annotations
 
 import functools
+import sqlite3
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,6 +20,7 @@ from recordfirst.effect import Call, Effect
 from recordfirst.engine.embedded.connection import EmbeddedConnection
 from recordfirst.engine.embedded.store import Store
 from recordfirst.explore import boundary
+from recordfirst.explore.kept import Kept
 from recordfirst.function import Function
 from recordfirst.runtime import Runtime
 
@@ -55,7 +58,7 @@ def _explored_open(self: EmbeddedConnection) -> Store:
     is_new, store = self._opened is None, _open(self)
     process = boundary.current
     if is_new and process is not None:
-        process.opened += [store.close, self._unlock]
+        process.opened.append(self._unlock)
         process.expire_lease = self.held.shutdown
         process.next_due = store.next_due
     return store
@@ -111,8 +114,19 @@ async def _explored_call(self: Function, first: Any, *args: Any) -> Any:
     return await process.passes("provider", f"probe {self.name}", lambda: _call(self, first, *args), detail=first.key)
 
 
+def _explored_connect(path: str, **options: Any) -> sqlite3.Connection:
+    process = boundary.current
+    if process is None:
+        connection: sqlite3.Connection = sqlite3.connect(path, **options)
+        return connection
+    kept: Kept = process.connect(Path(path), "engine", options)
+    process.opened.append(kept.closing())
+    return kept
+
+
 def install() -> None:
     """Put the boundary in; to do it again changes nothing."""
+    Store.connect = staticmethod(_explored_connect)
     EmbeddedConnection.open = _explored_open  # type: ignore[method-assign]
     EmbeddedConnection.send = _explored_send  # type: ignore[method-assign]
     Effect.sender = _explored_sender  # type: ignore[method-assign]

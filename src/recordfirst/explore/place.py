@@ -35,12 +35,25 @@ class Place(Protocol):
         """When the next thing happens by itself, as record and engine have it."""
 
 
+class OwnOutside(Outside):
+    """One that nobody but this process of the machine writes to: it looks at its file when it has written."""
+
+    _looked = -1
+
+    @property
+    def asked(self) -> list[Asked]:
+        if self._looked != Outside.kept_here:
+            self._looked = Outside.kept_here
+            return super().asked
+        return self._asked
+
+
 class WithFiles:
     """What places have in common: an engine and an outside in files."""
 
-    def __init__(self, files: Path, host: str, process: Process) -> None:
+    def __init__(self, files: Path, host: str, process: Process, outside: type[Outside] = Outside) -> None:
         self.engine: Embedded | str = Embedded(files / ("engine" if host == "1" else f"engine-{host}"))
-        self.outside = Outside(files / "outside", process.clock.now_ms)
+        self.outside = outside(files / "outside", process.clock.now_ms)
         self._process = process
         self._arrived = len(self.outside.asked)
 
@@ -53,8 +66,8 @@ class WithFiles:
 class SqlitePlace(WithFiles):
     """A directory with a record in it."""
 
-    def __init__(self, files: Path, host: str, process: Process) -> None:
-        super().__init__(files, host, process)
+    def __init__(self, files: Path, host: str, process: Process, outside: type[Outside] = Outside) -> None:
+        super().__init__(files, host, process, outside)
         self.record = SimRecord(files / "record.db", host)
 
     def accepted(self, id: str) -> bool:

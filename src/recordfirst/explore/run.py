@@ -16,7 +16,7 @@ from recordfirst.explore.invariants import offenders
 from recordfirst.explore.observe import Rows, Seen, SeenPromise, look_into_engine
 from recordfirst.explore.place import Place
 from recordfirst.explore.process import work
-from recordfirst.explore.schedule import ENDS, At, Point, Schedule
+from recordfirst.explore.schedule import ENDS, At, Fault, Point, Schedule, faults_at
 from recordfirst.explore.underway import End, Running
 from recordfirst.testing.outside import Outside
 from recordfirst.workflow import Workflow
@@ -57,7 +57,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 class Corpse(msgspec.Struct, frozen=True, kw_only=True):
     """A world as a first process has left it: what follows can be tried again and again from there."""
 
-    briefly: bool
     files: Path
     older: Path | None
     process: Process
@@ -69,14 +68,20 @@ class Corpse(msgspec.Struct, frozen=True, kw_only=True):
 class Run:
     """One schedule, from the first process to the last."""
 
+    keeps_corpses = False
+    """Without faults: whether it is kept what its process would leave if it died, at each moment at which it can."""
+
     def __init__(self, world: World, schedule: Schedule, version: int, briefly: bool) -> None:  # noqa: FBT001 - ours
         self.world, self.schedule = world, schedule
         self._version, self._briefly = version, briefly
         self._older: Path | None = None
-        first = tuple(msgspec.structs.replace(at, change=None) for at in schedule.of(1))
-        self._first = first if first and first[-1].fault in ENDS else None
-        corpse = world.corpses.get(first)
-        if corpse is None or (corpse.briefly and not briefly):
+        first = schedule.of(1)
+        # Where more befalls the first process, no other schedule begins like this one.
+        self._first = (
+            msgspec.structs.replace(first[0], change=None) if [at.fault in ENDS for at in first] == [True] else None
+        )
+        corpse = world.corpse(self._first, briefly=briefly)
+        if corpse is None:
             self.clock = Time(EPOCH_MS)
             self.files = world.fresh()
             self._directories = [self.files]
@@ -85,11 +90,11 @@ class Run:
             self._last: Seen | None = None
         else:
             self.clock = corpse.clock.copy()
-            self.files = world.copy_of(corpse.files)
+            self.files = world.resume(corpse.files)
             self._directories = [self.files]
             self._processes = [corpse.process]
             self.violations, self._last = [*corpse.violations], corpse.last
-            self._change(schedule.of(1)[-1], corpse.older)
+            self._change(first[0], corpse.older)
             self.clock.skip_ms(_DOWN_MS)
         self._hosts = 0
         self._why = ""
@@ -98,7 +103,7 @@ class Run:
 
     def clean_up(self) -> None:
         for files in self._directories:
-            shutil.rmtree(files, ignore_errors=True)
+            self.world.discard(files)
 
     def outcome(self) -> Outcome:
         """Run it, and judge."""
@@ -174,6 +179,9 @@ class Run:
         process.calls = lambda key, effect, after: self._called(place, process, key, effect, after)
         process.committed = lambda connection: self._committed(process, connection, place.outside)
         process.arrived = place.arrived
+        process.connect = self.world.connect_to
+        if self.keeps_corpses:
+            process.could_die = self._keep_corpse
         self._processes.append(process)
         versions = (self.world.case.workflow, *self.world.case.versions)
         return self._start(process, place, versions[self._version])
@@ -186,24 +194,19 @@ class Run:
         """Take its lease from a process that stands still; files of a host of its own have none to take."""
 
     def _died(self, process: Process) -> None:
-        self.files = self.world.copy_of(self.files)
+        left, self.files = self.files, self.world.resume(self.files)
         self._directories.append(self.files)
         if not self._briefly:
             self._look_at_what_is_left(process)
-        if self._first is not None and process.number == 1 and len(self._processes) == 1:
-            kept = self.files, self._older
-            self._directories = [files for files in self._directories if files not in kept]
+        elif self._first is not None and process.number == len(self._processes) == 1:
             self.world.corpses[self._first] = Corpse(
-                briefly=self._briefly,
-                files=self.files,
-                older=self._older,
+                files=self.world.copy_of(left),
+                older=None if self._older is None else self.world.copy_of(self._older),
                 process=process,
                 clock=self.clock.copy(),
                 violations=tuple(self.violations),
                 last=self._last,
             )
-            self.files = self.world.copy_of(self.files)
-            self._directories.append(self.files)
         self._change(process.struck[-1], self._older)
 
     def _look_at_what_is_left(self, process: Process) -> None:
@@ -216,10 +219,9 @@ class Run:
         """Before the successor begins."""
         match at.change:
             case "engine-lost" | "engine-older":
-                for file in self.files.glob("engine*"):
-                    file.unlink()
+                self.world.forget_engine(self.files)
                 if at.change == "engine-older" and older is not None:
-                    for file in older.iterdir():
+                    for file in older.glob("engine*"):
                         shutil.copyfile(file, self.files / file.name)
             case "keys-expired":
                 self.clock.skip_ms(_FORGOTTEN_MS)
@@ -235,6 +237,20 @@ class Run:
         for file in self.files.glob("engine*"):
             if not file.name.endswith(("-shm", "-lock")):
                 shutil.copyfile(file, self._older / file.name)
+
+    def _keep_corpse(self, point: Point, fault: Fault) -> None:
+        """Keep what the process would leave if it died now: to run it up to there for each death is half a run."""
+        if fault not in faults_at(point):
+            return
+        at = At(1, point.number, fault)
+        self.world.corpses[at] = Corpse(
+            files=self.world.copy_of(self.files),
+            older=None,
+            process=self._processes[0].as_dead(at),
+            clock=self.clock.copy(),
+            violations=tuple(self.violations),
+            last=self._last,
+        )
 
     # ── judging ─────────────────────────────────────────────────────────────
 

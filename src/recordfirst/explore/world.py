@@ -28,8 +28,9 @@ from recordfirst.explore.boundary import Errors, Process
 from recordfirst.explore.case import Case
 from recordfirst.explore.clock import EPOCH_MS, Time
 from recordfirst.explore.driver import SqliteErrors
+from recordfirst.explore.kept import Kept, Role, Slots, opened
 from recordfirst.explore.observe import Looker, Rows, Seen, look_into_engine
-from recordfirst.explore.place import Place, SqlitePlace
+from recordfirst.explore.place import OwnOutside, Place, SqlitePlace
 from recordfirst.explore.run import Corpse, Outcome, Run
 from recordfirst.explore.schedule import CHANGES, FAULTS, At, Schedule
 from recordfirst.records.sqlite import SqliteRecord
@@ -69,7 +70,8 @@ class World(abc.ABC):
         """No process crosses more, unless it turns in a circle."""
         self.later: Seen | None = None
         """What comes of the version that a deploy brings, without faults."""
-        self.corpses: dict[tuple[At, ...], Corpse] = {}
+        self.corpses: dict[At, Corpse] = {}
+        """By the death of the first process, if nothing else befalls it. Without what only a person would read."""
 
     def close(self) -> None:
         """Delete all of its files."""
@@ -109,6 +111,10 @@ class World(abc.ABC):
         """A directory that is not there yet."""
         return self._home / str(next(self._numbers))
 
+    def corpse(self, first: At | None, *, briefly: bool) -> Corpse | None:
+        """What the first process leaves when it dies there, if that is known."""
+        return self.corpses.get(first) if first is not None and briefly else None
+
     @abc.abstractmethod
     def fresh(self) -> Path:
         """Make the world new, and return the directory of what is in files."""
@@ -116,6 +122,23 @@ class World(abc.ABC):
     @abc.abstractmethod
     def copy_of(self, files: Path) -> Path:
         """Copy what a process has put into files."""
+
+    def resume(self, files: Path) -> Path:
+        """Make a directory for a process to go on in, of what another has left."""
+        return self.copy_of(files)
+
+    def discard(self, files: Path) -> None:
+        """Let go of a directory."""
+        shutil.rmtree(files, ignore_errors=True)
+
+    def forget_engine(self, files: Path) -> None:
+        """Delete the engine's files."""
+        for file in files.glob("engine*"):
+            file.unlink()
+
+    def connect_to(self, path: Path, role: Role, options: dict[str, Any]) -> Kept:
+        """Connect a process to a file of SQLite."""
+        return opened(path, role, options)
 
     @abc.abstractmethod
     def place(self, files: Path, host: str, process: Process) -> Place:
@@ -156,6 +179,7 @@ class FastWorld(World):
         self._template = self._home / "template"
         self._looker = Looker(case.ignore)
         self.runs = Run
+        self._slots = Slots(self.directory) if deaths == "abandoned" else None  # no connection outlives a fork
         if deaths == "forked":
             from recordfirst.explore.forked import ForkedRun  # noqa: PLC0415 - which builds on this
 
@@ -186,7 +210,43 @@ class FastWorld(World):
     # ── what a run needs ────────────────────────────────────────────────────
 
     def fresh(self) -> Path:
-        return self.copy_of(self._template)
+        return self.resume(self._template)
+
+    def corpse(self, first: At | None, *, briefly: bool) -> Corpse | None:
+        if first is None or not briefly or self._slots is None:
+            return super().corpse(first, briefly=briefly)
+        if not self.corpses:
+            run = self.runs(self, Schedule(), 0, briefly=True)
+            run.keeps_corpses = True
+            try:
+                run.outcome()
+            finally:
+                run.clean_up()
+        if first.since is None:
+            return self.corpses.get(first)
+        there, then = (self.corpses.get(At(1, *each)) for each in ((first.point, first.fault), (first.since, "crash")))
+        return there and then and msgspec.structs.replace(there, older=then.files)
+
+    def resume(self, files: Path) -> Path:
+        return super().resume(files) if self._slots is None else self._slots.take(files)
+
+    def discard(self, files: Path) -> None:
+        if self._slots is None or not self._slots.give_back(files):
+            super().discard(files)
+
+    def forget_engine(self, files: Path) -> None:
+        for file in files.glob("engine*"):
+            if self._slots is not None:
+                self._slots.forget(file)
+            file.unlink(missing_ok=True)  # SQLite may have deleted it with what was closed
+
+    def connect_to(self, path: Path, role: Role, options: dict[str, Any]) -> Kept:
+        return super().connect_to(path, role, options) if self._slots is None else self._slots.open(path, role, options)
+
+    def close(self) -> None:
+        if self._slots is not None:
+            self._slots.close()
+        super().close()
 
     def copy_of(self, files: Path) -> Path:
         copy = self.directory()
@@ -197,11 +257,11 @@ class FastWorld(World):
         return copy
 
     def place(self, files: Path, host: str, process: Process) -> Place:
-        return SqlitePlace(files, host, process)
+        return SqlitePlace(files, host, process, Outside if self._slots is None else OwnOutside)
 
     @contextlib.contextmanager
     def looking(self, files: Path) -> Iterator[sqlite3.Connection]:
-        with contextlib.closing(sqlite3.connect(files / "record.db")) as connection:
+        with contextlib.closing(self.connect_to(files / "record.db", "looker", {})) as connection:
             yield connection
 
     def look(self, files: Path) -> Seen:

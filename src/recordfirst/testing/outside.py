@@ -61,11 +61,14 @@ class Outside:
         now_ms: the time outside, in milliseconds since 1970.
     """
 
+    kept_here = 0
+    """How many requests this process has kept, in whichever file."""
+
     def __init__(self, path: Path, now_ms: Callable[[], int]) -> None:
         self.now_ms = now_ms
         self.lock = threading.RLock()
         """Held by whoever looks and then keeps: functions that block run in threads."""
-        self._path, self._text = path, str(path)
+        self._path = path
         self._read = 0
         self._asked: list[Asked] = []
 
@@ -74,7 +77,7 @@ class Outside:
         """Every request that arrived, from whichever process, oldest first."""
         with self.lock:
             try:
-                size = os.stat(self._text).st_size  # noqa: PTH116 - asked at each step of an exploration: half the price
+                size = self._path.stat().st_size
             except FileNotFoundError:
                 return self._asked
             if size > self._read:
@@ -164,6 +167,7 @@ class Outside:
             os.write(file, msgspec.json.encode(asked) + b"\n")
         finally:
             os.close(file)
+        Outside.kept_here += 1
 
 
 _decode = msgspec.json.Decoder(Asked).decode

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -52,8 +52,11 @@ _encode = msgspec.json.Encoder().encode
 class Store:
     """The file, open; the state of the turns that are applied to it. See :class:`turn.State` for its methods."""
 
+    connect: ClassVar[Callable[..., sqlite3.Connection]] = sqlite3.connect
+    """Opens the file. For tests."""
+
     def __init__(self, path: str, durability: Durability) -> None:
-        self._sql = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._sql = self.connect(path, isolation_level=None, check_same_thread=False)
         try:
             self._sql.execute("PRAGMA journal_mode = WAL")
             self._sql.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[durability]}")

@@ -1,0 +1,225 @@
+"""Directories that are used again, with the connections of SQLite that are open in them.
+
+To open a file is dear: SQLite reads its schema, and prepares each statement, anew. Without this that was a third of
+an exploration's time. So the files of a directory are written over in place, and the index of each one's log is made
+invalid, as if it had been lost with a machine. At its next transaction SQLite finds that, forgets what it had read and
+reads the log from its beginning, as it does after a crash: https://www.sqlite.org/walformat.html#recovery.
+
+What is taken out by it is SQLite's own opening of a file, and its own closing, with which the log goes into the file.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import weakref
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+type Role = Literal["writer", "reader", "looker", "engine"]
+
+_LOG, _INDEX = "-wal", "-shm"
+_LOG_HEADER_BYTES = 32
+_INDEX_HEADER = bytes(136)
+"""Two headers, and what checkpoints know: https://www.sqlite.org/walformat.html#the_wal_index_header."""
+_STAYS_BEHIND = (_INDEX, "-lock", ".lease")
+"""The ends of the names of files that go with the process."""
+
+
+class Kept(sqlite3.Connection):
+    """A connection that can be put aside instead of being closed."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.slot: _Slot | None = None
+        """Where it is put aside; nowhere, if it is to be closed."""
+        self.role: Role = "writer"
+        self.uses = 0
+        """How often it was closed, as its users know."""
+        self.is_odd = False
+        """Something was done to it that the next user would find."""
+        self.told: dict[str, Any] = {}
+        """The pragmas it was told, and its answers. Some unprepare all statements, and so does an authorizer."""
+        self.clock: Callable[[], int] | None = None
+        """Now, in milliseconds since 1970, as its user has it."""
+        self._cursors: list[weakref.ref[sqlite3.Cursor]] = []
+        self._authorizer: Callable[..., int] | None = None
+
+    def cursor(self, *args: Any, **options: Any) -> Any:
+        cursor = super().cursor(*args, **options)
+        self._cursors.append(weakref.ref(cursor))
+        return cursor
+
+    def execute(self, *args: Any) -> sqlite3.Cursor:
+        cursor = super().execute(*args)
+        self._cursors.append(weakref.ref(cursor))
+        return cursor
+
+    def set_authorizer(self, authorizer_callback: Any) -> None:
+        if self._authorizer is None:
+            self._authorizer = authorizer_callback
+            super().set_authorizer(lambda *asked: self._authorizer(*asked) if self._authorizer else sqlite3.SQLITE_OK)
+        self._authorizer = authorizer_callback
+
+    def close(self) -> None:
+        self.uses += 1
+        if self.slot is not None and self._is_as_new():
+            self.slot.rests(self)
+        else:
+            self.end()
+
+    def closing(self) -> Callable[[], None]:
+        """What closes it for its present user, unless that one has done so."""
+        uses = self.uses
+        return lambda: self.close() if self.uses == uses else None
+
+    def end(self) -> None:
+        """Close it indeed."""
+        if self.slot is not None:
+            self.slot.lost += 1
+            self.slot = None
+        super().close()
+
+    def _is_as_new(self) -> bool:
+        if self.is_odd or self.row_factory is not None or self.text_factory is not str:
+            return False
+        if self.in_transaction:
+            self.rollback()
+        # What somebody has not read to its end keeps the file as it was then.
+        is_read = all(cursor() is None for cursor in self._cursors)
+        self._cursors.clear()
+        return is_read
+
+
+class _Slot:
+    """One directory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.idle: dict[str, dict[Role, list[Kept]]] = defaultdict(lambda: defaultdict(list))
+        """By the names of files."""
+        self.taken: dict[Kept, str] = {}
+        self.lost = 0
+        """Connections that were not fit to be kept."""
+        self.is_over = False
+
+    def open(self, name: str, role: Role, options: dict[str, Any]) -> Kept:
+        idle = self.idle[name][role]
+        kept: Kept = idle.pop() if idle else sqlite3.connect(self.path / name, factory=Kept, **options)
+        kept.slot, kept.role = self, role
+        self.taken[kept] = name
+        return kept
+
+    def rests(self, kept: Kept) -> None:
+        if self.is_over:
+            kept.end()
+            return
+        self.idle[self.taken.pop(kept)][kept.role].append(kept)
+
+    @property
+    def is_fit(self) -> bool:
+        """Whether nobody can still hold anything in it."""
+        return not (self.taken or self.lost)
+
+    def end(self, name: str | None = None) -> None:
+        """Close what rests."""
+        for each in [name] if name is not None else list(self.idle):
+            for resting in self.idle.pop(each, {}).values():
+                for kept in resting:
+                    kept.slot = None
+                    kept.end()
+
+    def fill(self, files: Path) -> None:
+        """Make its files those of another directory."""
+        path = f"{self.path}"
+        wanted = {name for name in os.listdir(files) if not name.endswith(_STAYS_BEHIND)}  # noqa: PTH208
+        same = {name for name in self.idle if name in wanted and _is_same(f"{files}/{name}", f"{path}/{name}")}
+        # By its log a connection knows that what it had read is of no use; without one, only by the file itself.
+        for name in [name for name in self.idle if name not in same and not _says_something(f"{files}/{name}{_LOG}")]:
+            self.end(name)
+        there = set(os.listdir(path))  # noqa: PTH208 - each schedule does this twice; Path is three times as slow
+        stays = {name + end for name in self.idle for end in (_LOG, _INDEX)}
+        for name in there - wanted - stays:
+            os.unlink(f"{path}/{name}")  # noqa: PTH108
+        for name in wanted - same:
+            shutil.copyfile(f"{files}/{name}", f"{path}/{name}")
+        for name in stays & there:
+            if name.endswith(_LOG):
+                if name not in wanted:
+                    os.truncate(f"{path}/{name}", 0)
+            else:
+                with open(f"{path}/{name}", "r+b", 0) as index:  # noqa: PTH123
+                    index.write(_INDEX_HEADER)
+
+
+def _is_same(one: str, other: str) -> bool:
+    with open(one, "rb", 0) as these, open(other, "rb", 0) as those:  # noqa: PTH123
+        return these.read() == those.read()
+
+
+def _says_something(log: str) -> bool:
+    try:
+        return os.path.getsize(log) > _LOG_HEADER_BYTES  # noqa: PTH202
+    except FileNotFoundError:
+        return False
+
+
+class Slots:
+    """Directories to run in, again and again.
+
+    Args:
+        new: names one that is not there yet.
+    """
+
+    def __init__(self, new: Callable[[], Path]) -> None:
+        self._new = new
+        self._free: list[_Slot] = []
+        self._taken: dict[str, _Slot] = {}
+
+    def take(self, files: Path) -> Path:
+        """A directory with what is in another."""
+        slot = self._free.pop() if self._free else _Slot(self._new())
+        slot.path.mkdir(exist_ok=True)
+        slot.fill(files)
+        self._taken[f"{slot.path}"] = slot
+        return slot.path
+
+    def give_back(self, path: Path) -> bool:
+        """Let others have it. Returns whether it was one of these, and is still fit for use."""
+        slot = self._taken.pop(f"{path}", None)
+        if slot is None:
+            return False
+        if slot.is_fit:
+            self._free.append(slot)
+            return True
+        slot.end()
+        slot.is_over = True
+        return False
+
+    def open(self, path: Path, role: Role, options: dict[str, Any]) -> Kept:
+        """Connect to a file: anew, or by a connection that rests."""
+        folder, _, name = f"{path}".rpartition("/")
+        slot = self._taken.get(folder)
+        return opened(path, role, options) if slot is None else slot.open(name, role, options)
+
+    def forget(self, path: Path) -> None:
+        """Close whatever rests of a file that is to go."""
+        slot = self._taken.get(f"{path.parent}")
+        if slot is not None:
+            slot.end(path.name)
+
+    def close(self) -> None:
+        """Close whatever rests."""
+        for slot in (*self._free, *self._taken.values()):
+            slot.end()
+            slot.is_over = True
+
+
+def opened(path: Path, role: Role, options: dict[str, Any]) -> Kept:
+    """Connect to a file by a connection that is closed when it is closed."""
+    kept: Kept = sqlite3.connect(path, factory=Kept, **options)
+    kept.role = role
+    return kept
