@@ -24,7 +24,7 @@ type Role = Literal["writer", "reader", "looker", "engine"]
 _LOG, _INDEX = "-wal", "-shm"
 _LOG_HEADER_BYTES = 32
 _INDEX_HEADER = bytes(136)
-"""Two headers, and what checkpoints know: https://www.sqlite.org/walformat.html#the_wal_index_header."""
+"""Two headers, and how much of the log is in the file: https://www.sqlite.org/walformat.html#the_wal_index_header."""
 _STAYS_BEHIND = (_INDEX, "-lock", ".lease")
 """The ends of the names of files that go with the process."""
 
