@@ -5,7 +5,8 @@ Promised: what a transaction stored is there once its COMMIT was answered (as fa
 calls it ``unreachable``. The connection that a user's function gets is in a psycopg transaction block, so
 ``connection.commit()`` raises, and ``connection.transaction()`` is a savepoint.
 
-Leases and news need sessions of their own: a pooler between us must pool by session, not by transaction.
+Leases and news need sessions of their own: a pooler between us must pool by session, and one that pools by transaction
+is refused (``pooled.py``).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from psycopg_pool import AsyncConnectionPool
 from recordfirst.errors import Misuse, RecordUnavailable
 from recordfirst.records import statements
 from recordfirst.records.contract import Fault, Lease, Migration, Session
+from recordfirst.records.postgres import pooled
 from recordfirst.records.postgres.blocked import LOCK_TIMEOUT_S, in_turn, name_of
 from recordfirst.records.postgres.faults import cause_of, fault_of_state
 from recordfirst.records.postgres.watch import HeldLease, Listener
@@ -92,6 +94,7 @@ class PostgresRecord:
         self._statements = _in_schema(schema)
         self._notify = statements.read(_PACKAGE, "notify.sql")
         self._ask_engine = statements.read(_PACKAGE, "ask_engine.sql")
+        self._own_session = statements.read(_PACKAGE, "own_session.sql")
         self._blockers = statements.read(_PACKAGE, "blockers.sql")
         self._may_ask_engine = statements.read(_PACKAGE, "may_ask_engine.sql")
         self.migrations = tuple(
@@ -111,8 +114,8 @@ class PostgresRecord:
             raise Misuse(f"the record at {self.where} is open already")
         # The pool would only say that it timed out; a connection of our own says why.
         try:
-            async with asyncio.timeout(_OPEN_S):
-                await (await self._connect(app)).close()
+            async with asyncio.timeout(_OPEN_S), await self._connect(app) as connection:
+                await self._refuse_lent_sessions(app, connection)
         except TimeoutError:
             raise RecordUnavailable(self.where, f"no answer within {_OPEN_S:.0f} s") from None
         except (psycopg.Error, OSError) as error:
@@ -130,6 +133,24 @@ class PostgresRecord:
         await pool.open()
         self._app, self._pool = app, pool
         self._listener = Listener(self._listen, psycopg.Error)
+
+    async def _refuse_lent_sessions(self, app: str, connection: _Connection) -> None:
+        """Raise ``Misuse`` if a pooler is between us that pools by transaction."""
+
+        async def session_of(which: _Connection) -> pooled.Session:
+            cursor = await which.execute(cast("Any", self._own_session), prepare=False)
+            [(number, since)] = await cursor.fetchall()
+            return number, since
+
+        if (await session_of(connection))[0] == connection.info.backend_pid:
+            return  # the number that the server gave when we came: nobody is between us
+        lent = False
+        with contextlib.suppress(psycopg.Error):
+            async with await self._connect(app) as other:
+                asking = pooled.by_transaction(partial(session_of, connection), partial(session_of, other))
+                lent = await pooled.within(pooled.LOOK_S, asking, [connection.fileno(), other.fileno()])
+        if lent:
+            raise Misuse(pooled.refusal(self.where))
 
     async def close(self) -> None:
         if self._listener is not None:
