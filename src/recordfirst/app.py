@@ -168,20 +168,41 @@ class App(Operated):
             SchemaMismatch: if its tables are missing, too old or too new.
             MissingDependency: naming all that is missing, and which function needs it.
         """
+        functions = [function for step in self._steps for function in step.functions()]
+        self._injector.check([*functions, *(f for each in self._invariants for f in each.functions())])
+        await self._open()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._close()
+
+    @contextlib.asynccontextmanager
+    async def looking(self) -> AsyncIterator[Self]:
+        """Open to read the record alone: no step runs, so nothing that they need must be provided, and no engine asked.
+
+        Raises:
+            RecordUnavailable: if the record cannot be reached.
+            SchemaMismatch: if its tables are missing, too old or too new.
+        """
+        await self._open(joins=False)
+        try:
+            yield self
+        finally:
+            await self._close()
+
+    async def _open(self, *, joins: bool = True) -> None:
         if self._opened == 0:
-            functions = [function for step in self._steps for function in step.functions()]
-            self._injector.check([*functions, *(f for each in self._invariants for f in each.functions())])
             await self._store.open(self.name)
             try:
                 await self.check_schema()
-                self.runtime.joined = await join(self._engine_given, self._membership(None), self._store)
+                if joins:
+                    self.runtime.joined = await join(self._engine_given, self._membership(None), self._store)
             except BaseException:
                 await self._store.close()
                 raise
         self._opened += 1
-        return self
 
-    async def __aexit__(self, *exc: object) -> None:
+    async def _close(self) -> None:
         self._opened -= 1
         if self._opened == 0:
             await self._injector.close()

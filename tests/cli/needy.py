@@ -32,4 +32,9 @@ async def entering(ctx: Context) -> None:
     await print_out(ctx)
 
 
-app = App("shop", record=record_from_url(os.environ["SHOP_RECORD"]), workflows=[entering])
+app = App(
+    "shop",
+    record=record_from_url(os.environ["SHOP_RECORD"]),
+    workflows=[entering],
+    engine=os.environ.get("SHOP_ENGINE"),
+)

@@ -135,10 +135,23 @@ def test_app_whose_module_fails(cli_here, tmp_path, monkeypatch, text, said):
 
 def test_needs_that_nobody_provides(cli_here):
     """P8: all of them at once, with the function that needs each, before anything is opened (trap 20)."""
-    for words in (["worker"], ["status"], ["start", "entering", "--id", "1"]):
+    for words in (["worker"], ["reconcile"], ["start", "entering", "--id", "1"]):
         line = cli_here.refused(*words, RECORDFIRST_APP="tests.cli.needy:app")
         assert re.search(r"tests.cli.needy.enter \(.*needy.py:\d+\) needs ledger: Ledger", line)
         assert re.search(r"tests.cli.needy.print_out \(.*needy.py:\d+\) needs printer: Printer", line)
+
+
+def test_looking_needs_nothing(cli):
+    """P10: what only reads the record needs nothing that steps need, nor the engine; it needs the tables."""
+    cli.here, needy = True, {"RECORDFIRST_APP": "tests.cli.needy:app", "SHOP_ENGINE": "postgresql://127.0.0.1:1/none"}
+    words = (["status"], ["findings"], ["audit"], ["effects"], ["show", "nothing"])
+    for each in words:
+        assert "recordfirst migrate --record" in cli.refused(*each, **needy)
+    cli.done("migrate", "--apply")
+    for each in words[:-1]:
+        cli.done(*each, **needy)
+    assert cli.refused(*words[-1], **needy) == "app 'shop' has no workflow and no key 'nothing'"
+    assert cli.refused("ledger", "accounts", **needy).startswith("nothing provides Ledger; call app.provide(")
 
 
 def test_engine_that_is_none(cli_here):

@@ -58,7 +58,7 @@ async def accounts(app_path: str, limit: int, as_json: bool) -> None:
       recordfirst ledger accounts --app shop.app:app --limit 100
     """
     app = load_app(app_path)
-    async with app:
+    async with app.looking():
         found = await (await _of(app)).query_accounts(QueryFilter(limit=limit, reversed=True))
     if as_json:
         print_json([_account(account) for account in found])
@@ -88,7 +88,7 @@ async def transfers(app_path: str, account: str | None, key: str | None, limit: 
     if account is not None and key is not None:
         raise click.UsageError("give --account or --key, not both")
     app = load_app(app_path)
-    async with app:
+    async with app.looking():
         books = await _of(app)
         if key is not None:
             found = await _by_key(app, books, key, limit)
@@ -122,7 +122,7 @@ async def balance(app_path: str, account: str, as_json: bool) -> None:
       recordfirst ledger balance --app shop.app:app customer:42
     """
     app = load_app(app_path)
-    async with app:
+    async with app.looking():
         books = await _of(app)
         found = await books.lookup_accounts([_id(account)])
     if not found:
@@ -147,7 +147,7 @@ async def history(app_path: str, account: str, limit: int, as_json: bool) -> Non
       recordfirst ledger history --app shop.app:app customer:42
     """
     app = load_app(app_path)
-    async with app:
+    async with app.looking():
         books = await _of(app)
         found = await books.get_account_balances(AccountFilter(account_id=_id(account), limit=limit, reversed=True))
         opened = await books.lookup_accounts([_id(account)])
@@ -186,7 +186,7 @@ async def check_(app_path: str, as_json: bool) -> None:
       recordfirst ledger check --app shop.app:app
     """
     app = load_app(app_path)
-    async with app:
+    async with app.looking():
         books, runtime = await _of(app), app.runtime
         # Those to another ledger, that is provided under a name of its own, are none of this one's.
         to = {step.name: isinstance(step, TransferStep) and step.function.injected["ledger"] for step in app.effects}

@@ -33,7 +33,7 @@ async def status(app_path: str, state: str | None, limit: int, as_json: bool) ->
       recordfirst status --app shop.app:app --state failed --json
     """
     app = load_app(app_path)
-    async with app, app.runtime.record.session() as session:
+    async with app.looking(), app.runtime.record.session() as session:
         counts = await session.counts()
         found = len(await session.findings(_FINDINGS))
         line, seen_s = await session.find_timeline(), await worker_seen_s(session)
@@ -81,7 +81,7 @@ async def show(app_path: str, name: str, reveal: bool, as_json: bool) -> None:
       recordfirst show --app shop.app:app order:42:charge --reveal
     """
     app = load_app(app_path)
-    async with app, app.runtime.record.session() as session:
+    async with app.looking(), app.runtime.record.session() as session:
         start = await session.find_start(name)
         receipts = await session.receipts_of(name) if start else await session.receipts_by_key(name)
     if start is None and not receipts:
@@ -124,7 +124,7 @@ async def effects(app_path: str, unknown: bool, declined: bool, open_: bool, lim
         raise click.UsageError("--unknown, --declined and --open exclude each other: an effect is in one state")
     state = "declined" if declined else "intended" if open_ else "unknown"
     app = load_app(app_path)
-    async with app, app.runtime.record.session() as session:
+    async with app.looking(), app.runtime.record.session() as session:
         receipts = await session.unsettled(state, None, 0, limit)
     if as_json:
         print_json([_receipt(app, receipt, reveal=False) for receipt in receipts])

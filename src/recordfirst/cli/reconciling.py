@@ -122,7 +122,7 @@ async def findings(app_path: str, closed: bool, limit: int, as_json: bool) -> No
       recordfirst findings --app shop.app:app --closed --json
     """
     app = load_app(app_path)
-    async with app, app.runtime.record.session() as session:
+    async with app.looking(), app.runtime.record.session() as session:
         found = await session.findings(limit, closed=closed)
     if as_json:
         print_json(found)
@@ -185,7 +185,7 @@ async def audit(app_path: str, subject: str | None, limit: int, as_json: bool) -
       recordfirst audit --app shop.app:app order:42:charge
     """
     app = load_app(app_path)
-    async with app, app.runtime.record.session() as session:
+    async with app.looking(), app.runtime.record.session() as session:
         rows = await session.audits(subject, limit)
     if as_json:
         print_json(rows)
