@@ -91,6 +91,28 @@ class StartConformance:
 
         run(go())
 
+    def test_p6_an_engine_is_given_what_others_had(self, make_record: MakeRecord) -> None:
+        """They were lost, or replaced, whatever their names; oldest first, and no more than was asked for."""
+
+        async def go() -> None:
+            async with opened(make_record) as record, record.session() as session:
+                engines = ["z", "", "m", None, "a", "M", "m", None]
+                for number, engine in enumerate(engines):
+                    [(found, _)] = await session.add_starts([start(f"{number}")])
+                    if engine is not None:
+                        await session.dispatched([found], engine)
+                # Times may be alike within a millisecond, and then their order is any.
+                all_of_them = await session.undispatched("m", 10)
+                assert sorted(found.id for found in all_of_them) == ["0", "1", "3", "4", "5", "7"]
+                assert all_of_them == sorted(all_of_them, key=lambda found: found.created_at_ms)
+                for limit in range(7):
+                    assert len(await session.undispatched("m", limit)) == min(limit, 6)
+                await session.dispatched([found for found in all_of_them if found.id != "4"], "m")
+                assert [found.id for found in await session.undispatched("m", 10)] == ["4"]
+                assert len(await session.undispatched("", 10)) == len(engines)
+
+        run(go())
+
     def test_p6_an_open_starts_epoch_moves_on_and_never_back(self, make_record: MakeRecord) -> None:
         """A start that is put back into an engine lives on in the epoch it was given; only its end counts."""
 

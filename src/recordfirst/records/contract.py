@@ -229,7 +229,9 @@ class Session[C](Reconciling, Timelines, Projections, Protocol):
         """The engine does not hold these any more."""
 
     async def undispatched(self, engine: str, limit: int) -> list[Start]:
-        """Open starts that this engine was not given yet, oldest first."""
+        """Open starts that this engine was not given yet, oldest first; of what several other engines had, one engine's
+        before the next one's where there are more than ``limit``. Costs what it returns, not what is open.
+        """
 
     async def dispatched(self, starts: Sequence[Start], engine: str) -> None:
         """Say that ``engine`` has these, in the epoch that each carries: an open start moves on to it, never back."""

@@ -133,7 +133,8 @@ MUTANTS = [
         "P6",
         "timer",
         _NO_KEEPER,
-        Edit("sqlite:undispatched", "engine IS NOT :engine", "engine IS NULL"),
+        Edit("sqlite:undispatched", "engine < :engine", "engine < ''"),
+        Edit("sqlite:undispatched", "engine > :engine", "engine < ''"),
         shown_by="engine-lost",
     ),
     _mutant(

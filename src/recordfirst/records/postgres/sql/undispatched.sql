@@ -1,5 +1,18 @@
--- Open starts that this engine does not have, also those that another engine had (it was lost, or replaced).
-SELECT {start} FROM recordfirst.start
-WHERE app = %(app)s AND state = 'open' AND engine IS DISTINCT FROM %(engine)s
+-- Open starts that this engine does not have: no engine has them, or another one had (it was lost, or replaced). Asked for
+-- again and again, so each branch reads in start_by_engine what it gives, and nothing that this engine has. The first is
+-- in the order of the whole index, too: Postgres does not see that where all are NULL, the rest of it is an order.
+SELECT {start} FROM (
+    (SELECT * FROM recordfirst.start
+     WHERE app = %(app)s AND finished_at IS NULL AND engine IS NULL
+     ORDER BY engine COLLATE "C", created_at LIMIT %(limit)s)
+    UNION ALL
+    (SELECT * FROM recordfirst.start
+     WHERE app = %(app)s AND finished_at IS NULL AND engine COLLATE "C" < %(engine)s
+     ORDER BY engine COLLATE "C", created_at LIMIT %(limit)s)
+    UNION ALL
+    (SELECT * FROM recordfirst.start
+     WHERE app = %(app)s AND finished_at IS NULL AND engine COLLATE "C" > %(engine)s
+     ORDER BY engine COLLATE "C", created_at LIMIT %(limit)s)
+) AS missing
 ORDER BY created_at
 LIMIT %(limit)s

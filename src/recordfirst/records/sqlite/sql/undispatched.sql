@@ -1,5 +1,17 @@
--- Open starts that this engine does not have, also those that another engine had (it was lost, or replaced).
-SELECT {start} FROM recordfirst_start
-WHERE app = :app AND state = 'open' AND engine IS NOT :engine
+-- Open starts that this engine does not have: no engine has them, or another one had (it was lost, or replaced). Asked for
+-- again and again, so each branch reads in recordfirst_start_by_engine what it gives, and nothing that this engine has.
+SELECT {start} FROM (
+    SELECT * FROM (SELECT *, rowid FROM recordfirst_start
+    WHERE app = :app AND finished_at_ms IS NULL AND engine IS NULL
+    ORDER BY created_at_ms, rowid LIMIT :limit)
+    UNION ALL
+    SELECT * FROM (SELECT *, rowid FROM recordfirst_start
+    WHERE app = :app AND finished_at_ms IS NULL AND engine < :engine
+    ORDER BY engine, created_at_ms, rowid LIMIT :limit)
+    UNION ALL
+    SELECT * FROM (SELECT *, rowid FROM recordfirst_start
+    WHERE app = :app AND finished_at_ms IS NULL AND engine > :engine
+    ORDER BY engine, created_at_ms, rowid LIMIT :limit)
+)
 ORDER BY created_at_ms, rowid
 LIMIT :limit

@@ -1,0 +1,166 @@
+"""What a worker asks again and again costs what it is told, however much is asleep (P9)."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from contextlib import closing
+
+import psycopg
+import pytest
+
+from recordfirst.conformance.record import opened, run
+from recordfirst.records import statements
+from recordfirst.records.postgres import PostgresRecord
+from recordfirst.records.sqlite import SqliteRecord
+from tests.records.test_postgres import execute, plan_nodes
+
+ASLEEP = 20_000
+LIMIT = 10
+GIVEN = {"app": "shop", "engine": "m", "limit": LIMIT}
+POLLS = ["undispatched", "wakes", "left_lives", "find_timeline"]
+
+_STARTS = """
+INSERT INTO {start} (app, id, workflow, arguments, fingerprint, engine, {created})
+SELECT '{app}', {name} || n, 'w', '{{}}', 'f', {engine}, {at} FROM {numbers}
+"""
+_EFFECTS = """
+INSERT INTO {receipt} (app, key, kind, function, workflow, state, fingerprint, request, {created}, parked_on)
+SELECT 'shop', 'k' || n, 'effect', 'f', 'm' || n, {state}, 'f', '{{}}', {at}, 'shop:m' || n FROM {numbers}
+"""
+
+
+def sqlite_numbers(count):
+    return f"(WITH RECURSIVE t (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < {count}) SELECT n FROM t)"
+
+
+SQLITE = {
+    "start": "recordfirst_start",
+    "receipt": "recordfirst_receipt",
+    "created": "created_at_ms",
+    "at": "1000000 + n",
+    "numbers": sqlite_numbers,
+}
+POSTGRES = {
+    "start": "recordfirst.start",
+    "receipt": "recordfirst.receipt",
+    "created": "created_at",
+    "at": "to_timestamp(1000 + n)",
+    "numbers": lambda count: f"generate_series(1, {count}) AS t (n)",
+}
+
+
+def starts(product, count, engine, app="shop"):
+    """SQL that stores so many starts that an engine has, or none (``None``)."""
+    given = "NULL" if engine is None else f"'{engine}'"
+    more = {"numbers": product["numbers"](count), "engine": given, "name": f"'{engine or ''}-'", "app": app}
+    return _STARTS.format(**product | more)
+
+
+def effects(product, count):
+    """SQL that stores so many effects on which workflows of this engine are parked."""
+    return _EFFECTS.format(**product | {"numbers": product["numbers"](count), "state": "'unknown'"})
+
+
+@pytest.fixture
+def on_sqlite(sqlite_path):
+    """A connection to a record."""
+
+    async def migrate():
+        async with opened(lambda: SqliteRecord(sqlite_path)):
+            pass
+
+    run(migrate())
+    with closing(sqlite3.connect(sqlite_path, isolation_level=None)) as connection:
+        yield connection
+
+
+@pytest.fixture
+def on_postgres(postgres_dsn):
+    """Where a record is."""
+
+    async def migrate():
+        async with opened(lambda: PostgresRecord(postgres_dsn)):
+            pass
+
+    run(migrate())
+    return postgres_dsn
+
+
+def instructions(connection, name):
+    """How many instructions SQLite carries out for a statement; and what it gives."""
+    sql = getattr(statements.load("recordfirst.records.sqlite"), name)
+    given = {each: GIVEN[each] for each in re.findall(r":(\w+)", sql)}
+    count = 0
+
+    def tick():
+        nonlocal count
+        count += 1
+
+    connection.set_progress_handler(tick, 1)
+    rows = connection.execute(sql, given).fetchall()
+    connection.set_progress_handler(None, 1)
+    assert count > 0
+    return count, len(rows)
+
+
+@pytest.mark.parametrize("name", POLLS)
+def test_p9_what_is_asleep_costs_sqlite_nothing(on_sqlite, name):
+    """As many of its own instructions, to the last one, with none asleep and with many, another app's among them."""
+    for engine in (None, "a", "z"):
+        on_sqlite.execute(starts(SQLITE, 3, engine))
+    nothing = instructions(on_sqlite, name)
+    on_sqlite.execute(starts(SQLITE, ASLEEP, "m"))
+    on_sqlite.execute(starts(SQLITE, ASLEEP, "b", "another app"))
+    on_sqlite.execute(effects(SQLITE, ASLEEP))
+    assert instructions(on_sqlite, name) == nothing
+    assert nothing[1] == (9 if name == "undispatched" else 0)
+
+
+@pytest.mark.parametrize("engine", [None, "a", "z"])
+def test_p9_a_backlog_costs_sqlite_what_is_taken_of_it(on_sqlite, engine):
+    """Also after an engine was lost, with all that it had."""
+    on_sqlite.execute(starts(SQLITE, LIMIT, engine))
+    few, _ = instructions(on_sqlite, "undispatched")
+    on_sqlite.execute("DELETE FROM recordfirst_start")
+    on_sqlite.execute(starts(SQLITE, ASLEEP, engine))
+    many, rows = instructions(on_sqlite, "undispatched")
+    assert rows == LIMIT
+    assert many <= few + 2
+
+
+def read(dsn, name):
+    """Rows and pages that Postgres reads for a statement, with the plan that it makes for these very parameters."""
+    sql = getattr(statements.load("recordfirst.records.postgres"), name)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        cursor = connection.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}".encode(), GIVEN)
+        [(plan,)] = cursor.fetchall()
+    nodes = list(plan_nodes(plan[0]["Plan"]))
+    scans = [node for node in nodes if "Relation Name" in node or "Index Name" in node]
+    assert scans
+    rows = sum(node["Actual Rows"] + node.get("Rows Removed by Filter", 0) for node in scans)
+    return rows, nodes[0]["Shared Hit Blocks"] + nodes[0]["Shared Read Blocks"]
+
+
+@pytest.mark.parametrize("name", POLLS)
+def test_p9_what_is_asleep_costs_postgres_nothing(on_postgres, name):
+    """No row of it is read, and no page but on the way through the index."""
+    for engine in (None, "a", "z"):
+        execute(on_postgres, starts(POSTGRES, 3, engine))
+    execute(on_postgres, starts(POSTGRES, ASLEEP, "m"))
+    execute(on_postgres, starts(POSTGRES, ASLEEP, "b", "another app"))
+    execute(on_postgres, effects(POSTGRES, ASLEEP))
+    execute(on_postgres, "VACUUM ANALYZE recordfirst.start, recordfirst.receipt")
+    rows, pages = read(on_postgres, name)
+    assert rows == (9 if name == "undispatched" else 0)
+    assert pages <= 40
+
+
+@pytest.mark.parametrize("engine", [None, "a", "z"])
+def test_p9_a_backlog_costs_postgres_what_is_taken_of_it(on_postgres, engine):
+    """Also after an engine was lost, with all that it had."""
+    execute(on_postgres, starts(POSTGRES, ASLEEP, engine))
+    execute(on_postgres, "VACUUM ANALYZE recordfirst.start")
+    rows, pages = read(on_postgres, "undispatched")
+    assert rows == LIMIT
+    assert pages <= 40
