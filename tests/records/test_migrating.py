@@ -72,7 +72,7 @@ def test_who_comes_behind_passes(postgres_dsn, soon):
     said, pid, done = run(go())
     assert f"session {pid} ('nightly report', user postgres, idle in transaction, its transaction " in said
     assert said.startswith(f"step {BEFORE + 1} (endings) waits for ")
-    assert done == [6, 7]
+    assert done[:2] == [6, 7]
 
 
 def test_nobody_lets_go(postgres_dsn, soon):

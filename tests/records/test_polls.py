@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 from contextlib import closing
@@ -19,6 +20,8 @@ ASLEEP = 20_000
 LIMIT = 10
 GIVEN = {"app": "shop", "engine": "m", "limit": LIMIT}
 POLLS = ["undispatched", "wakes", "left_lives", "find_timeline"]
+NAMED = ["dispatched", "finish", "reborn", "still_open", "lives_gone", "find_starts", "end_lives", "woken"]
+"""Statements that are told which rows are meant."""
 
 _STARTS = """
 INSERT INTO {start} (app, id, workflow, arguments, fingerprint, engine, {created})
@@ -26,7 +29,7 @@ SELECT '{app}', {name} || n, 'w', '{{}}', 'f', {engine}, {at} FROM {numbers}
 """
 _EFFECTS = """
 INSERT INTO {receipt} (app, key, kind, function, workflow, state, fingerprint, request, {created}, parked_on)
-SELECT 'shop', 'k' || n, 'effect', 'f', 'm' || n, {state}, 'f', '{{}}', {at}, 'shop:m' || n FROM {numbers}
+SELECT 'shop', {prefix} || n, 'effect', 'f', 'w' || n, {state}, 'f', '{{}}', {at}, 'p' || n FROM {numbers}
 """
 
 
@@ -57,9 +60,10 @@ def starts(product, count, engine, app="shop"):
     return _STARTS.format(**product | more)
 
 
-def effects(product, count):
-    """SQL that stores so many effects on which workflows of this engine are parked."""
-    return _EFFECTS.format(**product | {"numbers": product["numbers"](count), "state": "'unknown'"})
+def effects(product, count, state, prefix):
+    """SQL that stores so many effects on which a workflow is parked, or was when they were resolved."""
+    more = {"numbers": product["numbers"](count), "state": f"'{state}'", "prefix": f"'{prefix}'"}
+    return _EFFECTS.format(**product | more)
 
 
 @pytest.fixture
@@ -87,19 +91,21 @@ def on_postgres(postgres_dsn):
     return postgres_dsn
 
 
-def instructions(connection, name):
-    """How many instructions SQLite carries out for a statement; and what it gives."""
+def instructions(connection, name, **more):
+    """How many instructions SQLite carries out for a statement, and what it gives; nothing of it stays."""
     sql = getattr(statements.load("recordfirst.records.sqlite"), name)
-    given = {each: GIVEN[each] for each in re.findall(r":(\w+)", sql)}
+    given = dict.fromkeys(re.findall(r":(\w+)", sql)) | GIVEN | more
     count = 0
 
     def tick():
         nonlocal count
         count += 1
 
+    connection.execute("BEGIN")
     connection.set_progress_handler(tick, 1)
     rows = connection.execute(sql, given).fetchall()
     connection.set_progress_handler(None, 1)
+    connection.execute("ROLLBACK")
     assert count > 0
     return count, len(rows)
 
@@ -112,9 +118,28 @@ def test_p9_what_is_asleep_costs_sqlite_nothing(on_sqlite, name):
     nothing = instructions(on_sqlite, name)
     on_sqlite.execute(starts(SQLITE, ASLEEP, "m"))
     on_sqlite.execute(starts(SQLITE, ASLEEP, "b", "another app"))
-    on_sqlite.execute(effects(SQLITE, ASLEEP))
+    on_sqlite.execute(effects(SQLITE, ASLEEP, "unknown", "k"))
     assert instructions(on_sqlite, name) == nothing
     assert nothing[1] == (9 if name == "undispatched" else 0)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_p9_to_change_some_costs_sqlite_what_they_are(on_sqlite, name):
+    """However much else is open, or to be woken: to the row by its key, and by nothing that all of them have."""
+    rows = [
+        {"id": f"-{n}", "epoch": 1, "lives_from": 1, "engine": "m", "state": "succeeded"}
+        | {"key": f"few-{n}", "attempt": 1, "parked_on": f"p{n}"}
+        for n in (1, 2, 3)
+    ]
+    given = {"rows": json.dumps(rows), "id": "-1", "undo": False}
+    on_sqlite.execute(starts(SQLITE, 5, None))
+    on_sqlite.execute("UPDATE recordfirst_start SET lives_from = 1, left_in = ''")
+    on_sqlite.execute(effects(SQLITE, 5, "intended", "few-"))
+    few = instructions(on_sqlite, name, **given)
+    on_sqlite.execute(starts(SQLITE, ASLEEP, "m"))
+    on_sqlite.execute("UPDATE recordfirst_start SET lives_from = 1, left_in = ''")
+    on_sqlite.execute(effects(SQLITE, ASLEEP, "intended", "k"))
+    assert instructions(on_sqlite, name, **given) == few
 
 
 @pytest.mark.parametrize("engine", [None, "a", "z"])
@@ -149,7 +174,7 @@ def test_p9_what_is_asleep_costs_postgres_nothing(on_postgres, name):
         execute(on_postgres, starts(POSTGRES, 3, engine))
     execute(on_postgres, starts(POSTGRES, ASLEEP, "m"))
     execute(on_postgres, starts(POSTGRES, ASLEEP, "b", "another app"))
-    execute(on_postgres, effects(POSTGRES, ASLEEP))
+    execute(on_postgres, effects(POSTGRES, ASLEEP, "unknown", "k"))
     execute(on_postgres, "VACUUM ANALYZE recordfirst.start, recordfirst.receipt")
     rows, pages = read(on_postgres, name)
     assert rows == (9 if name == "undispatched" else 0)

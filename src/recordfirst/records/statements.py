@@ -130,11 +130,19 @@ def migrations(package: str) -> Sequence[Migration]:
     return tuple(steps)
 
 
+_INDEX = re.compile(r"^CREATE (?:UNIQUE )?INDEX IF NOT EXISTS [^;]+;", re.MULTILINE)
+
+
 def indexes(steps: Sequence[Migration]) -> dict[str, str]:
     """Return what makes each index of the schema, by its name; the last step that makes one has the say."""
     found = {}
     for step in steps:
-        for statement in re.findall(r"^CREATE (?:UNIQUE )?INDEX IF NOT EXISTS [^;]+;", step.sql, re.MULTILINE):
+        for statement in _INDEX.findall(step.sql):
             name = statement.split("EXISTS ", 1)[1].split()[0]
             found[name] = " ".join(statement.split())
     return found
+
+
+def makes_indexes_alone(step: Migration) -> bool:
+    """Whether a step does nothing else."""
+    return not _INDEX.sub("", _bare(step.sql)).strip()

@@ -33,6 +33,7 @@ from recordfirst.records import statements
 from recordfirst.records.contract import Fault, Lease, Migration, Session
 from recordfirst.records.postgres import pooled
 from recordfirst.records.postgres.blocked import LOCK_TIMEOUT_S, in_turn, name_of
+from recordfirst.records.postgres.building import build
 from recordfirst.records.postgres.faults import cause_of, fault_of_state
 from recordfirst.records.postgres.watch import HeldLease, Listener
 from recordfirst.records.session import Params, Row, SqlSession
@@ -252,7 +253,10 @@ class PostgresRecord:
                 async with await self._connect(self._app, "migrate") as beside:
                     return [name_of(*row) for row in await _Dialect(beside).run(self._blockers, asked)]
 
+            in_use = await self._version(connection) > 0
             for step in self.migrations:
+                if in_use and statements.makes_indexes_alone(step) and await self._version(connection) < step.version:
+                    await self._build(connection, statements.indexes([step]))
                 run = partial(self._run_step, connection, step)
                 if await in_turn(step, self.where, run, blockers, _waits_for_a_table, tell):
                     done.append(step)
@@ -269,6 +273,15 @@ class PostgresRecord:
             await connection.execute(cast("Any", step.sql))
             await _Dialect(connection).run(self._statements.migrated, {"version": step.version, "name": step.name})
             return True
+
+    async def _build(self, connection: _Connection, indexes: Mapping[str, str]) -> None:
+        session, lock = self._session(connection, _Dialect(connection)), _lock_number(self._schema, "build")
+
+        async def ask(sql: str) -> list[Row]:
+            cursor = await connection.execute(cast("Any", sql))
+            return await cursor.fetchall() if cursor.description else []
+
+        await build(indexes, _put_in_schema("recordfirst.", self._schema)[:-1], lock, ask, session.missing_indexes)
 
     def keep_mark(self, line: str | None) -> None:
         """Nothing beside a server is ours to write to, and its workers may be anywhere."""

@@ -1,0 +1,118 @@
+"""An index that a new version needs is built beside the work: on a large table that takes long (P9)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import psycopg
+import pytest
+
+from recordfirst.conformance.record import run
+from recordfirst.records import statements
+from recordfirst.records.postgres import PostgresRecord
+from tests.records.test_postgres import execute
+
+_STORE = """
+INSERT INTO "the schema".start (app, id, workflow, arguments, fingerprint) VALUES ('shop', '{}', 'w', '{{}}', 'f')
+"""
+_BUILDING = """
+SELECT pid FROM pg_stat_activity
+WHERE datname = current_database() AND query LIKE 'CREATE INDEX CONCURRENTLY%' AND wait_event_type = 'Lock'
+"""
+_INVALID = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid"
+
+
+def record_at(dsn, version=None):
+    record = PostgresRecord(dsn, schema="the schema")
+    record.migrations = record.migrations[:version]
+    return record
+
+
+async def until_building(dsn):
+    """The backend that builds, once it waits for a transaction that is under way."""
+    async with asyncio.timeout(60):
+        while not (found := await asyncio.to_thread(execute, dsn, _BUILDING)):
+            await asyncio.sleep(0.02)
+    return found[0][0]
+
+
+async def older(dsn):
+    """Tables as they were before the first step that makes an index alone."""
+    record = record_at(dsn)
+    [step, *_] = [step for step in record.migrations if statements.makes_indexes_alone(step)]
+    record = record_at(dsn, step.version - 1)
+    await record.open("shop")
+    await record.migrate()
+    await record.close()
+    return step
+
+
+def test_p9_nobody_who_writes_waits_for_an_index(postgres_dsn):
+    """While one transaction that has written is open, the index waits for it, and others write on."""
+
+    async def go():
+        step = await older(postgres_dsn)
+        record = record_at(postgres_dsn)
+        await record.open("shop")
+        with psycopg.connect(postgres_dsn) as open_for_long:
+            open_for_long.execute(_STORE.format("long").encode())
+            migrating = asyncio.create_task(record.migrate())
+            await until_building(postgres_dsn)
+            await asyncio.to_thread(execute, postgres_dsn, f"SET lock_timeout = '20s'; {_STORE.format('short')}")
+            assert not migrating.done()
+            open_for_long.commit()
+        assert step in await migrating
+        assert execute(postgres_dsn, _INVALID) == []
+        async with record.session() as session:
+            assert await session.missing_indexes(sorted(record.indexes)) == []
+            assert len(await session.undispatched("m", 10)) == 2
+        await record.close()
+
+    run(go())
+
+
+def test_p9_an_index_that_was_interrupted_is_built_anew(postgres_dsn):
+    """By the next who migrates, who would take what is left of it for the index."""
+
+    async def go():
+        await older(postgres_dsn)
+        with psycopg.connect(postgres_dsn) as open_for_long:
+            open_for_long.execute(_STORE.format("long").encode())
+            record = record_at(postgres_dsn)
+            await record.open("shop")
+            migrating = asyncio.create_task(record.migrate())
+            builder = await until_building(postgres_dsn)
+            await asyncio.to_thread(execute, postgres_dsn, f"SELECT pg_terminate_backend({builder}, 5000)")
+            with pytest.raises(psycopg.OperationalError):
+                await migrating
+            assert execute(postgres_dsn, _INVALID) == [('"the schema".start_by_engine',)]
+        await record.migrate()
+        assert execute(postgres_dsn, _INVALID) == []
+        async with record.session() as session:
+            assert await session.missing_indexes(sorted(record.indexes)) == []
+        await record.close()
+
+    run(go())
+
+
+def test_p9_two_may_build_at_once(postgres_dsn):
+    """One builds and the other waits for it, in no way that the first would have to wait for."""
+
+    async def go():
+        step = await older(postgres_dsn)
+        records = [record_at(postgres_dsn) for _ in range(2)]
+        for record in records:
+            await record.open("shop")
+        with psycopg.connect(postgres_dsn) as open_for_long:
+            open_for_long.execute(_STORE.format("long").encode())
+            migrating = [asyncio.create_task(record.migrate()) for record in records]
+            await until_building(postgres_dsn)
+            await asyncio.wait(migrating, timeout=0.5)
+            open_for_long.commit()
+        done = [each for steps in await asyncio.gather(*migrating) for each in steps]
+        assert [each.version for each in done].count(step.version) == 1
+        assert execute(postgres_dsn, _INVALID) == []
+        for record in records:
+            await record.close()
+
+    run(go())
