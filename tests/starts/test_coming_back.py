@@ -48,6 +48,7 @@ gates: list[asyncio.Event] = []
 @workflow
 async def holding(ctx: Context) -> None:
     """Takes a body's place, and no more."""
+    lives["holding"] += 1
     await gates[-1].wait()
 
 
@@ -139,6 +140,8 @@ def test_lives_that_are_over_before_they_begin_leave_their_room(shop):
             for number in range(3):
                 gates.append(asyncio.Event())
                 await app.start(holding, id=f"h{number}")
+                # Before the retried one is open, which is older: if both waited for a round, that would be the first.
+                await until(lambda begun=number + 1: lives["holding"] >= begun)
                 relay = app._relay
                 assert relay is not None
                 await app.retry(f"f{number}")
