@@ -256,7 +256,9 @@ class PostgresRecord:
             in_use = await self._version(connection) > 0
             for step in self.migrations:
                 if in_use and statements.makes_indexes_alone(step) and await self._version(connection) < step.version:
-                    await self._build(connection, statements.indexes([step]))
+                    place, lock = _put_in_schema("recordfirst.", self._schema), _lock_number(self._schema, "build")
+                    session = self._session(connection, _Dialect(connection))
+                    await build(statements.indexes([step]), place, lock, session)
                 run = partial(self._run_step, connection, step)
                 if await in_turn(step, self.where, run, blockers, _waits_for_a_table, tell):
                     done.append(step)
@@ -273,15 +275,6 @@ class PostgresRecord:
             await connection.execute(cast("Any", step.sql))
             await _Dialect(connection).run(self._statements.migrated, {"version": step.version, "name": step.name})
             return True
-
-    async def _build(self, connection: _Connection, indexes: Mapping[str, str]) -> None:
-        session, lock = self._session(connection, _Dialect(connection)), _lock_number(self._schema, "build")
-
-        async def ask(sql: str) -> list[Row]:
-            cursor = await connection.execute(cast("Any", sql))
-            return await cursor.fetchall() if cursor.description else []
-
-        await build(indexes, _put_in_schema("recordfirst.", self._schema)[:-1], lock, ask, session.missing_indexes)
 
     def keep_mark(self, line: str | None) -> None:
         """Nothing beside a server is ours to write to, and its workers may be anywhere."""
