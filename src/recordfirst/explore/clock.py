@@ -84,6 +84,8 @@ class _Selector(selectors.DefaultSelector):
     loop: VirtualLoop
 
     def select(self, timeout: float | None = None) -> list[Any]:
+        if timeout == 0 and not self.loop.in_threads:
+            return []  # there is something to do: what comes from elsewhere is looked for when there is not
         ready: list[Any] = super().select(None if self.loop.in_threads and timeout != 0 else 0)
         if not ready and timeout is not None and timeout > 0:
             self.loop.clock.pass_s(timeout)

@@ -135,12 +135,13 @@ _INDEX = re.compile(r"^CREATE (?:UNIQUE )?INDEX IF NOT EXISTS [^;]+;", re.MULTIL
 
 def indexes(steps: Sequence[Migration]) -> dict[str, str]:
     """Return what makes each index of the schema, by its name; the last step that makes one has the say."""
-    found = {}
-    for step in steps:
-        for statement in _INDEX.findall(step.sql):
-            name = statement.split("EXISTS ", 1)[1].split()[0]
-            found[name] = " ".join(statement.split())
-    return found
+    return {name: statement for step in steps for name, statement in _made_by(step.sql)}
+
+
+@cache
+def _made_by(sql: str) -> Sequence[tuple[str, str]]:
+    found = [" ".join(statement.split()) for statement in _INDEX.findall(sql)]
+    return [(statement.split("EXISTS ", 1)[1].split()[0], statement) for statement in found]
 
 
 def makes_indexes_alone(step: Migration) -> bool:
