@@ -9,6 +9,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from recordfirst.explore.boundary import Process
 from recordfirst.explore.clock import EPOCH_MS, Time
 from recordfirst.explore.driver import SimRecord, SqliteErrors
 from recordfirst.explore.kept import Slots
+from recordfirst.explore.world import home
 from tests.explore.conftest import at
 
 OPTIONS: dict[str, Any] = {"isolation_level": None, "timeout": 0.0}
@@ -145,3 +147,15 @@ def test_a_schedule_is_the_same_whatever_ran_before(world: FastWorld) -> None:
     first = [world.run(schedule, briefly=True) for schedule in schedules]
     assert [world.run(schedule, briefly=True) for schedule in reversed(schedules)] == [*reversed(first)]
     assert world.run(Schedule((At(1, 1, "crash"),)), briefly=True).violations == ()
+
+
+@pytest.mark.parametrize(("free_bytes", "is_in_memory"), [(64 << 20, False), (1 << 30, True)])
+def test_a_world_is_in_memory_only_where_there_is_enough_of_it(
+    free_bytes: int, is_in_memory: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A container has 64 MiB of it unless it is told otherwise, which what deaths leave would fill."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free_bytes))
+    monkeypatch.setattr(tempfile, "tempdir", f"{tmp_path}")
+    place = home()
+    place.rmdir()
+    assert (place.parent == Path("/dev/shm")) is (is_in_memory and Path("/dev/shm").is_dir())

@@ -200,8 +200,8 @@ class Run:
             self._look_at_what_is_left(process)
         elif self._first is not None and process.number == len(self._processes) == 1:
             self.world.corpses[self._first] = Corpse(
-                files=self.world.copy_of(left),
-                older=None if self._older is None else self.world.copy_of(self._older),
+                files=self.world.keep(left),
+                older=None if self._older is None else self.world.keep(self._older),
                 process=process,
                 clock=self.clock.copy(),
                 violations=tuple(self.violations),
@@ -244,7 +244,7 @@ class Run:
             return
         at = At(1, point.number, fault)
         self.world.corpses[at] = Corpse(
-            files=self.world.copy_of(self.files),
+            files=self.world.keep(self.files),
             older=None,
             process=self._processes[0].as_dead(at),
             clock=self.clock.copy(),

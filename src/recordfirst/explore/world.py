@@ -11,6 +11,7 @@ from __future__ import annotations
 import abc
 import asyncio
 import contextlib
+import filecmp
 import os
 import shutil
 import sqlite3
@@ -38,6 +39,7 @@ from recordfirst.testing.outside import Outside
 
 type Deaths = Literal["abandoned", "forked"]
 
+_MEMORY_LEAST_BYTES = 256 << 20
 _POINTS_MOST = 20_000
 """No process of a test crosses so many."""
 
@@ -123,6 +125,10 @@ class World(abc.ABC):
     def copy_of(self, files: Path) -> Path:
         """Copy what a process has put into files."""
 
+    def keep(self, files: Path) -> Path:
+        """Copy what a process has left, to be read alone."""
+        return self.copy_of(files)
+
     def resume(self, files: Path) -> Path:
         """Make a directory for a process to go on in, of what another has left."""
         return self.copy_of(files)
@@ -158,9 +164,10 @@ class World(abc.ABC):
 
 
 def home() -> Path:
-    """A fresh directory, in memory if the machine has such."""
+    """A fresh directory, in memory if there is enough: a container has 64 MiB, if nobody has said more."""
     memory = Path("/dev/shm")  # noqa: S108 - a fresh directory is made in it
-    return Path(tempfile.mkdtemp(prefix="recordfirst-explore-", dir=memory if memory.is_dir() else None))
+    is_enough = memory.is_dir() and shutil.disk_usage(memory).free > _MEMORY_LEAST_BYTES
+    return Path(tempfile.mkdtemp(prefix="recordfirst-explore-", dir=memory if is_enough else None))
 
 
 class FastWorld(World):
@@ -226,6 +233,15 @@ class FastWorld(World):
             return self.corpses.get(first)
         there, then = (self.corpses.get(At(1, *each)) for each in ((first.point, first.fault), (first.since, "crash")))
         return there and then and msgspec.structs.replace(there, older=then.files)
+
+    def keep(self, files: Path) -> Path:
+        kept = self.copy_of(files)
+        for file in self._template.iterdir():  # most of a file in memory is what it was at first
+            copy = kept / file.name
+            if copy.exists() and filecmp.cmp(file, copy, shallow=False):
+                copy.unlink()
+                copy.hardlink_to(file)
+        return kept
 
     def resume(self, files: Path) -> Path:
         return super().resume(files) if self._slots is None else self._slots.take(files)
