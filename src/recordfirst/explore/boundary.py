@@ -234,11 +234,11 @@ class Process:
         asyncio.get_running_loop().stop()
         await _never()
 
-    def note(self, what: str, **more: Any) -> None:
-        """Write down what happens; ``more``: fields of :class:`Event`."""
+    def note(self, what: str, *, point: int | None = None, **more: Any) -> None:
+        """Write down what happens, at a point, or behind the last one; ``more``: fields of :class:`Event`."""
         if not self.died:
-            fields = {"process": self.number, "point": len(self.points), "at_ms": self.clock.now_ms()} | more
-            self.events.append(Event(what=what, **fields))
+            number = len(self.points) if point is None else point
+            self.events.append(Event(process=self.number, point=number, at_ms=self.clock.now_ms(), what=what, **more))
 
     def _crosses(self, point: Point, fault: str | None = None) -> None:
         overheard = self.arrived()
