@@ -92,3 +92,14 @@ def test_a_process_that_stands_still_in_a_step_that_is_given_up_goes_on() -> Non
     running = Running(main(process), 1, process)
     assert running.advance() == ("stalled", "")
     assert running.advance() == ("ended", "")
+
+
+def test_a_call_that_stands_still_for_longer_than_its_key_is_honoured_is_not_made(
+    world_of: Callable[..., FastWorld],
+) -> None:
+    """P3: while another slept for a week the provider forgot the key, and took the late request for a new one."""
+    world = world_of(CASES["timer"])
+    outcome = then(world, at(world.refer(), 1, "find_starts", "stall"), 2, "call charge_card", "stall")
+    assert [fault.fault for fault in outcome.struck] == ["stall", "stall"]
+    assert outcome.violations == ()
+    assert [asked.kind for asked in outcome.seen.applied] == ["charge"]

@@ -141,8 +141,13 @@ class Process:
         changes: bool = True,
         detail: str = "",
         blind: bool = False,
+        honoured_ms: int | None = None,
     ) -> T:
-        """Cross a boundary: ``do`` what was asked, unless a fault strikes here."""
+        """Cross a boundary: ``do`` what was asked, unless a fault strikes here.
+
+        A process that stands still before a call for longer than ``honoured_ms``, for which the provider honours its
+        key, is ended: nobody can call that request back, and nothing is promised of it.
+        """
         if self.disposed:
             raise asyncio.CancelledError
         if self.died:
@@ -163,7 +168,7 @@ class Process:
             if at is None:
                 return await self._do(point, do, changes=changes)
             self.struck.append(at)
-            return await self._struck(at, point, do, changes=changes)
+            return await self._struck(at, point, do, changes=changes, honoured_ms=honoured_ms)
         finally:
             self._blind -= blind
 
@@ -185,7 +190,9 @@ class Process:
             self.changes += 1
         return result
 
-    async def _struck[T](self, at: At, point: Point, do: Callable[[], Awaitable[T] | T], *, changes: bool) -> T:
+    async def _struck[T](
+        self, at: At, point: Point, do: Callable[[], Awaitable[T] | T], *, changes: bool, honoured_ms: int | None
+    ) -> T:
         boundary = point.boundary
         match at.fault:
             case "crash":
@@ -202,13 +209,16 @@ class Process:
                 if self.stalled is None:  # else the whole process stands still already, and goes on as a whole
                     self.stalled = asyncio.get_running_loop().create_future()
                     asyncio.get_running_loop().stop()
-                standing = self.stalled
+                standing, since_ms = self.stalled, self.clock.now_ms()
                 try:
                     await asyncio.shield(standing)  # who is given up here takes nobody else along
                 finally:
                     if self.stalled is standing:
                         self.stalled = None
                 self.arrived()  # what others have asked for meanwhile is theirs
+                if honoured_ms is not None and self.clock.now_ms() - since_ms > honoured_ms:
+                    self.note("and is ended: it stood still for longer than the key is honoured")
+                    await self._dies()
                 self.note("goes on")
             case "redeliver":
                 self._crosses(point, at.fault)

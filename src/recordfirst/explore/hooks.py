@@ -91,8 +91,15 @@ async def _explored_sender(
 
     def passes() -> Awaitable[Any]:
         process.calls(call.key, self.name, _after.get())
-        blind = self.guarantee.key_honoured_ms is None
-        return process.passes("provider", f"call {self.name}", send, detail=call.key, blind=blind)
+        honoured_ms = self.guarantee.key_honoured_ms
+        return process.passes(
+            "provider",
+            f"call {self.name}",
+            send,
+            detail=call.key,
+            blind=honoured_ms is None,
+            honoured_ms=honoured_ms,
+        )
 
     return passes
 
