@@ -1,0 +1,95 @@
+"""The text of what other code has raised, read so that reading it cannot fail, and without the secrets in it.
+
+An exception's ``__str__`` is the user's or a library's code: it may raise, or return what no store can carry.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote
+
+MASK = "***"
+"""What stands in a text in place of a secret."""
+
+
+def text_of(error: object) -> str:
+    """Return ``str(error)``; if that fails, a text that names the class and says so. Total, but for an interrupt."""
+    try:
+        return str.__str__(str(error))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as failure:  # noqa: BLE001 - whatever the user's code raises, the text is unreadable
+        return f"{class_name(error)} without a readable text: its __str__ raises {class_name(failure)}"
+
+
+def safe_text(error: object) -> str:
+    """Return :func:`text_of` an exception as it may be stored and logged: any store takes it, secrets are masked."""
+    return storable_text(masked(text_of(error)))
+
+
+def class_name(value: object) -> str:
+    """Return the class of ``value``, with its module unless it is built in."""
+    cls = type(value)
+    return cls.__qualname__ if cls.__module__ in ("builtins", "__main__") else f"{cls.__module__}.{cls.__qualname__}"
+
+
+def storable_text(text: str) -> str:
+    """Return a text as every store can carry it: half a surrogate pair, or NUL, becomes U+FFFD."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\0", "\ufffd")
+
+
+# ── secrets ─────────────────────────────────────────────────────────────────
+
+_NAMES = r"\w*passw(?:or)?d|pwd|passphrase|\w*secret|(?:\w+[-_]?)?api[-_]?key|private[-_]?key"
+"""Whose value is a secret wherever it is named."""
+_MORE_NAMES = rf"{_NAMES}|(?:\w+[-_])?token|signature|sig|credentials?"
+"""Whose value is one where it is assigned."""
+_HEADER = r"(?:proxy-)?authorization|(?:x-)?api-key|x-[\w-]*(?:token|key|secret)|(?:set-)?cookie"
+_VALUE = r"(?:b?'(?:[^'\\]|\\.)*'|b?\"(?:[^\"\\]|\\.)*\"|[^\s,;)\]}&'\"]+)"
+
+_USERINFO = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]*)://(?P<user>[^\s:@/?#'\"]*)(?P<password>:[^\s'\"<>]*)?@")
+_PARAMETER = re.compile(r"(?P<lead>[?&;])(?P<name>[\w%.-]+)=(?P<value>[^&\s'\"<>]*)")
+_ASSIGNED = re.compile(
+    rf"(?P<name>\b(?:{_MORE_NAMES})\s*=\s*|\b(?:{_MORE_NAMES})['\"]\s*:\s*|\b(?:{_NAMES}):\s+){_VALUE}", re.IGNORECASE
+)
+_HEADERS = re.compile(
+    rf"(?P<name>\b(?:{_HEADER})['\"]?\s*[:=,]\s*)(?:b?'[^'\r\n]*'|b?\"[^\"\r\n]*\"|[^\r\n'\"]+)", re.IGNORECASE
+)
+_BEARER = re.compile(r"\b(?P<name>bearer|basic)\s+(?=[^\s'\"]*[\d=+/_-])[\w.~+/=-]{8,}", re.IGNORECASE)
+_KEYS = re.compile(r"\b(?P<kind>(?:sk|rk|pk|whsec|xox[bap]|ghp|github_pat)[_-](?:live_|test_)?)\w{6,}")
+_SECRET_NAME = re.compile(_MORE_NAMES, re.IGNORECASE)
+_MAY_HOLD = re.compile(r"[=:@_]|bearer|basic", re.IGNORECASE)
+
+
+def masked(text: str, *known: str) -> str:
+    """Return a text without the secrets that can be told from its form, and without those in ``known``.
+
+    Known forms: the password in a URL or a connection string (also percent-encoded, also in the query), credentials in
+    headers, and keys of well-known providers. More is masked rather than less.
+    """
+    for secret in sorted(filter(None, known), key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    if _MAY_HOLD.search(text) is None:
+        return text
+    if "://" in text:
+        text = _USERINFO.sub(_without_password, text)
+    if "=" in text:
+        text = _PARAMETER.sub(_without_value, text)
+    text = _HEADERS.sub(rf"\g<name>{MASK}", text)
+    text = _ASSIGNED.sub(rf"\g<name>{MASK}", text)
+    text = _BEARER.sub(rf"\g<name> {MASK}", text)
+    return _KEYS.sub(rf"\g<kind>{MASK}", text)
+
+
+def _without_password(found: re.Match[str]) -> str:
+    # A user without a password names a role of a database, but for HTTP it is a token more often than not.
+    if found["password"] is None and not found["scheme"].lower().startswith("http"):
+        return found[0]
+    user = "" if found["scheme"].lower().startswith("http") else found["user"]
+    return f"{found['scheme']}://{user}:{MASK}@" if user else f"{found['scheme']}://{MASK}@"
+
+
+def _without_value(found: re.Match[str]) -> str:
+    return f"{found['lead']}{found['name']}={MASK}" if _SECRET_NAME.fullmatch(unquote(found["name"])) else found[0]
