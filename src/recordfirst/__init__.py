@@ -34,6 +34,7 @@ from recordfirst.errors import (
     EngineInUse,
     EngineUnavailable,
     EngineUnreadable,
+    Escaped,
     LedgerUnavailable,
     LedgerVersion,
     MigrationBlocked,
@@ -41,6 +42,7 @@ from recordfirst.errors import (
     Misuse,
     NoRow,
     NotDone,
+    OutcomeLost,
     RecordfirstError,
     RecordUnavailable,
     ResultNotStored,
@@ -52,6 +54,7 @@ from recordfirst.errors import (
     UnknownWorkflow,
     WorkflowCancelled,
     WorkflowFailed,
+    WorkflowStopped,
 )
 from recordfirst.function import inject
 from recordfirst.gc import Collection
@@ -126,6 +129,7 @@ __all__ = [
     "EngineUnavailable",
     "EngineUnreadable",
     "Entry",
+    "Escaped",
     "Found",
     "Handle",
     "Invariant",
@@ -141,6 +145,7 @@ __all__ = [
     "NoRow",
     "NotDone",
     "OpenAccountStep",
+    "OutcomeLost",
     "ProjectStep",
     "Provider",
     "QueryFilter",
@@ -167,6 +172,7 @@ __all__ = [
     "Workflow",
     "WorkflowCancelled",
     "WorkflowFailed",
+    "WorkflowStopped",
     "Write",
     "WriteStep",
     "account_id",

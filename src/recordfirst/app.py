@@ -17,6 +17,7 @@ from resonate_base.error import ConnectorError
 from recordfirst.accept import accept
 from recordfirst.core import identity
 from recordfirst.core.start import NewStart, Start
+from recordfirst.declared import OwnErrors
 from recordfirst.effect import Effect
 from recordfirst.engine.connect import check, connect, join
 from recordfirst.engine.contract import Engine
@@ -35,6 +36,7 @@ from recordfirst.runtime import Encryptor, Runtime
 from recordfirst.step import Step
 from recordfirst.together import Together
 from recordfirst.transaction import AppRecord
+from recordfirst.version import check_version, version_of
 from recordfirst.worker import Crew, Worker
 from recordfirst.workflow import Workflow
 from recordfirst.write import check_same_start, new_start
@@ -61,6 +63,9 @@ class App(Operated):
         concurrency: how many workflow bodies run at once in a worker.
         encryptor: covers arguments, requests and results at rest.
         invariants: what must hold in the record; a reconcile looks whether it does. See :func:`invariant`.
+        version: names this version of your code, such as a commit's hash, in 64 characters at most. A workflow that a
+            defect has stopped is tried again, once, by a worker of another version. Default: a hash of the code of
+            the workflows, their steps, and the functions of their package that these name.
         sleeper: waits a number of seconds. An argument for tests, like the next two.
         random: numbers in [0, 1), for jitter.
         observer: gets an event for whatever is dropped or repeated on purpose.
@@ -80,6 +85,7 @@ class App(Operated):
         concurrency: int = 64,
         encryptor: Encryptor | None = None,
         invariants: Iterable[Invariant] = (),
+        version: str | None = None,
         sleeper: Callable[[float], Awaitable[None]] = asyncio.sleep,
         random: Callable[[], float] = random.random,
         observer: Observer = log_events,
@@ -102,6 +108,8 @@ class App(Operated):
         self._concurrency = concurrency
         self._injector = Injector()
         self._store = record
+        packages = {package for workflow in self._workflows.values() for package in workflow.declared.packages}
+        fails = [each for workflow in self._workflows.values() for each in workflow.declared.fails]
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"recordfirst-{name}")
         self._relay: Relay | None = None
         self._opened = 0
@@ -116,6 +124,8 @@ class App(Operated):
             observer=observer,
             nudge=lambda: self._relay.nudge() if self._relay is not None else None,
             works_here=lambda: self._relay is not None,
+            version=check_version(version) if version is not None else _version_of(self._workflows.values()),
+            allowed_errors=OwnErrors(fails, packages),
         )
         self._encryptor = encryptor
         self._starting = Together(self._add_starts)
@@ -340,6 +350,16 @@ async def _to_its_end(task: asyncio.Task[None]) -> None:
     if cancelled:
         raise asyncio.CancelledError
     task.result()
+
+
+def _version_of(workflows: Iterable[Workflow[..., Any]]) -> str:
+    functions: dict[Any, None] = {}
+    options: list[str] = []
+    for workflow in workflows:
+        functions |= dict.fromkeys(workflow.functions())
+        options.append(f"{workflow.name} {[each.__qualname__ for each in workflow.declared.fails]}")
+        options += [step.told for step in workflow.steps()]
+    return version_of(functions, options)
 
 
 def _distinct(invariants: Iterable[Invariant]) -> list[Invariant]:

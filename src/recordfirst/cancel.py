@@ -17,6 +17,7 @@ from recordfirst.core import codec
 from recordfirst.core.finding import Audit
 from recordfirst.core.receipt import Receipt
 from recordfirst.core.start import Start
+from recordfirst.core.stops import stop_of
 from recordfirst.effect import Effect
 from recordfirst.errors import Misuse, UnknownWorkflow
 from recordfirst.runtime import Runtime
@@ -70,6 +71,8 @@ async def cancel(
                 return plan
             await tx.end_lives(id, undo=bool(plan.undone), error=codec.encode(error, "an end"))
             await tx.unpark(id)
+            if start.is_stopped:
+                await tx.close_findings([stop_of(start)], "cancelled")
             await tx.add_audit(Audit(who=who, command="cancel", subject=id, why=why, detail=plan.told))
             await runtime.record.notify(tx)
             return plan

@@ -63,6 +63,7 @@ class Drive:
             else:
                 receipt, now_ms = await self._first_look()
             while True:
+                self.execution.go_on()
                 match self.effect.next(receipt, now_ms):
                     case d.Return():
                         await self.waiting.unpark(receipt)

@@ -200,7 +200,9 @@ class Effect[**P, R](Step[P, R]):
         return f"{self.key_for(arguments)}#{self.attempt_number} {super().identity(execution, arguments)}"
 
     async def _run(self, execution: Execution, ctx: Context, arguments: dict[str, Any]) -> R:
-        return cast("R", await Drive(self, execution, ctx, arguments).outcome())
+        behind = 0 if self.follows or self.settles else execution.again.get(self.key_for(arguments), 0)
+        effect = self.attempt(self.attempt_number + behind) if behind else self
+        return cast("R", await Drive(effect, execution, ctx, arguments).outcome())
 
 
 def _first_and_rest(function: Function, arguments: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

@@ -236,6 +236,39 @@ class Undone(Misuse):
     """The effect succeeded and was then undone; its result no longer stands."""
 
 
+class OutcomeLost(RecordfirstError):
+    """A stored outcome cannot be rebuilt: its exception class was removed, renamed, or changed."""
+
+    fate = "done"
+
+    def __init__(self, key: str, stored: str) -> None:
+        self.key, self.stored = key, stored
+        super().__init__(key, stored)
+
+    def __str__(self) -> str:
+        return (
+            f"the outcome of {self.key!r} is stored as an exception that cannot be rebuilt: {self.stored}; give the "
+            "class back its name and module, or name it in fails="
+        )
+
+
+class Escaped(RecordfirstError):
+    """User code raised what is no ``Exception``: ``SystemExit``, ``KeyboardInterrupt``, a stray ``CancelledError``."""
+
+    fate = "unknown"
+
+    def __init__(self, what: str, error: BaseException | str) -> None:
+        self.what = what
+        self.error = error if isinstance(error, str) else type(error).__name__
+        super().__init__(what, self.error)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.what} raised {self.error}, which is no Exception; it would have ended the worker: let it raise "
+            "an exception of your own, or return"
+        )
+
+
 # ── the world ───────────────────────────────────────────────────────────────
 
 
@@ -410,6 +443,24 @@ class WorkflowFailed(RecordfirstError):
         return (
             f"workflow {self.id!r} failed: {self.type_name}: {self.message}{place}; "
             f"when the cause is mended, run: recordfirst retry {shlex.quote(self.id)}"
+        )
+
+
+class WorkflowStopped(RecordfirstError):
+    """A defect has stopped the workflow: it is open, nothing was undone, and it goes on when the defect is fixed."""
+
+    fate = "unknown"
+
+    def __init__(self, id: str, type_name: str, message: str, at: str | None = None) -> None:
+        self.id, self.type_name, self.message, self.at = id, type_name, message, at
+        super().__init__(id, type_name, message, at)
+
+    def __str__(self) -> str:
+        place = f"; at {self.at}" if self.at else ""
+        return (
+            f"workflow {self.id!r} is stopped by a defect: {self.type_name}: {self.message}{place}; nothing was "
+            "undone. It goes on by itself with the next version of the app, or when told to: "
+            f"recordfirst retry {shlex.quote(self.id)}. If this is an outcome of your business, declare it: fails="
         )
 
 

@@ -6,6 +6,7 @@ Sync functions run in a thread, so that a blocking SDK starves neither the event
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import functools
 import inspect
@@ -15,10 +16,11 @@ from concurrent.futures import Executor
 from typing import Any, NoReturn
 
 import msgspec
+from resonate.error import PlatformError, Suspended
 
 from recordfirst.blocking import Blocking
 from recordfirst.core import codec
-from recordfirst.errors import BadArguments, Misuse, Unencodable
+from recordfirst.errors import BadArguments, Escaped, Misuse, Unencodable
 
 
 class _Inject:
@@ -29,7 +31,8 @@ class _Inject:
 
 
 _INJECT = _Inject()
-_AT = "_recordfirst_raised_at"
+RAISED_AT = "_recordfirst_raised_at"
+"""The attribute of an error that says where in the user's code it was raised."""
 
 
 def inject() -> Any:
@@ -96,18 +99,19 @@ class Function:
         code = self.fn.__code__
         return f"{self.fn.__module__}.{self.fn.__qualname__} ({code.co_filename}:{code.co_firstlineno})"
 
-    def raised_at(self, error: Exception) -> str | None:
+    def raised_at(self, error: BaseException) -> str | None:
         """Where the user's code raised an error, or called what did; ``None`` if none of it was seen on the way.
 
         It is noted on the error, which goes by way of the engine and loses its traceback there.
         """
-        noted: str | None = vars(error).get(_AT)
+        noted: str | None = getattr(error, RAISED_AT, None)
         if noted is None:
             package = self.fn.__module__.partition(".")[0]
             for frame, line in traceback.walk_tb(error.__traceback__):
                 if str(frame.f_globals.get("__name__", "")).partition(".")[0] == package:
                     noted = f"{frame.f_code.co_filename}:{line}, in {frame.f_code.co_name}"
-            vars(error)[_AT] = noted
+            with contextlib.suppress(Exception):  # a class of the user's may refuse attributes
+                setattr(error, RAISED_AT, noted)
         return noted
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,7 +173,28 @@ class Function:
     async def call(
         self, first: Any, arguments: Mapping[str, Any], injected: Mapping[str, Any], executor: Executor | None
     ) -> Any:
-        """Run it; a sync function in a thread of ``executor``."""
+        """Run it; a sync function in a thread of ``executor``.
+
+        Raises:
+            Escaped: if it raises what is no ``Exception`` (``SystemExit``, say): that ends no worker (P7).
+        """
+        try:
+            return await self._called(first, arguments, injected, executor)
+        except (Suspended, PlatformError):
+            raise  # the SDK's own
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise Escaped(repr(self), error) from error
+        except Exception:
+            raise
+        except BaseException as error:
+            raise Escaped(repr(self), error) from error
+
+    async def _called(
+        self, first: Any, arguments: Mapping[str, Any], injected: Mapping[str, Any], executor: Executor | None
+    ) -> Any:
         args: tuple[Any, ...] = ()
         kwargs: Mapping[str, Any] = arguments
         if not self._all_by_name:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from recordfirst.core import codec
 from recordfirst.core.start import Finish, Start
 from recordfirst.ends import Ended
-from recordfirst.errors import Collected, UnknownWorkflow, WorkflowCancelled, WorkflowFailed
+from recordfirst.errors import Collected, UnknownWorkflow, WorkflowCancelled, WorkflowFailed, WorkflowStopped
 from recordfirst.relay import Relay
 from recordfirst.runtime import Runtime
 from recordfirst.workflow import Workflow
 
 _LEASE_LOST_S = 2.0
 """How often a handle asks the record for a result that the worker of this process is to tell."""
+
+
+_FIRST_LOOK_S = 0.05
+"""Before the first look whether a workflow has stopped; each further pause is twice as long."""
 
 
 class Handle[R]:
@@ -38,15 +42,20 @@ class Handle[R]:
         """The start as the record has it now."""
         return await find_start(self._runtime, self.id)
 
-    async def result(self) -> R:
+    async def result(self, *, if_stopped: Literal["wait", "raise"] = "wait") -> R:
         """Wait for the workflow's end, as the record has it, and return its result.
 
+        Args:
+            if_stopped: a workflow that a defect has stopped is open, and goes on when the defect is fixed: ``"wait"``
+                for that, or ``"raise"``.
+
         Raises:
+            WorkflowStopped: if a defect has stopped it, and ``if_stopped`` says so.
             WorkflowFailed: if it failed; the exception itself is the cause when it happened in this process.
             WorkflowCancelled: if a person has cancelled it.
             Collected: if it ended long ago, and its rows were collected.
         """
-        start, cause = await self._end()
+        start, cause = await (self._end() if if_stopped == "wait" else self._end_or_stop())
         if isinstance(start, Start) and start.state == "collected":
             raise Collected(self.id, codec.decode(start.error or "{}").get("message", ""))
         if start.state in ("failed", "cancelled"):
@@ -57,6 +66,19 @@ class Handle[R]:
         runtime, function = self._runtime, self._workflow.function
         text = runtime.unseal(start.result) if start.result is not None else "null"
         return cast("R", codec.shape(codec.decode(text), function.returns, f"the result of {function!r}"))
+
+    async def _end_or_stop(self) -> tuple[Start | Finish, Exception | None]:
+        ended, pause_s = asyncio.ensure_future(self._end()), _FIRST_LOOK_S
+        try:
+            while not (await asyncio.wait({ended}, timeout=pause_s))[0]:
+                start = await self.status()
+                if start.is_stopped:
+                    stop = codec.decode(start.stop or "{}")
+                    raise WorkflowStopped(self.id, stop.get("type", "Error"), stop.get("message", ""), stop.get("at"))
+                pause_s = min(2 * pause_s, _LEASE_LOST_S)
+            return ended.result()
+        finally:
+            ended.cancel()
 
     async def _end(self) -> tuple[Start | Finish, Exception | None]:
         """The end, as the record has it, and the exception if it happened here."""

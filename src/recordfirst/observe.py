@@ -121,6 +121,25 @@ class Failed(msgspec.Struct, frozen=True):
     """Where in the user's code it was raised."""
 
 
+class Stopped(msgspec.Struct, frozen=True):
+    """A defect has stopped a workflow: it is open, nothing was undone, and nothing of it runs until a fix (P9)."""
+
+    workflow: str
+    name: str
+    cause: str
+    at: str | None
+    """Where in the user's code it was raised."""
+    step: str | None
+    version: str
+
+
+class Resumed(msgspec.Struct, frozen=True):
+    """A stopped workflow goes on: this version of the app has not tried it yet."""
+
+    workflow: str
+    version: str
+
+
 class StaleLife(msgspec.Struct, frozen=True):
     """The engine ran a life that the record knows nothing of, or not any more: it has ended without a step (P6)."""
 
@@ -172,6 +191,8 @@ type Event = (
     | RelayFailed
     | CollectFailed
     | Failed
+    | Stopped
+    | Resumed
     | StaleLife
     | NotBegun
     | Reconciled
@@ -197,6 +218,8 @@ def log_events(event: Event) -> None:
     """Write each event to the ``recordfirst`` logger. No event carries arguments or results."""
     left = isinstance(event, Reconciled) and event.repaired is None
     level = logging.WARNING if left or isinstance(event, _WARNINGS) else logging.INFO
+    if isinstance(event, Stopped):
+        level = logging.ERROR
     _log.log(level, "%s", event)
 
 

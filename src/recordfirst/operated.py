@@ -12,14 +12,13 @@ from typing import Any, Literal
 
 from recordfirst.cancel import Cancellation
 from recordfirst.cancel import cancel as cancel_it
-from recordfirst.core.finding import Audit
 from recordfirst.core.receipt import Receipt
 from recordfirst.core.start import Start
 from recordfirst.effect import Effect
 from recordfirst.engine.contract import Engine
 from recordfirst.errors import Misuse
 from recordfirst.gc import Collection, collect
-from recordfirst.handle import Handle, find_start
+from recordfirst.handle import Handle
 from recordfirst.invariant import Invariant
 from recordfirst.project import ProjectStep
 from recordfirst.reconcile.contract import Scope
@@ -30,6 +29,7 @@ from recordfirst.reconcile.timelines import DOUBT_MS
 from recordfirst.reconcile.timelines import accept_restore as accept_it
 from recordfirst.records.contract import Record
 from recordfirst.resolve import resolve
+from recordfirst.retrying import Retry, retry
 from recordfirst.runtime import Runtime
 from recordfirst.workflow import Workflow
 
@@ -51,39 +51,39 @@ class Operated:
     def _engine_to_ask(self) -> AbstractAsyncContextManager[Engine | None]:
         raise NotImplementedError
 
-    async def retry(self, id: str, *, who: str = "app", why: str | None = None, dry_run: bool = False) -> Handle[Any]:
-        """Open a failed workflow again: a new epoch, in which everything that was completed stays done.
+    async def retry(
+        self, id: str, *, again: bool = False, who: str = "app", why: str | None = None, dry_run: bool = False
+    ) -> Handle[Any]:
+        """Let a workflow go on that a defect has stopped, or open a failed one again. What was completed stays done.
 
-        One that is open already stays as it is. One that failed because something could not be undone when it was
-        cancelled undoes the rest, and nothing else.
+        One that is open, and not stopped, stays as it is. One that failed because something could not be undone when
+        it was cancelled undoes the rest, and nothing else.
 
         Args:
             id: the workflow's business id.
+            again: of one that failed, also do anew what was undone or declined: with new attempts, under new keys.
             who: who asks for it, for the audit row.
             why: the reason, for the audit row.
             dry_run: change nothing; raise what would be raised.
 
         Raises:
             UnknownWorkflow: if there is none of that id.
-            Misuse: if it has ended otherwise than in failure.
+            Misuse: if it has ended otherwise than in failure; or if something of it was undone, and ``again`` is not
+                said: a retry would have to charge anew.
         """
+        done = await self.plan_retry(id, again=again, who=who, why=why, dry_run=dry_run)
+        return Handle(self.runtime, self.workflow(done.start.workflow), id, done.start)
 
-        async def reopen() -> Start | None:
-            async with self._store.transaction() as tx:
-                start = await tx.reopen(id) if not dry_run else None
-                if start is not None:
-                    opened = f"open in epoch {start.epoch}"
-                    await tx.add_audit(Audit(who=who, command="retry", subject=id, why=why, detail=opened))
-                    await self._store.notify(tx)
-                return start
+    async def plan_retry(
+        self, id: str, *, again: bool = False, who: str = "app", why: str | None = None, dry_run: bool = True
+    ) -> Retry:
+        """As :meth:`retry`, and say what it comes to: with ``again``, which keys get a new attempt."""
+        return await retry(self.runtime, id, again=again, actor=(who, why), dry_run=dry_run)
 
-        start = await self.runtime.patiently(f"retry of {id!r}", reopen, release=False)
-        if start is None:
-            start = await find_start(self.runtime, id)
-            if start.state != "open" and not (dry_run and start.state == "failed"):
-                raise Misuse(f"workflow {id!r} is {start.state}; only a failed one can be retried")
-        self.runtime.nudge()
-        return Handle(self.runtime, self.workflow(start.workflow), id, start)
+    async def stopped(self, limit: int = 100) -> list[Start]:
+        """Workflows that a defect has stopped, longest stopped first."""
+        async with self._store.session() as session:
+            return await session.stopped(None, limit)
 
     async def cancel(
         self, id: str, *, undo: bool | None = None, who: str = "app", why: str | None = None, dry_run: bool = False

@@ -13,6 +13,7 @@ from resonate.context import Context
 
 from recordfirst.blocking import Blocking
 from recordfirst.core import codec
+from recordfirst.declared import Fails, check_fails
 from recordfirst.function import Function
 from recordfirst.runtime import Execution
 from recordfirst.step import Step
@@ -53,14 +54,12 @@ class ReadDecorator(Protocol):
 
 
 @overload
-def read[**P, R](
-    fn: Callable[Concatenate[Read[Any], P], Awaitable[R]], /, *, name: str | None = None
-) -> ReadStep[P, R]: ...
+def read[**P, R](fn: Callable[Concatenate[Read[Any], P], Awaitable[R]], /) -> ReadStep[P, R]: ...
 @overload
-def read[**P, R](fn: Callable[Concatenate[Read[Any], P], R], /, *, name: str | None = None) -> ReadStep[P, R]: ...
+def read[**P, R](fn: Callable[Concatenate[Read[Any], P], R], /) -> ReadStep[P, R]: ...
 @overload
-def read(*, name: str | None = None) -> ReadDecorator: ...
-def read(fn: Callable[..., Any] | None = None, /, *, name: str | None = None) -> Any:
+def read(*, name: str | None = None, fails: Fails = ()) -> ReadDecorator: ...
+def read(fn: Callable[..., Any] | None = None, /, *, name: str | None = None, fails: Fails = ()) -> Any:
     """Make a function a read: it asks the record in a read-only transaction, inside a workflow.
 
     The function's first parameter is a :class:`Read`. Its result must be JSON. It may run again when the connection is
@@ -69,14 +68,17 @@ def read(fn: Callable[..., Any] | None = None, /, *, name: str | None = None) ->
     Args:
         fn: the function, when used without parentheses.
         name: the name in errors. Default: the function's.
+        fails: exceptions of it that are outcomes of your business; see :func:`write`.
 
     Raises:
-        Misuse: if the signature cannot be a read's.
+        Misuse: if the signature cannot be a read's, or ``fails=`` names what is no outcome of a business.
     """
 
     def decorate(fn: Callable[..., Any]) -> ReadStep[..., Any]:
         function = Function(fn, kind="read", name=name)
         function.refuse_unstorable_result()
-        return ReadStep(function)
+        made: ReadStep[..., Any] = ReadStep(function)
+        made.fails = check_fails(fails, f"@read {function.place}")
+        return made
 
     return decorate(fn) if fn is not None else decorate

@@ -13,6 +13,7 @@ from recordfirst.core import codec
 from recordfirst.core import decide as d
 from recordfirst.core.finding import Audit
 from recordfirst.core.receipt import Change, Receipt
+from recordfirst.core.stops import stop_of
 from recordfirst.effect import Effect
 from recordfirst.errors import Declined, Misuse
 from recordfirst.outcome import Outcome, after_outcome
@@ -85,6 +86,7 @@ async def resolve(
             await flush(w, tx, [], own_key=None)
             who, why = said_by
             await tx.add_audit(Audit(who=who, command="resolve", subject=key, why=why, detail=detail))
+            await _let_go_on(tx, receipt)
             await runtime.record.notify(tx)
             return changed
 
@@ -93,6 +95,14 @@ async def resolve(
         raise Misuse(f"effect {key!r} is {changed.state} by now, as somebody else said; nothing was changed")
     runtime.nudge()
     return changed
+
+
+async def _let_go_on(tx: Session[Any], receipt: Receipt) -> None:
+    """A workflow that was stopped for want of this answer goes on."""
+    start = await tx.find_start(receipt.workflow)
+    if start is not None and start.is_stopped and codec.decode(start.stop or "{}").get("key") == receipt.key:
+        await tx.resume(start.id, start.epoch, forget=True)
+        await tx.close_findings([stop_of(start)], "its effect was resolved")
 
 
 def _may_be_said(receipt: Receipt, final: Outcome | None) -> bool:
@@ -109,7 +119,7 @@ async def _must_not_be_undone_meanwhile(tx: Session[Any], receipt: Receipt) -> N
     if receipt.state == "unknown" or receipt.undo is None:
         return
     start = await tx.find_start(receipt.workflow)
-    if start is not None and start.state == "open":
+    if start is not None and start.state == "open" and not start.is_stopped:
         raise Misuse(
             f"workflow {receipt.workflow!r} is open, and may be undoing {receipt.key!r}, which succeeded without a "
             "result: say it when the workflow has ended, and retry it then; nothing was changed"

@@ -8,20 +8,25 @@ import contextlib
 import itertools
 import os
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import Executor
 from contextvars import ContextVar
 from typing import Any, Protocol
 
 import msgspec
+from resonate.error import Suspended
 
 from recordfirst.core import codec
 from recordfirst.core.decide import backoff_ms
+from recordfirst.core.exceptions import AllowedErrors
 from recordfirst.core.start import Start
+from recordfirst.declared import Declared
 from recordfirst.elsewhere import Elsewhere
 from recordfirst.engine import leaf
+from recordfirst.engine.context import Over
 from recordfirst.engine.contract import Joined
 from recordfirst.errors import CommitUnknown, EffectsHeld, RecordUnavailable
+from recordfirst.function import RAISED_AT
 from recordfirst.inject import Injector
 from recordfirst.observe import NotBegun, Observer, Released, Repeated, unfailing
 from recordfirst.records.contract import Fault, Record, Session
@@ -59,10 +64,16 @@ class Runtime:
         observer: Observer,
         nudge: Callable[[], None],
         works_here: Callable[[], bool],
+        version: str = "",
+        allowed_errors: AllowedErrors | None = None,
     ) -> None:
         self.app, self.record, self.injector, self.executor = app, record, injector, executor
         self.sleeper, self.random, self.observe = sleeper, random, unfailing(observer)
         self.nudge, self.works_here = nudge, works_here
+        self.version = version
+        """Of the app's code: a stop binds the workers of the version that was stopped."""
+        self.allowed_errors = AllowedErrors() if allowed_errors is None else allowed_errors
+        """What an exception that was stored may be rebuilt as."""
         self.elsewhere = Elsewhere(self)
         self.joined: Joined | None = None
         """The engine as a part of the record's transactions, where it lives in the record's database."""
@@ -191,11 +202,38 @@ def fault_of(record: Record[Any], error: BaseException) -> Fault | None:
     return None
 
 
-class Execution:
-    """One run of a workflow's body: whose it is, and which of its writes are on their way."""
+class Defect(msgspec.Struct, frozen=True):
+    """An error that nobody declared, which stops a workflow (P9)."""
 
-    def __init__(self, runtime: Runtime, workflow_id: str, epoch: int, *, is_part: bool, first_run: bool) -> None:
+    error: BaseException
+    at: str | None
+    """Where in the user's code it was raised."""
+    step: str | None = None
+
+
+class Execution:
+    """One run of a workflow's body: whose it is, which of its writes are on their way, and whether it must stop."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        workflow_id: str,
+        epoch: int,
+        *,
+        is_part: bool,
+        first_run: bool,
+        declared: Declared,
+        over: Over,
+        again: Mapping[str, int],
+    ) -> None:
         self.runtime = runtime
+        self.declared, self.over = declared, over
+        self.again = again
+        """How many attempts a retry has put behind it, by key."""
+        self.defect: Defect | None = None
+        """What stops this run: nothing more of it begins."""
+        self.is_undoing = False
+        """It takes back what was done. One undo that fails stops no other."""
         self.workflow_id = workflow_id
         self.epoch = epoch
         self.is_part = is_part
@@ -210,6 +248,24 @@ class Execution:
         """Intents that rode in a write of this run, so that their first call need not be stored again."""
         self.steps: list[str] = []
         """Names of the steps that run now."""
+
+    def stopped_by(self, error: BaseException, at: str | None, step: str | None) -> BaseException:
+        """Let nothing more of this run begin, and return what unwinds its body. The first defect is the one."""
+        if self.defect is None:
+            self.defect = Defect(error, at, step)
+        self.over.all = True
+        return leaf.stopped(error)
+
+    def judge(self, error: Exception, step: str) -> BaseException | None:
+        """What is raised in the body instead of an error that a call came to; ``None``: it is an outcome (P9)."""
+        if self.is_undoing or self.declared.reaches_body(error):
+            return None
+        return self.stopped_by(error, getattr(error, RAISED_AT, None), step)
+
+    def go_on(self) -> None:
+        """Raise ``Suspended`` in a step of a run that has stopped: it begins nothing more."""
+        if self.defect is not None:
+            raise Suspended
 
     async def is_over(self, session: Session[Any] | None = None) -> bool:
         """Whether this life is over, as the record says now: a person has ended it, or its workflow has ended."""

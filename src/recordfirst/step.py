@@ -24,6 +24,8 @@ class Step[**P, R](StepLike):
     """
 
     function: Function
+    fails: tuple[type[Exception], ...] = ()
+    """Exceptions of it that are outcomes of the business (P9)."""
     __name__: str
     __signature__: inspect.Signature
 
@@ -53,9 +55,16 @@ class Step[**P, R](StepLike):
         execution = current()
         if execution is None:
             raise Misuse(f"{self.name} was called outside a workflow; call it from a @workflow that an App runs")
-        arguments = self.function.bind(args, kwargs)
-        self.function.refuse_misfits(arguments)
-        future: Awaitable[R] = ctx.run(_Bound(self, execution, arguments))
+        try:
+            arguments = self.function.bind(args, kwargs)
+            self.function.refuse_misfits(arguments)
+            bound = _Bound(self, execution, arguments)
+        except Exception as error:
+            stop = execution.judge(error, self.name)
+            if stop is None:
+                raise
+            raise stop from error
+        future: Awaitable[R] = ctx.run(bound)
         return future
 
     def identity(self, execution: Execution, arguments: dict[str, Any]) -> str:
@@ -65,6 +74,14 @@ class Step[**P, R](StepLike):
 
     async def _run(self, execution: Execution, ctx: Context, arguments: dict[str, Any]) -> R:
         raise NotImplementedError
+
+    @property
+    def told(self) -> str:
+        """What its decorator was told, for the version of the app's code."""
+        template, after, undo = (getattr(self, name, None) for name in ("template", "after", "undo"))
+        steps = [step.name if step is not None else "" for step in (after, undo)]
+        key = template.text if template is not None else ""
+        return f"{self.__name__} {key} {steps} {[each.__qualname__ for each in self.fails]}"
 
     def functions(self) -> list[Function]:
         """Every function of the user's that this step may run, for the check of what they need injected."""
@@ -86,7 +103,11 @@ class _Bound[R](Leaf):
             return await self._step._run(self._execution, ctx, self._arguments)  # noqa: SLF001
         except Exception as error:
             self._step.function.raised_at(error)
-            raise
+            stop = self._execution.judge(error, self._step.name)
+            if stop is None:
+                raise
+            # The engine stores no outcome of it: it runs again when the workflow goes on.
+            raise stop from error
         finally:
             self._execution.steps.remove(self._step.name)
 

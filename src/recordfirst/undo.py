@@ -22,6 +22,7 @@ from recordfirst.core import decide as d
 from recordfirst.core.receipt import Change, Receipt
 from recordfirst.core.start import Finish
 from recordfirst.errors import Declined, Misuse, NotDone, ResultNotStored, Undone
+from recordfirst.function import RAISED_AT
 from recordfirst.providers.contract import describe
 from recordfirst.runtime import Execution
 from recordfirst.step import follow_up_arguments
@@ -42,15 +43,21 @@ class Undoing(NamedTuple):
 
 async def undo_all(ctx: Context, execution: Execution, effects: dict[str, Effect[..., Any]]) -> Undoing:
     """Run the undo of every effect of this workflow that names one and has happened. One that fails stops no other."""
-    undoing = Undoing([], [])
+    undoing, execution.is_undoing = Undoing([], []), True
+    defects: list[tuple[Exception, str | None]] = []
     for receipt in reversed(await _called(execution)):
         try:
             by = await _undo(ctx, execution, effects, receipt)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs into the workflow's failure
+        except Exception as error:  # noqa: BLE001 - one that fails stops no other
             undoing.left.append(f"{receipt.key!r} ({describe(error)})")
+            if not execution.declared.fails_on(error):
+                defects.append((error, receipt.undo))
         else:
             if by is not None:
                 undoing.done.append((receipt, by))
+    for defect, step in defects:
+        # The workflow stops, and what is left is undone when it goes on.
+        execution.stopped_by(defect, getattr(defect, RAISED_AT, None), step)
     return undoing
 
 

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import dis
 import inspect
+import logging
+import traceback
 import types
 from collections.abc import Awaitable, Callable, Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Concatenate, Protocol, cast, overload
 
 from resonate.context import Context
-from resonate.error import Suspended
+from resonate.error import PlatformError, Suspended
 
 from recordfirst.core import codec, identity
 from recordfirst.core.start import Finish, Start
+from recordfirst.core.stops import stop_of
+from recordfirst.core.text import class_name, safe_text, storable_text
+from recordfirst.declared import Declared, Fails, check_fails, package_of
 from recordfirst.engine import leaf
 from recordfirst.engine.context import WorkflowContext, unhidden
 from recordfirst.errors import Misuse, SharedKey
 from recordfirst.function import Function
-from recordfirst.observe import Failed, StaleLife
+from recordfirst.observe import Failed, StaleLife, Stopped
 from recordfirst.providers.contract import describe
 from recordfirst.runtime import Execution, Runtime, running
 from recordfirst.step import Step
@@ -27,11 +35,17 @@ if TYPE_CHECKING:
     from recordfirst.effect import Effect
 
 
+_log = logging.getLogger("recordfirst")
+
+
 class Workflow[**P, R]:
     """A ``@workflow``; see :func:`workflow`."""
 
-    def __init__(self, function: Function, steps: tuple[Step[..., Any], ...]) -> None:
+    def __init__(
+        self, function: Function, steps: tuple[Step[..., Any], ...], fails: tuple[type[Exception], ...] = ()
+    ) -> None:
         self.function = function
+        self.fails = fails
         self.name = function.name
         self.__name__ = function.name
         self.__doc__ = function.fn.__doc__
@@ -53,6 +67,23 @@ class Workflow[**P, R]:
         if self._steps is None:
             self._steps = list(dict.fromkeys([*self._named_steps, *_named_in(self.function.fn, set())]))
         return self._steps
+
+    @cached_property
+    def declared(self) -> Declared:
+        """What its author has declared to be business (P9)."""
+        steps = self.steps()
+        fails = [*self.fails, *(each for step in steps for each in step.fails)]
+        functions = [self.function, *(function for step in steps for function in step.functions())]
+        return Declared(fails, {package_of(function.fn) for function in functions} - {"recordfirst"})
+
+    def functions(self) -> list[Callable[..., Any]]:
+        """The functions that its code is made of: its body, its steps', and those of their packages that these name."""
+        found: dict[Any, None] = {}
+        for fn in [self.function.fn, *(each.fn for step in self.steps() for each in step.functions())]:
+            visited: set[Any] = set()
+            list(_named_in(fn, visited))
+            found |= dict.fromkeys(visited)
+        return list(found)
 
     def check_keys(self, seen: dict[str, Step[..., Any]]) -> None:
         """Raise ``SharedKey`` if two of the app's effects declare the same key template (P8, trap 7)."""
@@ -129,70 +160,149 @@ def body_of(
         # told by the engine alone.
         _, id, epoch, lineage = identity.parse_engine_id(ctx.info.id)
         await life.cleared()
-        ending, barred = None, (id, epoch) in runtime.over
+        start, barred = None, (id, epoch) in runtime.over
         if barred or epoch > 1 or runtime.restores:
             # Only these can be over, or be the one that undoes; another is told so at its next step.
             start = await _find(runtime, id)
             has_ended = barred and start is not None and start.state != "open"
             if has_ended or _is_stale(start, epoch, is_part=bool(lineage), restored=runtime.restores > 0):
                 return _pass_over(runtime, life, ctx.info.id, (id, epoch))
-            ending = start if start is not None and start.is_being_cancelled else None
         # A body that fails is not run again by the SDK, not even one that had no step yet: its end is in the record.
         leaf.never_retried(ctx)
-        first_run = life.entered(ctx.info.id)
-        execution = Execution(runtime, id, epoch, is_part=bool(lineage), first_run=first_run)
+        execution = Execution(
+            runtime,
+            id,
+            epoch,
+            is_part=bool(lineage),
+            first_run=life.entered(ctx.info.id),
+            declared=workflow.declared,
+            over=ctx.over,
+            again=codec.decode(start.again) if start is not None and start.again is not None else {},
+        )
         try:
             with running(execution):
-                if ending is not None:
-                    return await _undo(ctx, execution, ending, life, effects)
-                return await _live(ctx, execution, epoch, args, kwargs)
+                if start is not None and start.is_being_cancelled:
+                    return await _undo(ctx, execution, start, life, effects)
+                ctx.over.judge = execution.judge
+                return await _live(workflow, ctx, execution, life, effects, (args, kwargs))
         finally:
             life.left(ctx.info.id)
-
-    async def _live(
-        ctx: WorkflowContext, execution: Execution, epoch: int, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        id, is_whole = execution.workflow_id, not execution.is_part
-        try:
-            result = await unhidden(ctx, _awaiting(workflow.function.fn(ctx, *args, **kwargs)))
-            # Siblings may still run, or wait elsewhere: then the engine suspends this life, and it has not ended.
-            await ctx.flush_local_work()
-            if leaf.waits_for_others(ctx):
-                return result
-            text = _text_of(result, ctx, id, workflow.function)
-            await withdraw_uncalled(execution)
-        except Suspended:
-            await withdraw_uncalled(execution)
-            raise
-        except Exception as error:
-            at = workflow.function.raised_at(error)
-            await ctx.flush_local_work()
-            await withdraw_uncalled(execution)
-            # A part undoes nothing: its workflow may go on without it, and if not, undoes the whole.
-            if leaf.waits_for_others(ctx) or not is_whole:
-                raise
-            # What is gone from a record that was set back is nobody's failure.
-            await execution.runtime.release_if_held(id)
-            undone = await undo_all(ctx, execution, effects)
-            finish = _failed(execution, workflow.name, error, at, undone.left)
-            await close_undone(execution, undone.done, finish)
-            await life.finished(ctx.info.id, finish, error)
-            raise
-        if is_whole:
-            finish = Finish(id=id, epoch=epoch, state="succeeded", result=runtime.seal(text))
-            await life.finished(ctx.info.id, finish, None)
-        return result
 
     body.__name__ = workflow.name
     body.__signature__ = workflow.function.signature  # type: ignore[attr-defined]
     return body
 
 
+async def _live(
+    workflow: Workflow[..., Any],
+    ctx: WorkflowContext,
+    execution: Execution,
+    life: Lifecycle,
+    effects: dict[str, Effect[..., Any]],
+    given: tuple[tuple[Any, ...], dict[str, Any]],
+) -> Any:
+    """Run the body, and store what it comes to: a result, a failure that is declared, or a stop."""
+    runtime, id, (args, kwargs) = execution.runtime, execution.workflow_id, given
+    failure: Exception | None = None
+    result, text = None, ""
+    try:
+        result = await unhidden(ctx, _awaiting(workflow.function.fn(ctx, *args, **kwargs)))
+        # Siblings may still run, or wait elsewhere: then the engine suspends this epoch, and it has not ended.
+        await ctx.flush_local_work()
+        if execution.defect is None and leaf.waits_for_others(ctx):
+            return result
+        if execution.defect is None:
+            text = _text_of(result, ctx, id, workflow.function)
+    except Suspended:
+        if execution.defect is None:
+            await withdraw_uncalled(execution)
+            raise
+    except BaseException as error:  # noqa: BLE001 - what is no Exception must not end the worker
+        failure = _failure(workflow, execution, error)
+    at = workflow.function.raised_at(failure) if failure is not None else None
+    if failure is not None:
+        await _join_siblings(ctx)
+    if execution.defect is not None:
+        raise await _stop(workflow.name, ctx, execution)
+    await withdraw_uncalled(execution)
+    if failure is None:
+        if not execution.is_part:
+            finish = Finish(id=id, epoch=execution.epoch, state="succeeded", result=runtime.seal(text))
+            await life.finished(ctx.info.id, finish, None)
+        return result
+    # A part undoes nothing: its workflow may go on without it, and if not, undoes the whole.
+    if leaf.waits_for_others(ctx) or execution.is_part:
+        raise failure
+    # What is gone from a record that was set back is nobody's failure.
+    await runtime.release_if_held(id)
+    undone = await undo_all(ctx, execution, effects)
+    if execution.defect is not None:
+        raise await _stop(workflow.name, ctx, execution)
+    finish = _failed(execution, workflow.name, failure, at, undone.left)
+    await close_undone(execution, undone.done, finish)
+    await life.finished(ctx.info.id, finish, failure)
+    raise failure
+
+
+def _failure(workflow: Workflow[..., Any], execution: Execution, error: BaseException) -> Exception | None:
+    """The failure that a body ends in; ``None`` if it is a defect, which is noted. Else raises what is no outcome."""
+    task = asyncio.current_task()
+    if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+        raise error
+    if execution.defect is not None:
+        return None
+    if isinstance(error, (PlatformError, Suspended)):
+        raise error
+    if isinstance(error, Exception) and execution.declared.fails_on(error):
+        return error
+    execution.stopped_by(error, workflow.function.raised_at(error), None)
+    return None
+
+
+async def _join_siblings(ctx: WorkflowContext) -> None:
+    """Let what runs beside come to its end: it stores its outcome. A defect of it is noted in the execution."""
+    with contextlib.suppress(PlatformError):
+        await ctx.flush_local_work()
+
+
+async def _stop(name: str, ctx: WorkflowContext, execution: Execution) -> BaseException:
+    """Store that a defect has stopped the workflow, and return what gives its task back (P9).
+
+    Nothing is undone. The epochs so far begin no further step; the next one waits for a fix.
+    """
+    runtime, id, defect = execution.runtime, execution.workflow_id, execution.defect
+    assert defect is not None
+    await _join_siblings(ctx)
+    await withdraw_uncalled(execution)
+    await runtime.release_if_held(id)
+    stop = {"type": class_name(defect.error), "message": safe_text(defect.error), "at": defect.at, "step": defect.step}
+    if (key := getattr(defect.error, "key", None)) is not None:
+        stop["key"] = storable_text(str(key))
+    text = codec.encode(stop, "a stop")
+
+    async def store() -> Start | None:
+        async with runtime.record.transaction() as tx:
+            stopped = await tx.stop(id, execution.epoch, stop=text, version=runtime.version)
+            if stopped is not None:
+                await tx.unpark(id)
+                await tx.saw_findings([stop_of(stopped)], f"stop {stopped.epoch}")
+            return stopped
+
+    if await runtime.patiently(f"stop of {id!r}", store) is not None:
+        where = "".join(traceback.format_tb(defect.error.__traceback__))
+        _log.error("workflow %r is stopped by a defect, raised here:\n%s", id, where)
+        runtime.observe(Stopped(id, name, describe(defect.error), defect.at, defect.step, runtime.version))
+    runtime.over.add((id, execution.epoch))
+    return leaf.stopped(defect.error)
+
+
 async def _undo(
     ctx: WorkflowContext, execution: Execution, start: Start, life: Lifecycle, effects: dict[str, Effect[..., Any]]
 ) -> None:
-    """The life of a workflow that is being cancelled: it takes back what was done, and nothing else."""
+    """The epoch of a workflow that is being cancelled: it takes back what was done, and nothing else."""
     undone = await undo_all(ctx, execution, effects)
+    if execution.defect is not None:
+        raise await _stop(start.workflow, ctx, execution)
     finish = _cancelled(start, undone.left)
     await close_undone(execution, undone.done, finish)
     await life.finished(ctx.info.id, finish, None)
@@ -274,11 +384,19 @@ def workflow[**P, R](
     *,
     name: str | None = None,
     steps: tuple[Step[..., Any], ...] = (),
+    fails: Fails = (),
 ) -> Workflow[P, R]: ...
 @overload
-def workflow(*, name: str | None = None, steps: tuple[Step[..., Any], ...] = ()) -> WorkflowDecorator: ...
 def workflow(
-    fn: Callable[..., Any] | None = None, /, *, name: str | None = None, steps: tuple[Step[..., Any], ...] = ()
+    *, name: str | None = None, steps: tuple[Step[..., Any], ...] = (), fails: Fails = ()
+) -> WorkflowDecorator: ...
+def workflow(
+    fn: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    steps: tuple[Step[..., Any], ...] = (),
+    fails: Fails = (),
 ) -> Any:
     """Make an async function a workflow: plain Resonate, in which steps are called with its context.
 
@@ -290,9 +408,14 @@ def workflow(
         fn: the function, when used without parentheses.
         name: the name in starts. Default: the function's. Keep the old one here when you rename a function.
         steps: steps that the body does not name (it takes them from a dictionary, say), for the checks at start-up.
+        fails: exceptions on which this workflow ends in failure, and undoes: outcomes of your business, such as
+            ``fails=OutOfStock`` or ``fails=(OutOfStock, Blocked)``. ``Declined`` always is one, and so is what its
+            steps name. Any other exception is a defect: it stops the workflow, which stays open, undoes nothing, and
+            goes on when the defect is fixed (P9).
 
     Raises:
-        Misuse: if the function is not async, or its signature cannot be a workflow's.
+        Misuse: if the function is not async, its signature cannot be a workflow's, or ``fails=`` names what is no
+            outcome of a business.
     """
 
     def decorate(fn: Callable[..., Any]) -> Workflow[..., Any]:
@@ -304,6 +427,6 @@ def workflow(
                 f"@workflow {function.place} injects {', '.join(function.injected)}; only steps can, a body runs again"
             )
         function.refuse_unstorable_result()
-        return Workflow(function, steps)
+        return Workflow(function, steps, check_fails(fails, f"@workflow {function.place}"))
 
     return cast("Any", decorate(fn) if fn is not None else decorate)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, Protocol, cast, overload
 
 import msgspec
@@ -16,17 +17,22 @@ from resonate.context import Context
 from recordfirst.accept import accept
 from recordfirst.after import Precedent, after_missing, check_after, is_done
 from recordfirst.blocking import Blocking
-from recordfirst.core import codec, identity, keys
+from recordfirst.core import codec, exceptions, identity, keys
+from recordfirst.core.exceptions import why_not_storable
 from recordfirst.core.receipt import NewReceipt, Receipt
 from recordfirst.core.start import NewStart, Start
+from recordfirst.core.text import class_name, safe_text
+from recordfirst.declared import Fails, check_fails
 from recordfirst.engine import leaf
 from recordfirst.errors import (
     DifferentArguments,
     DifferentFunction,
     DifferentRequest,
     Misuse,
+    OutcomeLost,
     RecordfirstError,
     SharedKey,
+    Unencodable,
 )
 from recordfirst.function import Function
 from recordfirst.observe import CommitFound, LostRace, StaleStep
@@ -119,7 +125,11 @@ class WriteStep[**P, R](Precedent[P, R]):
 
     def with_key(self, key: str) -> WriteStep[P, R]:
         """Return this write under another key: a second call in one workflow must name its own."""
-        return WriteStep(self.function, keys.parse(key, repr(self.function), self.function.parameters), self.after)
+        named: WriteStep[P, R] = WriteStep(
+            self.function, keys.parse(key, repr(self.function), self.function.parameters), self.after
+        )
+        named.fails = self.fails
+        return named
 
     @property
     def receipt_needs(self) -> tuple[str, ...]:
@@ -142,6 +152,7 @@ class WriteStep[**P, R](Precedent[P, R]):
 
     async def _run(self, execution: Execution, ctx: Context, arguments: dict[str, Any]) -> R:
         key = self.key_for(execution.workflow_id, arguments)
+        attempt = 1 + execution.again.get(key, 0)
         if self.template is None:
             if execution.is_part:
                 raise Misuse(
@@ -157,15 +168,16 @@ class WriteStep[**P, R](Precedent[P, R]):
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         execution.writes[key] = done
         try:
-            return await self._write(execution, ctx, key, arguments)
+            return await self._write(execution, ctx, key, attempt, arguments)
         finally:
             done.set_result(None)
 
-    async def _write(self, execution: Execution, ctx: Context, key: str, arguments: dict[str, Any]) -> R:
+    async def _write(self, execution: Execution, ctx: Context, key: str, attempt: int, arguments: dict[str, Any]) -> R:
         runtime = execution.runtime
         request = codec.encode(arguments, f"the arguments of {self.function!r}")
         receipt = NewReceipt(
             key=key,
+            attempt=attempt,
             kind="write",
             function=self.name,
             workflow=execution.workflow_id,
@@ -175,13 +187,9 @@ class WriteStep[**P, R](Precedent[P, R]):
         )
         injected = await runtime.injector.resolve(self.function)
         after = await self._awaited(execution, arguments)
+        stored = partial(self._stored, runtime, receipt)
 
-        async def stored() -> str | None:
-            async with runtime.record.session() as session:
-                seen = (await session.find_receipt(key)).receipt
-            return stored_result(runtime, self.function, seen, receipt) if seen is not None else None
-
-        async def once() -> str:
+        async def once() -> NewReceipt:
             async with runtime.record.transaction() as tx:
                 await self._check_after(tx, after)
                 w = open_write(runtime, tx, execution, blocking=not self.function.is_async)
@@ -194,13 +202,13 @@ class WriteStep[**P, R](Precedent[P, R]):
                 settled = await self._settle(runtime, tx, ctx, key, told)
             settled()
             w.committed()
-            return result
+            return done
 
         # In the first run of a new workflow there is no receipt to be found; should there be one after all, then it is
         # the unique key that tells, or the error that comes of rows which are there already.
         look, lost_with = not execution.first_run, ""
 
-        async def until_settled() -> str:
+        async def until_settled() -> NewReceipt:
             nonlocal look, lost_with
             while True:
                 # Outside the transaction, whose first statement may have to be the user's (SET TRANSACTION, say).
@@ -218,13 +226,61 @@ class WriteStep[**P, R](Precedent[P, R]):
                     if fault is not None:
                         lost_with = str(error) if fault == "unreachable" else ""
                         raise
-                    # The function's own error may come of the rows of one who was faster.
-                    if (found := await stored()) is None:
-                        raise
-                    runtime.observe(LostRace(key))
-                    return found
+                    if (ended := await self._ended_with(error, execution, receipt, stored, after)) is not None:
+                        return ended
 
-        return self._result(await runtime.patiently(repr(self), until_settled))
+        return self._outcome(runtime, await runtime.patiently(repr(self), until_settled))
+
+    async def _stored(self, runtime: Runtime, asked: NewReceipt) -> Receipt | None:
+        """The receipt, once it is shown to be of the same step and request (P8)."""
+        async with runtime.record.session() as session:
+            seen = (await session.find_receipt(asked.key, asked.attempt)).receipt
+        compare(runtime, self.function, seen, asked)
+        return seen
+
+    async def _ended_with(
+        self,
+        error: Exception,
+        execution: Execution,
+        receipt: NewReceipt,
+        stored: Callable[[], Awaitable[Receipt | None]],
+        after: str | None,
+    ) -> NewReceipt | None:
+        """What the record says after an error; if it is an outcome, that is stored, without rows. Else raises it.
+
+        ``None``: another run was faster, and its outcome is not there yet.
+        """
+        # The function's own error may come of the rows of one who was faster.
+        if (found := await stored()) is not None:
+            execution.runtime.observe(LostRace(receipt.key))
+            return found
+        if not execution.declared.reaches_body(error):
+            raise error
+        said = self._refusal(execution.runtime, receipt, error)
+        async with execution.runtime.record.transaction() as tx:
+            await self._check_after(tx, after)
+            if await tx.add_receipts([said], epoch=execution.epoch):
+                return said
+        await _lost(execution, receipt.key, await stored())
+        return None
+
+    def _refusal(self, runtime: Runtime, receipt: NewReceipt, error: Exception) -> NewReceipt:
+        """The receipt of a write that has ended in an outcome of the business (P9)."""
+        why = why_not_storable(error)
+        if why is not None:
+            raise Unencodable(
+                f"{receipt.key!r}: {class_name(error)} cannot be stored as the outcome of {self.function!r}: {why}"
+            ) from error
+        said = codec.encode(exceptions.encode(error, runtime.allowed_errors), "an outcome")
+        reason = codec.encode({"reason": safe_text(error), "code": class_name(error)}, "a reason")
+        return msgspec.structs.replace(receipt, state="declined", result=runtime.seal(said), error=reason)
+
+    def _outcome(self, runtime: Runtime, stored: NewReceipt) -> R:
+        """The result, or the exception, that a receipt says."""
+        text = runtime.unseal(stored.result) if stored.result is not None else "null"
+        if stored.state != "declined":
+            return self._result(text)
+        raise exceptions.decode(codec.decode(text), runtime.allowed_errors, partial(OutcomeLost, stored.key))
 
     async def _awaited(self, execution: Execution, arguments: dict[str, Any]) -> str | None:
         """The key of what this comes after, once that is not on its way any more in this run."""
@@ -253,7 +309,7 @@ class WriteStep[**P, R](Precedent[P, R]):
         return settled
 
 
-async def _lost(execution: Execution, key: str, found: str | None) -> None:
+async def _lost(execution: Execution, key: str, found: Receipt | None) -> None:
     """Say that another run was faster, also if that has ended the workflow since. If none was, it was ended before."""
     if found is None:
         await execution.release_if_over(f"write {key!r}")
@@ -277,12 +333,6 @@ class _Lost(Exception):  # noqa: N818 - control flow inside this module, never s
 def default_key(workflow_id: str, name: str) -> str:
     """The key of a write that names none."""
     return identity.check_key(f"{workflow_id}/{name}", f"write {name!r}")
-
-
-def stored_result(runtime: Runtime, function: Function, stored: Receipt, asked: NewReceipt) -> str:
-    """Return a stored receipt's result, once it is shown to be of the same step and request (P8)."""
-    compare(runtime, function, stored, asked)
-    return runtime.unseal(stored.result) if stored.result is not None else "null"
 
 
 def compare(runtime: Runtime, function: Function, stored: Receipt | None, asked: NewReceipt) -> None:
@@ -383,7 +433,7 @@ def write[**P, R](fn: Callable[Concatenate[Write[Any], P], Awaitable[R]], /) -> 
 def write[**P, R](fn: Callable[Concatenate[Write[Any], P], R], /) -> WriteStep[P, R]: ...
 @overload
 def write(
-    *, key: str | None = None, after: Precedent[..., Any] | None = None, name: str | None = None
+    *, key: str | None = None, after: Precedent[..., Any] | None = None, name: str | None = None, fails: Fails = ()
 ) -> WriteDecorator: ...
 def write(
     fn: Callable[..., Any] | None = None,
@@ -392,6 +442,7 @@ def write(
     key: str | None = None,
     after: Precedent[..., Any] | None = None,
     name: str | None = None,
+    fails: Fails = (),
 ) -> Any:
     """Make a function a write: its rows and its receipt commit in one transaction of the record (P2).
 
@@ -405,16 +456,23 @@ def write(
         key: template of the receipt's key, such as ``"item:{item.id}"``. Default: workflow id and function name.
         after: the stage that must have its receipt before this commits (P1); what it depends on besides is your order.
         name: the name in receipts. Default: the function's. Keep the old one here when you rename a function.
+        fails: exceptions of it that are outcomes of your business, such as ``fails=OutOfStock``. One that is raised
+            rolls back the rows, is stored as this write's outcome, and reaches the body, now and on every replay; if
+            the body does not catch it, the workflow fails, and undoes. ``Declined`` always is one. Any other exception
+            stops the workflow (P9), but for classes of your own that the body catches.
 
     Raises:
         BadKey: if the template names what the parameters do not have.
-        Misuse: if the signature cannot be a write's, or ``after``'s key cannot be told from its arguments.
+        Misuse: if the signature cannot be a write's, ``fails=`` names what is no outcome of a business, or ``after``'s
+            key cannot be told from its arguments.
     """
 
     def decorate(fn: Callable[..., Any]) -> WriteStep[..., Any]:
         function = Function(fn, kind="write", name=name)
         function.refuse_unstorable_result()
         template = keys.parse(key, repr(function), function.parameters) if key is not None else None
-        return WriteStep(function, template, check_after(function, after))
+        made: WriteStep[..., Any] = WriteStep(function, template, check_after(function, after))
+        made.fails = check_fails(fails, f"@write {function.place}")
+        return made
 
     return decorate(fn) if fn is not None else decorate

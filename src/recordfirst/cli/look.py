@@ -18,8 +18,8 @@ from recordfirst.records.contract import Session
 @app_option
 @click.option(
     "--state",
-    type=click.Choice(["open", "succeeded", "failed", "cancelled"]),
-    help="List the workflows of one state. Default: open and failed.",
+    type=click.Choice(["open", "stopped", "succeeded", "failed", "cancelled"]),
+    help="List the workflows of one state; stopped ones are open, too. Default: open and failed.",
 )
 @click.option("--limit", default=20, show_default=True, type=LISTED, help="How many to list, newest first.")
 @json_option
@@ -38,7 +38,7 @@ async def status(app_path: str, state: str | None, limit: int, as_json: bool) ->
         found = len(await session.findings(_FINDINGS))
         line, seen_s = await session.find_timeline(), await worker_seen_s(session)
         states = [state] if state else ["open", "failed"]
-        starts = [start for one in states for start in await session.starts(one, limit)]
+        starts = [start for one in states for start in await _starts(session, one, limit)]
     held = None if line is None or line.held is None else {"code": line.held, "since": time_of(line.held_at_ms)}
     if as_json:
         more = {"findings": found, "held": held, "worker_seen_s": seen_s}
@@ -51,9 +51,17 @@ async def status(app_path: str, state: str | None, limit: int, as_json: bool) ->
     if starts:
         click.echo()
         head = ("ID", "WORKFLOW", "STATE", "EPOCH", "SINCE", "ERROR")
-        table(
-            [head, *((s.id, s.workflow, s.state, s.epoch, time_of(s.created_at_ms), _error(s.error)) for s in starts)]
-        )
+        table([head, *(_row(start) for start in starts)])
+
+
+async def _starts(session: Session[Any], state: str, limit: int) -> list[Start]:
+    return await (session.stopped(None, limit) if state == "stopped" else session.starts(state, limit))
+
+
+def _row(start: Start) -> tuple[Any, ...]:
+    state = "stopped" if start.is_stopped else start.state
+    since = time_of(start.created_at_ms)
+    return start.id, start.workflow, state, start.epoch, since, _error(start.stop or start.error)
 
 
 _FINDINGS = 1_000
@@ -141,6 +149,8 @@ def _start(start: Start) -> dict[str, Any]:
         "id": start.id,
         "workflow": start.workflow,
         "state": start.state,
+        "stopped": _error(start.stop) or None,
+        "stopped_since": time_of(start.stopped_at_ms),
         "epoch": start.epoch,
         "created": time_of(start.created_at_ms),
         "finished": time_of(start.finished_at_ms),

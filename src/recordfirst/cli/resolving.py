@@ -12,6 +12,7 @@ import click
 
 from recordfirst.cancel import Cancellation
 from recordfirst.cli.common import (
+    LISTED,
     app_option,
     audited,
     dry_run_option,
@@ -23,6 +24,7 @@ from recordfirst.cli.common import (
     table,
 )
 from recordfirst.gc import REASONS
+from recordfirst.retrying import Retry
 
 
 @click.command()
@@ -89,29 +91,71 @@ async def resolve(
 
 @click.command()
 @app_option
-@click.argument("workflow_id", metavar="WORKFLOW")
+@click.argument("workflow_ids", metavar="WORKFLOW...", nargs=-1)
+@click.option("--stopped", is_flag=True, help="All that a defect has stopped, longest stopped first.")
+@click.option("--limit", default=100, show_default=True, type=LISTED, help="With --stopped: how many at most.")
+@click.option(
+    "--again",
+    is_flag=True,
+    help="Of a failed workflow, also do anew what was undone or declined, under new keys. --dry-run shows what.",
+)
 @audited
 @dry_run_option
 @json_option
 @runs
-async def retry(app_path: str, workflow_id: str, who: str, why: str | None, dry_run: bool, as_json: bool) -> None:
-    """Open the failed WORKFLOW again. Whatever was completed stays done; one that is open already stays as it is.
+async def retry(
+    app_path: str,
+    workflow_ids: tuple[str, ...],
+    stopped: bool,
+    limit: int,
+    again: bool,
+    who: str,
+    why: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Let each WORKFLOW go on that a defect has stopped, or open it again if it has failed.
+
+    What was completed stays done; one that is open, and not stopped, stays as it is. If what it had done was undone,
+    a retry is refused, unless you say --again: then it is done anew, with new attempts and new keys.
 
     \b
     Examples:
       recordfirst retry --app shop.app:app order:42
-      recordfirst retry --app shop.app:app order:42 --why "the bug is fixed" --json
+      recordfirst retry --app shop.app:app --stopped --why "the grant is back"
+      recordfirst retry --app shop.app:app order:42 --again --dry-run
     """
+    if bool(workflow_ids) == stopped:
+        raise click.UsageError("name workflows, or say --stopped")
     app = load_app(app_path)
+    done = []
     async with app:
-        handle = await app.retry(workflow_id, who=who, why=why, dry_run=dry_run)
-        row = await handle.status()
+        ids = list(workflow_ids) or [start.id for start in await app.stopped(limit)]
+        for id in ids:
+            retried = await app.plan_retry(id, again=again, who=who, why=why, dry_run=dry_run)
+            start = retried.start
+            done.append(
+                {"id": id, "state": start.state, "epoch": start.epoch, "again": retried.again, "dry_run": dry_run}
+            )
+            if not as_json:
+                _show_retry(retried, dry_run=dry_run)
     if as_json:
-        print_json({"id": workflow_id, "state": row.state, "epoch": row.epoch, "dry_run": dry_run})
-    elif row.state == "failed":
-        click.echo(f"{workflow_id} would be opened again, in epoch {row.epoch + 1}. Nothing was changed.")
+        print_json(done[0] if len(workflow_ids) == 1 else done)
+    elif not done:
+        click.echo("nothing is stopped")
+
+
+def _show_retry(retried: Retry, *, dry_run: bool) -> None:
+    start, keys = retried.start, [f"{key} (attempt {number})" for key, number in retried.again.items()]
+    if not retried.changed:
+        click.echo(f"{start.id} is open, in epoch {start.epoch}")
+    elif dry_run:
+        what = "go on" if start.is_stopped else f"be opened again, in epoch {start.epoch + 1}"
+        click.echo(f"{start.id} would {what}. Nothing was changed.")
     else:
-        click.echo(f"{workflow_id} is open, in epoch {row.epoch}")
+        click.echo(f"{start.id} is open, in epoch {start.epoch}")
+    for key in keys:
+        click.echo(f"  {'would be called' if dry_run else 'is called'} again under a new key: {key}")
 
 
 @click.command()

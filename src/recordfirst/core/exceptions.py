@@ -123,6 +123,16 @@ def why_not_storable(error: BaseException) -> str | None:
     return None
 
 
+def why_class_not_storable(cls: type[Exception]) -> str | None:
+    """Say why no exception of this class could be rebuilt; ``None`` if one could."""
+    base: type = cls
+    while base.__module__ != "builtins":
+        if "__new__" in vars(base):
+            return f"{base.__qualname__} has a __new__ of its own, which is not run when an exception is rebuilt"
+        base = base.__base__ or Exception
+    return None
+
+
 # ── taking apart and putting together ───────────────────────────────────────
 
 

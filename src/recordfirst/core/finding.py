@@ -150,6 +150,15 @@ KINDS = {
             "Deploy a version that can run it, or cancel it.",
         ),
         Kind(
+            "RF-WORKFLOW-STOPPED",
+            "A defect has stopped the workflow: it is open, nothing was undone, and nothing of it runs.",
+            "An exception that nobody declared: a bug, a mistake of a deploy, a missing grant, or an outcome of the "
+            "business that `fails=` does not name.",
+            _NOTHING,
+            "Fix the defect: the next version of the app tries it again by itself, `recordfirst retry` at once. Or "
+            "end it: `recordfirst cancel`.",
+        ),
+        Kind(
             "RF-EFFECT-OVERDUE",
             "The effect was to be looked at long ago, and its workflow, which is open, has not done it.",
             "The engine lost a timer or a task, the worker that held it hangs, or the workflow caught what the effect "

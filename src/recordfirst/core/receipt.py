@@ -30,6 +30,9 @@ class NewReceipt(msgspec.Struct, frozen=True, kw_only=True):
     undo: str | None = None
     """Name of the compensating effect, stored before the first call."""
     result: str | None = None
+    """What it returned; of a declined write, the exception that it raised."""
+    error: str | None = None
+    """Why it is not settled, or was declined: JSON with ``reason`` and ``code``."""
 
 
 class Receipt(NewReceipt, frozen=True, kw_only=True):
@@ -57,8 +60,6 @@ class Receipt(NewReceipt, frozen=True, kw_only=True):
     """Nothing is to be done before this time."""
     reply: str | None = None
     """The provider's answer, kept when ``on_success`` or ``on_decline`` failed: no call is needed any more."""
-    error: str | None = None
-    """Why it is not settled, or why it was declined: JSON with ``reason`` and ``code``."""
     parked_on: str | None = None
     """The engine's promise that the workflow waits on while this is unknown."""
     undone_by: str | None = None

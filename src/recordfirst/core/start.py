@@ -34,12 +34,28 @@ class Start(NewStart, frozen=True, kw_only=True):
     created_at_ms: int
     finished_at_ms: int | None = None
     lives_from: int | None = None
-    """Lives of an earlier epoch are over, wherever they run: none of their steps begins any more."""
+    """Earlier epochs are over, wherever they run: none of their steps begins."""
+    undo_only: bool = False
+    """Its epoch undoes what was done, and nothing else: an operator has cancelled it."""
+    stop: str | None = None
+    """The defect that has stopped it: JSON with ``type``, ``message``, ``at`` and ``step``."""
+    stopped_at_ms: int | None = None
+    stopped_in: str | None = None
+    """Versions of the app that a defect has stopped it in, each with a space on both sides."""
+    tries: int = 0
+    """How often its body was begun by a process that died under it, since it last came to a wait."""
+    again: str | None = None
+    """Attempts that a retry has put behind it: JSON, a number by key."""
 
     @property
     def is_being_cancelled(self) -> bool:
-        """Whether the life that it has undoes what was done, and nothing else."""
-        return self.state == "open" and self.lives_from is not None
+        """Whether the epoch that it has undoes what was done, and nothing else."""
+        return self.state == "open" and self.undo_only
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a defect has stopped it: it is open, and nothing of it runs."""
+        return self.state == "open" and self.stopped_at_ms is not None
 
 
 class Finish(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,10 +14,11 @@ Private parts of the SDK are used here, in ``leaf.py`` and in ``direct.py`` only
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import types
 import weakref
 from collections import Counter
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from datetime import timedelta
 from typing import Any, NoReturn, cast
 
@@ -29,8 +30,25 @@ from recordfirst.core import codec, identity
 from recordfirst.engine import leaf
 from recordfirst.errors import Misuse, Unencodable
 
-type Over = weakref.WeakSet[asyncio.Task[Any]]
-"""Tasks of one run of a body that were told to suspend: whatever they do now is unwinding."""
+type Judge = Callable[[Exception, str], BaseException | None]
+"""Says of an error, and of the call that it came out of, what is raised instead; ``None``: the body may see it."""
+
+
+class Over:
+    """What one run of a body has come to: its contexts share this."""
+
+    def __init__(self) -> None:
+        self.judge: Judge = lambda _error, _name: None
+        self.all = False
+        """A defect has stopped this run: whatever its body does now is unwinding."""
+        self._tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
+
+    def add(self, task: asyncio.Task[Any]) -> None:
+        """This task of the body was told to suspend: whatever it does now is unwinding."""
+        self._tasks.add(task)
+
+    def __contains__(self, task: object) -> bool:
+        return self.all or task in self._tasks
 
 
 class Leaf:
@@ -49,11 +67,16 @@ class WorkflowContext(Context):
 
     def __init__(self, ctx: Context, over: Over | None = None) -> None:
         super().__init__(ctx._state, ctx.opts)
-        self._over: Over = weakref.WeakSet() if over is None else over
+        self._over: Over = Over() if over is None else over
         self._calls: Counter[str] = Counter()
         self._next: str | None = None
         self._unawaited: dict[asyncio.Task[Any], str] = {}
         """What was called here and nobody has asked for, by name."""
+
+    @property
+    def over(self) -> Over:
+        """What this run of the body has come to."""
+        return self._over
 
     # ── what it does otherwise ──────────────────────────────────────────────
 
@@ -64,21 +87,23 @@ class WorkflowContext(Context):
             return called
         leaf.never_retried(self)  # whatever is refused here: whoever calls durably is a workflow
         name = _name_of(fn)
-        if isinstance(fn, Leaf) and self.opts.timeout is not None:
-            raise Misuse(
-                f"{name} is called with ctx.options(timeout=...): what becomes of a step is said by the record, never "
-                "by the engine's clock; an effect's call is limited by @effect(timeout_s=...)"
-            )
-        self._begin(name, fn.identity if isinstance(fn, Leaf) else f"run {name}")
-        return self._watched(super().run(fn, *args, **kwargs), name)
+        with self._judging(name):
+            if isinstance(fn, Leaf) and self.opts.timeout is not None:
+                raise Misuse(
+                    f"{name} is called with ctx.options(timeout=...): what becomes of a step is said by the record, "
+                    "never by the engine's clock; an effect's call is limited by @effect(timeout_s=...)"
+                )
+            self._begin(name, fn.identity if isinstance(fn, Leaf) else f"run {name}")
+            return self._watched(super().run(fn, *args, **kwargs), name)
 
     def rpc(self, fn: Any, *args: Any, **kwargs: Any) -> ResonateFuture[Any]:
         """Run a workflow as a part of this one, in a task of its own."""
         leaf.never_retried(self)
         name = _name_of(fn)
-        given = codec.encode([args, kwargs], f"the arguments of ctx.rpc({name})")
-        self._begin(name, f"rpc {name} {given}")
-        return self._watched(super().rpc(fn, *args, **kwargs), f"the part {name}")
+        with self._judging(name):
+            given = codec.encode([args, kwargs], f"the arguments of ctx.rpc({name})")
+            self._begin(name, f"rpc {name} {given}")
+            return self._watched(super().rpc(fn, *args, **kwargs), f"the part {name}")
 
     def sleep(self, duration: timedelta) -> ResonateFuture[None]:
         """Wait, durably."""
@@ -95,12 +120,24 @@ class WorkflowContext(Context):
         del args, kwargs
         leaf.never_retried(self)
         name = _name_of(fn)
-        raise Misuse(
-            f"ctx.detached({name}) would be lost with the engine once this workflow has ended (P7); give it a start of "
-            f"its own: w.start({name}, ..., id=...) in a @write"
-        )
+        with self._judging(name):
+            raise Misuse(
+                f"ctx.detached({name}) would be lost with the engine once this workflow has ended (P7); give it a "
+                f"start of its own: w.start({name}, ..., id=...) in a @write"
+            )
 
     # ── what the SDK asks of itself ─────────────────────────────────────────
+
+    @contextlib.contextmanager
+    def _judging(self, name: str) -> Iterator[None]:
+        """What is refused before it has begun is judged, too: a defect does not reach the body."""
+        try:
+            yield
+        except Exception as error:
+            stop = self._over.judge(error, name)
+            if stop is None:
+                raise
+            raise stop from error
 
     def _begin(self, name: str, what: str) -> None:
         """Name the promise that is about to be made."""
@@ -142,6 +179,7 @@ class WorkflowContext(Context):
             _created=future._created,
             _over=self._over,
             _unawaited=self._unawaited,
+            _name=name,
         )
 
     def unheard(self) -> list[tuple[str, Exception]]:
@@ -155,10 +193,14 @@ def _name_of(fn: Any) -> str:
 
 
 class _Watched[T](ResonateFuture[T], frozen=True, kw_only=True, eq=False):
-    """Notes who is told to suspend, and lets nobody who stops waiting (a time-out, a task group) stop the call."""
+    """Notes who is told to suspend, and lets nobody who stops waiting (a time-out, a task group) stop the call.
+
+    What a call fails with is judged here, wherever it comes from: this run, or the engine.
+    """
 
     _over: Over
     _unawaited: dict[asyncio.Task[Any], str]
+    _name: str
 
     def __await__(self) -> Generator[Any, None, T]:
         self._unawaited.pop(self._task, None)
@@ -169,6 +211,11 @@ class _Watched[T](ResonateFuture[T], frozen=True, kw_only=True, eq=False):
             if task is not None:
                 self._over.add(task)
             raise
+        except Exception as error:
+            stop = self._over.judge(error, self._name)
+            if stop is None:
+                raise
+            raise stop from error
 
 
 async def unhidden[R](ctx: WorkflowContext, body: Coroutine[Any, Any, R]) -> R:

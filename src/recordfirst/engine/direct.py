@@ -17,7 +17,7 @@ from resonate.transport import ResponseHead
 from resonate.types import PromiseCreateReq, PromiseRecord, PromiseRegisterCallbackData, PromiseSettleReq
 from resonate_base.connections import Network
 
-from recordfirst.engine.leaf import Shut
+from recordfirst.engine.leaf import SAID_ELSEWHERE, Shut
 
 _REDIRECT, _REFUSED = 300, 400
 
@@ -131,6 +131,6 @@ def ask_directly(resonate: Any) -> Callable[[], None]:
 
 def faults_alone(event: Event) -> None:
     """Log what the SDK could not do. It tells of every request and answer, too, for a harness of its own."""
-    shut = isinstance(event, BackgroundTaskFailed) and event.cause == str(Shut())
-    if isinstance(event, BackgroundTaskFailed | Dropped) and not shut:
+    said = isinstance(event, BackgroundTaskFailed) and event.cause in SAID_ELSEWHERE
+    if isinstance(event, BackgroundTaskFailed | Dropped) and not said:
         logging_observer(event)

@@ -83,6 +83,20 @@ def release(cause: BaseException | str) -> PlatformError:
     return error
 
 
+class StoppedByDefect(Released):
+    """Why a workflow gave its task back: a defect has stopped it, and that is in the record."""
+
+    def __init__(self, cause: str = "a defect has stopped this workflow: the record says which") -> None:
+        super().__init__(cause)
+
+
+def stopped(cause: BaseException) -> PlatformError:
+    """Return what unwinds a body that a defect has stopped. No ``except Exception`` of it catches this."""
+    error = PlatformError([StoppedByDefect()])
+    error.__cause__ = cause
+    return error
+
+
 def is_local(resonate: Any) -> bool:
     """Whether this Resonate's engine is in the memory of this process."""
     return isinstance(resonate._network, LocalConnection)
@@ -105,6 +119,12 @@ def guard_releases(resonate: Any) -> None:
         return released
 
     state.task_release = release_own
+
+
+def quiet() -> None:
+    """Keep out of the SDK's log what is no failure: a worker that ends, a workflow that the record says is stopped."""
+    for name in ("resonate.core", "resonate.observability"):
+        logging.getLogger(name).addFilter(_is_a_failure)  # the same one again changes nothing
 
 
 def tell_errors(resonate: Any) -> None:
@@ -171,7 +191,13 @@ class Shut(StoppedError):
 def _is_a_failure(record: logging.LogRecord) -> bool:
     """Whether a line of the SDK's log is to be kept. It tells of each task that is given back as of a failure."""
     error = record.exc_info[1] if record.exc_info else None
-    return not isinstance(getattr(error, "cause", error), Shut) and str(Shut()) not in record.getMessage()
+    cause = getattr(error, "cause", error)
+    message = record.getMessage()
+    return not isinstance(cause, (Shut, StoppedByDefect)) and not any(text in message for text in SAID_ELSEWHERE)
+
+
+SAID_ELSEWHERE = frozenset({str(Shut()), str(StoppedByDefect())})
+"""What the SDK is told of a task that was given back, and what is no failure of it."""
 
 
 class _Gate:
@@ -197,8 +223,6 @@ def gate(resonate: Any) -> Callable[[], None]:
     released, and whoever gets it goes on from there.
     """
     fence = resonate._core.fencing = _Gate(resonate._core.fencing)
-    for name in ("resonate.core", "resonate.observability"):
-        logging.getLogger(name).addFilter(_is_a_failure)  # the same one again changes nothing
 
     def shut() -> None:
         fence.shut = True

@@ -29,6 +29,7 @@ class ResonateEngine:
     ) -> None:
         """``home``: the group in which workflows are started; ``None``: the Resonate's own."""
         leaf.tell_errors(resonate)
+        leaf.quiet()
         self.resonate = resonate
         self._home = home
         self.identity = identity

@@ -94,7 +94,7 @@ def _is_due(receipt: Receipt, now_ms: int) -> bool:
 
 
 def _judge(scope: Scope, receipt: Receipt, start: Start | None) -> Sight | None:
-    if start is not None and start.state == "open":
+    if start is not None and start.state == "open" and not start.is_stopped:
         if start.engine is None:
             return None  # it waits for a worker, which drives its effects on: RF-START-UNTAKEN, if none comes
         finding = _finding("RF-EFFECT-OVERDUE", receipt, f"{receipt.function} was called {_times(receipt)}")
@@ -104,7 +104,13 @@ def _judge(scope: Scope, receipt: Receipt, start: Start | None) -> Sight | None:
         return Sight(_finding("RF-EFFECT-ABANDONED", receipt, f"{receipt.function} was answered, and not stored"))
     if receipt.doubts == 0:
         return None
-    ended = "is not in the record" if start is None else _ENDED.get(start.state, f"is {start.state}")
+    ended = (
+        "is not in the record"
+        if start is None
+        else "is stopped"
+        if start.is_stopped
+        else _ENDED.get(start.state, f"is {start.state}")
+    )
     finding = _finding("RF-EFFECT-ABANDONED", receipt, f"{receipt.function} may have happened; its workflow {ended}")
     return Sight(finding, partial(ask, scope, finding, receipt), audits=True)
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
-from recordfirst.core import codec, identity
+from recordfirst.core import codec, identity, stops
 from recordfirst.core.finding import NewFinding
 from recordfirst.core.start import Start
 from recordfirst.engine.contract import Engine
@@ -27,7 +27,7 @@ class Lives:
     """Starts without a live promise; promises settled while the start is open; starts that nobody can take."""
 
     name = "lives"
-    codes: tuple[str, ...] = ("RF-START-LOST", "RF-START-ENDED", "RF-START-UNTAKEN", "RF-START-UNFIT")
+    codes: tuple[str, ...] = ("RF-START-LOST", "RF-START-ENDED", "RF-START-UNTAKEN", "RF-START-UNFIT", stops.CODE)
     looks_at_all = False
 
     async def pages(self, scope: Scope, position: str | None) -> AsyncIterator[Page]:
@@ -39,14 +39,16 @@ class Lives:
                 now_ms = await session.now_ms()
             if not starts:
                 return
-            after = starts[-1].id
+            after, looked = starts[-1].id, len(starts)
+            sights = [Sight(stops.stop_of(start)) for start in starts if start.is_stopped]
+            starts = [start for start in starts if not start.is_stopped]
             unfit = {start.id: why for start in starts if (why := _why_unfit(scope, start))}
-            sights = [_unfit(start, unfit[start.id]) for start in starts if start.id in unfit]
+            sights += [_unfit(start, unfit[start.id]) for start in starts if start.id in unfit]
             # Who cannot be run is not waited for.
             sights += _untaken([start for start in starts if start.id not in unfit], now_ms, told)
             if scope.engine is not None:
                 sights += await _astray(scope, scope.engine, starts)
-            yield Page(sights, len(starts), after)
+            yield Page(sights, looked, after)
 
 
 def _why_unfit(scope: Scope, start: Start) -> str | None:

@@ -239,8 +239,26 @@ class Session[C](Reconciling, Timelines, Projections, Protocol):
     async def finish(self, finishes: Sequence[Finish]) -> set[str]:
         """Close starts; one whose epoch moved on, or that is closed already, stays as it is. Return whose."""
 
-    async def reopen(self, id: str) -> Start | None:
-        """Open a failed start again, in a new epoch and with no engine; ``None`` if it is not failed."""
+    async def reopen(self, id: str, *, again: str | None = None) -> Start | None:
+        """Open a failed start again, in a new epoch and with no engine; ``None`` if it is not failed.
+
+        ``again``: how many attempts are behind it, JSON by key; ``None`` leaves that as it is.
+        """
+
+    async def stop(self, id: str, epoch: int, *, stop: str, version: str) -> Start | None:
+        """Stop an open start: its epochs so far begin no further step, and the next one is not dispatched.
+
+        ``None`` if it is not open, is stopped, or its epoch is not this one.
+        """
+
+    async def resume(self, id: str, epoch: int, *, forget: bool) -> Start | None:
+        """Let a stopped start go on in the epoch that it has; ``None`` if it is not stopped in this epoch.
+
+        ``forget``: also which versions were stopped in it.
+        """
+
+    async def stopped(self, version: str | None, limit: int) -> list[Start]:
+        """Stopped starts, longest stopped first; those that this version was not stopped in, if one is named."""
 
     async def starts(self, state: str | None, limit: int) -> list[Start]:
         """Starts, newest first, of one state or of all."""

@@ -313,9 +313,20 @@ class SqlSession[C](_Reconciling, _Timelines, _Projections):
         rows = await self.run_many(self._sql.finish, [_fields(finish) for finish in finishes], **self._seen)
         return {str(id) for [id] in rows}
 
-    async def reopen(self, id: str) -> Start | None:
-        rows = await self._rows(self._sql.reopen, id=id)
+    async def reopen(self, id: str, *, again: str | None = None) -> Start | None:
+        rows = await self._rows(self._sql.reopen, id=id, again=again)
         return _start(rows[0]) if rows else None
+
+    async def stop(self, id: str, epoch: int, *, stop: str, version: str) -> Start | None:
+        rows = await self._rows(self._sql.stop, id=id, epoch=epoch, stop=stop, version=version)
+        return _start(rows[0]) if rows else None
+
+    async def resume(self, id: str, epoch: int, *, forget: bool) -> Start | None:
+        rows = await self._rows(self._sql.resume, id=id, epoch=epoch, forget=forget)
+        return _start(rows[0]) if rows else None
+
+    async def stopped(self, version: str | None, limit: int) -> list[Start]:
+        return [_start(row) for row in await self._rows(self._sql.stopped, version=version, limit=limit)]
 
     async def starts(self, state: str | None, limit: int) -> list[Start]:
         return [_start(row) for row in await self._rows(self._sql.starts, state=state, limit=limit)]
@@ -352,7 +363,9 @@ def _receipt(row: Sequence[Any]) -> Receipt:
 
 
 def _start(row: Sequence[Any]) -> Start:
-    return Start(**dict(zip(_START, row, strict=True)))
+    fields = dict(zip(_START, row, strict=True))
+    fields["undo_only"] = bool(fields["undo_only"])
+    return Start(**fields)
 
 
 def _projection(row: Sequence[Any]) -> Projection:

@@ -72,10 +72,13 @@ class Statements(msgspec.Struct, frozen=True, kw_only=True):
     receipts_of: str
     reopen: str
     reset_marks: str
+    resume: str
     save_pass: str
     saw_findings: str
     schema_version: str
     starts: str
+    stop: str
+    stopped: str
     undispatched: str
     unpark: str
     unsettled: str

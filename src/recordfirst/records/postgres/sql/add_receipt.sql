@@ -6,12 +6,12 @@ WITH life AS MATERIALIZED (
     WHERE app = %(app)s AND id = %(workflow)s AND %(epoch)s::integer IS NOT NULL FOR KEY SHARE
 )
 INSERT INTO recordfirst.receipt (
-    app, key, attempt, kind, function, workflow, state, fingerprint, request, frozen, undo, result, settled_at,
+    app, key, attempt, kind, function, workflow, state, fingerprint, request, frozen, undo, result, error, settled_at,
     calls, doubts, key_since, last_call_at
 )
 SELECT
     %(app)s, %(key)s, %(attempt)s, %(kind)s, %(function)s, %(workflow)s, %(state)s, %(fingerprint)s, %(request)s::json,
-    %(frozen)s::json, %(undo)s, %(result)s::json,
+    %(frozen)s::json, %(undo)s, %(result)s::json, %(error)s::json,
     CASE WHEN %(state)s IN ('declined', 'succeeded') THEN clock_timestamp() END,
     CASE WHEN accepted_at IS NULL THEN 0 ELSE 1 END, CASE WHEN accepted_at IS NULL THEN 0 ELSE 1 END,
     lost_from, accepted_at

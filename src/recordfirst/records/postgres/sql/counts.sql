@@ -1,6 +1,8 @@
 -- Finished starts and succeeded effects are counted row by row; the others cost what there is of them.
 SELECT 'start.open', count(*) FROM recordfirst.start WHERE app = %(app)s AND state = 'open'
 UNION ALL
+SELECT 'start.stopped', count(*) FROM recordfirst.start WHERE app = %(app)s AND stopped_at IS NOT NULL
+UNION ALL
 SELECT 'start.succeeded', count(*) FROM recordfirst.start WHERE app = %(app)s AND state = 'succeeded'
 UNION ALL
 SELECT 'start.failed', count(*) FROM recordfirst.start WHERE app = %(app)s AND state = 'failed'

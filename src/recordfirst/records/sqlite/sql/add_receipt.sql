@@ -1,11 +1,11 @@
 -- The hot path of a write. An intent of a workflow from before a restore may have been called; see intend.sql.
 -- Of a life that is over, nothing is stored.
 INSERT INTO recordfirst_receipt (
-    app, key, attempt, kind, function, workflow, state, fingerprint, request, frozen, undo, result,
+    app, key, attempt, kind, function, workflow, state, fingerprint, request, frozen, undo, result, error,
     created_at_ms, settled_at_ms, calls, doubts, key_since_ms, last_call_at_ms
 )
 SELECT
-    :app, :key, :attempt, :kind, :function, :workflow, :state, :fingerprint, :request, :frozen, :undo, :result,
+    :app, :key, :attempt, :kind, :function, :workflow, :state, :fingerprint, :request, :frozen, :undo, :result, :error,
     now_ms, CASE WHEN :state IN ('declined', 'succeeded') THEN now_ms END,
     accepted_at_ms IS NOT NULL, accepted_at_ms IS NOT NULL, lost_from_ms, accepted_at_ms
 FROM recordfirst_clock

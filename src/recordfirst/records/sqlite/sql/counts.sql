@@ -1,6 +1,8 @@
 -- Finished starts and succeeded effects are counted row by row; the others cost what there is of them.
 SELECT 'start.open', count(*) FROM recordfirst_start WHERE app = :app AND state = 'open'
 UNION ALL
+SELECT 'start.stopped', count(*) FROM recordfirst_start WHERE app = :app AND stopped_at_ms IS NOT NULL
+UNION ALL
 SELECT 'start.succeeded', count(*) FROM recordfirst_start WHERE app = :app AND state = 'succeeded'
 UNION ALL
 SELECT 'start.failed', count(*) FROM recordfirst_start WHERE app = :app AND state = 'failed'

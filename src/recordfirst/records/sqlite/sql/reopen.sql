@@ -1,5 +1,7 @@
--- A failed workflow's next life: a new epoch, which no engine has yet. Who cancelled it, and why, stays.
+-- A failed workflow's next epoch, which no engine has yet. Who cancelled it, and why, stays. `again` says which attempts
+-- are behind it: what was undone or declined is asked for anew, under a new key.
 UPDATE recordfirst_start
-SET state = 'open', epoch = epoch + 1, engine = NULL, result = NULL, error = CASE WHEN lives_from IS NOT NULL THEN error END, finished_at_ms = NULL
+SET state = 'open', epoch = epoch + 1, engine = NULL, result = NULL, error = CASE WHEN undo_only THEN error END,
+    finished_at_ms = NULL, stopped_in = NULL, tries = 0, again = coalesce(:again, again)
 WHERE app = :app AND id = :id AND state = 'failed'
 RETURNING {start}
