@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import inspect
 import itertools
 import os
 import shutil
@@ -17,6 +18,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from recordfirst.conformance.record import run
 from recordfirst.records.postgres import PostgresRecord
 from recordfirst.records.sqlite import SqliteRecord
 
@@ -48,6 +50,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         while running.exists() and time.monotonic() < deadline:
             time.sleep(0.02)
     shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run an async test in an event loop of its own."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    wanted = pyfuncitem._fixtureinfo.argnames
+    run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in wanted}))
+    return True
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -186,11 +186,11 @@ class Function:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-            raise Escaped(repr(self), error) from error
+            raise Escaped(repr(self), error).with_traceback(error.__traceback__) from error
         except Exception:
             raise
         except BaseException as error:
-            raise Escaped(repr(self), error) from error
+            raise Escaped(repr(self), error).with_traceback(error.__traceback__) from error
 
     async def _called(
         self, first: Any, arguments: Mapping[str, Any], injected: Mapping[str, Any], executor: Executor | None

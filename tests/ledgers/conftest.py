@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import os
 import socket
 import uuid
@@ -12,18 +11,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from recordfirst import SqlLedger
-from recordfirst.conformance.record import run
 from recordfirst.records.open import record_from_url
 from tests.ledgers.program import Purchase, Till
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run an async test in an event loop of its own."""
-    if not inspect.iscoroutinefunction(pyfuncitem.obj):
-        return None
-    run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}))
-    return True
 
 
 @contextlib.asynccontextmanager

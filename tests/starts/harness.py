@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -36,7 +37,10 @@ class Shop:
         options = {"observer": self.events.append, "engine": engine_for(self.url)} | options
         app = App("shop", record=store, workflows=workflows, **options)
         for key, value in (provide or {}).items():
-            app.provide(value, as_=key)
+            if inspect.isfunction(value):
+                app.provide_factory(key, value)
+            else:
+                app.provide(value, as_=key)
         async with app:
             yield app
 

@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-
 import pytest
 
 from recordfirst.testing import Faults, SimClock
 from recordfirst.testing.stripe.api import Api
 from recordfirst.testing.stripe.wire import Request
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run an async test in an event loop of its own."""
-    if not inspect.iscoroutinefunction(pyfuncitem.obj):
-        return None
-    wanted = pyfuncitem._fixtureinfo.argnames
-    asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in wanted}))
-    return True
 
 
 @pytest.fixture
