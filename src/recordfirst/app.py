@@ -125,7 +125,7 @@ class App(Operated):
             nudge=lambda: self._relay.nudge() if self._relay is not None else None,
             works_here=lambda: self._relay is not None,
             version=check_version(version) if version is not None else _version_of(self._workflows.values()),
-            allowed_errors=OwnErrors(fails, packages),
+            errors=OwnErrors(fails, packages),
         )
         self._encryptor = encryptor
         self._starting = Together(self._add_starts)
@@ -322,7 +322,7 @@ class App(Operated):
 
     def _membership(self, group: str | None) -> Membership:
         home = identity.group(self.name)
-        return Membership(group or home, home, self._concurrency, self._encryptor)
+        return Membership(group or home, home, self._concurrency, self._encryptor, self.runtime.errors)
 
     def _set_relay(self, relay: Relay | None) -> None:
         self._relay = relay

@@ -59,25 +59,25 @@ class Runtime:
         injector: Injector,
         executor: Executor,
         encryptor: Encryptor | None,
+        errors: AllowedErrors,
         sleeper: Callable[[float], Awaitable[None]],
         random: Callable[[], float],
         observer: Observer,
         nudge: Callable[[], None],
         works_here: Callable[[], bool],
         version: str = "",
-        allowed_errors: AllowedErrors | None = None,
     ) -> None:
         self.app, self.record, self.injector, self.executor = app, record, injector, executor
         self.sleeper, self.random, self.observe = sleeper, random, unfailing(observer)
         self.nudge, self.works_here = nudge, works_here
         self.version = version
         """Of the app's code: a stop binds the workers of the version that was stopped."""
-        self.allowed_errors = AllowedErrors() if allowed_errors is None else allowed_errors
-        """What an exception that was stored may be rebuilt as."""
         self.elsewhere = Elsewhere(self)
         self.joined: Joined | None = None
         """The engine as a part of the record's transactions, where it lives in the record's database."""
         self._encryptor = encryptor
+        self.errors = errors
+        """The classes that an error may be rebuilt as."""
         self.restores = 0
         """How many restores of the record this worker knows of: after one, the engine may have lives of a lost time."""
         self._worker, self._pid, self._claims = "", 0, itertools.count(1)

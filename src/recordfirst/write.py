@@ -271,7 +271,7 @@ class WriteStep[**P, R](Precedent[P, R]):
             raise Unencodable(
                 f"{receipt.key!r}: {class_name(error)} cannot be stored as the outcome of {self.function!r}: {why}"
             ) from error
-        said = codec.encode(exceptions.encode(error, runtime.allowed_errors), "an outcome")
+        said = codec.encode(exceptions.encode(error, runtime.errors), "an outcome")
         reason = codec.encode({"reason": safe_text(error), "code": class_name(error)}, "a reason")
         return msgspec.structs.replace(receipt, state="declined", result=runtime.seal(said), error=reason)
 
@@ -280,7 +280,7 @@ class WriteStep[**P, R](Precedent[P, R]):
         text = runtime.unseal(stored.result) if stored.result is not None else "null"
         if stored.state != "declined":
             return self._result(text)
-        raise exceptions.decode(codec.decode(text), runtime.allowed_errors, partial(OutcomeLost, stored.key))
+        raise exceptions.decode(codec.decode(text), runtime.errors, partial(OutcomeLost, stored.key))
 
     async def _awaited(self, execution: Execution, arguments: dict[str, Any]) -> str | None:
         """The key of what this comes after, once that is not on its way any more in this run."""

@@ -58,7 +58,8 @@ def connect(given: str | Embedded | Resonate | None, membership: Membership, rec
     if local:
         leaf.guard_releases(given)
     # An in-memory Resonate of the caller's forgets with this process, so it is a new engine each time.
-    return ResonateEngine(given, memory_identity() if local else "resonate", exclusive=local, lasting=not local)
+    identity = memory_identity() if local else "resonate"
+    return ResonateEngine(given, identity, exclusive=local, lasting=not local, errors=membership.errors)
 
 
 async def join(given: object, membership: Membership, record: Record[Any]) -> Joined | None:

@@ -23,11 +23,12 @@ from datetime import timedelta
 from typing import Any, NoReturn, cast
 
 from resonate.context import Context, ResonateFuture
-from resonate.error import PlatformError, Suspended
+from resonate.error import ApplicationError, PlatformError, Suspended
 from resonate.ids import join_id
 
 from recordfirst.core import codec, identity
 from recordfirst.engine import leaf
+from recordfirst.engine.codec import original
 from recordfirst.errors import Misuse, Unencodable
 
 type Judge = Callable[[Exception, str], BaseException | None]
@@ -185,7 +186,8 @@ class WorkflowContext(Context):
     def unheard(self) -> list[tuple[str, Exception]]:
         """What was called in this body, was never awaited, and has failed: its name, and its error."""
         ended = [(name, task) for task, name in self._unawaited.items() if task.done() and not task.cancelled()]
-        return [(name, error) for name, task in ended if isinstance(error := task.exception(), Exception)]
+        failed = [(name, error) for name, task in ended if isinstance(error := task.exception(), Exception)]
+        return [(name, original(error)) for name, error in failed]
 
 
 def _name_of(fn: Any) -> str:
@@ -211,10 +213,11 @@ class _Watched[T](ResonateFuture[T], frozen=True, kw_only=True, eq=False):
             if task is not None:
                 self._over.add(task)
             raise
-        except Exception as error:
+        except Exception as given:
+            error = original(given) if isinstance(given, ApplicationError) else given
             stop = self._over.judge(error, self._name)
             if stop is None:
-                raise
+                raise error from None if error is not given else error.__cause__
             raise stop from error
 
 

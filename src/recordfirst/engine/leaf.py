@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 import msgspec
-from resonate.codec import Codec, _encode_error
+from resonate.codec import Codec
 from resonate.connections import LocalConnection
 from resonate.context import Context
 from resonate.error import PlatformError, ResonateError, StoppedError
@@ -24,7 +24,8 @@ from resonate.transport import Response
 from resonate.types import PromiseCreateReq, PromiseRecord, PromiseSettleReq, TaskData
 from resonate_base import PROTOCOL_VERSION
 
-from recordfirst.core.codec import told
+from recordfirst.core.exceptions import AllowedErrors
+from recordfirst.engine.codec import EngineCodec
 
 FAR = timedelta(days=3650)
 """The engine's own deadlines: set so far out that a deadline is only ever the user's, in the record."""
@@ -127,21 +128,18 @@ def quiet() -> None:
         logging.getLogger(name).addFilter(_is_a_failure)  # the same one again changes nothing
 
 
-def tell_errors(resonate: Any) -> None:
-    """Let every error be one that the engine can keep. What JSON cannot carry of an error's text becomes U+FFFD.
+def store_safely(resonate: Any, errors: AllowedErrors) -> EngineCodec:
+    """Let this Resonate store and read values and errors as :class:`EngineCodec` does; return that.
 
-    The SDK gives a task back whose error it cannot encode, and gets it again at once: the body would run for ever.
+    The SDK pickles errors, and unpickles whatever an engine holds. And it gives a task back whose error it cannot
+    encode, and gets it again at once: the body would run for ever.
     """
-    encoder = resonate._codec
-    encode = encoder.encode
-
-    def encode_told(value: Any) -> Any:
-        if isinstance(value, Exception):
-            error = _encode_error(value)
-            value = error | {"message": told(error["message"])}
-        return encode(value)
-
-    encoder.encode = encode_told
+    codec = EngineCodec(resonate._codec.encryptor, errors)
+    for owner, name in (
+        (resonate, "_codec"), (resonate._core, "codec"), (resonate.promises, "codec"), (resonate.schedules, "codec")
+    ):  # fmt: skip
+        setattr(owner, name, codec)
+    return codec
 
 
 def tags_of_life(id: str, address: str) -> dict[str, str]:

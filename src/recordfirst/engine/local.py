@@ -10,6 +10,7 @@ from resonate.error import ServerError
 from resonate.resonate import Resonate
 from resonate.types import PromiseRecord, TaskData, Value
 
+from recordfirst.core.exceptions import AllowedErrors
 from recordfirst.engine import leaf
 from recordfirst.engine.contract import Life
 
@@ -25,11 +26,18 @@ class ResonateEngine:
     """An engine on any ``Resonate`` object."""
 
     def __init__(
-        self, resonate: Resonate, identity: str, *, exclusive: bool, lasting: bool, home: str | None = None
+        self,
+        resonate: Resonate,
+        identity: str,
+        *,
+        exclusive: bool,
+        lasting: bool,
+        home: str | None = None,
+        errors: AllowedErrors | None = None,
     ) -> None:
         """``home``: the group in which workflows are started; ``None``: the Resonate's own."""
-        leaf.tell_errors(resonate)
         leaf.quiet()
+        self._codec = leaf.store_safely(resonate, errors if errors is not None else AllowedErrors())
         self.resonate = resonate
         self._home = home
         self.identity = identity

@@ -19,7 +19,6 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import AsyncConnectionPool
-from resonate.codec import Codec, NoopEncryptor
 from resonate.context import Context
 from resonate_pg import PostgresConnection
 from resonate_pg.client import PgConn
@@ -27,6 +26,7 @@ from resonate_pg.connection import DEQUEUE_EXECUTE_SQL
 from resonate_pg.wire import execute_message, resolve_target
 
 from recordfirst.engine import leaf
+from recordfirst.engine.codec import EngineCodec
 from recordfirst.engine.contract import Life
 from recordfirst.engine.shared import Membership, SharedEngine
 from recordfirst.errors import EngineUnavailable, Misuse
@@ -184,7 +184,7 @@ class JoinedPostgres:
     def __init__(self, record: Record[Any], home: str, encryptor: Any) -> None:
         self.identity = _IN_THE_RECORD
         self._record, self._address = record, resolve_target(home)
-        self._codec = Codec(encryptor if encryptor is not None else NoopEncryptor())
+        self._codec = EngineCodec(encryptor)
 
     async def create(self, tx: Session[Any], lives: Sequence[tuple[str, str, Mapping[str, Any]]]) -> list[Life]:
         requests = [leaf.creating(*life, self._address, self._codec) for life in lives]

@@ -14,6 +14,7 @@ import msgspec
 from resonate.resonate import Resonate
 from resonate_base.connections import Network, Source
 
+from recordfirst.core.exceptions import AllowedErrors
 from recordfirst.engine import leaf
 from recordfirst.engine.local import ResonateEngine
 
@@ -31,6 +32,8 @@ class Membership(msgspec.Struct, frozen=True):
     """Where the workflows of its app are started."""
     concurrency: int
     encryptor: Any
+    errors: AllowedErrors | None = None
+    """The classes that an error from the engine may be rebuilt as."""
 
 
 class SharedEngine(ResonateEngine):
@@ -61,7 +64,9 @@ class SharedEngine(ResonateEngine):
             autostart=False,
         )
         self._shut: Callable[[], None] = leaf.gate(resonate)
-        super().__init__(resonate, identity, exclusive=False, lasting=True, home=membership.home)
+        super().__init__(
+            resonate, identity, exclusive=False, lasting=True, home=membership.home, errors=membership.errors
+        )
 
     def tasks_here(self) -> int:
         """How many tasks run in this worker, or were delivered and are to be taken."""

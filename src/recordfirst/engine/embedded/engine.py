@@ -56,7 +56,7 @@ class EmbeddedEngine(ResonateEngine):
             autostart=False,
         )
         self._shut: Callable[[], None] = ask_directly(resonate)
-        super().__init__(resonate, "", exclusive=True, lasting=self._folder is not None)
+        super().__init__(resonate, "", exclusive=True, lasting=self._folder is not None, errors=membership.errors)
 
     async def open(self) -> None:
         if self._folder is not None:
