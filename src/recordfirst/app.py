@@ -17,6 +17,7 @@ from resonate_base.error import ConnectorError
 from recordfirst.accept import accept
 from recordfirst.core import identity
 from recordfirst.core.start import NewStart, Start
+from recordfirst.core.text import safe_text, shown
 from recordfirst.declared import OwnErrors
 from recordfirst.effect import Effect
 from recordfirst.engine.connect import check, connect, join
@@ -92,7 +93,7 @@ class App(Operated):
     ) -> None:
         self.name = identity.check_id(name, "an app's name", identity.APP_BYTES_MOST)
         if not isinstance(getattr(record, "where", None), str):
-            raise Misuse(f"record= takes PostgresRecord(dsn) or SqliteRecord(path), not {record!r}")
+            raise Misuse(f"record= takes PostgresRecord(dsn) or SqliteRecord(path), not {shown(record)}")
         if concurrency < 1:
             raise Misuse(f"concurrency= takes a whole number above 0, not {concurrency!r}")
         self._workflows: dict[str, Workflow[..., Any]] = _by_name(workflows, "workflow")
@@ -316,7 +317,7 @@ class App(Operated):
             await engine.open()
             yield engine
         except (ResonateError, ConnectorError) as error:
-            raise EngineUnavailable(engine.identity, str(error)) from error
+            raise EngineUnavailable(engine.identity, safe_text(error)) from error
         finally:
             await engine.stop()
 

@@ -16,6 +16,7 @@ from recordfirst.after import after_missing
 from recordfirst.core import codec
 from recordfirst.core import decide as d
 from recordfirst.core.receipt import Change, NewReceipt, Receipt, Seen
+from recordfirst.core.text import masked, safe_text, storable_text
 from recordfirst.errors import (
     AttemptRefused,
     Conflict,
@@ -319,9 +320,9 @@ class Drive:
             value = codec.shape(codec.decode(text), function.returns, what)
         except Unencodable as error:
             # The call happened, and that is stored whatever else fails: it is never a reason to call again (trap 1).
-            reason = _reason(str(error))
+            reason = _reason(safe_text(error))
             await self._store(receipt, lambda r: d.succeeded(r, None, reason), "succeeded")
-            raise ResultNotStored(self.key, str(error)) from error
+            raise ResultNotStored(self.key, safe_text(error)) from error
         outcome = Outcome("succeeded", text, value)
         return await self._store_final(receipt, outcome, arguments)
 
@@ -436,7 +437,7 @@ _NEVER_TOLD = "the call was made, and nothing tells whether it had its effect (n
 
 
 def _reason(text: str) -> str:
-    return codec.encode({"reason": codec.told(text[:2000])}, "a reason")
+    return codec.encode({"reason": storable_text(masked(text)[:2000])}, "a reason")
 
 
 def _text(error: str | None) -> str | None:

@@ -7,6 +7,8 @@ needs is checked before anything runs.
 from __future__ import annotations
 
 import asyncio
+import sys
+import traceback
 from collections.abc import Callable, Iterable
 from typing import Any, get_args
 
@@ -32,13 +34,15 @@ class Injector:
             name = type_name(value)
             raise Misuse(f"provide({name}): that is a class; give a value of it, or provide_factory({name}, {name})")
         key = type(value) if as_ is None else as_
-        self._claim(key, f"{type(value).__qualname__} object {value!r}")
+        self._claim(key, f"the {type(value).__qualname__} object provided at {_caller()}")
         # enter=False: a value that the caller made is the caller's to close.
         self._registry.register_value(key, value, enter=False)
 
     def provide_factory(self, as_: Any, factory: Callable[..., Any]) -> None:
         """Register a factory (sync, async, generator or context manager): called once, cleaned up at close."""
-        self._claim(as_, f"factory {getattr(factory, '__qualname__', factory)!r}")
+        self._claim(
+            as_, f"factory {getattr(factory, '__qualname__', type(factory).__qualname__)!r} provided at {_caller()}"
+        )
         self._registry.register_factory(as_, factory)
 
     def check(self, functions: Iterable[Function]) -> None:
@@ -88,6 +92,15 @@ class Injector:
         if key in self._sources:
             raise DuplicateDependency(type_name(key), self._sources[key], source)
         self._sources[key] = source
+
+
+def _caller() -> str:
+    """The place outside of this package that provides something. Its value is not shown: it may be a client's key."""
+    package = __name__.partition(".")[0]
+    for frame, line in traceback.walk_stack(sys._getframe(1)):  # noqa: SLF001 - the only way to the caller
+        if str(frame.f_globals.get("__name__", "")).partition(".")[0] != package:
+            return f"{frame.f_code.co_filename}:{line}"
+    return "an unknown place"
 
 
 def type_name(key: Any) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import msgspec
 
+from recordfirst.core.text import masked
+
 _log = logging.getLogger("recordfirst")
 
 
@@ -223,12 +225,19 @@ def log_events(event: Event) -> None:
     _log.log(level, "%s", event)
 
 
+def _masked(event: Event) -> Event:
+    """An event without the secrets that a library's error may hold."""
+    texts = {name: getattr(event, name) for name in event.__struct_fields__}
+    without = {name: masked(text) for name, text in texts.items() if isinstance(text, str) and masked(text) != text}
+    return msgspec.structs.replace(event, **without) if without else event
+
+
 def unfailing(observer: Observer) -> Observer:
     """An observer that raises is logged, and decides nothing: it is told in the middle of what must be stored (P9)."""
 
     def observe(event: Event) -> None:
         try:
-            observer(event)
+            observer(_masked(event))
         except Exception:  # noqa: BLE001 - it is the user's, and whatever it raises is logged
             _log.exception("the observer has failed to take %s", type(event).__name__)
 

@@ -20,6 +20,7 @@ from recordfirst.core import codec
 from recordfirst.core.decide import backoff_ms
 from recordfirst.core.exceptions import AllowedErrors
 from recordfirst.core.start import Start
+from recordfirst.core.text import safe_text
 from recordfirst.declared import Declared
 from recordfirst.elsewhere import Elsewhere
 from recordfirst.engine import leaf
@@ -137,11 +138,11 @@ class Runtime:
                 if fault is None:
                     raise
                 tries += 1
-                self.observe(Repeated(what, fault, str(error)))
+                self.observe(Repeated(what, fault, safe_text(error)))
                 if fault == "unreachable" and waited_s >= _HOLD_S:
                     if not release:
-                        raise RecordUnavailable(self.record.where, str(error)) from error
-                    self.observe(Released(what, str(error)))
+                        raise RecordUnavailable(self.record.where, safe_text(error)) from error
+                    self.observe(Released(what, safe_text(error)))
                     raise leaf.release(error) from error
                 first_ms, most_ms = (5, _CONTENTION_MOST_MS) if fault == "contention" else (50, 2_000)
                 pause_s = backoff_ms(tries, self.random(), first_ms=first_ms, most_ms=most_ms) / 1000

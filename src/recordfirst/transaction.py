@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+from recordfirst.core.text import safe_text
 from recordfirst.errors import CommitUnknown, RecordUnavailable
 from recordfirst.observe import CommitFound
 from recordfirst.runtime import Runtime, fault_of
@@ -47,7 +48,7 @@ class AppRecord:
     async def _arrived(self, w: Write[Any], error: Exception) -> bool:
         runtime = self._runtime
         if not w.accepted:
-            raise CommitUnknown(runtime.record.where, str(error)) from error
+            raise CommitUnknown(runtime.record.where, safe_text(error)) from error
         ours = w.accepted[-1]
 
         async def look() -> bool:
@@ -58,7 +59,7 @@ class AppRecord:
 
         arrived = await runtime.patiently("what became of COMMIT", look, release=False)
         if arrived:
-            runtime.observe(CommitFound(ours.id, str(error)))
+            runtime.observe(CommitFound(ours.id, safe_text(error)))
         return arrived
 
     @contextlib.asynccontextmanager

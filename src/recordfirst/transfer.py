@@ -16,6 +16,7 @@ import msgspec
 
 from recordfirst.after import Precedent, check_after
 from recordfirst.core import codec, identity, keys
+from recordfirst.core.text import safe_text
 from recordfirst.effect import Call, Effect
 from recordfirst.errors import LedgerUnavailable, LedgerVersion, Misuse, NotDone, Unknown
 from recordfirst.function import Function
@@ -43,9 +44,9 @@ class _LedgerProvider(Provider, frozen=True, kw_only=True):
 
     def classify(self, error: Exception) -> Verdict:
         if isinstance(error, LedgerVersion):
-            return NotDone(str(error))
+            return NotDone(safe_text(error))
         if isinstance(error, LedgerUnavailable):
-            return Unknown(str(error))
+            return Unknown(safe_text(error))
         return Provider.classify(self, error)
 
 

@@ -352,7 +352,7 @@ def _cancelled(start: Start, left: list[str]) -> Finish:
 def _failed(execution: Execution, name: str, error: Exception, at: str | None, left: list[str]) -> Finish:
     """The end of a life in failure; what could not be undone is said, since somebody must see to it."""
     execution.runtime.observe(Failed(execution.workflow_id, name, describe(error), at))
-    message = str(error) + (f"; NOT UNDONE: {', '.join(left)}" if left else "")
+    message = safe_text(error) + (f"; NOT UNDONE: {', '.join(left)}" if left else "")
     failure = codec.encode({"type": type(error).__qualname__, "message": codec.told(message), "at": at}, "an error")
     return Finish(id=execution.workflow_id, epoch=execution.epoch, state="failed", error=failure)
 

@@ -224,7 +224,7 @@ class WriteStep[**P, R](Precedent[P, R]):
                 except Exception as error:
                     fault = fault_of(runtime.record, error)
                     if fault is not None:
-                        lost_with = str(error) if fault == "unreachable" else ""
+                        lost_with = safe_text(error) if fault == "unreachable" else ""
                         raise
                     if (ended := await self._ended_with(error, execution, receipt, stored, after)) is not None:
                         return ended

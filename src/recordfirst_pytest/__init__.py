@@ -227,19 +227,21 @@ def _command(request: pytest.FixtureRequest, schedule: str, seed: int) -> str:
 
 
 def _broken(request: pytest.FixtureRequest, report: Report) -> AssertionError:
+    from recordfirst.core.text import escaped_lines
     from recordfirst.explore.report import render
     from recordfirst.explore.shrinking import by_weight
     from recordfirst.explore.words import titled
 
     text = render(report, lambda each: _command(request, str(each.smallest.schedule), report.seed), table=False)
-    return AssertionError(f"{titled(by_weight(report.failures[0].smallest.violations)[0])}\n\n{text}")
+    return AssertionError(escaped_lines(f"{titled(by_weight(report.failures[0].smallest.violations)[0])}\n\n{text}"))
 
 
 def _keep(request: pytest.FixtureRequest, report: Report) -> None:
+    from recordfirst.core.text import escaped
     from recordfirst.explore import html, junit
     from recordfirst.explore.report import headline
 
-    request.node.user_properties.append((_OURS, headline(report)))
+    request.node.user_properties.append((_OURS, escaped(headline(report))))
     folder = request.config.getoption("--explore-report")
     if folder is None:
         return

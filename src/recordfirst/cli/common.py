@@ -25,7 +25,9 @@ from typing import Any, NoReturn
 import click
 
 from recordfirst.app import App
+from recordfirst.cli.screen import say, say_failure
 from recordfirst.core import codec
+from recordfirst.core.text import escaped, masked
 from recordfirst.errors import RecordfirstError
 from recordfirst.records.contract import Record
 from recordfirst.records.open import record_from_url
@@ -206,6 +208,7 @@ class OneLine(click.Group):
         if args is None and sys.argv[1:2] == ["explore"]:
             fix_hashing()
         _show_what_can_be_shown()
+        sys.excepthook = say_failure
         for word in sys.argv[1:] if args is None else args:
             if not word.isascii() and codec.told(word) != word:
                 fail(f"{word!r} is no text in this terminal's encoding", status=2)
@@ -235,13 +238,13 @@ def _show_what_can_be_shown() -> None:
 
 def fail(message: str, status: int = 1) -> NoReturn:
     """End with one line on standard error."""
-    click.echo("recordfirst: " + re.sub(r"\s*\n\s*", " ", message.strip()), err=True)
+    say("recordfirst: " + masked(re.sub(r"\s*\n\s*", " ", message.strip())), err=True)
     sys.exit(status)
 
 
 def print_json(value: Any) -> None:
     """One JSON value on one line."""
-    click.echo(json.dumps(codec.to_builtins(value), default=str))
+    say(json.dumps(codec.to_builtins(value), default=str))
 
 
 def parse_json(text: str, what: str) -> Any:
@@ -257,10 +260,11 @@ def table(rows: list[tuple[Any, ...]]) -> None:
     """Aligned columns, plain text."""
     if not rows:
         return
-    widths = [max(len(str(row[column])) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        line = "  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo(line.rstrip())
+    shown = [[escaped(cell) for cell in row] for row in rows]
+    widths = [max(len(row[column]) for row in shown) for column in range(len(shown[0]))]
+    for row in shown:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        say(line.rstrip())
 
 
 def time_of(at_ms: int | None) -> str | None:

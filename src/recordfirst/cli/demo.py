@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from recordfirst.cli.common import fail, print_json, runs, table
+from recordfirst.cli.screen import say
 
 if TYPE_CHECKING:
     from recordfirst.demo.run import Progress
@@ -118,7 +119,7 @@ async def demo(
             "workers": workers,
             "seed": seed,
             "progress": progress,
-            "say": lambda text: click.echo(text, err=True),
+            "say": lambda text: say(text, err=True),
         }
         show = partial(_show, as_json=as_json)
         ok = await (_transfers(ledger, given, show) if story == "transfers" else _charges(given, stay, show))
@@ -131,7 +132,7 @@ type _Lines = list[tuple[str, Any]]
 
 def _show(books: Any, lines: _Lines, *, as_json: bool) -> None:
     table(lines)
-    click.echo("The books balance." if books.ok else "THE BOOKS DO NOT BALANCE.")
+    say("The books balance." if books.ok else "THE BOOKS DO NOT BALANCE.")
     if as_json:
         print_json(books)
 
@@ -175,11 +176,11 @@ def _progress(orders: int, kills: int) -> Iterator[Progress]:
         return
     shown = -1
 
-    def say(*, taken: int, done: int, kills: int) -> None:
+    def now_and_then(*, taken: int, done: int, kills: int) -> None:
         nonlocal shown
         tenth = done * 10 // orders
         if tenth != shown:
             shown = tenth
-            click.echo(f"{done:,} of {orders:,} orders ended, {taken:,} taken, {kills} workers killed", err=True)
+            say(f"{done:,} of {orders:,} orders ended, {taken:,} taken, {kills} workers killed", err=True)
 
-    yield say
+    yield now_and_then

@@ -14,6 +14,7 @@ import click
 import msgspec
 
 from recordfirst.cli.common import fail, json_option, load_app, load_object, parse_json, print_json
+from recordfirst.cli.screen import say, say_lines, style
 from recordfirst.errors import RecordfirstError
 
 if TYPE_CHECKING:
@@ -217,12 +218,12 @@ def _show(report: Report, given: Mapping[str, Any]) -> None:
         print_json(as_data(report, again))
         return
 
-    def style(text: str, name: str) -> str:
-        return click.style(text, **_COLOURS.get(name, {}))
+    def coloured(text: str, name: str) -> str:
+        return style(text, name, **_COLOURS.get(name, {}))
 
     if report.replayed is not None and report.ok:
-        click.echo("\n".join(timeline(tell(report.replayed), style)) + "\n")
-    click.echo(render(report, again, style=style, table=report.replayed is None))
+        say_lines("\n".join(timeline(tell(report.replayed), coloured)) + "\n")
+    say_lines(render(report, again, style=coloured, table=report.replayed is None))
 
 
 @contextlib.contextmanager
@@ -250,11 +251,11 @@ def _progress(budget: Budget, *, quiet: bool) -> Iterator[Tell]:
             return
     said = began
 
-    def say(done: int, failed: int) -> None:
+    def now_and_then(done: int, failed: int) -> None:
         nonlocal said
         now = time.monotonic()
         if now - said >= _SAY_EVERY_S:
             said = now
-            click.echo(f"{now - began:,.0f} s: {done:,} schedules, {failed:,} broke a promise", err=True)
+            say(f"{now - began:,.0f} s: {done:,} schedules, {failed:,} broke a promise", err=True)
 
-    yield say
+    yield now_and_then

@@ -8,6 +8,7 @@ import click
 
 from recordfirst.app import App
 from recordfirst.cli.common import LISTED, app_option, fail, json_option, load_app, print_json, runs, table, time_of
+from recordfirst.cli.screen import say
 from recordfirst.core import codec, identity
 from recordfirst.core.receipt import Receipt
 from recordfirst.core.start import Start
@@ -47,9 +48,9 @@ async def status(app_path: str, state: str | None, limit: int, as_json: bool) ->
     rows = [(name.replace(".", "s "), count) for name, count in sorted(counts.items())]
     table([*rows, ("findings open", found), ("worker seen", "never" if seen_s is None else f"{seen_s:,} s ago")])
     if held is not None:
-        click.echo(f"Effects are held since {held['since']}: {held['code']}. See docs/how-to/restore-the-record.md.")
+        say(f"Effects are held since {held['since']}: {held['code']}. See docs/how-to/restore-the-record.md.")
     if starts:
-        click.echo()
+        say()
         head = ("ID", "WORKFLOW", "STATE", "EPOCH", "SINCE", "ERROR")
         table([head, *(_row(start) for start in starts)])
 
@@ -105,7 +106,7 @@ async def show(app_path: str, name: str, reveal: bool, as_json: bool) -> None:
         table(lines + list(_hidden(app, start, ("arguments", "result"), reveal=reveal).items()))
     for number, receipt in enumerate(receipts):
         if number or start is not None:
-            click.echo()
+            say()
         shown = {
             key: value for key, value in _receipt(app, receipt, reveal=reveal).items() if value not in (None, 0, False)
         }

@@ -26,6 +26,7 @@ from recordfirst.cli.ledger import ledger
 from recordfirst.cli.look import effects, show, status, worker_seen_s
 from recordfirst.cli.reconciling import audit, dismiss, findings, reconcile
 from recordfirst.cli.resolving import cancel, gc, resolve, retry
+from recordfirst.cli.screen import say, say_lines
 from recordfirst.cli.stopping import Stopping
 from recordfirst.core.start import Start
 from recordfirst.errors import SchemaMismatch
@@ -74,19 +75,19 @@ async def migrate(app_path: str | None, url: str | None, apply_: bool, sql: bool
         missing = [step for step in record.migrations if step.version > found]
         if sql:
             for step in missing:
-                click.echo(f"-- {step.version}: {step.name}\n{step.sql.rstrip()}\n")
+                say_lines(f"-- {step.version}: {step.name}\n{step.sql.rstrip()}\n")
             return
-        applied = await record.migrate(lambda text: click.echo(f"recordfirst: {text}", err=True)) if apply_ else []
+        applied = await record.migrate(lambda text: say(f"recordfirst: {text}", err=True)) if apply_ else []
         if as_json:
             steps = applied if apply_ else missing
             print_json({"where": record.where, "found": found, "applied": apply_, "steps": [s.name for s in steps]})
             return
         if not missing:
-            click.echo(f"{record.where} is at version {found}: nothing to do")
+            say(f"{record.where} is at version {found}: nothing to do")
         for step in applied if apply_ else missing:
-            click.echo(f"{'done' if apply_ else 'would run'}  {step.version}  {step.name}")
+            say(f"{'done' if apply_ else 'would run'}  {step.version}  {step.name}")
         if missing and not apply_:
-            click.echo("Nothing was changed. Add --apply to run this, or --sql to read it.")
+            say("Nothing was changed. Add --apply to run this, or --sql to read it.")
     finally:
         await record.close()
 
@@ -119,12 +120,12 @@ async def worker(app_path: str, group: str | None, quiet: bool) -> None:
     stopping = Stopping(app, quiet=quiet)
     async with app.worker(group=group) as running:
         if not quiet:
-            click.echo(f"{app.name} on {app.runtime.record.where}: standing by")
+            say(f"{app.name} on {app.runtime.record.where}: standing by")
         told = asyncio.create_task(stopping.told.wait())
         ours = asyncio.create_task(running.working.wait())
         await asyncio.wait({told, ours, running.task}, return_when=asyncio.FIRST_COMPLETED)
         if ours.done() and not quiet:
-            click.echo(f"{app.name} on {app.runtime.record.where}: working")
+            say(f"{app.name} on {app.runtime.record.where}: working")
         await asyncio.wait({told, running.task}, return_when=asyncio.FIRST_COMPLETED)
         for task in (told, ours):
             task.cancel()
@@ -168,11 +169,11 @@ async def start(app_path: str, workflow: str, arguments: str, id: str, wait: boo
             if as_json:
                 print_json({"id": id, "state": "succeeded", "result": result})
             else:
-                click.echo(f"{id} succeeded: {result!r}")
+                say(f"{id} succeeded: {result!r}")
         elif as_json:
             print_json({"id": id, "state": row.state, "workflow": row.workflow})
         else:
-            click.echo(f"{id} is {row.state}")
+            say(f"{id} is {row.state}")
 
 
 async def _say_if_nobody_works(app: App, row: Start) -> None:
@@ -181,7 +182,7 @@ async def _say_if_nobody_works(app: App, row: Start) -> None:
         seen_s = await worker_seen_s(session)
     if row.state == "open" and (seen_s is None or seen_s > _SILENT_S):
         since = "ever" if seen_s is None else f"for {seen_s:,} s"
-        click.echo(f"recordfirst: {row.id} is open, and no worker was seen {since}: recordfirst worker", err=True)
+        say(f"recordfirst: {row.id} is open, and no worker was seen {since}: recordfirst worker", err=True)
 
 
 _SILENT_S = 30

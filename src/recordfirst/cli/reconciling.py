@@ -21,6 +21,7 @@ from recordfirst.cli.common import (
     table,
     time_of,
 )
+from recordfirst.cli.screen import say, say_over
 from recordfirst.core.finding import KINDS
 from recordfirst.reconcile.reconciler import Report, Sighting
 
@@ -87,7 +88,7 @@ async def reconcile(
 
     def tell(name: str, looked: int) -> None:
         if telling:
-            click.echo("\r" + f"{name}: {looked:,} looked at".ljust(_LINE), err=True, nl=False)
+            say_over(f"{name}: {looked:,} looked at".ljust(_LINE))
 
     async with app:
         report = await app.reconcile(
@@ -101,7 +102,7 @@ async def reconcile(
             tell=tell,
         )
     if telling:
-        click.echo(err=True)
+        say(err=True)
     _print(report, only, applied=apply_, as_json=as_json)
     if report.left:
         sys.exit(1)
@@ -128,7 +129,7 @@ async def findings(app_path: str, closed: bool, limit: int, as_json: bool) -> No
         print_json(found)
         return
     if not found:
-        click.echo("no findings")
+        say("no findings")
         return
     rows = [(f.code, f.subject, f.detail, time_of(f.opened_at_ms), f.times, f.closed_because or "open") for f in found]
     table([("CODE", "SUBJECT", "WHAT", "SINCE", "SEEN", "STATE"), *rows])
@@ -163,11 +164,11 @@ async def dismiss(
     if as_json:
         print_json(msgspec.to_builtins(done) | {"dry_run": dry_run})
     elif not done.changed:
-        click.echo(f"{code} of {subject} is dismissed already: {done.detail}")
+        say(f"{code} of {subject} is dismissed already: {done.detail}")
     elif dry_run:
-        click.echo(f"{code} of {subject} would be dismissed: {done.detail}. Nothing was changed.")
+        say(f"{code} of {subject} would be dismissed: {done.detail}. Nothing was changed.")
     else:
-        click.echo(f"{code} of {subject} is dismissed: {done.detail}")
+        say(f"{code} of {subject} is dismissed: {done.detail}")
 
 
 @click.command()
@@ -191,7 +192,7 @@ async def audit(app_path: str, subject: str | None, limit: int, as_json: bool) -
         print_json(rows)
         return
     if not rows:
-        click.echo("no audit rows" if subject is None else f"no audit rows about {subject!r}")
+        say("no audit rows" if subject is None else f"no audit rows about {subject!r}")
         return
     lines = [(time_of(r.at_ms), r.who, r.command, r.subject, r.detail, r.why or "") for r in rows]
     table([("WHEN", "WHO", "COMMAND", "SUBJECT", "WHAT", "WHY"), *lines])
@@ -218,18 +219,18 @@ def _print(report: Report, only: tuple[str, ...], *, applied: bool, as_json: boo
         )
         return
     if report.accepted is not None:
-        click.echo(f"Restore {report.accepted}.")
+        say(f"Restore {report.accepted}.")
     rows = [(f.finding.code, f.finding.subject, f.finding.detail, _done(f)) for f in report.found]
     table([("CODE", "SUBJECT", "WHAT", "REPAIRED"), *rows] if rows else [])
     looked = ", ".join(f"{name} {count:,}" for name, count in report.looked.items() if count) or _nothing(only)
     dismissed = f" ({report.dismissed:,} more were dismissed)" if report.dismissed else ""
-    click.echo(f"{len(report.found)} found, {len(report.left)} left{dismissed}; looked at: {looked}")
+    say(f"{len(report.found)} found, {len(report.left)} left{dismissed}; looked at: {looked}")
     if not report.engine_asked and _ASK_THE_ENGINE & report.looked.keys():
-        click.echo("The engine was not asked: it is in a worker's process, and the worker looks.")
+        say("The engine was not asked: it is in a worker's process, and the worker looks.")
     if any(finding.code in _RESTORES for finding in report.left):
-        click.echo("Effects are held. If this is the record to go on with: --apply --accept-restore.")
+        say("Effects are held. If this is the record to go on with: --apply --accept-restore.")
     elif report.left and not applied:
-        click.echo("Nothing was changed. Add --apply to repair what can be repaired.")
+        say("Nothing was changed. Add --apply to repair what can be repaired.")
     if report.left and applied:
         _say_what_to_do({finding.code for finding in report.left})
 
@@ -245,11 +246,11 @@ def _say_what_to_do(codes: set[str]) -> None:
     """For each code one line, and where the steps are."""
     if not codes:
         return
-    click.echo()
+    say()
     for code in sorted(codes & KINDS.keys()):
         todo = re.sub(r"\[\]\(\.\./([\w/.-]+)\)", r"docs/\1", KINDS[code].person)
-        click.echo(f"{code}: {KINDS[code].means} To do: {todo}")
-    click.echo("Step by step, from a finding to a clean reconcile: docs/how-to/clear-findings.md")
+        say(f"{code}: {KINDS[code].means} To do: {todo}")
+    say("Step by step, from a finding to a clean reconcile: docs/how-to/clear-findings.md")
 
 
 def _nothing(only: tuple[str, ...]) -> str:

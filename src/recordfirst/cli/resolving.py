@@ -23,6 +23,7 @@ from recordfirst.cli.common import (
     runs,
     table,
 )
+from recordfirst.cli.screen import say, say_over
 from recordfirst.gc import REASONS
 from recordfirst.retrying import Retry
 
@@ -81,12 +82,12 @@ async def resolve(
         shown = {"key": key, "attempt": receipt.attempt, "state": receipt.state, "workflow": what, "dry_run": dry_run}
         print_json(shown)
     elif dry_run:
-        click.echo(f"{attempted} is {receipt.state}, and would be stored as {outcome}. Nothing was changed.")
+        say(f"{attempted} is {receipt.state}, and would be stored as {outcome}. Nothing was changed.")
     else:
         goes_on = "goes on" if start is None or start.state == "open" else f"is {start.state}, and stays so"
         if start is not None and start.state == "failed":
             goes_on += f" until: recordfirst retry {shlex.quote(what)}"
-        click.echo(f"{attempted} is {receipt.state}; workflow {what} {goes_on}")
+        say(f"{attempted} is {receipt.state}; workflow {what} {goes_on}")
 
 
 @click.command()
@@ -142,20 +143,20 @@ async def retry(
     if as_json:
         print_json(done[0] if len(workflow_ids) == 1 else done)
     elif not done:
-        click.echo("nothing is stopped")
+        say("nothing is stopped")
 
 
 def _show_retry(retried: Retry, *, dry_run: bool) -> None:
     start, keys = retried.start, [f"{key} (attempt {number})" for key, number in retried.again.items()]
     if not retried.changed:
-        click.echo(f"{start.id} is open, in epoch {start.epoch}")
+        say(f"{start.id} is open, in epoch {start.epoch}")
     elif dry_run:
         what = "go on" if start.is_stopped else f"be opened again, in epoch {start.epoch + 1}"
-        click.echo(f"{start.id} would {what}. Nothing was changed.")
+        say(f"{start.id} would {what}. Nothing was changed.")
     else:
-        click.echo(f"{start.id} is open, in epoch {start.epoch}")
+        say(f"{start.id} is open, in epoch {start.epoch}")
     for key in keys:
-        click.echo(f"  {'would be called' if dry_run else 'is called'} again under a new key: {key}")
+        say(f"  {'would be called' if dry_run else 'is called'} again under a new key: {key}")
 
 
 @click.command()
@@ -191,13 +192,13 @@ async def cancel(
         return
     state = "being cancelled" if done.state == "open" else done.state
     if not done.changed:
-        click.echo(f"{workflow_id} is {state} already: {done.told}")
+        say(f"{workflow_id} is {state} already: {done.told}")
     elif dry_run:
-        click.echo(f"{workflow_id} would be {state}: {done.told}. Nothing was changed.")
+        say(f"{workflow_id} would be {state}: {done.told}. Nothing was changed.")
     else:
-        click.echo(f"{workflow_id} is {state}: {done.told}")
+        say(f"{workflow_id} is {state}: {done.told}")
         if done.state == "open":
-            click.echo(f"See how far it is with: recordfirst show --app {app_path} {workflow_id}")
+            say(f"See how far it is with: recordfirst show --app {app_path} {workflow_id}")
 
 
 def done_of(done: Cancellation) -> dict[str, object]:
@@ -238,22 +239,22 @@ async def gc(app_path: str, older_than: str, who: str, why: str | None, dry_run:
 
     def tell(looked: int) -> None:
         if telling:
-            click.echo(f"\r{looked:,} looked at", err=True, nl=False)
+            say_over(f"{looked:,} looked at")
 
     app = load_app(app_path)
     async with app:
         done = await app.collect(older_than_s=age_s, who=who, why=why, dry_run=dry_run, tell=tell)
     if telling:
-        click.echo(err=True)
+        say(err=True)
     if as_json:
         shown = {name: getattr(done, name) for name in ("collected", "receipts", "left", "examples")}
         print_json(shown | {"dry_run": dry_run})
         return
     what = f"{done.collected:,} workflows with {done.receipts:,} receipts"
-    click.echo(f"{what} would be collected. Nothing was changed." if dry_run else f"{what} were collected")
+    say(f"{what} would be collected. Nothing was changed." if dry_run else f"{what} were collected")
     if done.left:
-        click.echo()
+        say()
         rows = [(f"{count:,}", reason, REASONS[reason]) for reason, count in sorted(done.left.items())]
         table([("LEFT", "WHY", "WHAT THAT IS, AND WHAT ENDS IT"), *rows])
         examples = ", ".join(f"{id} ({reason})" for id, reason in done.examples.items())
-        click.echo(f"Such as: {examples}")
+        say(f"Such as: {examples}")

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import NoReturn
 
 from recordfirst.app import App
+from recordfirst.core.text import escaped
 
 _NAMED = 10
 """So many workflows are named; a line that nobody can read tells nothing."""
@@ -58,4 +59,4 @@ class Stopping:
 def _say(fd: int, line: str) -> None:
     """Past Python's own buffers, which the signal may have met in the middle of a line."""
     with contextlib.suppress(OSError):
-        os.write(fd, f"{line}\n".encode(errors="backslashreplace"))
+        os.write(fd, f"{escaped(line)}\n".encode(errors="backslashreplace"))

@@ -27,6 +27,14 @@ def safe_text(error: object) -> str:
     return storable_text(masked(text_of(error)))
 
 
+def shown(value: object) -> str:
+    """Return ``repr(value)`` as an error may print it: without the secrets in it. Total."""
+    try:
+        return masked(repr(value))
+    except Exception:  # noqa: BLE001 - the user's code
+        return f"a {class_name(value)}"
+
+
 def class_name(value: object) -> str:
     """Return the class of ``value``, with its module unless it is built in."""
     cls = type(value)
@@ -38,6 +46,29 @@ def storable_text(text: str) -> str:
     if text.isascii() and "\0" not in text:
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\0", "\ufffd")
+
+
+# ── screens ─────────────────────────────────────────────────────────────────
+
+_UNPRINTED = re.compile(
+    # Controls (C0, DEL, C1), what reorders or hides text, other ends of lines, and halves of surrogate pairs.
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff"
+    "\U000e0000-\U000e007f]"
+)
+
+
+def escaped(text: object) -> str:
+    """Return a text as a screen may show it, in one line: what a terminal obeys instead of showing is an escape."""
+    return _UNPRINTED.sub(_escape, str(text))
+
+
+def escaped_lines(text: object) -> str:
+    """Return a text of several lines, each :func:`escaped`. For texts whose lines are ours."""
+    return "\n".join(map(escaped, str(text).split("\n")))
+
+
+def _escape(found: re.Match[str]) -> str:
+    return ascii(found[0])[1:-1]
 
 
 # ── secrets ─────────────────────────────────────────────────────────────────
@@ -81,6 +112,24 @@ def masked(text: str, *known: str) -> str:
     text = _ASSIGNED.sub(rf"\g<name>{MASK}", text)
     text = _BEARER.sub(rf"\g<name> {MASK}", text)
     return _KEYS.sub(rf"\g<kind>{MASK}", text)
+
+
+def misplaced_at(url: str) -> bool:
+    """Whether a URL's password holds @ or /, which end it: the rest of it is then taken for a host, and printed."""
+    _, separator, rest = url.partition("://")
+    userinfo, at, _ = re.split(r"[?#]", rest, maxsplit=1)[0].rpartition("@")
+    address, slash, _ = userinfo.partition("/")
+    host, _, port = address.rpartition(":")
+    is_path = bool(slash) and (not host or port.isdigit()) and "@" not in address
+    return bool(separator and at) and ("@" in userinfo or "/" in userinfo) and not is_path
+
+
+def without_credentials(url: str) -> str:
+    """Return a URL without user, password, query and fragment; one without these is the same."""
+    head, separator, rest = url.partition("://")
+    address, slash, path = rest.partition("/")
+    path = re.split(r"[?#]", path, maxsplit=1)[0]
+    return f"{head}{separator}{re.split(r'[?#]', address.rpartition('@')[2], maxsplit=1)[0]}{slash}{path}"
 
 
 def _without_password(found: re.Match[str]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from resonate.resonate import Resonate
 
+from recordfirst.core.text import shown
 from recordfirst.engine import leaf
 from recordfirst.engine.contract import Engine, Joined
 from recordfirst.engine.local import ResonateEngine, memory_identity
@@ -30,9 +31,9 @@ _HOW = (
 def check(given: object) -> None:
     """Raise ``Misuse`` if no engine can be made of what ``App(engine=...)`` was given."""
     if isinstance(given, str) and not given.startswith(_SCHEMES):
-        raise Misuse(f"engine={given!r}: {_HOW}")
+        raise Misuse(f"engine={shown(given)}: {_HOW}")
     if given is not None and not isinstance(given, str | Embedded | Resonate):
-        raise Misuse(f"engine={given!r} is {type(given).__name__}: {_HOW}")
+        raise Misuse(f"engine={shown(given)} is {type(given).__name__}: {_HOW}")
 
 
 def connect(given: str | Embedded | Resonate | None, membership: Membership, record: Record[Any]) -> Engine:

@@ -25,6 +25,7 @@ from resonate_pg.client import PgConn
 from resonate_pg.connection import DEQUEUE_EXECUTE_SQL
 from resonate_pg.wire import execute_message, resolve_target
 
+from recordfirst.core.text import safe_text
 from recordfirst.engine import leaf
 from recordfirst.engine.codec import EngineCodec
 from recordfirst.engine.contract import Life
@@ -140,7 +141,7 @@ class PostgresEngine(SharedEngine):
         try:
             connection = await self._requests.dedicated()
         except (psycopg.Error, OSError) as error:
-            raise EngineUnavailable(self.identity, str(error)) from error
+            raise EngineUnavailable(self.identity, safe_text(error)) from error
         try:
             [(role, may)] = await _all(connection, "may_use.sql")
             if may is None:

@@ -16,6 +16,7 @@ from resonate.connections import HttpConnection, SSEConnection
 from resonate.ids import origin_of
 from resonate_base import ConnectorError
 
+from recordfirst.core.text import without_credentials
 from recordfirst.engine.shared import Membership, SharedEngine
 
 _log = logging.getLogger("recordfirst")
@@ -32,7 +33,8 @@ def server_engine(url: str, token: str | None, membership: Membership) -> Shared
     pid = uuid.uuid4().hex
     network = _Requests(url, auth=token)
     source = _Work(url, pid=pid, group=membership.group, auth=token)
-    return SharedEngine(network, source, url, pid, membership, token)
+    # The identity is stored with each start; a password in the address is not, and may change.
+    return SharedEngine(network, source, without_credentials(url), pid, membership, token)
 
 
 class _Requests(HttpConnection):

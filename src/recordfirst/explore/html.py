@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from importlib.resources import files
 
+from recordfirst.core.text import escaped_lines
 from recordfirst.explore.explorer import Failure, Report
 from recordfirst.explore.report import cells_of, columns_of, headline
 from recordfirst.explore.schedule import FAULTS
@@ -28,7 +29,7 @@ def page(reports: Sequence[Report], replay: Replay) -> str:
 
 
 def _(text: object) -> str:
-    return escape(str(text))
+    return escape(escaped_lines(text))
 
 
 def _report(report: Report, replay: Replay) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from xml.etree import ElementTree as ET
 
+from recordfirst.core.text import escaped_lines
 from recordfirst.explore.explorer import Failure, Report
 from recordfirst.explore.report import failure, headline
 from recordfirst.explore.shrinking import by_weight
@@ -22,7 +23,7 @@ def document(reports: Iterable[Report], replay: Callable[[Failure], str]) -> str
 
 def _suite(root: ET.Element, report: Report, replay: Callable[[Failure], str]) -> None:
     suite = ET.SubElement(
-        root, "testsuite", name=report.workflow, time=f"{report.seconds:.3f}", errors="0", skipped="0"
+        root, "testsuite", name=_clean(report.workflow), time=f"{report.seconds:.3f}", errors="0", skipped="0"
     )
     properties = ET.SubElement(suite, "properties")
     for name in ("seed", "schedules", "points", "singles", "pairs", "failed"):
@@ -30,7 +31,8 @@ def _suite(root: ET.Element, report: Report, replay: Callable[[Failure], str]) -
     told = {_place(each): (index, each) for index, each in reversed(list(enumerate(report.failures, 1)))}
     rows = [(name, fault) for name, row in report.cells.items() for fault in row]
     for where in [*rows, *(place for place in told if place not in rows)]:
-        case = ET.SubElement(suite, "testcase", classname=report.workflow, name=f"{where[1]} at {where[0]}")
+        name = _clean(f"{where[1]} at {where[0]}")
+        case = ET.SubElement(suite, "testcase", classname=_clean(report.workflow), name=name)
         cell = report.cells.get(where[0], {}).get(where[1])
         found = told.get(where)
         if found is not None:
@@ -44,7 +46,7 @@ def _suite(root: ET.Element, report: Report, replay: Callable[[Failure], str]) -
             ET.SubElement(case, "failure", message=said)
     suite.set("tests", str(len(suite.findall("testcase"))))
     suite.set("failures", str(len(suite.findall("testcase/failure"))))
-    ET.SubElement(suite, "system-out").text = headline(report)
+    ET.SubElement(suite, "system-out").text = _clean(headline(report))
 
 
 def _place(each: Failure) -> tuple[str, str]:
@@ -57,5 +59,5 @@ def _place(each: Failure) -> tuple[str, str]:
 
 
 def _clean(text: str) -> str:
-    """Without what XML cannot hold."""
-    return "".join(each if each in "\n\t" or ord(each) >= ord(" ") else "�" for each in text)
+    """Without what XML cannot hold, and what a terminal would obey."""
+    return escaped_lines(text)

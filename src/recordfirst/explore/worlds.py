@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from recordfirst.core.text import shown
 from recordfirst.errors import Misuse
 from recordfirst.explore.case import Case
 from recordfirst.explore.explorer import World as Explored
@@ -62,7 +63,7 @@ class Where(msgspec.Struct, frozen=True, kw_only=True):
             if value is None:
                 continue
             if not isinstance(value, str):
-                raise Misuse(f"{name}= must be text, not {value!r}")
+                raise Misuse(f"{name}= must be text, not {shown(value)}")
             if self.world not in _ON_POSTGRES:
                 raise Misuse(f"the {self.world} world takes no {name}=: its record and engine are files of its own")
         if self.engine is not None:
@@ -71,7 +72,7 @@ class Where(msgspec.Struct, frozen=True, kw_only=True):
             if self.resonate_sql is not None:
                 raise Misuse("resonate_sql= is for a record on Postgres")
         elif self.record is not None and urlsplit(self.record).scheme not in ("postgresql", "postgres"):
-            raise Misuse(f"record={self.record!r}: write postgresql://user@host:5432/database")
+            raise Misuse(f"record={shown(self.record)}: write postgresql://user@host:5432/database")
 
     @property
     def is_on_sqlite(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from recordfirst.core.text import shown
 from recordfirst.errors import Misuse
 from recordfirst.ledgers.contract import Ledger
 from recordfirst.ledgers.sql import SqlLedger
@@ -23,7 +24,7 @@ def ledger_from_url(url: str | None, record: Record[Any]) -> Ledger:
     addresses, _, cluster = url.removeprefix(_SCHEME).partition("/")
     if not url.startswith(_SCHEME) or not addresses or not (cluster.isdigit() or not cluster):
         raise Misuse(
-            f"{url!r} names no ledger; write tigerbeetle://3000 or tigerbeetle://10.0.0.1:3000,10.0.0.2:3000/0"
+            f"{shown(url)} names no ledger; write tigerbeetle://3000 or tigerbeetle://10.0.0.1:3000,10.0.0.2:3000/0"
         )
     from recordfirst.ledgers.tigerbeetle import TigerBeetle  # noqa: PLC0415 - its client is an extra
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from recordfirst.core.text import shown
 from recordfirst.errors import Misuse
 from recordfirst.records.contract import Record
 
@@ -20,12 +21,12 @@ def record_from_url(url: str) -> Record[Any]:
         return PostgresRecord(url)
     if separator and scheme == "sqlite":
         if not rest.startswith("/") or rest == "/":
-            raise Misuse(f"{url!r} names no file; {_HOW}")
+            raise Misuse(f"{shown(url)} names no file; {_HOW}")
         # As SQLAlchemy writes it: three slashes for a relative path, four for an absolute one.
         return _sqlite(rest[1:])
     if not separator and (url.endswith((".db", ".sqlite", ".sqlite3")) or Path(url).is_file()):
         return _sqlite(url)
-    raise Misuse(f"{scheme + '://...' if separator else repr(url)} names no record; {_HOW}")
+    raise Misuse(f"{scheme + '://...' if separator else shown(url)} names no record; {_HOW}")
 
 
 def _sqlite(path: str) -> Record[Any]:

@@ -18,6 +18,7 @@ from recordfirst.core.finding import Audit, Finding, NewFinding, PassState
 from recordfirst.core.projection import NewProjection, Projection
 from recordfirst.core.receipt import Change, Intended, NewReceipt, Receipt, Seen, Wake
 from recordfirst.core.start import Finish, NewStart, Start
+from recordfirst.core.text import masked
 from recordfirst.core.timeline import Mark, Timeline
 from recordfirst.records.statements import Statements
 
@@ -175,7 +176,7 @@ class _Projections(_Statements):
         await self._rows(self._sql.projected, key=key, version=version)
 
     async def not_projected(self, key: str, error: str) -> int:
-        rows = await self._rows(self._sql.not_projected, key=key, error=error)
+        rows = await self._rows(self._sql.not_projected, key=key, error=_kept(error))
         return int(rows[0][0]) if rows else 0
 
     async def find_projection(self, key: str) -> Projection | None:
@@ -353,7 +354,11 @@ _fields = msgspec.structs.asdict
 
 def _told(words: NewFinding | Audit) -> dict[str, Any]:
     """The fields of what holds somebody else's words."""
-    return {name: told(value) if isinstance(value, str) else value for name, value in _fields(words).items()}
+    return {name: _kept(value) if isinstance(value, str) else value for name, value in _fields(words).items()}
+
+
+def _kept(text: str) -> str:
+    return masked(told(text))
 
 
 def _receipt(row: Sequence[Any]) -> Receipt:

@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, cast
 
+from recordfirst.core.text import safe_text
 from recordfirst.errors import LedgerUnavailable
 from recordfirst.ledgers import fields
 from recordfirst.ledgers.batches import Batches
@@ -257,7 +258,7 @@ class SqlLedger(Ledger):
 
     def _unavailable(self, error: Exception) -> None:
         if self._record.fault(error) is not None:
-            raise LedgerUnavailable(self.where, str(error)) from error
+            raise LedgerUnavailable(self.where, safe_text(error)) from error
 
 
 class _Work:

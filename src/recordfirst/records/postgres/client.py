@@ -28,6 +28,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool
 
+from recordfirst.core.text import misplaced_at, safe_text
 from recordfirst.errors import Misuse, RecordUnavailable
 from recordfirst.records import statements
 from recordfirst.records.contract import Fault, Lease, Migration, Session
@@ -78,6 +79,8 @@ class PostgresRecord:
     path: Path | None
 
     def __init__(self, dsn: str, *, schema: str = "recordfirst", pool_size: int = 16) -> None:
+        if misplaced_at(dsn):
+            raise Misuse("the Postgres URL has an @ or / in its password, which ends it: write %40 and %2F there")
         try:
             self._conninfo = make_conninfo(dsn, **_missing_from(dsn))
         except psycopg.ProgrammingError:
@@ -120,7 +123,7 @@ class PostgresRecord:
         except TimeoutError:
             raise RecordUnavailable(self.where, f"no answer within {_OPEN_S:.0f} s") from None
         except (psycopg.Error, OSError) as error:
-            raise RecordUnavailable(self.where, cause_of(str(error))) from error
+            raise RecordUnavailable(self.where, cause_of(safe_text(error))) from error
         pool: AsyncConnectionPool[_Connection] = AsyncConnectionPool(
             self._conninfo,
             kwargs={"autocommit": True, "connect_timeout": _CONNECT_S, "application_name": _label(app)},

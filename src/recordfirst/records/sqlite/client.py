@@ -22,6 +22,7 @@ from urllib.parse import quote
 
 import aiosqlite
 
+from recordfirst.core.text import safe_text, shown
 from recordfirst.errors import Misuse, RecordUnavailable, SchemaMismatch
 from recordfirst.records import statements
 from recordfirst.records.contract import Fault, Lease, Migration, Session
@@ -58,7 +59,7 @@ class SqliteRecord:
         if str(path) in {"", ":memory:"} or str(path).startswith("file:"):
             raise Misuse(f"a record is a file that outlives the process; {str(path)!r} is none")
         if "://" in str(path):
-            raise Misuse(f"SqliteRecord takes a path, such as SqliteRecord('shop.db'), not the URL {str(path)!r}")
+            raise Misuse(f"SqliteRecord takes a path, such as SqliteRecord('shop.db'), not the URL {shown(str(path))}")
         # Without links: what lies beside the file is beside the same one for whoever names it otherwise.
         self.path = self._path = Path(os.path.realpath(path))
         self.where = str(path)
@@ -150,7 +151,7 @@ class SqliteRecord:
             return f"no permission to write into {folder}, where SQLite keeps its log beside the file"
         if isinstance(error, sqlite3.DatabaseError) and _code(error) == sqlite3.SQLITE_NOTADB:
             return "the file is not a SQLite database"
-        return str(error)
+        return safe_text(error)
 
     # ── sessions ────────────────────────────────────────────────────────────
 
