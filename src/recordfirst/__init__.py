@@ -55,6 +55,7 @@ from recordfirst.errors import (
     WorkflowCancelled,
     WorkflowFailed,
     WorkflowStopped,
+    WrongEncryptor,
 )
 from recordfirst.function import inject
 from recordfirst.gc import Collection
@@ -82,6 +83,8 @@ from recordfirst.reconcile.dismissing import Dismissal
 from recordfirst.reconcile.reconciler import Report, Sighting
 from recordfirst.references.contract import Entry, Reference
 from recordfirst.rows import changed_one, insert_or_same
+from recordfirst.sealing import Keyring
+from recordfirst.sealing.resealing import Resealing
 from recordfirst.stage import StageStep, stage
 from recordfirst.transaction import AppRecord
 from recordfirst.transfer import OpenAccountStep, TransferStep, open_account, transfer
@@ -134,6 +137,7 @@ __all__ = [
     "Handle",
     "Invariant",
     "Item",
+    "Keyring",
     "Ledger",
     "LedgerUnavailable",
     "LedgerVersion",
@@ -155,6 +159,7 @@ __all__ = [
     "RecordfirstError",
     "Reference",
     "Report",
+    "Resealing",
     "ResultNotStored",
     "SchemaMismatch",
     "SharedKey",
@@ -175,6 +180,7 @@ __all__ = [
     "WorkflowStopped",
     "Write",
     "WriteStep",
+    "WrongEncryptor",
     "account_id",
     "changed_one",
     "derived_uuid",

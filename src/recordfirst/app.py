@@ -33,7 +33,8 @@ from recordfirst.operated import Operated
 from recordfirst.project import ProjectStep
 from recordfirst.records.contract import Record
 from recordfirst.relay import Relay
-from recordfirst.runtime import Encryptor, Runtime
+from recordfirst.runtime import Runtime
+from recordfirst.sealing import Encryptor, Sealing
 from recordfirst.step import Step
 from recordfirst.together import Together
 from recordfirst.transaction import AppRecord
@@ -119,7 +120,7 @@ class App(Operated):
             record=record,
             injector=self._injector,
             executor=self._executor,
-            encryptor=encryptor,
+            sealing=Sealing(name, encryptor),
             sleeper=sleeper,
             random=random,
             observer=observer,
@@ -206,7 +207,9 @@ class App(Operated):
             await self._store.open(self.name)
             try:
                 await self.check_schema()
+                self._store.cover_errors(self.runtime.sealing if self.runtime.sealing.on else None)
                 if joins:
+                    await self.runtime.sealing.open(self._store)
                     self.runtime.joined = await join(self._engine_given, self._membership(None), self._store)
             except BaseException:
                 await self._store.close()

@@ -165,7 +165,7 @@ class Drive:
                 function=self.effect.name,
                 workflow=self.execution.workflow_id,
                 state="intended",
-                fingerprint=codec.fingerprint(request),
+                fingerprint=self.runtime.sealing.fingerprint(request),
                 request=self.runtime.seal(request),
             )
         compare(self.runtime, self.effect.function, receipt, asked)

@@ -190,7 +190,7 @@ class Effect[**P, R](Step[P, R]):
             function=self.name,
             workflow=workflow_id,
             state="intended",
-            fingerprint=codec.fingerprint(request),
+            fingerprint=runtime.sealing.fingerprint(request),
             request=runtime.seal(request),
             frozen=runtime.seal(rendered) if rendered is not None else None,
             undo=self.undo.name if self.undo is not None else None,

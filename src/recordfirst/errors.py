@@ -328,6 +328,20 @@ class MigrationBlocked(RecordfirstError):
         )
 
 
+class WrongEncryptor(RecordfirstError):
+    """What the record holds is encrypted, and not with what this app has. Nothing was written."""
+
+    def __init__(self, app: str, cause: str) -> None:
+        self.app, self.cause = app, cause
+        super().__init__(app, cause)
+
+    def __str__(self) -> str:
+        return (
+            f"app {self.app!r} cannot read what it stored: {self.cause}; give it encryptor= with the key that it had: "
+            'Keyring({"new": ..., "old": ...}) reads what either has encrypted'
+        )
+
+
 class RecordUnavailable(RecordfirstError):
     """The record cannot be reached or refuses to let us in."""
 

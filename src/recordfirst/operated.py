@@ -31,6 +31,7 @@ from recordfirst.records.contract import Record
 from recordfirst.resolve import resolve
 from recordfirst.retrying import Retry, retry
 from recordfirst.runtime import Runtime
+from recordfirst.sealing.resealing import Resealing, reseal
 from recordfirst.workflow import Workflow
 
 
@@ -165,6 +166,29 @@ class Operated:
             Misuse: if it is not open, or of a code that cannot be dismissed, or without a reason.
         """
         return await dismiss_it(self.runtime, code, subject, said_by=(who, why), dry_run=dry_run)
+
+    async def reseal(
+        self,
+        *,
+        who: str = "app",
+        why: str | None = None,
+        dry_run: bool = False,
+        tell: Callable[[int], None] = lambda _: None,
+    ) -> Resealing:
+        """Bring rows that are in clear, or under an older key, under the encryptor's newest key, page by page.
+
+        Workers may work meanwhile. It may be killed and run again at any time; another run does what is left.
+
+        Args:
+            who: who asks for it, for the audit row.
+            why: the reason, for the audit row.
+            dry_run: change nothing, and count.
+            tell: is told how many rows were looked at.
+
+        Raises:
+            Misuse: if the app has no encryptor.
+        """
+        return await reseal(self.runtime, who=who, why=why, dry_run=dry_run, tell=tell)
 
     async def collect(
         self,

@@ -146,7 +146,7 @@ class ProjectStep[**P](Step[P, None]):
             key=self.key_for(arguments),
             function=self.name,
             workflow=workflow,
-            fingerprint=codec.fingerprint(request),
+            fingerprint=runtime.sealing.fingerprint(request),
             request=runtime.seal(request),
         )
 

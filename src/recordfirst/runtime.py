@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import itertools
 import os
@@ -11,12 +10,11 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import Executor
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from resonate.error import Suspended
 
-from recordfirst.core import codec
 from recordfirst.core.decide import backoff_ms
 from recordfirst.core.exceptions import AllowedErrors
 from recordfirst.core.start import Start
@@ -31,6 +29,7 @@ from recordfirst.function import RAISED_AT
 from recordfirst.inject import Injector
 from recordfirst.observe import NotBegun, Observer, Released, Repeated, unfailing
 from recordfirst.records.contract import Fault, Record, Session
+from recordfirst.sealing import Sealing
 
 _HOLD_S = 20.0
 """How long a step waits in place for a record that is out of reach before it gives its task back."""
@@ -40,13 +39,6 @@ _HELD_S = 0.5
 
 _CONTENTION_MOST_MS = 1_000
 """Longest pause between tries after a deadlock or a serialization failure."""
-
-
-class Encryptor(Protocol):
-    """Covers requests and results at rest; the same protocol as the SDK's."""
-
-    def encrypt(self, data: bytes) -> bytes: ...
-    def decrypt(self, data: bytes) -> bytes: ...
 
 
 class Runtime:
@@ -59,7 +51,7 @@ class Runtime:
         record: Record[Any],
         injector: Injector,
         executor: Executor,
-        encryptor: Encryptor | None,
+        sealing: Sealing,
         errors: AllowedErrors,
         sleeper: Callable[[float], Awaitable[None]],
         random: Callable[[], float],
@@ -76,7 +68,7 @@ class Runtime:
         self.elsewhere = Elsewhere(self)
         self.joined: Joined | None = None
         """The engine as a part of the record's transactions, where it lives in the record's database."""
-        self._encryptor = encryptor
+        self.sealing = sealing
         self.errors = errors
         """The classes that an error may be rebuilt as."""
         self.restores = 0
@@ -107,18 +99,11 @@ class Runtime:
 
     def seal(self, text: str) -> str:
         """Return JSON text as it goes into the record."""
-        if self._encryptor is None:
-            return text
-        return codec.encode(
-            {"encrypted": base64.b64encode(self._encryptor.encrypt(text.encode())).decode()}, "sealed text"
-        )
+        return self.sealing.seal(text)
 
     def unseal(self, text: str) -> str:
         """Return JSON text as it was before :meth:`seal`."""
-        if self._encryptor is None:
-            return text
-        sealed = codec.decode(text)
-        return self._encryptor.decrypt(base64.b64decode(sealed["encrypted"])).decode()
+        return self.sealing.unseal(text)
 
     # ── patience ────────────────────────────────────────────────────────────
 

@@ -156,6 +156,7 @@ def body_of(
 
     async def body(given: Context, *args: Any, **kwargs: Any) -> Any:
         ctx = WorkflowContext(given)
+        ctx.covered = runtime.sealing.covered
         # What a workflow runs by ctx.rpc is a part of it, elsewhere: its receipts are the workflow's, and its end is
         # told by the engine alone.
         _, id, epoch, lineage = identity.parse_engine_id(ctx.info.id)

@@ -182,7 +182,7 @@ class WriteStep[**P, R](Precedent[P, R]):
             function=self.name,
             workflow=execution.workflow_id,
             state="succeeded",
-            fingerprint=codec.fingerprint(request),
+            fingerprint=runtime.sealing.fingerprint(request),
             request=runtime.seal(request),
         )
         injected = await runtime.injector.resolve(self.function)
@@ -409,13 +409,15 @@ def new_start(
         id=identity.check_id(id),
         workflow=workflow.name,
         arguments=runtime.seal(text),
-        fingerprint=codec.fingerprint(workflow.name, text),
+        fingerprint=runtime.sealing.fingerprint(workflow.name, text),
     )
 
 
 def check_same_start(runtime: Runtime, function: Function, stored: Start, given: NewStart) -> None:
     """Raise the conflict if an id was started before as something else (P8)."""
-    if stored.fingerprint == given.fingerprint:
+    if stored.fingerprint == given.fingerprint or runtime.sealing.same(
+        stored.fingerprint, given.workflow, runtime.unseal(given.arguments)
+    ):
         return
     if stored.workflow != given.workflow:
         raise DifferentArguments(given.id, stored.workflow, given.workflow)

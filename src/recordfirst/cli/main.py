@@ -25,7 +25,7 @@ from recordfirst.cli.exploring import explore
 from recordfirst.cli.ledger import ledger
 from recordfirst.cli.look import effects, show, status, worker_seen_s
 from recordfirst.cli.reconciling import audit, dismiss, findings, reconcile
-from recordfirst.cli.resolving import cancel, gc, resolve, retry
+from recordfirst.cli.resolving import cancel, gc, reseal, resolve, retry
 from recordfirst.cli.screen import say, say_lines
 from recordfirst.cli.stopping import Stopping
 from recordfirst.core.start import Start
@@ -200,6 +200,7 @@ for command in (
     retry,
     cancel,
     gc,
+    reseal,
     audit,
     ledger,
     explore,

@@ -206,6 +206,47 @@ def done_of(done: Cancellation) -> dict[str, object]:
     return {name: getattr(done, name) for name in ("id", "state", "epoch", "undone", "left", "changed")}
 
 
+@click.command()
+@app_option
+@audited
+@dry_run_option
+@json_option
+@runs
+async def reseal(app_path: str, who: str, why: str | None, dry_run: bool, as_json: bool) -> None:
+    """Encrypt rows that are in clear, or under an older key, with the newest key of the app's encryptor.
+
+    Workers may work meanwhile. It may be killed and run again at any time. Rows that cannot be decrypted are left
+    and named, and the command ends with 1.
+
+    \b
+    Examples:
+      recordfirst reseal --app shop.app:app --dry-run
+      recordfirst reseal --app shop.app:app --why "key of 2025 retired"
+    """
+    telling = sys.stderr.isatty() and not as_json
+
+    def tell(looked: int) -> None:
+        if telling:
+            say_over(f"{looked:,} rows looked at")
+
+    app = load_app(app_path)
+    async with app:
+        done = await app.reseal(who=who, why=why, dry_run=dry_run, tell=tell)
+    if telling:
+        say(err=True)
+    if as_json:
+        shown = {name: getattr(done, name) for name in ("looked", "resealed", "moved", "left", "unreadable")}
+        print_json(shown | {"dry_run": dry_run})
+    else:
+        say(f"{done.looked:,} rows looked at; {'would be ' if dry_run else ''}resealed: {done.told}")
+        if done.moved:
+            say(f"{done.moved:,} rows were changed by others meanwhile: run it again")
+        if done.unreadable:
+            table([("ROW", "WHY"), *done.unreadable.items()])
+    if done.left or done.moved:
+        sys.exit(1)
+
+
 _AGE = re.compile(r"(\d+)([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 

@@ -71,6 +71,8 @@ class WorkflowContext(Context):
         self._over: Over = Over() if over is None else over
         self._calls: Counter[str] = Counter()
         self._next: str | None = None
+        self.covered: Callable[[str], str] = lambda what: what
+        """What stands in the engine's ids for all that a call is: something that does not tell its arguments."""
         self._unawaited: dict[asyncio.Task[Any], str] = {}
         """What was called here and nobody has asked for, by name."""
 
@@ -145,7 +147,7 @@ class WorkflowContext(Context):
         if asyncio.current_task() in self._over:
             raise Suspended
         self._calls[what] += 1
-        self._next = identity.call_segment(name, what, self._calls[what])
+        self._next = identity.call_segment(name, self.covered(what), self._calls[what])
 
     def _next_id(self) -> str:
         segment, self._next = self._next, None
@@ -153,7 +155,9 @@ class WorkflowContext(Context):
         return super()._next_id() if segment is None else join_id(self._state.id, segment)
 
     def _child(self, id: str, func_name: str, timeout_at: int) -> WorkflowContext:
-        return WorkflowContext(super()._child(id, func_name, timeout_at), self._over)
+        child = WorkflowContext(super()._child(id, func_name, timeout_at), self._over)
+        child.covered = self.covered
+        return child
 
     def _coerce_settled(self, df: Any, value: Any) -> Any:
         """Fail where a result that is stored is not what its function returns by now.
@@ -213,7 +217,7 @@ class _Watched[T](ResonateFuture[T], frozen=True, kw_only=True, eq=False):
             if task is not None:
                 self._over.add(task)
             raise
-        except Exception as given:
+        except Exception as given:  # noqa: BLE001 - judged, and raised again
             error = original(given) if isinstance(given, ApplicationError) else given
             stop = self._over.judge(error, self._name)
             if stop is None:

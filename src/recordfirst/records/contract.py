@@ -31,6 +31,16 @@ class Migration(msgspec.Struct, frozen=True, kw_only=True):
     sql: str
 
 
+class Cover(Protocol):
+    """What covers the texts of errors at rest."""
+
+    def seal_error(self, text: str) -> str:
+        """Return an error as it is stored."""
+
+    def unseal_error(self, text: str) -> str:
+        """Return an error as it was; one that was stored in clear is that already. Total."""
+
+
 class Lease(Protocol):
     """The right of one worker process to work; held by the record on its behalf."""
 
@@ -310,6 +320,9 @@ class Record[C](Protocol):
 
     def reading(self) -> AbstractAsyncContextManager[C]:
         """The driver's connection in a read-only transaction."""
+
+    def cover_errors(self, cover: Cover | None) -> None:
+        """Cover the texts of errors at rest, in sessions from here on; ``None``: store them as they are."""
 
     def statements_of(self, package: str) -> Mapping[str, str]:
         """The statements that a package has for this product, by their files' names, for :meth:`Session.run`.

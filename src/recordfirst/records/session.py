@@ -20,6 +20,7 @@ from recordfirst.core.receipt import Change, Intended, NewReceipt, Receipt, Seen
 from recordfirst.core.start import Finish, NewStart, Start
 from recordfirst.core.text import masked
 from recordfirst.core.timeline import Mark, Timeline
+from recordfirst.records.contract import Cover
 from recordfirst.records.statements import Statements
 
 type Row = tuple[Any, ...]
@@ -31,6 +32,8 @@ _START = Start.__struct_fields__
 _FINDING = Finding.__struct_fields__
 _TIMELINE = Timeline.__struct_fields__
 _AUDIT = Audit.__struct_fields__
+_ERRORS = ("error", "stop")
+"""Parameters that hold the text of an error."""
 _PROJECTION = Projection.__struct_fields__
 
 
@@ -48,20 +51,37 @@ class _Statements:
     """Statements on one connection, for one app."""
 
     def __init__(
-        self, dialect: Dialect, statements: Statements, app: str, seen_mark: tuple[str, int, int] | None
+        self,
+        dialect: Dialect,
+        statements: Statements,
+        app: str,
+        seen_mark: tuple[str, int, int] | None,
+        cover: Cover | None = None,
     ) -> None:
         self._dialect = dialect
         self._sql = statements
         self._app = app
+        self._cover = cover
         engine, space, number = seen_mark or (None, 0, 0)
         self._seen = {"mark_engine": engine, "mark_space": space, "mark_number": number}
 
     async def _rows(self, sql: str, **params: Any) -> list[Row]:
         params["app"] = self._app
-        return await self._dialect.run(sql, params)
+        if self._cover is None:
+            return await self._dialect.run(sql, params)
+        unseal = self._cover.unseal_error
+        found = await self._dialect.run(sql, self._covered(params))
+        return [tuple(unseal(cell) if isinstance(cell, str) else cell for cell in row) for row in found]
 
     async def _many(self, sql: str, rows: Sequence[Params]) -> list[Row]:
-        return await self._rows(sql, **self._dialect.pack(rows)) if rows else []
+        return await self._rows(sql, **self._dialect.pack(list(map(self._covered, rows)))) if rows else []
+
+    def _covered(self, params: Params) -> Params:
+        """The texts of errors among a statement's parameters, as they are stored."""
+        if self._cover is None:
+            return params
+        errors = {name: params[name] for name in _ERRORS if isinstance(params.get(name), str)}
+        return {**params, **{name: self._cover.seal_error(text) for name, text in errors.items()}}
 
 
 class _Reconciling(_Statements):
@@ -205,8 +225,9 @@ class SqlSession[C](_Reconciling, _Timelines, _Projections):
         statements: Statements,
         app: str,
         seen_mark: tuple[str, int, int] | None = None,
+        cover: Cover | None = None,
     ) -> None:
-        super().__init__(dialect, statements, app, seen_mark)
+        super().__init__(dialect, statements, app, seen_mark, cover)
         self.connection = connection
 
     # ── receipts ────────────────────────────────────────────────────────────
@@ -311,7 +332,9 @@ class SqlSession[C](_Reconciling, _Timelines, _Projections):
         )
 
     async def finish(self, finishes: Sequence[Finish]) -> set[str]:
-        rows = await self.run_many(self._sql.finish, [_fields(finish) for finish in finishes], **self._seen)
+        rows = await self.run_many(
+            self._sql.finish, [self._covered(_fields(finish)) for finish in finishes], **self._seen
+        )
         return {str(id) for [id] in rows}
 
     async def reopen(self, id: str, *, again: str | None = None) -> Start | None:
@@ -343,10 +366,10 @@ class SqlSession[C](_Reconciling, _Timelines, _Projections):
         return int(row[0])
 
     async def run(self, sql: str, **params: Any) -> list[Row]:
-        return await self._rows(sql, **params)
+        return await self._dialect.run(sql, params | {"app": self._app})
 
     async def run_many(self, sql: str, rows: Sequence[Params], **params: Any) -> list[Row]:
-        return await self._rows(sql, **self._dialect.pack(rows), **params) if rows else []
+        return await self.run(sql, **self._dialect.pack(rows), **params) if rows else []
 
 
 _fields = msgspec.structs.asdict

@@ -31,7 +31,7 @@ from psycopg_pool import AsyncConnectionPool
 from recordfirst.core.text import misplaced_at, safe_text
 from recordfirst.errors import Misuse, RecordUnavailable
 from recordfirst.records import statements
-from recordfirst.records.contract import Fault, Lease, Migration, Session
+from recordfirst.records.contract import Cover, Fault, Lease, Migration, Session
 from recordfirst.records.postgres import pooled
 from recordfirst.records.postgres.blocked import LOCK_TIMEOUT_S, in_turn, name_of
 from recordfirst.records.postgres.building import build
@@ -106,6 +106,7 @@ class PostgresRecord:
             for step in statements.migrations(_PACKAGE)
         )
         self.seen_mark: tuple[str, int, int] | None = None
+        self._cover: Cover | None = None
         self.indexes = statements.indexes(self.migrations)
         self._app = ""
         self._pool: AsyncConnectionPool[_Connection] | None = None
@@ -210,7 +211,10 @@ class PostgresRecord:
                 raise
 
     def _session(self, connection: _Connection, dialect: _Dialect) -> SqlSession[_Connection]:
-        return SqlSession(connection, dialect, self._statements, self._app, self.seen_mark)
+        return SqlSession(connection, dialect, self._statements, self._app, self.seen_mark, self._cover)
+
+    def cover_errors(self, cover: Cover | None) -> None:
+        self._cover = cover
 
     def statements_of(self, package: str) -> Mapping[str, str]:
         found = statements.folder(package, "postgres")

@@ -25,7 +25,7 @@ import aiosqlite
 from recordfirst.core.text import safe_text, shown
 from recordfirst.errors import Misuse, RecordUnavailable, SchemaMismatch
 from recordfirst.records import statements
-from recordfirst.records.contract import Fault, Lease, Migration, Session
+from recordfirst.records.contract import Cover, Fault, Lease, Migration, Session
 from recordfirst.records.session import Params, Row, SqlSession
 from recordfirst.records.sqlite import beside
 from recordfirst.records.sqlite.lease import hold
@@ -67,6 +67,7 @@ class SqliteRecord:
         self._statements = statements.load(_PACKAGE)
         self.migrations = statements.migrations(_PACKAGE)
         self.seen_mark: tuple[str, int, int] | None = None
+        self._cover: Cover | None = None
         self.indexes = statements.indexes(self.migrations)
         self._app: str | None = None
         self._writer: aiosqlite.Connection | None = None
@@ -162,7 +163,7 @@ class SqliteRecord:
             dialect = _InTransaction(connection)
             async with _transaction(connection, "BEGIN IMMEDIATE"):
                 with self._block:
-                    yield SqlSession(connection, dialect, self._statements, self._name, self.seen_mark)
+                    yield SqlSession(connection, dialect, self._statements, self._name, self.seen_mark, self._cover)
                 dialect.check()
         if dialect.has_news:
             self._news.set()
@@ -171,7 +172,7 @@ class SqliteRecord:
     async def session(self) -> AsyncIterator[Session[aiosqlite.Connection]]:
         connection = self._opened(self._writer)
         alone = _Alone(connection, self._writing)
-        yield SqlSession(connection, alone, self._statements, self._name, self.seen_mark)
+        yield SqlSession(connection, alone, self._statements, self._name, self.seen_mark, self._cover)
 
     def must_be_free(self) -> None:
         self._writing.check()
@@ -200,6 +201,9 @@ class SqliteRecord:
             closed.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
             raise closed
         return connection
+
+    def cover_errors(self, cover: Cover | None) -> None:
+        self._cover = cover
 
     def statements_of(self, package: str) -> Mapping[str, str]:
         return statements.folder(package, "sqlite")

@@ -1,0 +1,10 @@
+-- The keys of fingerprints, for apps with an encryptor. May be run again without harm.
+
+-- Who has the record alone cannot tell what was encrypted by guessing it: the fingerprint of a request depends on this
+-- key, which is encrypted by the app's encryptor. It stays when the encryptor's keys change.
+CREATE TABLE IF NOT EXISTS recordfirst.sealing_key (
+    app    text COLLATE "C" NOT NULL,
+    id     text COLLATE "C" NOT NULL,
+    sealed text NOT NULL,
+    PRIMARY KEY (app, id)
+);
