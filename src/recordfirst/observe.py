@@ -171,6 +171,16 @@ class RepairFailed(msgspec.Struct, frozen=True):
     cause: str
 
 
+class LifeUnreadable(msgspec.Struct, frozen=True):
+    """What the engine holds of a workflow cannot be read with this app's encryptor; it has a new epoch."""
+
+    workflow: str
+    epoch: int
+    """The one that is over."""
+    promise: str
+    """What could not be read."""
+
+
 class ReconcileFailed(msgspec.Struct, frozen=True):
     """A round of a worker's own reconcile failed, and will be repeated."""
 
@@ -200,6 +210,7 @@ type Event = (
     | Reconciled
     | RepairFailed
     | ReconcileFailed
+    | LifeUnreadable
 )
 _WARNINGS = (
     Suspected,
@@ -212,6 +223,7 @@ _WARNINGS = (
     RepairFailed,
     Failed,
     ReconcileFailed,
+    LifeUnreadable,
 )
 type Observer = Callable[[Event], None]
 

@@ -20,6 +20,7 @@ from recordfirst.reconcile.contract import Scope
 from recordfirst.reconcile.keeper import keep, watch
 from recordfirst.reconcile.timelines import check
 from recordfirst.relay import Relay
+from recordfirst.renewing import renew
 from recordfirst.runtime import Runtime
 from recordfirst.workflow import Workflow, body_of
 
@@ -116,15 +117,16 @@ class Worker:
         scope = Scope(self._runtime, crew.workflows, crew.effects, crew.projections, engine, crew.invariants)
         reconciling, watching = asyncio.create_task(keep(scope)), asyncio.create_task(watch(self._runtime, engine))
         collecting = asyncio.create_task(collect_regularly(self._runtime, engine))
+        renewing = asyncio.create_task(renew(self._runtime, engine))
         self.working.set()
         try:
             await asyncio.wait({ends, watching}, return_when=asyncio.FIRST_COMPLETED)
             if not self.stopping.is_set() and watching.done():
                 watching.result()
         finally:
-            for task in (ends, reconciling, watching, collecting):
+            for task in (ends, reconciling, watching, collecting, renewing):
                 task.cancel()
-            await asyncio.gather(reconciling, watching, collecting, return_exceptions=True)
+            await asyncio.gather(reconciling, watching, collecting, renewing, return_exceptions=True)
             self.working.clear()
             self._on_relay(None)
             await relay.stop()

@@ -20,6 +20,7 @@ from recordfirst import (
     Call,
     Context,
     Embedded,
+    Keyring,
     Ledger,
     Provider,
     Read,
@@ -43,6 +44,7 @@ from recordfirst.demo.shop import sql
 from recordfirst.providers.stripe import METADATA_KEY, PAYMENT_INTENTS, Stripe, find_payment_intent, stripe_client
 from recordfirst.records.open import record_from_url
 from recordfirst.records.sqlite import SqliteRecord
+from tests.effects.cipher import Cipher
 from tests.effects.harness import Plug
 from tests.references.program import Archive, Mirror
 
@@ -175,12 +177,19 @@ async def books() -> Any:
     await record.close()
 
 
+def ring() -> Keyring | None:
+    """An encryptor of the keys whose names are in a file, the newest first."""
+    names = (HOME / "keys").read_text().split() if told("keys") else []
+    return Keyring({name: Cipher(name) for name in names}) if names else None
+
+
 app = App(
     "shop",
     record=record_from_url(os.environ["SHOP_RECORD"]),
     workflows=[wait] if told("no orders") else [create_order] if told("new version") else [create_order, wait],
     engine=os.environ.get("SHOP_ENGINE") or Embedded(HOME / "engine"),
     invariants=[paid_or_new],
+    encryptor=ring(),
 )
 app.provide(Archive(HOME / "archive"))
 app.provide(Mirror(HOME / "mirror", Plug({"mirror calling": lambda: die("plug before the mirror")})))

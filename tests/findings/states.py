@@ -11,6 +11,7 @@ from resonate.timing import now_ms
 
 from recordfirst import account_id, reserve
 from recordfirst.ledgers.contract import Transfer
+from recordfirst.sealing import resealing
 from tests.findings.desk import Desk
 from tests.restores.copies import DatabaseCopies
 
@@ -361,3 +362,34 @@ def mirror_given_up(desk: Desk) -> None:
     died_before_the_mirror(desk)
     desk.done("cancel", "order:42", "--no-undo")
     desk.touch("no orders")
+
+
+# ── the encryptor ───────────────────────────────────────────────────────────
+
+
+def encrypted_from_now_on(desk: Desk) -> None:
+    """Order 42 was sold before the app had an encryptor."""
+    desk.sell("42")
+    keys(desk, "2026")
+
+
+def key_given_up(desk: Desk) -> None:
+    """The key of 2025 went when the key of fingerprints alone was under the next one."""
+    keys(desk, "2025")
+    desk.sell("42")
+    keys(desk, "2026 2025")
+
+    async def begun(shop: Any) -> None:
+        async with shop.app:
+            await resealing._reseal_keys(shop.app.runtime)
+
+    desk.inside(begun)
+    keys(desk, "2026")
+
+
+def key_is_back(desk: Desk) -> None:
+    keys(desk, "2026 2025")
+
+
+def keys(desk: Desk, names: str) -> None:
+    (desk.home / "keys").write_text(names)

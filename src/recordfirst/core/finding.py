@@ -282,6 +282,20 @@ KINDS = {
             _NOTHING,
             "Mend what the finding says, and run `recordfirst reconcile --pass providers` again.",
         ),
+        Kind(
+            "RF-NOT-SEALED",
+            "The app has an encryptor, and a table has rows in clear, or under a key that is not the newest.",
+            "The encryptor was given to an app that had none, or its keys were rotated.",
+            _NOTHING,
+            "Run `recordfirst reseal`: [](../how-to/encrypt-at-rest.md).",
+        ),
+        Kind(
+            "RF-UNREADABLE",
+            "A row was encrypted with a key that the app does not have. What it holds can be neither read nor called.",
+            "The key was given up before `recordfirst reseal` had ended, or a process worked with another one.",
+            _NOTHING,
+            "Give the app the key again, as an older one of its `Keyring`, and run `recordfirst reseal`.",
+        ),
     )
 }
 """Every kind of finding, by its code."""

@@ -64,6 +64,9 @@ class Engine(Protocol):
     async def ended(self, after: str) -> list[str]:
         """Return the next ids behind ``after``, in order, of what has ended and could be forgotten; at the end none."""
 
+    def tell_unreadable(self, found: Callable[[str], None]) -> None:
+        """Call ``found`` with the id of each promise that cannot be read: it was encrypted with another key, say."""
+
     def forget(self, id: str) -> None:
         """A workflow's life has ended and the record says so: drop what is held of it in memory."""
 

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from resonate.error import ServerError
+from resonate.error import SerializationError, ServerError
 from resonate.resonate import Resonate
 from resonate.types import PromiseRecord, TaskData, Value
 
@@ -69,7 +69,10 @@ class ResonateEngine:
         return "running" if promise.state == "pending" else "settled"
 
     async def look(self, id: str) -> Life | None:
-        promise = await self._get(id)
+        try:
+            promise = await self._get(id)
+        except SerializationError:
+            return "running"  # until whoever can renew it has been told
         if promise is None:
             return None
         return "running" if promise.state == "pending" else "settled"
@@ -77,6 +80,8 @@ class ResonateEngine:
     async def settle(self, id: str) -> bool:
         try:
             await self.resonate.promises.resolve(id, Value())
+        except SerializationError:
+            return True  # it is settled, and what it holds cannot be read
         except ServerError as error:
             if error.code == _NO_SUCH_PROMISE:
                 return False
@@ -89,7 +94,10 @@ class ResonateEngine:
         return str(promise.param.data)
 
     async def noted(self, id: str) -> str | None:
-        promise = await self._get(id)
+        try:
+            promise = await self._get(id)
+        except SerializationError:
+            return None  # nobody can read it, so it says nothing
         return None if promise is None else str(promise.param.data)
 
     async def _get(self, id: str) -> PromiseRecord | None:
@@ -99,6 +107,9 @@ class ResonateEngine:
             if error.code == _NO_SUCH_PROMISE:
                 return None
             raise
+
+    def tell_unreadable(self, found: Callable[[str], None]) -> None:
+        self._codec.unreadable = found
 
     async def ended(self, after: str) -> list[str]:
         del after  # a server collects by its own rules

@@ -25,6 +25,7 @@ from recordfirst.reconcile.invariants import Invariants
 from recordfirst.reconcile.ledgers import Ledgers
 from recordfirst.reconcile.lives import Lives
 from recordfirst.reconcile.references import Projections, References
+from recordfirst.reconcile.sealed import Sealed
 from recordfirst.reconcile.timelines import Timelines
 from recordfirst.runtime import fault_of
 
@@ -39,6 +40,7 @@ PASSES: tuple[Pass, ...] = (
     References(),
     Providers(),
     Ledgers(),
+    Sealed(),
 )
 """In the order in which they run."""
 OPEN = tuple(each for each in PASSES if not each.looks_at_all)

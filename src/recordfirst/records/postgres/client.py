@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import secrets
 import select
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -36,6 +35,7 @@ from recordfirst.records.postgres import pooled
 from recordfirst.records.postgres.blocked import LOCK_TIMEOUT_S, in_turn, name_of
 from recordfirst.records.postgres.building import build
 from recordfirst.records.postgres.faults import cause_of, fault_of_state
+from recordfirst.records.postgres.naming import label, lock_number, put_in_schema
 from recordfirst.records.postgres.watch import HeldLease, Listener
 from recordfirst.records.session import Params, Row, SqlSession
 from recordfirst.records.statements import Statements
@@ -102,7 +102,7 @@ class PostgresRecord:
         self._blockers = statements.read(_PACKAGE, "blockers.sql")
         self._may_ask_engine = statements.read(_PACKAGE, "may_ask_engine.sql")
         self.migrations = tuple(
-            Migration(version=step.version, name=step.name, sql=_put_in_schema(step.sql, schema))
+            Migration(version=step.version, name=step.name, sql=put_in_schema(step.sql, schema))
             for step in statements.migrations(_PACKAGE)
         )
         self.seen_mark: tuple[str, int, int] | None = None
@@ -127,7 +127,7 @@ class PostgresRecord:
             raise RecordUnavailable(self.where, cause_of(safe_text(error))) from error
         pool: AsyncConnectionPool[_Connection] = AsyncConnectionPool(
             self._conninfo,
-            kwargs={"autocommit": True, "connect_timeout": _CONNECT_S, "application_name": _label(app)},
+            kwargs={"autocommit": True, "connect_timeout": _CONNECT_S, "application_name": label(app)},
             min_size=1,
             max_size=self._pool_size,
             open=False,
@@ -165,7 +165,7 @@ class PostgresRecord:
 
     async def _connect(self, app: str, role: str = "") -> _Connection:
         return await psycopg.AsyncConnection.connect(
-            self._conninfo, autocommit=True, connect_timeout=_CONNECT_S, application_name=_label(app, role)
+            self._conninfo, autocommit=True, connect_timeout=_CONNECT_S, application_name=label(app, role)
         )
 
     @contextlib.asynccontextmanager
@@ -218,7 +218,7 @@ class PostgresRecord:
 
     def statements_of(self, package: str) -> Mapping[str, str]:
         found = statements.folder(package, "postgres")
-        return {name: _put_in_schema(text, self._schema) for name, text in found.items()}
+        return {name: put_in_schema(text, self._schema) for name, text in found.items()}
 
     def fault(self, error: BaseException) -> Fault | None:
         if isinstance(error, RecordUnavailable):
@@ -263,7 +263,7 @@ class PostgresRecord:
             in_use = await self._version(connection) > 0
             for step in self.migrations:
                 if in_use and statements.makes_indexes_alone(step) and await self._version(connection) < step.version:
-                    place, lock = _put_in_schema("recordfirst.", self._schema), _lock_number(self._schema, "build")
+                    place, lock = put_in_schema("recordfirst.", self._schema), lock_number(self._schema, "build")
                     session = self._session(connection, _Dialect(connection))
                     await build(statements.indexes([step]), place, lock, session)
                 run = partial(self._run_step, connection, step)
@@ -274,7 +274,7 @@ class PostgresRecord:
     async def _run_step(self, connection: _Connection, step: Migration) -> bool:
         """Run a step in a transaction of its own; ``False`` if it has been run."""
         async with connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock(%s)", [_lock_number(self._schema, "migrate")])
+            await connection.execute("SELECT pg_advisory_xact_lock(%s)", [lock_number(self._schema, "migrate")])
             await connection.execute("SELECT set_config('lock_timeout', %s, true)", [f"{LOCK_TIMEOUT_S * 1000:.0f}"])
             if await self._version(connection) >= step.version:
                 return False
@@ -294,7 +294,7 @@ class PostgresRecord:
     @contextlib.asynccontextmanager
     async def lease(self, name: str) -> AsyncIterator[Lease]:
         """Wait inside the server for a lock of the session: it is free once the server sees the session end."""
-        number = _lock_number(self._schema, "lease", self._app, name)
+        number = lock_number(self._schema, "lease", self._app, name)
         async with self._watching(f"lease {name}") as connection:
             await connection.execute(cast("Any", f"SET lock_timeout = {_LEASE_WAIT_MS}"))
             while True:
@@ -342,7 +342,7 @@ class PostgresRecord:
 
     @property
     def _channel(self) -> str:
-        return f"recordfirst_{_lock_number(self._schema, 'news', self._app) & (1 << 64) - 1:016x}"
+        return f"recordfirst_{lock_number(self._schema, 'news', self._app) & (1 << 64) - 1:016x}"
 
     @contextlib.asynccontextmanager
     async def _listen(self) -> AsyncIterator[AsyncIterator[object]]:
@@ -436,21 +436,4 @@ def _without_password(dsn: str) -> str:
 
 def _in_schema(schema: str) -> Statements:
     plain = statements.load(_PACKAGE)
-    return Statements(**{name: _put_in_schema(getattr(plain, name), schema) for name in Statements.__struct_fields__})
-
-
-def _put_in_schema(sql: str, schema: str) -> str:
-    if schema == "recordfirst":
-        return sql
-    quoted = f'"{schema}"'
-    return sql.replace("recordfirst.", f"{quoted}.").replace("EXISTS recordfirst;", f"EXISTS {quoted};")
-
-
-def _lock_number(*names: str) -> int:
-    """A number for names, as advisory locks want it: signed, 64 bits."""
-    return int.from_bytes(hashlib.sha256("\0".join(names).encode()).digest()[:8], signed=True)
-
-
-def _label(app: str, role: str = "") -> str:
-    """What ``pg_stat_activity`` shows of us; the server cuts it at 63 bytes."""
-    return f"recordfirst {app} {role}".strip()
+    return Statements(**{name: put_in_schema(getattr(plain, name), schema) for name in Statements.__struct_fields__})
