@@ -328,7 +328,7 @@ class Drive:
 
     async def _store_decline(self, receipt: Receipt, declined: Declined, arguments: dict[str, Any]) -> Receipt:
         code = None if declined.code is None else codec.told(declined.code)
-        named = Declined(codec.told(declined.reason), code, self.key)
+        named = Declined(masked(codec.told(declined.reason)), code, self.key)
         text = codec.encode({"reason": named.reason, "code": named.code}, "a decline")
         return await self._store_final(receipt, Outcome("declined", text, named), arguments)
 

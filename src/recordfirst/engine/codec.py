@@ -37,6 +37,8 @@ class EngineCodec(Codec):
     def encode(self, value: Any) -> Value:
         if isinstance(value, _Rejection):
             value = value.stored
+        elif isinstance(value, Clear):
+            return Codec(NoopEncryptor()).encode(str(value))
         elif isinstance(value, Exception):
             stored, at = exceptions.encode(value, self.errors), getattr(value, _AT, None)
             # The place is known only where it was raised, so it goes along also with what is not rebuilt.
@@ -75,6 +77,12 @@ class EngineCodec(Codec):
         if isinstance(stored, dict) and isinstance(stored.get("at"), str):
             vars(error)[_AT] = stored["at"]
         return error
+
+
+class Clear(str):
+    """A text that is no secret, and is stored in clear: whatever becomes of the keys, it can be read."""
+
+    __slots__ = ()
 
 
 class _Sealed(Exception):

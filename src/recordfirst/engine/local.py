@@ -12,6 +12,7 @@ from resonate.types import PromiseRecord, TaskData, Value
 
 from recordfirst.core.exceptions import AllowedErrors
 from recordfirst.engine import leaf
+from recordfirst.engine.codec import Clear
 from recordfirst.engine.contract import Life
 
 _NO_SUCH_PROMISE = 404
@@ -90,7 +91,7 @@ class ResonateEngine:
 
     async def note(self, id: str, text: str) -> str:
         timeout_at = leaf.far_from_now_ms(self.resonate)
-        promise = await self.resonate.promises.create(id, timeout_at, Value(data=text), {})
+        promise = await self.resonate.promises.create(id, timeout_at, Value(data=Clear(text)), {})
         return str(promise.param.data)
 
     async def noted(self, id: str) -> str | None:
