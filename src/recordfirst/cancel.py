@@ -106,7 +106,7 @@ def _was_cancelled(start: Start, *, undo: bool | None) -> bool:
     """Whether this was said before. To give up undoing is another thing to say."""
     if start.state == "cancelled":
         return True
-    return start.is_being_cancelled and undo is not False
+    return start.is_undoing and not start.is_stopped and undo is not False
 
 
 def _happened(effects: Mapping[str, Effect[..., Any]], receipts: list[Receipt]) -> tuple[list[str], list[str]]:

@@ -85,13 +85,16 @@ async def _plan(tx: Session[Any], start: Start, *, again: bool) -> Retry:
     for receipt in await tx.receipts_of(start.id):
         last[receipt.key] = max(last.get(receipt.key, receipt), receipt, key=lambda each: each.attempt)
     undone = [key for key, receipt in last.items() if receipt.undone_by is not None]
-    if undone and not again and not start.undo_only:
+    is_left = not again and any(_is_to_be_undone(receipt) for receipt in last.values())
+    if start.undo_only and (is_left or _was_cancelled(start)):
+        return Retry(start=start)  # it undoes the rest, and nothing else
+    if undone and not again:
         raise Misuse(
             f"workflow {start.id!r} has failed, and what it had done was undone: {', '.join(undone)}; a retry would "
             f"have to do it anew: recordfirst retry {start.id} --again --dry-run shows what, --again does it, under "
             "new keys. To leave it as it is, start a workflow with another id"
         )
-    if not again or start.undo_only:
+    if not again:
         return Retry(start=start)
     return Retry(start=start, again=_next_attempts(list(last.values())))
 
@@ -104,6 +107,15 @@ def _next_attempts(last: Sequence[Receipt]) -> dict[str, int]:
         for receipt in last
         if (receipt.undone_by is not None or receipt.state == "declined") and receipt.key not in undoes
     }
+
+
+def _was_cancelled(start: Start) -> bool:
+    return start.undo_only and codec.decode(start.error or "{}").get("type") == "Cancelled"
+
+
+def _is_to_be_undone(receipt: Receipt) -> bool:
+    may_have_happened = receipt.state in ("succeeded", "unknown") or receipt.doubts > 0
+    return receipt.undo is not None and receipt.undone_by is None and may_have_happened
 
 
 def _behind(start: Start) -> dict[str, int]:

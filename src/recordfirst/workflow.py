@@ -11,7 +11,7 @@ import traceback
 import types
 from collections.abc import Awaitable, Callable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Concatenate, Protocol, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, Protocol, cast, overload
 
 from resonate.context import Context
 from resonate.error import PlatformError, Suspended
@@ -182,7 +182,7 @@ def body_of(
         )
         try:
             with running(execution):
-                if start is not None and start.is_being_cancelled:
+                if start is not None and start.is_undoing:
                     return await _undo(ctx, execution, start, life, effects)
                 ctx.over.judge = execution.judge
                 return await _live(workflow, ctx, execution, life, effects, (args, kwargs))
@@ -238,7 +238,7 @@ async def _live(
     await runtime.release_if_held(id)
     undone = await undo_all(ctx, execution, effects)
     if execution.defect is not None:
-        raise await _stop(workflow.name, ctx, execution)
+        raise await _stop(workflow.name, ctx, execution, codec.encode(_error(failure, at), "an error"))
     finish = _failed(execution, workflow.name, failure, at, undone.left)
     await close_undone(execution, undone.done, finish)
     await life.finished(ctx.info.id, finish, failure)
@@ -266,10 +266,11 @@ async def _join_siblings(ctx: WorkflowContext) -> None:
         await ctx.flush_local_work()
 
 
-async def _stop(name: str, ctx: WorkflowContext, execution: Execution) -> BaseException:
+async def _stop(name: str, ctx: WorkflowContext, execution: Execution, failure: str | None = None) -> BaseException:
     """Store that a defect has stopped the workflow, and return what gives its task back (P9).
 
-    Nothing is undone. The epochs so far begin no further step; the next one waits for a fix.
+    Nothing is undone. The epochs so far begin no further step; the next one waits for a fix. ``failure``: the workflow
+    was failing with this, and an undo has stopped it: the next epoch undoes the rest, whatever the body would do.
     """
     runtime, id, defect = execution.runtime, execution.workflow_id, execution.defect
     assert defect is not None
@@ -283,7 +284,7 @@ async def _stop(name: str, ctx: WorkflowContext, execution: Execution) -> BaseEx
 
     async def store() -> Start | None:
         async with runtime.record.transaction() as tx:
-            stopped = await tx.stop(id, execution.epoch, stop=text, version=runtime.version)
+            stopped = await tx.stop(id, execution.epoch, stop=text, version=runtime.version, failure=failure)
             if stopped is not None:
                 await tx.unpark(id)
                 await tx.saw_findings([stop_of(stopped)], f"stop {stopped.epoch}")
@@ -341,20 +342,27 @@ async def _awaiting(body: Awaitable[Any]) -> Any:
 
 
 def _cancelled(start: Start, left: list[str]) -> Finish:
-    """The end of a workflow that was cancelled; as a failure, which can be retried, if something was not undone."""
-    if not left:
-        return Finish(id=start.id, epoch=start.epoch, state="cancelled", error=start.error)
+    """The end of a workflow that only undoes: cancelled, or failed, if it was that or something was not undone."""
     error = codec.decode(start.error or "{}")
+    if not left:
+        state: Literal["cancelled", "failed"] = "cancelled" if error.get("type") == "Cancelled" else "failed"
+        return Finish(id=start.id, epoch=start.epoch, state=state, error=start.error)
     message = f"{error.get('message', '').partition('; NOT UNDONE: ')[0]}; NOT UNDONE: {', '.join(left)}"
     failure = codec.encode(error | {"message": message}, "an error")
     return Finish(id=start.id, epoch=start.epoch, state="failed", error=failure)
 
 
+def _error(error: Exception, at: str | None) -> dict[str, Any]:
+    return {"type": type(error).__qualname__, "message": safe_text(error), "at": at}
+
+
 def _failed(execution: Execution, name: str, error: Exception, at: str | None, left: list[str]) -> Finish:
     """The end of a life in failure; what could not be undone is said, since somebody must see to it."""
     execution.runtime.observe(Failed(execution.workflow_id, name, describe(error), at))
-    message = safe_text(error) + (f"; NOT UNDONE: {', '.join(left)}" if left else "")
-    failure = codec.encode({"type": type(error).__qualname__, "message": codec.told(message), "at": at}, "an error")
+    said = _error(error, at)
+    if left:
+        said["message"] += f"; NOT UNDONE: {', '.join(left)}"
+    failure = codec.encode(said | {"message": codec.told(said["message"])}, "an error")
     return Finish(id=execution.workflow_id, epoch=execution.epoch, state="failed", error=failure)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from resonate.retry import Never
 
 from recordfirst import (
     App,
@@ -159,7 +160,7 @@ async def looking(ctx: Context, id: str) -> str:
 async def pricing(ctx: Context, id: str, raises: str) -> str:
     await charge(ctx, id)
     try:
-        await ctx.run(price, raises)
+        await ctx.options(retry_policy=Never()).run(price, raises)
     except Surprise as error:
         return f"caught {error}"
     except Exception:
@@ -179,7 +180,7 @@ async def miscalled(ctx: Context, id: str) -> str:
 @workflow
 async def buggy(ctx: Context, id: str) -> str:
     await charge(ctx, id)
-    return {}["bug"]  # type: ignore[no-any-return]
+    raise KeyError("bug")
 
 
 @workflow(fails=Surprise)

@@ -194,7 +194,7 @@ class StartConformance:
                     ended = await tx.end_lives("order:1", undo=True, error="{}")
                     await tx.unpark("order:1")
                 assert ended is not None
-                assert (ended.state, ended.epoch, ended.lives_from, ended.is_being_cancelled) == ("open", 2, 2, True)
+                assert (ended.state, ended.epoch, ended.lives_from, ended.is_undoing) == ("open", 2, 2, True)
                 begin = decide.begin_call(early, claim="a", claim_ms=1)
                 for epoch, can in ((1, False), (2, True), (None, True)):
                     key = f"{epoch}"

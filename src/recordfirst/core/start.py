@@ -36,7 +36,7 @@ class Start(NewStart, frozen=True, kw_only=True):
     lives_from: int | None = None
     """Earlier epochs are over, wherever they run: none of their steps begins."""
     undo_only: bool = False
-    """Its epoch undoes what was done, and nothing else: an operator has cancelled it."""
+    """Its epoch undoes what was done, and nothing else: it was cancelled, or stopped while it undid a failure."""
     stop: str | None = None
     """The defect that has stopped it: JSON with ``type``, ``message``, ``at`` and ``step``."""
     stopped_at_ms: int | None = None
@@ -48,7 +48,7 @@ class Start(NewStart, frozen=True, kw_only=True):
     """Attempts that a retry has put behind it: JSON, a number by key."""
 
     @property
-    def is_being_cancelled(self) -> bool:
+    def is_undoing(self) -> bool:
         """Whether the epoch that it has undoes what was done, and nothing else."""
         return self.state == "open" and self.undo_only
 

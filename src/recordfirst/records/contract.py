@@ -255,8 +255,10 @@ class Session[C](Reconciling, Timelines, Projections, Protocol):
         ``again``: how many attempts are behind it, JSON by key; ``None`` leaves that as it is.
         """
 
-    async def stop(self, id: str, epoch: int, *, stop: str, version: str) -> Start | None:
+    async def stop(self, id: str, epoch: int, *, stop: str, version: str, failure: str | None = None) -> Start | None:
         """Stop an open start: its epochs so far begin no further step, and the next one is not dispatched.
+
+        ``failure``: it was failing with this, so its next epoch only undoes.
 
         ``None`` if it is not open, is stopped, or its epoch is not this one.
         """

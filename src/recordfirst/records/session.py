@@ -341,8 +341,8 @@ class SqlSession[C](_Reconciling, _Timelines, _Projections):
         rows = await self._rows(self._sql.reopen, id=id, again=again)
         return _start(rows[0]) if rows else None
 
-    async def stop(self, id: str, epoch: int, *, stop: str, version: str) -> Start | None:
-        rows = await self._rows(self._sql.stop, id=id, epoch=epoch, stop=stop, version=version)
+    async def stop(self, id: str, epoch: int, *, stop: str, version: str, failure: str | None = None) -> Start | None:
+        rows = await self._rows(self._sql.stop, id=id, epoch=epoch, stop=stop, version=version, error=failure)
         return _start(rows[0]) if rows else None
 
     async def resume(self, id: str, epoch: int, *, forget: bool) -> Start | None:
