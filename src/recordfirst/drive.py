@@ -437,7 +437,7 @@ _NEVER_TOLD = "the call was made, and nothing tells whether it had its effect (n
 
 
 def _reason(text: str) -> str:
-    return codec.encode({"reason": storable_text(masked(text)[:2000])}, "a reason")
+    return codec.encode({"reason": masked(storable_text(text))[:2000]}, "a reason")
 
 
 def _text(error: str | None) -> str | None:

@@ -20,6 +20,7 @@ from recordfirst.core import codec, keys
 from recordfirst.core.decide import backoff_ms
 from recordfirst.core.finding import Audit
 from recordfirst.core.projection import NewProjection, Projection
+from recordfirst.core.text import masked
 from recordfirst.engine import leaf
 from recordfirst.errors import DifferentFunction, DifferentRequest, Misuse
 from recordfirst.function import Function
@@ -187,7 +188,7 @@ class ProjectStep[**P](Step[P, None]):
         await runtime.patiently(f"projection {key!r}", once)
 
     async def _failed(self, runtime: Runtime, key: str, cause: str) -> int:
-        reason = codec.encode({"reason": codec.told(cause[:2000])}, "a reason")
+        reason = codec.encode({"reason": masked(codec.told(cause))[:2000]}, "a reason")
 
         async def once() -> int:
             async with runtime.record.session() as session:

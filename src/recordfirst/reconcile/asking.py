@@ -13,6 +13,7 @@ from recordfirst.core import codec
 from recordfirst.core import decide as d
 from recordfirst.core.finding import NewFinding
 from recordfirst.core.receipt import Receipt
+from recordfirst.core.text import masked
 from recordfirst.effect import Effect
 from recordfirst.errors import Declined, Misuse
 from recordfirst.providers.contract import Absent, CannotTell, Found, describe
@@ -111,7 +112,7 @@ async def _unknown(scope: Scope, finding: NewFinding, receipt: Receipt, why: str
     """Let the receipt be unknown, which an intent that nobody drives is; ``None`` if it has changed."""
     if receipt.state == "unknown":
         return receipt
-    change = d.unknown(receipt, codec.encode({"reason": codec.told(why[:2000])}, "a reason"))
+    change = d.unknown(receipt, codec.encode({"reason": masked(codec.told(why))[:2000]}, "a reason"))
     async with scope.runtime.record.transaction() as tx:
         changed = await tx.change_receipt(receipt, change)
         if changed is not None:

@@ -13,6 +13,7 @@ import msgspec
 
 from recordfirst.core import codec
 from recordfirst.core.finding import KINDS, Audit, NewFinding
+from recordfirst.core.text import masked
 from recordfirst.errors import Misuse
 from recordfirst.reconcile.contract import Sight
 from recordfirst.records.contract import Session
@@ -37,7 +38,7 @@ async def _is_dismissed(session: Session[Any], finding: NewFinding) -> bool:
 
 
 def _told(finding: NewFinding) -> str:
-    return codec.told(f"{finding.code}: {finding.detail}")
+    return masked(codec.told(f"{finding.code}: {finding.detail}"))
 
 
 class Dismissal(msgspec.Struct, frozen=True, kw_only=True):

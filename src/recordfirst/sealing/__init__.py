@@ -56,9 +56,11 @@ class Keyring:
         return f"<Keyring of {', '.join(self._keys)}>"
 
     def encrypt(self, data: bytes) -> bytes:
+        """Encrypt with the newest key, whose id goes with the text."""
         return _MARK + self.key_id.encode() + b":" + self._keys[self.key_id].encrypt(data)
 
     def decrypt(self, data: bytes) -> bytes:
+        """Decrypt with the key that the text names. Raises if that is not here, or refuses."""
         if data.startswith(_MARK):
             id, _, rest = data.removeprefix(_MARK).partition(b":")
             key = self._keys.get(id.decode("ascii", "replace"))
