@@ -68,6 +68,11 @@ async def pay_later(ctx: Context, id: str, card: str) -> str:
 
 
 @workflow
+async def buggy(ctx: Context, id: str, card: str) -> str:
+    raise LookupError(f"nothing is known of {card}")
+
+
+@workflow
 async def odd(ctx: Context, encrypted: str) -> str:
     return encrypted
 
@@ -194,6 +199,25 @@ def test_the_ids_of_calls_in_the_engine_are_keyed():
     first._print_key = second._print_key = "k1"
     assert len({each.covered("run charge 4242") for each in (first, second, Sealing("shop", None))}) == 3
     assert first.covered("run charge 4242") == first.covered("run charge 4242")
+
+
+async def test_what_stopped_a_workflow_is_sealed(shop):
+    """Security, P9: a defect's message may quote arguments; its type and place are found all the same."""
+    async with shop.working(buggy, encryptor=Cipher("a")) as app:
+        await app.start(buggy, "1", CARD, id="1")
+
+        async def stopped() -> bool:
+            return bool(await app.stopped(1))
+
+        await _until(stopped)
+        text = repr(await stored(app))
+        assert CARD not in text
+        assert "LookupError" in text
+        assert CARD in ((await (await app.handle("1")).status()).stop or "")
+    async with shop.app(buggy, encryptor=Keyring({"2": Cipher("b"), "1": Cipher("a")})) as app:
+        assert (await app.reseal()).resealed == {"start": 1}
+    async with shop.app(buggy, encryptor=Keyring({"2": Cipher("b")})) as app:
+        assert CARD in ((await (await app.handle("1")).status()).stop or "")
 
 
 # ── switched on, changed, wrong ─────────────────────────────────────────────

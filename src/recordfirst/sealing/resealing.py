@@ -41,7 +41,7 @@ TABLES = (
         "start",
         ("id",),
         ("arguments", "result"),
-        ("id", "arguments", "fingerprint", "result", "error", "state", "epoch", "lives_from"),
+        ("id", "arguments", "fingerprint", "result", "error", "state", "epoch", "lives_from", "stop"),
     ),
     Table(
         "receipt",
@@ -151,7 +151,8 @@ async def pages(runtime: Runtime, table: Table) -> AsyncIterator[tuple[int, list
 def _stale(sealing: Sealing, table: Table, row: dict[str, Any]) -> Stale | None:
     name = "#".join(str(row[column]) for column in table.identity)
     values = () if row.get("state") == "collected" else table.values
-    errors = ("error",) if row.get("error") is not None and row.get("state") != "collected" else ()
+    kept = row.get("state") != "collected"
+    errors = [name for name in ("error", "stop") if kept and row.get(name) is not None]
     keyed = ":" in row["fingerprint"]
     if keyed and all(sealing.is_current(row[column]) for column in (*values, *errors)):
         return None
