@@ -91,7 +91,11 @@ _HEADERS = re.compile(
 _BEARER = re.compile(r"\b(?P<name>bearer|basic)\s+(?=[^\s'\"]*[\d=+/_-])[\w.~+/=-]{8,}", re.IGNORECASE)
 _KEYS = re.compile(r"\b(?P<kind>(?:sk|rk|pk|whsec|xox[bap]|ghp|github_pat)[_-](?:live_|test_)?)\w{6,}")
 _SECRET_NAME = re.compile(_MORE_NAMES, re.IGNORECASE)
-_MAY_HOLD = re.compile(r"[=:@_]|bearer|basic", re.IGNORECASE)
+_HINTS = (
+    "@", "%", "passw", "pwd", "passphrase", "secret", "apikey", "api-key", "api_key", "private", "-key", "token", "sig",
+    "credential", "authorization", "cookie", "bearer", "basic", "sk_", "rk_", "pk_", "whsec", "xox", "ghp", "github_",
+)  # fmt: skip
+"""One of these, in small letters, is in each form below; what has none is not looked at further."""
 
 
 def masked(text: str, *known: str) -> str:
@@ -102,7 +106,8 @@ def masked(text: str, *known: str) -> str:
     """
     for secret in sorted(filter(None, known), key=len, reverse=True):
         text = text.replace(secret, MASK)
-    if _MAY_HOLD.search(text) is None:
+    small = text.lower()
+    if not any(hint in small for hint in _HINTS):
         return text
     if "://" in text:
         text = _USERINFO.sub(_without_password, text)

@@ -12,7 +12,6 @@ it was is said by the encryptor (:class:`Keyring`). Lost: what was sealed with a
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
@@ -181,7 +180,7 @@ class Sealing:
         return what if self._print_key is None else self._keyed(self._print_key, what)
 
     def _keyed(self, id: str, text: str) -> str:
-        return f"{id}:{hmac.new(self._print_keys[id], text.encode(), hashlib.sha256).hexdigest()[:32]}"
+        return f"{id}:{hmac.digest(self._print_keys[id], text.encode(), 'sha256').hex()[:32]}"
 
     # ── opening ─────────────────────────────────────────────────────────────
 
