@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import msgspec
 from resonate.error import PlatformError, Suspended
 
-from recordfirst.blocking import Blocking
+from recordfirst.blocking import lent_with
 from recordfirst.core import codec
 from recordfirst.errors import BadArguments, Escaped, Misuse, Unencodable
 
@@ -207,14 +207,21 @@ class Function:
             result = self.fn(*args, **kwargs, **injected)
             return await result if inspect.isawaitable(result) else result
         run = functools.partial(contextvars.copy_context().run, self.fn, *args, **kwargs, **injected)
+        lent = lent_with(first)
+
+        def in_thread() -> Any:
+            if lent is not None:
+                lent.take()
+            return run()
+
         try:
-            result = await asyncio.get_running_loop().run_in_executor(executor, run)
+            result = await asyncio.get_running_loop().run_in_executor(executor, in_thread)
             # A coroutine that nobody awaited would be an effect that is stored and was never called.
             return await result if inspect.isawaitable(result) else result
         finally:
             # The thread may run on, if nobody waits for it any more: not on a connection that is somebody else's then.
-            if isinstance(tx := getattr(first, "tx", None), Blocking):
-                tx.give_back()
+            if lent is not None:
+                lent.give_back()
 
     def _shown(self) -> str:
         return str(self._user_signature.replace(return_annotation=inspect.Signature.empty))
