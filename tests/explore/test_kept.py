@@ -22,6 +22,7 @@ from recordfirst.explore.clock import EPOCH_MS, Time
 from recordfirst.explore.driver import SimRecord, SqliteErrors
 from recordfirst.explore.kept import Slots
 from recordfirst.explore.world import home
+from recordfirst.records.sqlite.guard import Guard
 from tests.explore.conftest import at
 
 OPTIONS: dict[str, Any] = {"isolation_level": None, "timeout": 0.0}
@@ -117,7 +118,7 @@ def test_what_a_step_did_to_its_connection_is_not_there_for_the_next_process(
     """P9: such a connection is closed; one that only read and wrote is kept."""
 
     async def use(record: SimRecord, sql: str) -> None:
-        connection = await record._connect("PRAGMA synchronous = FULL")
+        connection = await record._connect(Guard(), "PRAGMA synchronous = FULL")
         await connection.execute_fetchall(sql)
         await connection.close()
 

@@ -6,6 +6,7 @@ import functools
 
 import pytest
 
+from recordfirst.conformance.guards import GuardConformance
 from recordfirst.conformance.projections import ProjectionConformance
 from recordfirst.conformance.reconciling import ReconcileConformance
 from recordfirst.conformance.record import ReceiptConformance
@@ -15,7 +16,12 @@ from recordfirst.records.sqlite import SqliteRecord
 
 
 class TestSqlite(
-    ReceiptConformance, StartConformance, RecordProcessConformance, ReconcileConformance, ProjectionConformance
+    GuardConformance,
+    ReceiptConformance,
+    StartConformance,
+    RecordProcessConformance,
+    ReconcileConformance,
+    ProjectionConformance,
 ):
     """SQLite."""
 

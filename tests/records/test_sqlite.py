@@ -188,7 +188,7 @@ def test_p2_what_hides_that_it_was_refused_is_committed_as_a_whole(sqlite_path):
     async def go():
         async with opened(make(sqlite_path)) as record:
             async with record.transaction() as tx:
-                with pytest.raises(sqlite3.DatabaseError):
+                with pytest.raises(Misuse, match="the transaction, which goes on"):
                     await tx.connection.commit()
                 await tx.add_receipts([wrote()])
             async with record.session() as session:

@@ -32,7 +32,7 @@ _TOLD = frozenset({_READS, "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = O
 """What a record tells its connections to be; one that is kept is so already."""
 _PLAIN = frozenset({
     "_execute_fetchall", "_execute_insert", "execute", "executemany", "commit", "rollback", "close", "cursor",
-    "fetchone", "fetchmany", "fetchall", "set_authorizer",
+    "fetchone", "fetchmany", "fetchall", "set_authorizer", "rows",
 })  # fmt: skip
 _PLAIN_SQL = re.compile(
     r"\s*(SELECT|INSERT|UPDATE|DELETE|REPLACE|WITH|BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|PRAGMA data_version)\b|$",

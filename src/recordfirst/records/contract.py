@@ -312,7 +312,11 @@ class Record[C](Protocol):
     async def close(self) -> None: ...
 
     def transaction(self) -> AbstractAsyncContextManager[Session[C]]:
-        """BEGIN; COMMIT when the block ends, ROLLBACK when it raises. Made for writing: in SQLite it takes the lock."""
+        """BEGIN; COMMIT when the block ends, ROLLBACK when it raises. Made for writing: in SQLite it takes the lock.
+
+        Its connection is guarded: it raises ``Misuse`` for what would end the transaction, and for every statement
+        after the block; what user code sets on it ends with the block (``conformance/guards.py``).
+        """
 
     def session(self) -> AbstractAsyncContextManager[Session[C]]:
         """A session whose statements each commit by themselves."""

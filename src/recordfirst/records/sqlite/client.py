@@ -1,4 +1,4 @@
-"""The record in SQLite: the only file that imports the driver.
+"""The record in SQLite: this file and ``guard.py`` alone import the driver.
 
 Promised: what was committed is on the disk (WAL, ``synchronous=FULL``), and several processes on one machine may
 write at once. One connection writes, one statement or transaction at a time; another one reads. May be lost: nothing
@@ -28,6 +28,7 @@ from recordfirst.records import statements
 from recordfirst.records.contract import Cover, Fault, Lease, Migration, Session
 from recordfirst.records.session import Params, Row, SqlSession
 from recordfirst.records.sqlite import beside
+from recordfirst.records.sqlite.guard import Block, Guard, GuardedConnection, guarded, to_the_end
 from recordfirst.records.sqlite.lease import hold
 from recordfirst.records.sqlite.turn import Turn
 
@@ -37,7 +38,10 @@ _BUSY_MS = 2_000
 _OPEN_S = 5.0
 _LOOK_S = 0.05
 """Between two looks for what other processes committed."""
-_ENDED = "the transaction was ended inside its block; leave COMMIT and ROLLBACK to recordfirst"
+_NOT_SEEN = -1
+"""No count of commits is this one."""
+_WRITES, _READS = "PRAGMA synchronous = FULL", "PRAGMA query_only = ON"
+"""What makes a connection the one that writes, or the one that reads."""
 _CLOSED = frozenset({"Connection closed", "no active connection"})
 _CONTENTION = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _UNREACHABLE = frozenset({
@@ -75,7 +79,7 @@ class SqliteRecord:
         self._absent = False
         self._writing = Turn(self.where)
         self._reading = Turn(self.where)
-        self._block = _Block()
+        self._write_guard, self._read_guard = Guard(), Guard()
         self._news = asyncio.Event()
         self._seen_version = 0
 
@@ -95,10 +99,9 @@ class SqliteRecord:
 
     async def _connect_both(self) -> None:
         try:
-            self._writer = await self._connect("PRAGMA synchronous = FULL")
-            await self._writer.set_authorizer(self._block.allows)
+            self._writer = await self._connect(self._write_guard, _WRITES)
             await _until_free(self._keep_log)
-            self._reader = await self._connect("PRAGMA query_only = ON")
+            self._reader = await self._connect(self._read_guard, _READS)
             self._seen_version = await self._data_version()
         except (sqlite3.Error, OSError) as error:
             await self.close()
@@ -107,7 +110,7 @@ class SqliteRecord:
             await self.close()
             raise
 
-    async def _connect(self, *pragmas: str) -> aiosqlite.Connection:
+    async def _connect(self, guard: Guard, *pragmas: str) -> aiosqlite.Connection:
         connection = self._driver(self._path, timeout=_BUSY_MS / 1000, isolation_level=None)
         worker: threading.Thread = vars(connection).get("_thread", connection)
         worker.daemon = True  # a program that forgets to close its record must still be able to end
@@ -115,11 +118,12 @@ class SqliteRecord:
             await connection
         except BaseException:
             # The driver lets its thread go, which would speak to a loop that may be closed by then.
-            await _to_the_end(asyncio.to_thread(worker.join))
+            await to_the_end(asyncio.to_thread(worker.join))
             raise
         try:
             for pragma in (*pragmas, "PRAGMA foreign_keys = ON"):
                 await _until_free(lambda sql=pragma: connection.execute_fetchall(sql))
+            await connection.set_authorizer(guard.allows)
         except BaseException:
             await connection.close()
             raise
@@ -158,20 +162,20 @@ class SqliteRecord:
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session[aiosqlite.Connection]]:
-        connection = self._opened(self._writer)
+        self._opened(self._writer)
         async with self._writing:
-            dialect = _InTransaction(connection)
-            async with _transaction(connection, "BEGIN IMMEDIATE"):
-                with self._block:
-                    yield SqlSession(connection, dialect, self._statements, self._name, self.seen_mark, self._cover)
-                dialect.check()
+            connection = await self._clean_writer()
+            async with guarded(connection, self._write_guard, "BEGIN IMMEDIATE") as block:
+                dialect = _InTransaction(block)
+                given = GuardedConnection(block)
+                yield SqlSession(given, dialect, self._statements, self._name, self.seen_mark, self._cover)
         if dialect.has_news:
             self._news.set()
 
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncIterator[Session[aiosqlite.Connection]]:
         connection = self._opened(self._writer)
-        alone = _Alone(connection, self._writing)
+        alone = _Alone(connection, self._writing, self._clean_writer)
         yield SqlSession(connection, alone, self._statements, self._name, self.seen_mark, self._cover)
 
     def must_be_free(self) -> None:
@@ -179,13 +183,33 @@ class SqliteRecord:
 
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncIterator[aiosqlite.Connection]:
-        connection = self._opened(self._reader)
-        async with self._reading, _transaction(connection, "BEGIN"):
-            try:
-                yield connection
-            except asyncio.CancelledError:
-                await connection.interrupt()  # a statement that nobody waits for any more would hold the next one up
-                raise
+        self._opened(self._reader)
+        async with self._reading:
+            connection = await self._clean_reader()
+            async with guarded(connection, self._read_guard, "BEGIN") as block:
+                try:
+                    yield GuardedConnection(block)
+                except asyncio.CancelledError:
+                    await connection.interrupt()  # a statement that was given up would hold the next one up
+                    raise
+
+    async def _clean_writer(self) -> aiosqlite.Connection:
+        """The connection that writes, without anything that a block left on it. For the task whose turn it is."""
+        left = self._opened(self._writer)
+        if self._write_guard.must_replace:
+            self._writer = await self._connect(self._write_guard, _WRITES)
+            self._seen_version, self._write_guard.must_replace = _NOT_SEEN, False
+            await to_the_end(left.close())
+        return self._opened(self._writer)
+
+    async def _clean_reader(self) -> aiosqlite.Connection:
+        """The same for the one that reads."""
+        left = self._opened(self._reader)
+        if self._read_guard.must_replace:
+            self._reader = await self._connect(self._read_guard, _READS)
+            self._read_guard.must_replace = False
+            await to_the_end(left.close())
+        return self._opened(self._reader)
 
     @property
     def _name(self) -> str:
@@ -315,28 +339,6 @@ class SqliteRecord:
             self._news.set()
 
 
-class _Block:
-    """While a block of the user's is open, SQLite refuses whatever would end its transaction (P2).
-
-    It asks when it prepares a statement. Ours is none that it has kept: ``Connection.commit()`` prepares anew.
-    """
-
-    def __init__(self) -> None:
-        self._open = False
-
-    def __enter__(self) -> None:
-        self._open = True
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        self._open = False
-        if isinstance(error, sqlite3.Error) and _code(error) == sqlite3.SQLITE_AUTH:
-            raise Misuse(_ENDED) from error
-
-    def allows(self, action: int, *_: object) -> int:
-        """What the driver asks, in its thread."""
-        return sqlite3.SQLITE_DENY if self._open and action == sqlite3.SQLITE_TRANSACTION else sqlite3.SQLITE_OK
-
-
 class _Dialect:
     """Statements on an aiosqlite connection, each one trip to its thread."""
 
@@ -351,16 +353,25 @@ class _Dialect:
         """One JSON text, for ``json_each``."""
         return {"rows": json.dumps(rows)}
 
+    def promise(self, number: int) -> None:
+        raise Misuse(f"promise {number} outside of a transaction, so nothing could take it back")
+
+    async def promised(self) -> set[int]:
+        return set()
+
 
 class _Alone(_Dialect):
     """Each statement a transaction of its own, when it is its turn."""
 
-    def __init__(self, connection: aiosqlite.Connection, turn: Turn) -> None:
+    def __init__(
+        self, connection: aiosqlite.Connection, turn: Turn, clean: Callable[[], Awaitable[aiosqlite.Connection]]
+    ) -> None:
         super().__init__(connection)
-        self._turn = turn
+        self._turn, self._clean = turn, clean
 
     async def run(self, sql: str, params: Params) -> list[Row]:
         async with self._turn:
+            self._connection = await self._clean()
             return await super().run(sql, params)
 
 
@@ -369,14 +380,20 @@ class _InTransaction(_Dialect):
 
     has_news = False
 
-    async def run(self, sql: str, params: Params) -> list[Row]:
-        self.check()
-        return await super().run(sql, params)
+    def __init__(self, block: Block) -> None:
+        super().__init__(block.connection)
+        self._block = block
 
-    def check(self) -> None:
-        """Raise if the block's transaction is not there any more (P2)."""
-        if not self._connection.in_transaction:
-            raise Misuse(_ENDED)
+    def promise(self, number: int) -> None:
+        self._block.check("start() or intend")
+        self._block.savepoints.note(number)
+
+    async def promised(self) -> set[int]:
+        self._block.close_to_the_user()
+        return self._block.savepoints.promises
+
+    async def run(self, sql: str, params: Params) -> list[Row]:
+        return await self._block.run(sql, params)
 
 
 @contextlib.asynccontextmanager
@@ -388,17 +405,7 @@ async def _transaction(connection: aiosqlite.Connection, begin: str) -> AsyncIte
     except BaseException:
         # Also if BEGIN or COMMIT itself was cancelled: its thread takes one thing after the other, so by then it is
         # known whether there is a transaction, and without one this does nothing.
-        await _to_the_end(connection.rollback())
-        raise
-
-
-async def _to_the_end(work: Awaitable[None]) -> None:
-    """Await something that a cancellation must not keep from being done."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
+        await to_the_end(connection.rollback())
         raise
 
 
