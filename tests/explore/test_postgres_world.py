@@ -47,6 +47,7 @@ FAULTS = [
     ("task.fence promise.settle", "stall", None),
     ("add_receipt", "contend", None),
     ("COMMIT", "contend", None),
+    ("BEGIN", "contend", None),
     ("COMMIT", "lose", None),
     ("COMMIT", "fail", None),
     ("COMMIT", "crash-after", None),
@@ -161,6 +162,7 @@ def test_a_database_that_holds_something_is_refused(postgres_dsn: str) -> None:
     ("COMMIT", "crash-after", "engine-older"),
     ("call charge_card", "crash-after", "keys-expired"),
     ("call charge_card", "stall", None),
+    ("BEGIN", "contend", None),
     ("COMMIT", "lose", None),
     ("finish", "crash", None),
 ])  # fmt: skip

@@ -41,7 +41,6 @@ CASE = Case(
     tables=TABLE,
     provide=_provide,
     invariants=("SELECT id FROM orders WHERE status <> 'paid' OR payment IS NULL OR shipment IS NULL",),
-    ignore=frozenset({"charge_card.created_s"}),
 )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from recordfirst.explore.answers import alike
 from recordfirst.explore.observe import Rows, Seen, SeenReceipt, SeenStart
 from recordfirst.testing.outside import Asked, identity_of
 
@@ -63,13 +64,24 @@ def _outcome(receipt: SeenReceipt) -> tuple[str | None, ...]:
     return receipt.state, receipt.result, receipt.error if receipt.state == "declined" else None
 
 
-def rows_without_receipts(seen: Seen, known: Mapping[frozenset[str], dict[str, Rows]]) -> list[Violation]:
-    """P2: with the same receipts there are the same rows, as in the run without faults: never half of either."""
+def rows_without_receipts(
+    seen: Seen, known: Mapping[frozenset[str], dict[str, Rows]], reference: Seen | None
+) -> list[Violation]:
+    """P2: with the same receipts there are the same rows, as in the run without faults: never half of either.
+
+    Args:
+        seen: what there is.
+        known: the rows that belong to each set of receipts.
+        reference: what there is after the run without faults, if ``known`` is from there.
+    """
     if not seen.done:
         return []  # nothing of recordfirst is there to go by
     rows = known.get(seen.done)
     if rows is None or rows == seen.tables:
         return []
+    if reference is not None:
+        seen, was = alike(seen, msgspec.structs.replace(reference, tables=rows))
+        rows = was.tables
     return [
         Violation("P2", f"with receipts {', '.join(sorted(seen.done)) or 'none'}, table {table} has {has}, not {wants}")
         for table, has, wants in ((name, seen.tables.get(name), rows[name]) for name in rows)
@@ -108,7 +120,18 @@ def not_ended(seen: Seen, why: str) -> list[Violation]:
 
 
 def another_end(reference: Seen, seen: Seen) -> list[Violation]:
-    """P6, P9: the end is that of a run without faults: rows, receipts, workflows, and what was done outside."""
+    """P6, P9: the end is that of a run without faults: rows, receipts, workflows, and what was done outside.
+
+    What a provider answers otherwise to the same request, such as a time, is nobody's fault.
+    """
+    found = _another_end(reference, seen)
+    if not found:
+        return []
+    seen, reference = alike(seen, reference)
+    return _another_end(reference, seen)
+
+
+def _another_end(reference: Seen, seen: Seen) -> list[Violation]:
     found = []
     for name in sorted({*reference.tables, *seen.tables}):
         wants, has = reference.tables.get(name, ()), seen.tables.get(name, ())
@@ -117,7 +140,7 @@ def another_end(reference: Seen, seen: Seen) -> list[Violation]:
     wanted, had = _receipts(reference), _receipts(seen)
     if wanted != had:
         found.append(Violation("P9", f"the receipts end {_apart(had, wanted)}"))
-    found += another_result(reference, seen)
+    found += _another_result(reference, seen)
     wanted, had = _deeds(reference), _deeds(seen)
     if wanted != had:
         found.append(Violation("P3", f"what was done outside ends {_apart(had, wanted)}"))
@@ -129,6 +152,14 @@ def another_result(reference: Seen, seen: Seen) -> list[Violation]:
 
     Of one that goes on as a later version nothing more can be said: which steps were done before is its own matter.
     """
+    found = _another_result(reference, seen)
+    if not found:
+        return []
+    seen, reference = alike(seen, reference)
+    return _another_result(reference, seen)
+
+
+def _another_result(reference: Seen, seen: Seen) -> list[Violation]:
     both = [(start.id, start.state) for start in seen.starts] == [(start.id, start.state) for start in reference.starts]
     if both and all(map(_same_end, reference.starts, seen.starts)):
         return []

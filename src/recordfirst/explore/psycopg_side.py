@@ -148,7 +148,7 @@ async def _explored_wait(self: psycopg.AsyncConnection[Any], gen: Any, *args: An
     try:
         return await process.passes("record", statement.name, exchange, changes=False, detail=statement.detail)
     except _Fault as fault:
-        await _befall(self, statement, fault.kind, process)
+        await _befall(self, gen, statement, fault.kind, process)
         raise AssertionError("a fault lets nothing go on") from None
 
 
@@ -165,9 +165,12 @@ def _note_transaction(connection: psycopg.AsyncConnection[Any], process: boundar
 
 
 async def _befall(
-    connection: psycopg.AsyncConnection[Any], statement: _Statement, kind: str, process: boundary.Process
+    connection: psycopg.AsyncConnection[Any], gen: Any, statement: _Statement, kind: str, process: boundary.Process
 ) -> None:
     """Let the server refuse, or be gone.
+
+    The driver counts its open transactions before it sends BEGIN. A refused BEGIN therefore runs through the driver's
+    own generator, so that its count is what it is when a real server refuses.
 
     Raises:
         psycopg.Error: always.
@@ -176,11 +179,17 @@ async def _befall(
         connection.pgconn.finish()
         _note_transaction(connection, process)
         raise psycopg.OperationalError("server closed the connection unexpectedly")
-    code = _CODES[len(process.points) % len(_CODES)]
+    refuse = _REFUSE.format(_CODES[len(process.points) % len(_CODES)])
+    if statement.kind == "_enter_gen" and statement.of is not None:
+        statement.of._get_enter_commands = lambda: iter((refuse.encode(),))  # noqa: SLF001 - instead of BEGIN
+        try:
+            await _exchange(connection, gen)
+        finally:
+            _note_transaction(connection, process)
     if statement.kind == "_exit_gen":  # refused at COMMIT: the transaction is gone, the connection is not
         await _exchange(connection, statement.of._rollback_gen(Exception()))  # type: ignore[union-attr]  # noqa: SLF001
         _note_transaction(connection, process)
-    await _exchange(connection, connection.cursor()._execute_gen(_REFUSE.format(code)))  # noqa: SLF001
+    await _exchange(connection, connection.cursor()._execute_gen(refuse))  # noqa: SLF001
 
 
 async def _explored_wait_conn(gen: Any, *args: Any, **more: Any) -> Any:

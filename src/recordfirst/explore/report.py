@@ -22,7 +22,10 @@ _WHOLE = 10
 _MARKS: dict[Kind, str] = {"fault": "FAULT", "broken": "BROKEN"}
 _COLUMNS = ("crash", "crash-after", "+change", "fail", "lose", "contend", "stall", "redeliver", "hang")
 _TABLE = re.compile(r"\btable \w+ (?:has|ends) ")
-_IGNORE = "A column that may differ between two runs (a time, a random id) is named in ignore=['table.column']."
+_IGNORE = (
+    "A column of your own that may differ between two runs (a time of the database, a random id) is named in "
+    "ignore=['table.column']."
+)
 _CHANGED = "engine lost or set back, keys expired, or a deploy"
 
 

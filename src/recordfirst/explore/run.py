@@ -274,7 +274,8 @@ class Run:
         seen = msgspec.structs.replace(self.world.look_by(connection, outside), engine=engine)
         is_reference = not self.schedule.faults and not self._version
         known = self.world.known if is_reference else self.world.known | self._known
-        broken = checks.rows_without_receipts(seen, known)
+        reference = None if seen.done in self._known else self.world.reference
+        broken = checks.rows_without_receipts(seen, known, reference)
         (self.world.known if is_reference else self._known).setdefault(seen.done, seen.tables)
         if self._last is not None:
             broken += checks.changed_outcomes(self._last, seen)

@@ -237,7 +237,8 @@ class RealRun:
         world = self._world
         seen = world.look(self._outside, host)
         is_reference = not self._schedule.faults and not self._version
-        broken = checks.rows_without_receipts(seen, world.known if is_reference else world.known | self._known)
+        known = world.known if is_reference else world.known | self._known
+        broken = checks.rows_without_receipts(seen, known, None if seen.done in self._known else world.reference)
         (world.known if is_reference else self._known).setdefault(seen.done, seen.tables)
         if self._last is not None:
             broken += checks.changed_outcomes(self._last, seen)
