@@ -2,7 +2,8 @@
 
 Most lives are forgotten at once, when the record has stored their end. Left over is what a crash, a retry or a new
 epoch leaves. Kept is what the record may still ask for: a life that has ended in the engine while its start is open in
-that epoch is one whose end is on its way, or was lost; an id that the record does not know may come with a restore.
+that epoch is one whose end is on its way, or was lost; an id that the record does not know may come with a restore. So are
+the marks by which a restore is noticed; others leave the engine as soon as they tell nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from recordfirst.core import identity
 from recordfirst.core.start import Start
 from recordfirst.engine.contract import Engine
 from recordfirst.observe import CollectFailed
+from recordfirst.reconcile.timelines import unneeded_marks
 from recordfirst.runtime import Runtime
 
 EVERY_S = 60.0
@@ -33,13 +35,18 @@ async def collect_regularly(
 
 
 async def collect(runtime: Runtime, engine: Engine) -> None:
-    """Let the engine forget every ended life whose start the record has closed, or has in a later epoch."""
+    """Let the engine forget every ended life whose start the record has closed, or has in a later epoch.
+
+    Marks that are needed no more go as well: their worker may have died before it could say so.
+    """
     after = ""
     while page := await engine.ended(after):
         after = page[-1]
         lives = {each: life for each in page if (life := identity.life_of(runtime.app, each)) is not None}
         async with runtime.record.session() as session:
             starts = {start.id: start for start in await session.find_starts([id for id, _ in lives.values()])}
+        for mark in await unneeded_marks(runtime, engine, page):
+            engine.forget(mark)
         for engine_id, (id, epoch) in lives.items():
             start = starts.get(id)
             if start is not None and _is_over(start, epoch):

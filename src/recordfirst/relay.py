@@ -20,6 +20,7 @@ from recordfirst.core.stops import stop_of
 from recordfirst.ends import Ends
 from recordfirst.engine import leaf
 from recordfirst.observe import RelayFailed, Resumed
+from recordfirst.reconcile.timelines import unneeded_marks
 from recordfirst.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -410,11 +411,11 @@ class Relay:
         await self.engine.drop(self._stale)
 
     async def _stale(self, engine_ids: Sequence[str]) -> list[str]:
-        """Which of these lives are over; none of another app's."""
+        """Which of these lives are over, and which marks needed no more; none of another app's."""
         lives = {each: life for each in engine_ids if (life := identity.life_of(self._runtime.app, each)) is not None}
         async with self._runtime.record.session() as session:
             starts = {start.id: start for start in await session.find_starts([id for id, _ in lives.values()])}
-        stale = []
+        stale = await unneeded_marks(self._runtime, self.engine, engine_ids)
         for engine_id, (id, epoch) in lives.items():
             start = starts.get(id)
             if start is None or (start.state, start.epoch) != ("open", epoch):

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from recordfirst.core.timeline import Kept, Mark, has_less, judge
+from recordfirst.core.timeline import Kept, Mark, has_less, is_needed, judge, later, leave_at, next_tells
 
 OURS, OTHERS = "ours", "others"
 
@@ -77,3 +77,46 @@ def test_what_is_kept_beside_a_file(newest, space, number, less):
 def test_what_is_kept_of_another_past():
     """P6: as many marks, and not the same."""
     assert has_less(mark(2), Kept(engine="e", space=1, number=2, token=OTHERS))
+
+
+def test_an_engine_that_forgets_marks_still_tells_any_two_moments():
+    """P6: whatever the distance, and whether the record was set back a minute or for years."""
+    newest = 1_000_300
+    kept = {number for number in range(1, newest + 1) if is_needed(mark(newest), 1, number)}
+    assert len(kept) < 450
+    for number in {*range(1, 2_500), *range(9_900, 10_300), *range(newest - 12_000, newest), 500_000, 990_000, 1_000_000}:
+        own = OURS if number in kept else None
+        behind = number + 1 in kept or (not next_tells(number, own) and any(each in kept for each in later(number)))
+        assert judge(mark(number), restored=False, own=own, before=None, behind=behind) == "record behind", number
+    assert not any(each in kept for number in (newest, newest + 1) for each in later(number)), "what was never left"
+
+
+def test_marks_leave_one_by_one():
+    """Limits: each that is needed no more is named once, when that begins."""
+    there: set[int] = set()
+    for newest in range(1, 12_500):
+        there.add(newest)
+        for number in leave_at(newest):
+            there.remove(number)
+    assert there == {number for number in range(1, 12_500) if is_needed(mark(12_499), 1, number)}
+
+
+@pytest.mark.parametrize(
+    ("newest", "space", "number", "needed"),
+    [
+        (mark(5_000), 1, 4_901, True),
+        (mark(5_000), 1, 4_899, False),
+        (mark(5_000), 1, 100, True),
+        (mark(5_000), 1, 101, False),
+        (mark(5_000), 1, 5_001, True),  # of a time that the record has lost
+        (mark(5_000), 2, 1, True),
+        (mark(5_000), 2, 777, True),
+        (mark(5_000), 0, 1, True),  # by it the space is known to be taken
+        (mark(5_000), 0, 2, False),
+        (mark(0), 1, 101, True),  # a restore was accepted, and no mark was left since
+        (None, 1, 101, True),
+    ],
+)
+def test_what_a_mark_may_still_tell(newest, space, number, needed):
+    """P6: what could show that the record was set back stays."""
+    assert is_needed(newest, space, number) is needed

@@ -111,3 +111,29 @@ def test_a_round_that_fails_is_repeated(sqlite_path, make_shop):
         assert [event.cause for event in shop.seen(CollectFailed)] == ["OSError: it is not there"] * 2
 
     run(go())
+
+
+def test_a_worker_that_begins_sees_each_life_that_the_engine_has(record_url, make_shop, tmp_path):
+    """P6: also one whose id goes on from another's, with what lies below that in between."""
+    shop = make_shop(record_url)
+
+    async def go():
+        async with shop.app(order) as app:
+            engine = connect(Embedded(tmp_path / "engine"), app._membership(None), app._store)
+            await engine.open()
+            lives = ["shop~o1", "shop~o1-a", "shop~o10", "shop~o100", "shop~o1~2", "shop~o2"]
+            for each in lives:
+                await engine.create(each, "order", {"who": "ann"})
+                await engine.note(f"{each}:step", "below it")
+            seen: list[str] = []
+
+            async def stale(page):
+                seen.extend(page)
+                return page
+
+            await engine.drop(stale)
+            assert sorted(seen) == sorted(lives)
+            assert rows(tmp_path / "engine") == []
+            await engine.stop()
+
+    run(go())

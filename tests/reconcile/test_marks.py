@@ -6,10 +6,15 @@ from typing import Any
 
 import pytest
 
-from recordfirst import Context, workflow
+from recordfirst import Context, Embedded, workflow
+from recordfirst.collecting import collect
 from recordfirst.conformance.record import run
+from recordfirst.core.timeline import NEWEST, Mark
+from recordfirst.engine.connect import connect
 from recordfirst.errors import EffectsHeld
+from recordfirst.reconcile import timelines
 from recordfirst.reconcile.timelines import check, glance, leave_mark, look
+from recordfirst.relay import Relay
 from recordfirst.records.session import SqlSession
 
 
@@ -101,3 +106,42 @@ def answers(witness):
         return witness
 
     return asked
+
+
+MANY = 3 * NEWEST + 5
+
+
+@pytest.mark.parametrize("how", ["left", "died", "upgraded"])
+def test_marks_leave_the_engine(shop, tmp_path, monkeypatch, how):
+    """Limits, P6: those that tell nothing leave, also if a worker died before it said so. A restore is still told."""
+    if how != "left":
+        monkeypatch.setattr(timelines.t, "leave_at", lambda newest: [newest - NEWEST] if newest > NEWEST else [])
+
+    async def go():
+        async with shop.app(nothing) as app:
+            engine = connect(Embedded(tmp_path / "engine"), app._membership(None), app._store)
+            await engine.open()
+            with monkeypatch.context() as deaf:
+                if how != "left":  # settled and not collected, as earlier versions have left all of them
+                    deaf.setattr(type(engine), "forget", lambda self, id: None)
+                for _ in range(MANY):
+                    await leave_mark(app.runtime, engine)
+            if how == "died":
+                await collect(app.runtime, engine)
+            if how == "upgraded":
+                await Relay(app.runtime, engine, {}, 1).drop_stale()
+            there = await engine._connection.roots("", 10_000)
+            assert len(there) == 2 * NEWEST + 1, "the first, the newest, and a multiple between them"
+            assert await look(app.runtime, engine) is None
+            line = await check(app.runtime, engine)
+            async with app.runtime.record.session() as session:
+                newest = await session.find_mark(engine.identity)
+            for number in range(1, MANY):
+                mark = Mark(space=newest.space, number=number, token=await token(app, engine, number), confirmed=True)
+                assert await timelines._judge_by(app.runtime, engine, line, mark) == "record behind", number
+            await engine.stop()
+
+    async def token(app, engine, number):
+        return await engine.noted(timelines._note(app.runtime, 1, number)) or "gone"
+
+    run(go())

@@ -113,6 +113,14 @@ def mark_id(app: str, space: int, number: int) -> str:
     return f"recordfirst~mark~{_quote(app)}~{space}~{number}"
 
 
+def parse_mark_id(app: str, engine: str) -> tuple[int, int] | None:
+    """Return space and number, if this is the engine id of an app's mark; ``None`` if it is anything else."""
+    space, _, number = engine.removeprefix(f"recordfirst~mark~{_quote(app)}~").partition("~")
+    if not (space.isdecimal() and number.isdecimal()) or engine != mark_id(app, int(space), int(number)):
+        return None
+    return int(space), int(number)
+
+
 def parse_engine_id(engine: str) -> tuple[str, str, int, str]:
     """Return app, workflow id, epoch, and the lineage below it (empty for the workflow itself) of an engine id."""
     root, _, lineage = engine.partition(":")

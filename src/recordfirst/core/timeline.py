@@ -1,9 +1,11 @@
 """The timeline: by what a restore of the record, or of the engine, is noticed (P6). Pure.
 
 Record and engine count marks together: the record announces a mark under a random token, the engine keeps it as a note,
-the record confirms it. So the engine never has a mark that the record has not announced, and has each that the record
-has confirmed; whatever else is seen, one of the two was set back. The record also keeps what its product says of its
-own history (Postgres: the cluster and its timeline, which a restore or a fail-over changes).
+the record confirms it. So the engine never has a mark that the record has not announced, and has the newest that the
+record has confirmed; if something else is seen, one of the two was set back. Older marks leave the engine, except for
+those by which a record that was set back, to any earlier mark, is still told from an engine that was
+(:func:`is_needed`). The record also keeps what its product says of its own history (Postgres: the cluster and its
+timeline, which a restore or a fail-over changes).
 
 Not noticed: both sides set back to one moment by a copy of the whole machine; the record set back to later than its
 last mark; and files put back where the engine is lost or as old, unless they are an SQLite record, and what is kept
@@ -12,9 +14,16 @@ beside it was not put back with it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
+
+NEWEST = 100
+"""So many of the newest marks stay in the engine, and so many of the first of a space. Of the marks whose number is a
+multiple of it 100 stay as well, of the multiples of its square another 100, and so on: after a year 400 in all."""
+_LEVELS = 6
+"""Of multiples: a mark every ten seconds comes to the last after 300,000 years."""
 
 
 class Timeline(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +82,50 @@ def judge(mark: Mark | None, *, restored: bool, own: str | None, before: str | N
     if own is None and (mark.confirmed or (mark.number > 1 and before is None)):
         return "engine behind"
     return "as it should be"
+
+
+def later(number: int) -> Iterator[int]:
+    """Numbers of which an engine with a later mark has at least one, whichever it has forgotten by :func:`is_needed`.
+
+    The next mark is left out: everybody looks for that.
+    """
+    for level in range(1, _LEVELS):
+        step = NEWEST**level
+        yield (number // step + 1) * step
+
+
+def next_tells(number: int, own: str | None) -> bool:
+    """Whether it is enough to look for the next mark, to know that there is no later one: it left no earlier."""
+    return own is not None and number % NEWEST != 0
+
+
+def is_needed(mark: Mark | None, space: int, number: int) -> bool:
+    """Whether a mark in the engine may still tell that one side was set back; ``mark``: the record's newest.
+
+    What is later than the record's newest tells so. So does the first of each space. Where the record knows nothing of
+    the engine, or the next mark is the first of a new space, all of them may.
+    """
+    if mark is None or mark.number == 0 or space > mark.space or number == 1:
+        return True
+    return space == mark.space and _stays(number, mark.number)
+
+
+def leave_at(newest: int) -> list[int]:
+    """The marks that are needed no more now that this one was left."""
+    windows = (NEWEST**level for level in range(1, _LEVELS + 1))
+    return [each for window in windows if (each := newest - window) > NEWEST and _window(each) == window]
+
+
+def _stays(number: int, newest: int) -> bool:
+    return number <= NEWEST or newest - number < _window(number)
+
+
+def _window(number: int) -> int:
+    """For how many marks that follow it a mark stays."""
+    window = NEWEST
+    while number % window == 0 and window < NEWEST**_LEVELS:
+        window *= NEWEST
+    return window
 
 
 def has_less(mark: Mark | None, kept: Kept) -> bool:

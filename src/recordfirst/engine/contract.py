@@ -68,7 +68,10 @@ class Engine(Protocol):
         """Call ``found`` with the id of each promise that cannot be read: it was encrypted with another key, say."""
 
     def forget(self, id: str) -> None:
-        """A workflow's life has ended and the record says so: drop what is held of it in memory."""
+        """A workflow's life has ended and the record says so, or a note was settled: drop what is held of it.
+
+        An engine in a server has no request that deletes, and collects what is settled by its own rules.
+        """
 
 
 class Joined(Protocol):

@@ -10,7 +10,7 @@ the time that was lost is called under the key it had, while the provider honour
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from functools import partial
 from typing import Any, NoReturn
 
@@ -29,8 +29,6 @@ DOUBT_MS = 24 * 3_600_000
 """So long after a restore a workflow that is started may be one that was lost, and is asked for again."""
 _FORGETFUL = "memory"
 """For engines that keep nothing, marks are counted too: the process that works remembers them."""
-_KEPT_MARKS = 1_000
-"""Older ones are settled, so that the engine's own collection takes them."""
 
 
 class Timelines:
@@ -128,7 +126,25 @@ async def _judge_by(runtime: Runtime, engine: Engine, line: t.Timeline, mark: t.
     next_ = await engine.noted(_note(runtime, seen.space, seen.number + 1)) if seen.number else None
     another = await engine.noted(_note(runtime, seen.space + 1, 1))
     behind = next_ is not None or another is not None
+    if seen.number and not behind and not t.next_tells(seen.number, own):
+        behind = await _has_later(runtime, engine, seen)
     return t.judge(mark, restored=line.restores > 0, own=own, before=before, behind=behind)
+
+
+async def _has_later(runtime: Runtime, engine: Engine, mark: t.Mark) -> bool:
+    for number in t.later(mark.number):
+        if await engine.noted(_note(runtime, mark.space, number)) is not None:
+            return True
+    return False
+
+
+async def unneeded_marks(runtime: Runtime, engine: Engine, engine_ids: Iterable[str]) -> list[str]:
+    """Which of what an engine has are marks that tell nothing any more."""
+    marks = {each: parsed for each in engine_ids if (parsed := identity.parse_mark_id(runtime.app, each)) is not None}
+    if not marks:
+        return []
+    newest = await _mark(runtime, engine)
+    return [each for each, (space, number) in marks.items() if not t.is_needed(newest, space, number)]
 
 
 def _note(runtime: Runtime, space: int, number: int) -> str:
@@ -240,9 +256,10 @@ async def leave_mark(runtime: Runtime, engine: Engine, *, announced: bool = Fals
         await session.confirm_mark(name, mark)
         await session.alive()
     runtime.record.seen_mark = (name, mark.space, mark.number)
-    # The first of a space stays: by it the space is known to be taken.
-    if engine.lasting and mark.number - _KEPT_MARKS > 1:
-        await engine.settle(_note(runtime, mark.space, mark.number - _KEPT_MARKS))
+    for number in t.leave_at(mark.number) if engine.lasting else ():
+        note = _note(runtime, mark.space, number)
+        await engine.settle(note)  # a server's own collection takes what is settled
+        engine.forget(note)
 
 
 def _next(mark: t.Mark) -> t.Mark:

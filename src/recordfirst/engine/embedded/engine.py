@@ -75,7 +75,7 @@ class EmbeddedEngine(ResonateEngine):
         after = ""
         while page := await self._connection.roots(after, _PAGE):
             await self._connection.drop(await stale(page))
-            after = page[-1] + ";"
+            after = page[-1]
 
     async def ended(self, after: str) -> list[str]:
         return await self._connection.ended(after, _PAGE)

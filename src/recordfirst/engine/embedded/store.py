@@ -178,14 +178,21 @@ class Store:
         return [id for (id,) in self._rows("waiting", limit)]
 
     def roots(self, after: str, limit: int) -> list[str]:
-        """Return the ids of lineages behind ``after``, in order."""
+        """Return the ids of lineages behind ``after``, in order.
+
+        Between a root and what is below it lie the roots whose ids go on from its own: ``o1``, ``o10``, ``o1:step``.
+        """
         found: list[str] = []
         while len(found) < limit:
             [row] = [*self._rows("next_id", after)] or [None]
             if row is None:
                 break
-            found.append(origin_of(row[0]))
-            after = found[-1] + ";"
+            origin = origin_of(row[0])
+            if origin == row[0]:
+                found.append(origin)
+                after = origin
+            else:
+                after = origin + ";"
         return found
 
     def ended_roots(self, after: str, limit: int) -> list[str]:
