@@ -32,6 +32,7 @@ _NEVER_TOO_MANY = 1 << 30
 class StageStep[**P, R](Effect[P, R], Precedent[P, R]):
     """A ``@stage``; see :func:`stage`."""
 
+    receipts_stay = True
     entry_id: keys.Template
 
     @property

@@ -84,7 +84,14 @@ def test_an_engine_that_forgets_marks_still_tells_any_two_moments():
     newest = 1_000_300
     kept = {number for number in range(1, newest + 1) if is_needed(mark(newest), 1, number)}
     assert len(kept) < 450
-    for number in {*range(1, 2_500), *range(9_900, 10_300), *range(newest - 12_000, newest), 500_000, 990_000, 1_000_000}:
+    for number in {
+        *range(1, 2_500),
+        *range(9_900, 10_300),
+        *range(newest - 12_000, newest),
+        500_000,
+        990_000,
+        1_000_000,
+    }:
         own = OURS if number in kept else None
         behind = number + 1 in kept or (not next_tells(number, own) and any(each in kept for each in later(number)))
         assert judge(mark(number), restored=False, own=own, before=None, behind=behind) == "record behind", number

@@ -14,8 +14,8 @@ from recordfirst.engine.connect import connect
 from recordfirst.errors import EffectsHeld
 from recordfirst.reconcile import timelines
 from recordfirst.reconcile.timelines import check, glance, leave_mark, look
-from recordfirst.relay import Relay
 from recordfirst.records.session import SqlSession
+from recordfirst.relay import Relay
 
 
 class Notes:

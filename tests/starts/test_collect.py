@@ -244,3 +244,71 @@ def test_opened_again_meanwhile(shop):
             assert len(opened) + results[0].collected == 20
 
     run(go())
+
+
+@write(key="customer:{who}:saved")
+async def save(w, who: str) -> str:
+    return f"saved {who}"
+
+
+@effect(key="customer:{who}:bill", provider=Provider(name="bank"), after=save)
+async def bill(call: Call, who: str, *, world: World = inject()) -> None:
+    world.calls.append(who)
+
+
+@write(key="customer:{who}:noted", after=save)
+async def note_down(w, who: str) -> None:
+    await w.tx.execute(f"INSERT INTO visits (who) VALUES ('{who}')")
+
+
+@workflow
+async def join(ctx: Context, who: str) -> str:
+    return await save(ctx, who)
+
+
+@workflow
+async def rent(ctx: Context, who: str, ready: str) -> None:
+    if not Path(ready).exists():
+        raise ValueError(ready)
+    await bill(ctx, who)
+    await note_down(ctx, who)
+
+
+def test_what_a_step_of_another_workflow_comes_after_stays(shop, tmp_path):
+    """P1, P7: a write whose key names no workflow has happened, also when its workflow was collected."""
+    ready = tmp_path / "ready"
+
+    async def go():
+        world = World()
+        async with shop.working(join, rent, order, provide={World: world}) as app:
+            await ended(app, await app.start(join, "a", id="join a"), await app.start(order, "b", id="order b"))
+            handle = await app.start(rent, "a", str(ready), id="rent a")
+            with contextlib.suppress(WorkflowFailed, TimeoutError):
+                async with asyncio.timeout(2):
+                    await handle.result()
+            assert world.calls == ["b"]
+            tried = await app.collect(older_than_s=0, dry_run=True)
+            done = await app.collect(older_than_s=0)
+            assert tried.receipts == done.receipts == 2, "those of the order: its write's key is its workflow's own"
+            async with app.runtime.record.session() as session:
+                [left] = await session.receipts_of("join a")
+            assert (left.key, left.state, left.request) == ("customer:a:saved", "succeeded", "null")
+            again = await app.start(join, "a", id="join a once more")
+            assert await again.result() == "saved a", "as before it was collected: it is done once"
+            ready.touch()
+            await later(app, "rent a")
+            other = await app.start(rent, "a", str(ready), id="a later one")
+            await other.result()
+            assert world.calls == ["b", "a"]
+            assert await shop.rows(app, "SELECT who FROM visits") == [("b",), ("a",)]
+
+    async def later(app, id):
+        """What stopped or failed goes on, and was not collected unless it had ended."""
+        async with app.runtime.record.session() as session:
+            start = await session.find_start(id)
+        if start.state != "collected":
+            with contextlib.suppress(Misuse):
+                await app.retry(id)
+            await (await app.handle(id)).result()
+
+    run(go())

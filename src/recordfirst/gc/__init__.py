@@ -2,9 +2,10 @@
 
 Of each workflow its start stays, without arguments and result, so that its id never opens again: started again with
 the same arguments, it is the same workflow, which has ended; with others, a conflict (P8). No life of it begins a step
-any more, should an engine that was restored, or a process that was stopped for months, have one. Its receipts go, but
-for those of transfers and accounts: a ledger keeps what it has made for ever, and makes it again under another id if
-nobody knows any more that it has.
+any more, should an engine that was restored, or a process that was stopped for months, have one. Its receipts go, except
+for two kinds. A ledger keeps what it has made, and a reference what was staged, for ever: their receipts stay as they
+are. A write whose key names no workflow may be what a step of another workflow comes after (``after=``), now, after a
+retry, or in a version to come: its receipt stays with its result, without its request (P1).
 
 Kept: whatever is still needed (:data:`REASONS`), findings, and audit rows. A batch is one transaction, with what the
 audit row says of it: killed at any time, what was collected is collected and told, and another run goes on. The audit
@@ -167,6 +168,7 @@ class _Run:
         if self._dry_run:
             return sum(count for [count] in await tx.run_many(self._sql["count"], rows, kept=self._kept))
         await tx.run_many(self._sql["collect"], rows)
+        await tx.run_many(self._sql["strip"], rows, blank=self._runtime.seal("null"))
         return len(await tx.run_many(self._sql["drop"], rows, kept=self._kept))
 
     async def _tell(self, tx: Session[Any], total: Collection) -> int:
