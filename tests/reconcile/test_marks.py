@@ -9,6 +9,7 @@ import pytest
 from recordfirst import Context, Embedded, workflow
 from recordfirst.collecting import collect
 from recordfirst.conformance.record import run
+from recordfirst.core import timeline
 from recordfirst.core.timeline import NEWEST, Mark
 from recordfirst.engine.connect import connect
 from recordfirst.errors import EffectsHeld
@@ -115,15 +116,15 @@ MANY = 3 * NEWEST + 5
 def test_marks_leave_the_engine(shop, tmp_path, monkeypatch, how):
     """Limits, P6: those that tell nothing leave, also if a worker died before it said so. A restore is still told."""
     if how != "left":
-        monkeypatch.setattr(timelines.t, "leave_at", lambda newest: [newest - NEWEST] if newest > NEWEST else [])
+        monkeypatch.setattr(timeline, "leave_at", lambda newest: [newest - NEWEST] if newest > NEWEST else [])
 
     async def go():
         async with shop.app(nothing) as app:
-            engine = connect(Embedded(tmp_path / "engine"), app._membership(None), app._store)
+            engine: Any = connect(Embedded(tmp_path / "engine"), app._membership(None), app._store)
             await engine.open()
             with monkeypatch.context() as deaf:
                 if how != "left":  # settled and not collected, as earlier versions have left all of them
-                    deaf.setattr(type(engine), "forget", lambda self, id: None)
+                    deaf.setattr(type(engine), "forget", lambda self, mark: None)
                 for _ in range(MANY):
                     await leave_mark(app.runtime, engine)
             if how == "died":

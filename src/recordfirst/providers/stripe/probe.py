@@ -4,20 +4,22 @@ What the probes can prove rests on two things. The request must carry ``metadata
 nothing may be looked for before the provider's ``lag_s`` has passed since the last call; recordfirst sees to that.
 Listing is exact. Searching is not: during an outage of Stripe's index it may miss what is an hour old.
 
-A probe answers as the call would have: it raises ``Declined`` for a payment that was declined, and returns a payment
-whose status is ``requires_action`` or ``processing`` as such. Two live objects under one marker are never chosen
-between: that is ``CannotTell``, and names both.
+A probe answers as the call would have: it raises ``Declined`` for a payment that was declined, and has ``Found`` only what
+is final. A payment that is on its way (``requires_action``, ``processing``, and whatever Stripe may add) has not
+happened, and may yet: that is ``CannotTell``, so the effect stays open, visibly, and a reconcile asks again. Two live
+objects under one marker are never chosen between: that is ``CannotTell``, too, and names both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
 import stripe
 
-from recordfirst.errors import Declined
+from recordfirst.errors import Declined, Unknown
 from recordfirst.providers.contract import Absent, CannotTell, Found, Probed
 
 METADATA_KEY = "recordfirst_key"
@@ -52,8 +54,24 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
     created_s: int
 
 
-def payment_of(intent: stripe.PaymentIntent) -> Payment:
-    """Return what is worth keeping of a payment intent."""
+def payment_of(intent: stripe.PaymentIntent, *, authorised: bool = False) -> Payment:
+    """Return what is worth keeping of a payment intent that has succeeded: the money was received.
+
+    Args:
+        intent: what Stripe answered.
+        authorised: also take one that waits for its capture (``requires_capture``): for effects that only authorise.
+
+    Raises:
+        Declined: if it did not happen: canceled, or its payment method was refused.
+        Unknown: if it is on its way: the customer has yet to confirm it, or a bank to answer. The same key only gets
+            the same answer again, so the effect's probe is asked what became of it.
+    """
+    _check(refused_payment(intent), payment_on_its_way(intent, authorised=authorised))
+    return payment_as_it_is(intent)
+
+
+def payment_as_it_is(intent: stripe.PaymentIntent) -> Payment:
+    """Return a payment intent's fields, whatever its status is: it may not have happened."""
     return Payment(
         id=intent.id,
         status=intent.status,
@@ -64,8 +82,23 @@ def payment_of(intent: stripe.PaymentIntent) -> Payment:
     )
 
 
-def refund_of(refund: stripe.Refund) -> Refund:
-    """Return what is worth keeping of a refund."""
+def refund_of(refund: stripe.Refund, *, accepted: bool = False) -> Refund:
+    """Return what is worth keeping of a refund that has succeeded.
+
+    Args:
+        refund: what Stripe answered.
+        accepted: also take one that is ``pending``: Stripe has it, and it may still fail, days later.
+
+    Raises:
+        Declined: if it has failed, or was canceled.
+        Unknown: if it is on its way.
+    """
+    _check(refused_refund(refund), refund_on_its_way(refund, accepted=accepted))
+    return refund_as_it_is(refund)
+
+
+def refund_as_it_is(refund: stripe.Refund) -> Refund:
+    """Return a refund's fields, whatever its status is: it may not have happened."""
     return Refund(
         id=refund.id,
         status=refund.status or "pending",
@@ -76,20 +109,30 @@ def refund_of(refund: stripe.Refund) -> Refund:
     )
 
 
+def _check(declined: Declined | None, on_its_way: str | None) -> None:
+    if declined is not None:
+        raise declined
+    if on_its_way is not None:
+        # Stripe stores this answer under the key, whatever becomes of the object.
+        raise Unknown(on_its_way, replayed=True)
+
+
 async def find_payment_intent(
     client: stripe.StripeClient,
     *,
     marker: str,
     since_ms: int,
     customer: str | None = None,
-    read: Callable[[stripe.PaymentIntent], Any] = payment_of,
+    authorised: bool = False,
+    read: Callable[[stripe.PaymentIntent], Any] = payment_as_it_is,
     margin_s: float = MARGIN_S,
     max_pages: int = MAX_PAGES,
 ) -> Probed:
     """Look for a payment intent among all that were created since the effect's intent was stored.
 
     The cost is one request per hundred payment intents of that time; name the ``customer`` if the request did, and
-    only theirs are read. ``read`` makes the effect's result of what was found. Memory is bounded by a page.
+    only theirs are read. ``authorised`` as in :func:`payment_of`. ``read`` makes the effect's result of what was found.
+    Memory is bounded by a page.
 
     Raises:
         Declined: if it was found, and was declined or canceled.
@@ -100,11 +143,16 @@ async def find_payment_intent(
         params: dict[str, Any] = {"created": created, "limit": _PAGE, "customer": customer, "starting_after": after}
         return await client.v1.payment_intents.list_async(_given(params))
 
-    return await _scan(page, marker, max_pages, "payment intents", refused_payment, read)
+    verdict = _Verdict(refused_payment, partial(payment_on_its_way, authorised=authorised))
+    return await _scan(page, marker, max_pages, "payment intents", verdict, read)
 
 
 async def search_payment_intent(
-    client: stripe.StripeClient, *, marker: str, read: Callable[[stripe.PaymentIntent], Any] = payment_of
+    client: stripe.StripeClient,
+    *,
+    marker: str,
+    authorised: bool = False,
+    read: Callable[[stripe.PaymentIntent], Any] = payment_as_it_is,
 ) -> Probed:
     """Look for a payment intent in Stripe's search index: one request, however many there are.
 
@@ -117,7 +165,7 @@ async def search_payment_intent(
     result = await client.v1.payment_intents.search_async(
         {"query": f'metadata["{METADATA_KEY}"]:"{text}"', "limit": _PAGE}
     )
-    verdict = _Verdict(refused_payment)
+    verdict = _Verdict(refused_payment, partial(payment_on_its_way, authorised=authorised))
     for intent in result.data:
         verdict.consider(intent, marker)
     return verdict.say(read)
@@ -129,11 +177,14 @@ async def find_refund(
     marker: str,
     since_ms: int,
     payment_intent: str | None = None,
-    read: Callable[[stripe.Refund], Any] = refund_of,
+    accepted: bool = False,
+    read: Callable[[stripe.Refund], Any] = refund_as_it_is,
     margin_s: float = MARGIN_S,
     max_pages: int = MAX_PAGES,
 ) -> Probed:
     """Look for a refund among all that were created since the effect's intent was stored, or those of one payment.
+
+    ``accepted`` as in :func:`refund_of`.
 
     Raises:
         Declined: if it was found, and failed or was canceled.
@@ -149,7 +200,8 @@ async def find_refund(
         }
         return await client.v1.refunds.list_async(_given(params))
 
-    return await _scan(page, marker, max_pages, "refunds", refused_refund, read)
+    verdict = _Verdict(refused_refund, partial(refund_on_its_way, accepted=accepted))
+    return await _scan(page, marker, max_pages, "refunds", verdict, read)
 
 
 class _Marked(Protocol):
@@ -164,8 +216,8 @@ class _Marked(Protocol):
 class _Verdict[T: _Marked]:
     """What the objects under one marker add up to."""
 
-    def __init__(self, refused: Callable[[T], Declined | None]) -> None:
-        self._refused = refused
+    def __init__(self, refused: Callable[[T], Declined | None], on_its_way: Callable[[T], str | None]) -> None:
+        self._refused, self._on_its_way = refused, on_its_way
         self._live: list[T] = []
         self._declined: Declined | None = None
 
@@ -184,7 +236,8 @@ class _Verdict[T: _Marked]:
         """Answer, once everything was considered."""
         match self._live:
             case [one]:
-                return Found(read(one))
+                waits = self._on_its_way(one)
+                return Found(read(one)) if waits is None else CannotTell(waits)
             case [_, _, *_]:
                 return CannotTell(f"it happened more than once: {', '.join(item.id for item in self._live)}")
         if self._declined is not None:
@@ -197,11 +250,10 @@ async def _scan[T: _Marked](
     marker: str,
     max_pages: int,
     what: str,
-    refused: Callable[[T], Declined | None],
+    verdict: _Verdict[T],
     read: Callable[[T], Any],
 ) -> Probed:
     """Read page after page, newest first, to the end: a second object under the marker must not go unseen."""
-    verdict = _Verdict(refused)
     after: str | None = None
     for _ in range(max_pages):
         listed = await page(after)
@@ -214,14 +266,41 @@ async def _scan[T: _Marked](
 
 
 def refused_payment(intent: stripe.PaymentIntent) -> Declined | None:
-    """Return the decline that a payment intent stands for; ``None`` if it happened, or may yet."""
-    error = intent.last_payment_error
+    """Return the decline that a payment intent stands for; ``None`` if it happened, or may yet.
+
+    One that never had a payment method may yet: its customer may still give one, in a browser.
+    """
+    error = getattr(intent, "last_payment_error", None)
     if intent.status == "requires_payment_method" and error is not None:
         code = _maybe(error, "decline_code") or _maybe(error, "code") or "card_declined"
         return Declined(_maybe(error, "message") or f"payment intent {intent.id} was declined", code)
     if intent.status == "canceled":
-        return Declined(f"payment intent {intent.id} was canceled: {intent.cancellation_reason}", "canceled")
+        return Declined(f"payment intent {intent.id} was canceled: {_maybe(intent, 'cancellation_reason')}", "canceled")
     return None
+
+
+def payment_on_its_way(intent: stripe.PaymentIntent, *, authorised: bool) -> str | None:
+    """Say why it is not known yet whether this payment happens; ``None`` if it has. What is not listed has not."""
+    if intent.status == "succeeded" or (authorised and intent.status == "requires_capture"):
+        return None
+    return f"payment intent {intent.id} is {intent.status}: {_WAITS.get(intent.status, _WAITS_FOR_STRIPE)}"
+
+
+def refund_on_its_way(refund: stripe.Refund, *, accepted: bool) -> str | None:
+    """Say why it is not known yet whether this refund happens; ``None`` if it has."""
+    if refund.status == "succeeded" or (accepted and refund.status in ("pending", None)):
+        return None
+    return f"refund {refund.id} is {refund.status or 'pending'}, and may still fail"
+
+
+_WAITS = {
+    "requires_payment_method": "its customer has yet to give a payment method",
+    "requires_action": "its customer has yet to confirm it",
+    "requires_confirmation": "nobody has confirmed it",
+    "requires_capture": "it is authorised and not captured; payment_of(..., authorised=True) takes that for done",
+    "processing": "its bank has yet to answer",
+}
+_WAITS_FOR_STRIPE = "it is not final"
 
 
 def refused_refund(refund: stripe.Refund) -> Declined | None:

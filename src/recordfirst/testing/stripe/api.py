@@ -225,11 +225,13 @@ class Api:
         currency = wire.required(params, "currency").lower()
         if currency not in MINIMUM_AMOUNTS:
             raise invalid(f"Invalid currency: {currency}", param="currency")
-        if params.get("capture_method", "automatic_async") not in ("automatic", "automatic_async"):
-            raise invalid("This simulator captures automatically.", param="capture_method")
-        confirm = wire.boolean(params, "confirm")
+        capture_method = params.get("capture_method", "automatic_async")
+        if capture_method not in ("automatic", "automatic_async", "manual"):
+            raise invalid(f"Invalid capture_method: {capture_method}", param="capture_method")
+        confirm, refuses = wire.boolean(params, "confirm"), wire.boolean(params, "error_on_requires_action")
         draft = {
             "amount": wire.positive(params, "amount"),
+            "capture_method": capture_method,
             "currency": currency,
             "customer": params.get("customer"),
             "description": params.get("description"),
@@ -244,12 +246,13 @@ class Api:
             if not confirm:
                 return intent
             key = request.idempotency_key or ""
-            return self.books.confirm(intent, None, key=key, now_ms=now_ms, decline=decline)
+            return self.books.confirm(intent, None, key=key, now_ms=now_ms, decline=decline, refuses_action=refuses)
 
         return execute, confirm
 
     def _confirm_intent(self, id: str, request: Request) -> Execute:
         wire.allow(request.params, _CONFIRM)
+        refuses = wire.boolean(request.params, "error_on_requires_action")
 
         def execute(decline: bool) -> PaymentIntent:  # noqa: FBT001 - Execute's shape
             return self.books.confirm(
@@ -258,6 +261,7 @@ class Api:
                 key=request.idempotency_key or "",
                 now_ms=self.clock.now_ms(),
                 decline=decline,
+                refuses_action=refuses,
             )
 
         return execute

@@ -10,11 +10,21 @@ from typing import Any, Literal
 
 import msgspec
 
-from recordfirst.testing.stripe.cards import GENERIC, MAXIMUM_AMOUNT, MINIMUM_AMOUNTS, PAYMENT_METHODS, Decline
+from recordfirst.testing.stripe.cards import (
+    AUTHENTICATION_REQUIRED,
+    GENERIC,
+    MAXIMUM_AMOUNT,
+    MINIMUM_AMOUNTS,
+    PAYMENT_METHODS,
+    Decline,
+    Waiting,
+)
 from recordfirst.testing.stripe.ledger import Entry
 from recordfirst.testing.stripe.wire import Refusal, invalid
 
-type IntentStatus = Literal["requires_payment_method", "requires_confirmation", "succeeded"]
+type IntentStatus = Literal[
+    "requires_payment_method", "requires_confirmation", "requires_action", "processing", "requires_capture", "succeeded"
+]
 
 
 class PaymentIntent(msgspec.Struct, kw_only=True):
@@ -129,17 +139,26 @@ class Books:
         return intent
 
     def confirm(
-        self, intent: PaymentIntent, method: str | None, *, key: str, now_ms: int, decline: bool
+        self,
+        intent: PaymentIntent,
+        method: str | None,
+        *,
+        key: str,
+        now_ms: int,
+        decline: bool,
+        refuses_action: bool = False,
     ) -> PaymentIntent:
-        """Charge the card.
+        """Charge the card, or authorise it, or wait for the customer or a bank, as the payment method has it.
 
         Raises:
             Refusal: 402 if the issuer declines: the intent stays, and waits for another payment method.
         """
-        if intent.status == "succeeded":
+        if intent.status not in ("requires_payment_method", "requires_confirmation", "requires_action"):
             raise invalid(
                 "You cannot confirm this PaymentIntent because it has already succeeded after being previously "
-                "confirmed.",
+                "confirmed."
+                if intent.status == "succeeded"
+                else f"You cannot confirm this PaymentIntent because it has a status of {intent.status}.",
                 code="payment_intent_unexpected_state",
             )
         method = method or intent.payment_method
@@ -148,29 +167,54 @@ class Books:
                 "You cannot confirm this PaymentIntent because it's missing a payment method.",
                 code="payment_intent_unexpected_state",
             )
-        no = _known_method(method) or (GENERIC if decline else None)
-        intent.latest_charge = self._id("ch")
+        answer = _known_method(method) or (GENERIC if decline else None)
+        if answer == "requires_action" and refuses_action:
+            answer = AUTHENTICATION_REQUIRED
+        if isinstance(answer, Decline):
+            intent.latest_charge = self._id("ch")
+            self._enter("decline", intent, key, now_ms, answer.decline_code)
+            raise _declined(intent, method, answer)
+        intent.payment_method, intent.last_payment_error = method, None
+        if answer is None:
+            return self._take(intent, key, now_ms)
+        intent.status = answer
+        intent.next_action = {"type": "use_stripe_sdk"} if answer == "requires_action" else None
+        return intent
+
+    def complete(self, id: str, now_ms: int) -> PaymentIntent:
+        """Let what an intent waits for come: its customer confirms, its bank pays, or it is captured."""
+        intent = self.find(id)
+        if intent.status not in ("requires_action", "processing", "requires_capture"):
+            raise invalid(f"This PaymentIntent waits for nothing: it has a status of {intent.status}.")
+        return self._take(intent, "", now_ms, captures=intent.status == "requires_capture")
+
+    def _take(self, intent: PaymentIntent, key: str, now_ms: int, *, captures: bool = False) -> PaymentIntent:
+        intent.next_action = None
+        intent.latest_charge = intent.latest_charge or self._id("ch")
+        if intent.capture_method == "manual" and not captures:
+            intent.status, intent.amount_capturable = "requires_capture", intent.amount
+            return intent
+        self._enter("charge", intent, key, now_ms, None)
+        intent.status, intent.amount_capturable, intent.amount_received = "succeeded", 0, intent.amount
+        self._intent_of_charge[intent.latest_charge] = intent
+        return intent
+
+    def _enter(
+        self, kind: Literal["charge", "decline"], intent: PaymentIntent, key: str, now_ms: int, code: str | None
+    ) -> None:
         self.entries.append(
             Entry(
-                kind="decline" if no else "charge",
-                id=intent.latest_charge,
+                kind=kind,
+                id=intent.latest_charge or "",
                 payment_intent=intent.id,
                 amount_minor=intent.amount,
                 currency=intent.currency,
                 metadata=intent.metadata,
                 key=key,
                 created_ms=now_ms,
-                code=no.decline_code if no else None,
+                code=code,
             )
         )
-        if no:
-            raise _declined(intent, method, no)
-        intent.payment_method = method
-        intent.status = "succeeded"
-        intent.amount_received = intent.amount
-        intent.last_payment_error = None
-        self._intent_of_charge[intent.latest_charge] = intent
-        return intent
 
     def find(self, id: str, param: str = "intent", status: int = 404) -> PaymentIntent:
         """Look a payment intent up."""
@@ -233,7 +277,7 @@ class Books:
         return f"{prefix}_sim{self._count:021d}"
 
 
-def _known_method(id: str) -> Decline | None:
+def _known_method(id: str) -> Decline | Waiting | None:
     if id not in PAYMENT_METHODS:
         raise invalid(f"No such PaymentMethod: '{id}'", code="resource_missing", param="payment_method")
     return PAYMENT_METHODS[id]

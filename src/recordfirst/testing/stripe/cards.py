@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
+
+type Waiting = Literal["requires_action", "processing"]
+"""What a payment intent is while its customer has yet to confirm, or a bank to answer."""
 
 
 class Decline(msgspec.Struct, frozen=True):
@@ -32,10 +37,26 @@ _DECLINES = {
     ),
 }
 
-PAYMENT_METHODS: dict[str, Decline | None] = {
+_AUTHENTICATED = (
+    "authenticationRequired",
+    "authenticationRequiredOnSetup",
+    "threeDSecureRequired",
+    "threeDSecure2Required",
+)
+
+AUTHENTICATION_REQUIRED = Decline(
+    "authentication_required",
+    "authentication_required",
+    "Your card was declined. This transaction requires authentication.",
+)
+"""What those get that ask for ``error_on_requires_action``."""
+
+PAYMENT_METHODS: dict[str, Decline | Waiting | None] = {
     **{f"pm_card_{brand}": None for brand in ("visa", "visa_debit", "mastercard", "amex", "discover")},
     **{f"pm_card_{name}": decline for name, decline in _DECLINES.items()},
     **{f"pm_card_visa_{name}": decline for name, decline in _DECLINES.items()},
+    **dict.fromkeys((f"pm_card_{name}" for name in _AUTHENTICATED), "requires_action"),
+    "pm_usBankAccount_processing": "processing",
 }
 """``None``: the charge succeeds. Some are documented with the brand in their name, some without: both work."""
 

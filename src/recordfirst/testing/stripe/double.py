@@ -46,7 +46,7 @@ def stripe_double(
         faults: what goes wrong, by seed and rates. ``slow`` answers late, and has executed at once.
         next: faults that hit the first requests that can be hit, one each: ``("error_after",)``.
         read: what an effect makes of a payment intent or refund. Default: as ``payment_of`` and ``refund_of`` of
-            ``recordfirst.providers.stripe``. A person who looks what became of a call finds this.
+            ``recordfirst.providers.stripe``, whatever the status. A person who looks what became of a call finds this.
         search_lag_s: how long a payment intent is invisible to search.
         timeout_s: when the client gives a request up that is not answered.
 
@@ -73,9 +73,9 @@ def double_of(outside: Outside, search_lag_s: float = 60.0) -> StripeDouble:
 
 
 def _read_by_default(made: Any) -> Any:  # it has the fields that the SDK's object has
-    from recordfirst.providers.stripe import payment_of, refund_of  # noqa: PLC0415 - an extra
+    from recordfirst.providers.stripe.probe import payment_as_it_is, refund_as_it_is  # noqa: PLC0415 - an extra
 
-    return payment_of(made) if made.object == "payment_intent" else refund_of(made)
+    return payment_as_it_is(made) if made.object == "payment_intent" else refund_as_it_is(made)
 
 
 class StripeDouble:

@@ -83,6 +83,10 @@ class StripeSimulator:
         """Change seed and rates from here on."""
         self.api.plan.faults = faults
 
+    def complete(self, id: str) -> None:
+        """Let what a payment intent waits for come: its customer confirms, its bank pays, or it is captured."""
+        self.api.books.complete(id, self.clock.now_ms())
+
     def ledger(self) -> Ledger:
         """Return what was applied until now."""
         return self.api.ledger()
