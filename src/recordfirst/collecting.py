@@ -2,8 +2,8 @@
 
 Most lives are forgotten at once, when the record has stored their end. Left over is what a crash, a retry or a new
 epoch leaves. Kept is what the record may still ask for: a life that has ended in the engine while its start is open in
-that epoch is one whose end is on its way, or was lost; an id that the record does not know may come with a restore. So are
-the marks by which a restore is noticed; others leave the engine as soon as they tell nothing.
+that epoch is one whose end is on its way, or was lost; an id that the record does not know may come with a restore. So
+are the marks by which a restore is noticed; others leave the engine as soon as they tell nothing.
 """
 
 from __future__ import annotations

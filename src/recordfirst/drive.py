@@ -246,6 +246,7 @@ class Drive:
         except Exception as error:  # noqa: BLE001 - every exception is an outcome, and the provider says which
             verdict = self._verdict(error, limit)
             return await self._store_verdict(receipt, verdict, claim, arguments)
+        self.runtime.heard_of(self.effect.provider.name, None)
         return await self._store_success(receipt, value, arguments)
 
     def _verdict(self, error: Exception, limit: asyncio.Timeout) -> Verdict:
@@ -261,12 +262,13 @@ class Drive:
         self, receipt: Receipt, verdict: Verdict, claim: str, arguments: dict[str, Any]
     ) -> Receipt:
         wait_ms = d.backoff_ms(receipt.calls, self.runtime.random())
+        self.runtime.heard_of(self.effect.provider.name, verdict)
         match verdict:
             case Declined():
                 return await self._store_decline(receipt, verdict, arguments)
             case NotDone():
                 wished_ms = min(verdict.retry_after_ms or 0, _LATER_MS)
-                wait_ms, error = max(wait_ms, int(wished_ms)), _reason(verdict.reason)
+                wait_ms, error = max(wait_ms, int(wished_ms)), _reason(verdict.reason, verdict.code)
                 return await self._store(receipt, lambda r: d.not_done(r, error, wait_ms, claim=claim), "not done")
             case Unknown():
                 self.runtime.observe(Suspected(self.key, verdict.reason))
@@ -294,7 +296,10 @@ class Drive:
             # After a restore the last call may have been long before this intent was stored.
             open_ms = now_ms - max(receipt.last_call_at_ms or now_ms, receipt.created_at_ms)
             wait_ms = min(max(open_ms, 200), 300_000)
-            reason = _reason(f"probing failed: {describe(error)}")
+            verdict = self._verdict(error, asyncio.timeout(None))
+            self.runtime.heard_of(self.effect.provider.name, verdict)
+            code = verdict.code if isinstance(verdict, NotDone) else None
+            reason = _reason(f"probing failed: {describe(error)}", code)
             await self._change(receipt, d.in_doubt(receipt, reason, wait_ms, claim="", replayed=False))
             return
         match answer:
@@ -436,8 +441,9 @@ class Drive:
 _NEVER_TOLD = "the call was made, and nothing tells whether it had its effect (no key to repeat it under, no probe)"
 
 
-def _reason(text: str) -> str:
-    return codec.encode({"reason": masked(storable_text(text))[:2000]}, "a reason")
+def _reason(text: str, code: str | None = None) -> str:
+    said = {"reason": masked(storable_text(text))[:2000]}
+    return codec.encode(said if code is None else said | {"code": storable_text(code)}, "a reason")
 
 
 def _text(error: str | None) -> str | None:

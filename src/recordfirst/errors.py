@@ -38,15 +38,20 @@ class Declined(RecordfirstError):
         return f"{what}declined: {self.reason}" + (f" ({self.code})" if self.code else "")
 
 
+REFUSED_CREDENTIAL = "refused credential"
+"""``NotDone.code`` for a key that is wrong, expired, revoked, or lacks a permission (401, 403)."""
+
+
 class NotDone(RecordfirstError):
     """The call certainly had no effect, and the same request may succeed later (refused connection, 429).
 
-    ``retry_after_ms`` is the provider's own wish, if it gave one.
+    ``retry_after_ms`` is the provider's own wish, if it gave one. ``code``: :data:`REFUSED_CREDENTIAL` if it was not
+    the request that was refused but who sent it: no call of the app gets through until an operator has changed that.
     """
 
-    def __init__(self, reason: str, retry_after_ms: int | None = None) -> None:
-        self.reason, self.retry_after_ms = reason, retry_after_ms
-        super().__init__(reason, retry_after_ms)
+    def __init__(self, reason: str, retry_after_ms: int | None = None, code: str | None = None) -> None:
+        self.reason, self.retry_after_ms, self.code = reason, retry_after_ms, code
+        super().__init__(reason, retry_after_ms, code)
 
     def __str__(self) -> str:
         return f"not done: {self.reason}"

@@ -62,6 +62,19 @@ class Suspected(msgspec.Struct, frozen=True):
     cause: str
 
 
+class CredentialRefused(msgspec.Struct, frozen=True):
+    """A provider refuses the app's credential (401, 403). Said once, until a call gets through; calls go on waiting."""
+
+    provider: str
+    cause: str
+
+
+class CredentialAccepted(msgspec.Struct, frozen=True):
+    """A provider that had refused the app's credential answers again."""
+
+    provider: str
+
+
 class StagedBefore(msgspec.Struct, frozen=True):
     """What was to be staged was there already, and the same: an earlier call's, or somebody else's (P3)."""
 
@@ -211,8 +224,11 @@ type Event = (
     | RepairFailed
     | ReconcileFailed
     | LifeUnreadable
+    | CredentialRefused
+    | CredentialAccepted
 )
 _WARNINGS = (
+    CredentialRefused,
     Suspected,
     RecordOutrun,
     ProjectionFailed,

@@ -24,10 +24,18 @@ from recordfirst.elsewhere import Elsewhere
 from recordfirst.engine import leaf
 from recordfirst.engine.context import Over
 from recordfirst.engine.contract import Joined
-from recordfirst.errors import CommitUnknown, EffectsHeld, RecordUnavailable
+from recordfirst.errors import (
+    REFUSED_CREDENTIAL,
+    CommitUnknown,
+    Declined,
+    EffectsHeld,
+    NotDone,
+    RecordUnavailable,
+    Unknown,
+)
 from recordfirst.function import RAISED_AT
 from recordfirst.inject import Injector
-from recordfirst.observe import NotBegun, Observer, Released, Repeated, unfailing
+from recordfirst.observe import CredentialAccepted, CredentialRefused, NotBegun, Observer, Released, Repeated, unfailing
 from recordfirst.records.contract import Fault, Record, Session
 from recordfirst.sealing import Sealing
 
@@ -77,6 +85,8 @@ class Runtime:
         self._in_flight: dict[str, tuple[asyncio.Lock, list[None]]] = {}
         self.over: set[tuple[str, int]] = set()
         """Lives, by id and epoch, that this worker has heard to be over while their body ran here."""
+        self._refused: set[str] = set()
+        """Providers that refuse the app's credential, as this process has heard."""
         self.executions: set[Execution] = set()
         """Bodies that run here."""
 
@@ -94,6 +104,16 @@ class Runtime:
     def loop(self) -> asyncio.AbstractEventLoop:
         """The event loop that owns the record's connections."""
         return asyncio.get_running_loop()
+
+    def heard_of(self, provider: str, verdict: Declined | NotDone | Unknown | None) -> None:
+        """A call of a provider has ended; ``None``: it succeeded. Whether the credential is refused is said once."""
+        if isinstance(verdict, NotDone) and verdict.code == REFUSED_CREDENTIAL:
+            if provider not in self._refused:
+                self._refused.add(provider)
+                self.observe(CredentialRefused(provider, verdict.reason))
+        elif provider in self._refused and (verdict is None or isinstance(verdict, Declined)):
+            self._refused.discard(provider)
+            self.observe(CredentialAccepted(provider))
 
     # ── at rest ─────────────────────────────────────────────────────────────
 

@@ -41,7 +41,16 @@ from recordfirst import (
     write,
 )
 from recordfirst.demo.shop import sql
-from recordfirst.providers.stripe import METADATA_KEY, PAYMENT_INTENTS, Stripe, find_payment_intent, stripe_client
+from recordfirst.providers.stripe import (
+    METADATA_KEY,
+    PAYMENT_INTENTS,
+    REFUNDS,
+    Refund,
+    Stripe,
+    find_payment_intent,
+    refund_of,
+    stripe_client,
+)
 from recordfirst.records.open import record_from_url
 from recordfirst.records.sqlite import SqliteRecord
 from tests.effects.cipher import Cipher
@@ -115,6 +124,12 @@ async def mark_paid(w: Write[Any], order: Order) -> None:
     changed_one(cursor, f"order {order.id}")
 
 
+@effect(key="order:{order.id}:back", provider=Stripe(lag_s=0.0, listing=REFUNDS), after=insert_order)
+async def give_back(call: Call, order: Order, payment: str, *, client: StripeClient = inject()) -> Refund:
+    given: Any = {"payment_intent": payment, "metadata": {METADATA_KEY: call.marker}}
+    return refund_of(await client.v1.refunds.create_async(given, {"idempotency_key": call.key}))
+
+
 def die(when: str) -> None:
     if told(when):
         (HOME / when).unlink()
@@ -138,7 +153,7 @@ async def show_order(r: Read[Any], id: str) -> dict[str, Any] | None:
     return None if found is None else {"status": found[0]}
 
 
-@workflow
+@workflow(steps=[give_back])
 async def create_order(ctx: Context, order: Order) -> str:
     await stage_paper(ctx, order)
     await insert_order(ctx, order)
@@ -193,5 +208,8 @@ app = App(
 )
 app.provide(Archive(HOME / "archive"))
 app.provide(Mirror(HOME / "mirror", Plug({"mirror calling": lambda: die("plug before the mirror")})))
-app.provide_factory(StripeClient, lambda: stripe_client("sk_test_shop", base_url=os.environ["SHOP_STRIPE"]))
+app.provide_factory(
+    StripeClient,
+    lambda: stripe_client("revoked" if told("revoked") else "sk_test_shop", base_url=os.environ["SHOP_STRIPE"]),
+)
 app.provide_factory(Ledger, books)

@@ -168,6 +168,18 @@ def no_more_bug(desk: Desk) -> None:
     desk.mend("bug")
 
 
+def key_revoked(desk: Desk) -> None:
+    """Stripe answers 401, before and while its order waits."""
+    desk.touch("revoked")
+    desk.start("42")
+    refused = f"SELECT 1 FROM {desk.table('receipt')} WHERE error LIKE '%refused credential%'"
+    desk.work(lambda: bool(desk.execute(refused)))
+
+
+def key_replaced(desk: Desk) -> None:
+    desk.mend("revoked")
+
+
 def parked(desk: Desk) -> None:
     """The call arrived, its reply was lost, and the bank can neither be asked nor honours a key."""
     desk.touch("keyless")
@@ -198,6 +210,13 @@ def never_arrived(desk: Desk) -> None:
 
 def another_amount(desk: Desk) -> None:
     resolved_wrongly(desk, '{"id": "pi_1", "amount_minor": 500}')
+
+
+def refunded_by_hand(desk: Desk) -> None:
+    desk.sell("42")
+    [intent] = desk.outside.stripe.api.books.intents
+    given = {"charge": None, "payment_intent": intent, "amount": None, "metadata": {}, "reason": None}
+    desk.outside.stripe.api.books.refund(given, key="by hand", now_ms=desk.outside.stripe.clock.now_ms())
 
 
 def listing_fails(desk: Desk) -> None:

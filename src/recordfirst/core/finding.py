@@ -176,6 +176,14 @@ KINDS = {
             dismissible=True,
         ),
         Kind(
+            "RF-CREDENTIAL-REFUSED",
+            "A provider refuses the app's credential; its effects are not done, and wait.",
+            "The key was revoked, has expired, is for another account or lacks a permission (401, 403).",
+            "Nothing. It closes when the calls that wait get through, or are refused for another reason.",
+            "Give the workers a key that works, and restart them. What waits is called again by itself, under its own "
+            "idempotency key.",
+        ),
+        Kind(
             "RF-EFFECT-UNKNOWN",
             "Nobody but a person can tell whether the effect happened; its workflow is parked.",
             "A call without an answer, whose key is past the provider's retention, and no probe that can tell.",
@@ -265,6 +273,16 @@ KINDS = {
             "The call left no marker, or went to another account; or a person resolved it wrongly.",
             _MONEY,
             "Look at the provider by amount and time. Is it not there, a workflow of another id does it again.",
+            dismissible=True,
+        ),
+        Kind(
+            "RF-EFFECT-REVERSED",
+            "Somebody has taken back what an effect did, all or in part, and no call of this app has.",
+            "A refund by hand, at the provider's dashboard, say, or by another program. The record still says that it "
+            "stands.",
+            "Nothing: money is for a person.",
+            "Find out who did it and why, and put your rows right. Undo it through the app in future: then the record "
+            "knows. Then dismiss it.",
             dismissible=True,
         ),
         Kind(

@@ -27,6 +27,8 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     """It happened, or may yet: it was not declined, canceled, and has not failed."""
     amount_minor: int | None = None
     currency: str | None = None
+    reverses: str | None = None
+    """The marker of what it takes back, all or in part: of the payment, if it is a refund."""
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):

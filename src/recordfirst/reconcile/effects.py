@@ -12,9 +12,11 @@ import re
 from collections.abc import AsyncIterator
 from functools import partial
 
+from recordfirst.core import codec
 from recordfirst.core.finding import NewFinding
 from recordfirst.core.receipt import Receipt
 from recordfirst.core.start import Start
+from recordfirst.errors import REFUSED_CREDENTIAL
 from recordfirst.reconcile.asking import ask
 from recordfirst.reconcile.contract import PAGE, Page, Scope, Sight
 from recordfirst.reconcile.lives import new_epoch
@@ -32,14 +34,19 @@ class Intents:
     """Effects that were begun and are not settled."""
 
     name = "intents"
-    codes: tuple[str, ...] = ("RF-EFFECT-OVERDUE", "RF-EFFECT-ABANDONED")
+    codes: tuple[str, ...] = ("RF-EFFECT-OVERDUE", "RF-EFFECT-ABANDONED", "RF-CREDENTIAL-REFUSED")
     looks_at_all = False
 
     async def pages(self, scope: Scope, position: str | None) -> AsyncIterator[Page]:
         """Look at every intent whose call was begun."""
+        refused: set[str] = set()
         async for receipts, now_ms, position_ in _pages(scope, "intended", position):
             sights = []
             for receipt in receipts:
+                refusal = _refusal(scope, receipt)
+                if refusal is not None and refusal.subject not in refused:
+                    refused.add(refusal.subject)
+                    sights.append(Sight(refusal))
                 if _is_due(receipt, now_ms):
                     async with scope.runtime.record.session() as session:
                         start = await workflow_of(session, receipt.workflow)
@@ -47,6 +54,15 @@ class Intents:
                     if sight is not None:
                         sights.append(sight)
             yield Page(sights, len(receipts), position_)
+
+
+def _refusal(scope: Scope, receipt: Receipt) -> NewFinding | None:
+    """That a provider has refused the app's credential when this effect last called it. One finding for each."""
+    effect, said = scope.effects.get(receipt.function), codec.decode(receipt.error) if receipt.error else None
+    if effect is None or not isinstance(said, dict) or said.get("code") != REFUSED_CREDENTIAL:
+        return None
+    detail = f"{receipt.function} of {receipt.workflow!r} and whatever else calls it waits: {said.get('reason')}"
+    return NewFinding(code="RF-CREDENTIAL-REFUSED", subject=effect.provider.name, detail=detail)
 
 
 class Unknowns:

@@ -50,7 +50,7 @@ def _outcome(read: Any, item: Any) -> str:
     try:
         read(item)
     except (Declined, Unknown) as error:
-        assert not isinstance(error, Unknown) or error.replayed, "the same key gets the same answer"
+        assert getattr(error, "replayed", True), "the same key gets the same answer"
         return type(error).__name__
     return "success"
 
@@ -162,20 +162,23 @@ async def test_an_order_is_paid_when_its_payment_is_final(record_url: str) -> No
     """P5, P7, P10: until then it is open, a finding says why, one request was sent, and a reconcile asks again."""
     paid.clear()
     shop = Shop(record_url)
-    async with StripeSimulator() as sim, stripe_client("sk_test_x", base_url=sim.url) as client:
-        async with shop.working(buy, provide={StripeClient: client}) as app:
-            handle = await app.start(buy, "ann", id="ann")
-            async with asyncio.timeout(20):
-                while await _state(app) != "unknown":
-                    await asyncio.sleep(0.05)
-            [intent] = sim.api.books.intents
-            [found] = [seen.finding for seen in (await app.reconcile(apply=True)).found]
-            assert (found.code, found.subject) == ("RF-EFFECT-UNKNOWN", "ann:charge")
-            assert (paid, sim.ledger().charges, sum(sim.api.requests.values())) == ([], [], 1)
-            sim.complete(intent)
-            await app.reconcile(apply=True)
-            assert await handle.result() == intent
-            assert (paid, len(sim.ledger().charges), sum(sim.api.requests.values())) == (["succeeded"], 1, 1)
+    async with (
+        StripeSimulator() as sim,
+        stripe_client("sk_test_x", base_url=sim.url) as client,
+        shop.working(buy, provide={StripeClient: client}) as app,
+    ):
+        handle = await app.start(buy, "ann", id="ann")
+        async with asyncio.timeout(20):
+            while await _state(app) != "unknown":
+                await asyncio.sleep(0.05)
+        [intent] = sim.api.books.intents
+        [found] = [seen.finding for seen in (await app.reconcile(apply=True)).found]
+        assert (found.code, found.subject) == ("RF-EFFECT-UNKNOWN", "ann:charge")
+        assert (paid, sim.ledger().charges, sum(sim.api.requests.values())) == ([], [], 1)
+        sim.complete(intent)
+        await app.reconcile(apply=True)
+        assert await handle.result() == intent
+        assert (paid, len(sim.ledger().charges), sum(sim.api.requests.values())) == (["succeeded"], 1, 1)
 
 
 async def _state(app: Any) -> str | None:

@@ -6,7 +6,7 @@
 | 400, 404 ``InvalidRequestError`` | declined: the same request will never be taken |
 | 429, ``lock_timeout`` among them | not done; same key, after ``Retry-After`` if given |
 | 409, another request with this key is running | not done by this request; same key, later |
-| 401, 403 | not done; our credentials are wrong, not the request |
+| 401, 403 | not done; our credentials are wrong, not the request: a warning and a finding until one goes through |
 | 400 ``idempotency_error`` | unknown: the key stands for another request, so only a probe can tell |
 | 5xx in Stripe's own words | unknown, and stored under the key (``replayed``), so only a probe can tell |
 | 5xx with ``Stripe-Should-Retry: true``, or a gateway's | unknown; nothing says that it was stored: same key |
@@ -26,7 +26,7 @@ from typing import Any
 import aiohttp
 import stripe
 
-from recordfirst.errors import Declined, NotDone, Unknown
+from recordfirst.errors import REFUSED_CREDENTIAL, Declined, NotDone, Unknown
 from recordfirst.providers.contract import Provider, Verdict, describe
 
 SEARCH_LAG_S = 60.0
@@ -79,8 +79,8 @@ def _answered(error: stripe.StripeError) -> Verdict:  # noqa: PLR0911 - one line
             return NotDone(reason)
         case 402 if detail:
             return Declined(reason, str(detail.get("decline_code") or code or "card_declined"))
-    if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
-        return NotDone(reason)
+    if isinstance(error, stripe.AuthenticationError | stripe.PermissionError) or status in (401, 403):
+        return NotDone(reason, code=REFUSED_CREDENTIAL)
     if isinstance(error, stripe.InvalidRequestError):
         return Declined(reason, str(code or kind or "invalid_request_error"))
     stored = status >= 500 and bool(detail) and _header(error.headers, "stripe-should-retry") != "true"  # noqa: PLR2004

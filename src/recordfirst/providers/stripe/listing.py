@@ -26,8 +26,12 @@ async def _payment_intents(
 async def _refunds(
     client: stripe.StripeClient, since_ms: int, before_ms: int, after: str | None
 ) -> tuple[list[Item], str | None]:
-    listed = await client.v1.refunds.list_async(_params(since_ms, before_ms, after))
-    return [_item(each, stands=refused_refund(each) is None) for each in listed.data], _next(listed)
+    # With the payments that they take back: by their markers a refund is told that somebody has made by hand.
+    expanded = _params(since_ms, before_ms, after) | {"expand": ["data.payment_intent"]}
+    listed = await client.v1.refunds.list_async(expanded)
+    return [
+        _item(each, stands=refused_refund(each) is None, reverses=_marker(each.payment_intent)) for each in listed.data
+    ], _next(listed)
 
 
 def _params(since_ms: int, before_ms: int, after: str | None) -> Any:
@@ -40,12 +44,17 @@ def _next(listed: Any) -> str | None:
     return str(listed.data[-1].id) if listed.has_more and listed.data else None
 
 
-def _item(each: Any, *, stands: bool) -> Item:
-    metadata = each.metadata
-    marker = metadata[METADATA_KEY] if metadata and METADATA_KEY in metadata else None
+def _marker(made: Any) -> str | None:
+    """The marker in an object's metadata; an object that is not there, or only named, has none."""
+    metadata = getattr(made, "metadata", None)
+    return metadata[METADATA_KEY] if metadata and METADATA_KEY in metadata else None
+
+
+def _item(each: Any, *, stands: bool, reverses: str | None = None) -> Item:
     return Item(
         id=each.id,
-        marker=marker,
+        marker=_marker(each),
+        reverses=reverses,
         at_ms=each.created * 1000,
         stands=stands,
         amount_minor=each.amount,
@@ -56,4 +65,4 @@ def _item(each: Any, *, stands: bool) -> Item:
 PAYMENT_INTENTS = Listing(name="Stripe payment intents", client=stripe.StripeClient, page=_payment_intents)
 """For effects that charge: ``@effect(provider=Stripe(listing=PAYMENT_INTENTS), ...)``."""
 REFUNDS = Listing(name="Stripe refunds", client=stripe.StripeClient, page=_refunds)
-"""For effects that refund."""
+"""For effects that refund. It also shows what somebody has refunded by hand, of a payment that a call of ours made."""

@@ -4,8 +4,8 @@ What the probes can prove rests on two things. The request must carry ``metadata
 nothing may be looked for before the provider's ``lag_s`` has passed since the last call; recordfirst sees to that.
 Listing is exact. Searching is not: during an outage of Stripe's index it may miss what is an hour old.
 
-A probe answers as the call would have: it raises ``Declined`` for a payment that was declined, and has ``Found`` only what
-is final. A payment that is on its way (``requires_action``, ``processing``, and whatever Stripe may add) has not
+A probe answers as the call would have: it raises ``Declined`` for a payment that was declined, and has ``Found`` only
+what is final. A payment that is on its way (``requires_action``, ``processing``, and whatever Stripe may add) has not
 happened, and may yet: that is ``CannotTell``, so the effect stays open, visibly, and a reconcile asks again. Two live
 objects under one marker are never chosen between: that is ``CannotTell``, too, and names both.
 """

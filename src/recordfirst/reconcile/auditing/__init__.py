@@ -38,8 +38,8 @@ _SLACK_MS = 120_000
 _TRIES = 5
 _KNOWN = 10_000
 
-_ORPHAN, _MISSING, _DIFFERS, _INCOMPLETE = (
-    "RF-ORPHAN-EFFECT", "RF-EFFECT-MISSING", "RF-EFFECT-DIFFERS", "RF-AUDIT-INCOMPLETE",
+_ORPHAN, _MISSING, _DIFFERS, _REVERSED, _INCOMPLETE = (
+    "RF-ORPHAN-EFFECT", "RF-EFFECT-MISSING", "RF-EFFECT-DIFFERS", "RF-EFFECT-REVERSED", "RF-AUDIT-INCOMPLETE",
 )  # fmt: skip
 
 
@@ -64,7 +64,7 @@ class Providers:
     """Effects of providers that can list."""
 
     name = "providers"
-    codes: tuple[str, ...] = (_ORPHAN, _MISSING, _DIFFERS, _INCOMPLETE)
+    codes: tuple[str, ...] = (_ORPHAN, _MISSING, _DIFFERS, _REVERSED, _INCOMPLETE)
     looks_at_all = True
 
     async def pages(self, scope: Scope, position: str | None) -> AsyncIterator[Page]:
@@ -141,6 +141,8 @@ class _Audit:
                 raise _TooMany
             looked += len(items)
             sights += await self._without_receipt([i for i in ours if i.stands and since_ms <= i.at_ms < before_ms])
+            others = [i for i in items if i not in ours and i.stands and since_ms <= i.at_ms < before_ms]
+            sights += await self._reversed([i for i in others if (i.reverses or "").startswith(self._prefix)])
         behind = ("", 0)
         while rows := await self._succeeded(since_ms, before_ms, behind):
             behind = (rows[-1].key, rows[-1].attempt)
@@ -209,6 +211,21 @@ class _Audit:
                 sights.append(_sight(_ORPHAN, subject, item.at_ms, f"{_told(item)}, and there is no receipt"))
             elif what := self._difference(row, item):
                 sights.append(_sight(_DIFFERS, row.subject, item.at_ms, what, row.workflow))
+        return sights
+
+    async def _reversed(self, items: list[Item]) -> list[Sight]:
+        """What somebody else has taken back of what calls of this app have made."""
+        by_key: dict[tuple[str, int], list[Item]] = {}
+        for item in items:
+            key = identity.parse_marker(self._runtime.app, item.reverses or "")
+            if key is not None:
+                by_key.setdefault(key, []).append(item)
+        rows = await self._find(sorted(by_key)) if by_key else {}
+        sights = []
+        for (key, attempt), taken in by_key.items():
+            row, subject = rows.get((key, attempt)), key if attempt == 1 else f"{key}#{attempt}"
+            what = f"{', '.join(map(_told, taken))}, which takes it back, and no call of this app has made that"
+            sights.append(_sight(_REVERSED, subject, taken[0].at_ms, what, row.workflow if row is not None else None))
         return sights
 
     def _difference(self, row: Row, item: Item) -> str | None:

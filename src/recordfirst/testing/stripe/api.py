@@ -51,7 +51,7 @@ MOST_PER_PAGE = 100
 _CONFIRM = _TAKEN | {"payment_method"}
 _REFUND = frozenset({"amount", "charge", "metadata", "payment_intent", "reason"})
 _LIST_INTENTS = frozenset({"created", "customer", "limit", "starting_after"})
-_LIST_REFUNDS = frozenset({"created", "payment_intent", "limit", "starting_after"})
+_LIST_REFUNDS = frozenset({"created", "expand", "payment_intent", "limit", "starting_after"})
 _SEARCH = frozenset({"limit", "page", "query"})
 _INTENT_PATH = re.compile(r"/v1/payment_intents/([^/]+)(/confirm)?")
 
@@ -295,7 +295,21 @@ class Api:
         timeline = self.books.refunds
         if "payment_intent" in params:
             timeline = self.books.refunds_of.get(params["payment_intent"], Timeline())
-        return _list(timeline, params, "/v1/refunds")
+        expands = [value for name, value in params.items() if name.startswith("expand")]
+        if set(expands) - {"data.payment_intent"}:
+            raise invalid(f"This simulator does not expand {', '.join(expands)}.", param="expand")
+        listed = _list(timeline, params, "/v1/refunds")
+        if not expands:
+            return listed
+
+        def execute(decline: bool) -> dict[str, Any]:  # noqa: FBT001 - Execute's shape
+            shown: Any = listed(decline)
+            refunds = [msgspec.to_builtins(each) for each in shown["data"]]
+            return shown | {
+                "data": [each | {"payment_intent": self.books.intents[each["payment_intent"]]} for each in refunds]
+            }
+
+        return execute
 
     def _search_intents(self, params: Params) -> Execute:
         wire.allow(params, _SEARCH)
