@@ -24,7 +24,7 @@ from recordfirst.engine.connect import check, connect, join
 from recordfirst.engine.contract import Engine
 from recordfirst.engine.options import Embedded
 from recordfirst.engine.shared import Membership
-from recordfirst.errors import EngineUnavailable, Misuse, SchemaMismatch, UnknownWorkflow
+from recordfirst.errors import EngineUnavailable, Misuse, RecordUnavailable, SchemaMismatch, UnknownWorkflow
 from recordfirst.handle import Handle, find_start
 from recordfirst.inject import Injector
 from recordfirst.invariant import Invariant
@@ -43,6 +43,8 @@ from recordfirst.worker import Crew, Worker
 from recordfirst.workflow import Workflow
 from recordfirst.write import check_same_start, new_start
 
+_START_WITHIN_S = 40.0
+"""The longest that a start waits for the record."""
 _THREADS = 64
 """Sync steps that can run at once."""
 
@@ -271,14 +273,14 @@ class App(Operated):
             BadId: if the id is empty or cannot be stored, or has more than 255 bytes of UTF-8.
             DifferentArguments: if the id was started with other arguments (P8).
             UnknownWorkflow: if this app does not have the workflow.
-            RecordUnavailable: if the record stays out of reach.
+            RecordUnavailable: if the record stays out of reach, or another transaction holds it for 20 s; 40 s at most.
             Misuse: inside a transaction of an SQLite record, which takes one at a time; ``w.start`` is for that.
         """
         self.workflow(workflow.name)
         new = new_start(self.runtime, workflow, args, kwargs, id)
         self._store.must_be_free()  # it is stored together with others, in a task that is not this one
         relay = self._relay
-        start, added = await self.runtime.patiently(f"start of {id!r}", lambda: self._starting.add(new), release=False)
+        start, added = await self._accepted(new)
         check_same_start(self.runtime, workflow.function, start, new)
         handle = Handle(self.runtime, workflow, id, start)
         if start.state == "open" and relay is not None and relay is self._relay:
@@ -286,6 +288,19 @@ class App(Operated):
             if added:
                 await relay.hand_over(start)
         return handle
+
+    async def _accepted(self, new: NewStart) -> tuple[Start, bool]:
+        """Store a start, in bounded time also where many wait for their turn on a record that is held."""
+        limit = asyncio.timeout(_START_WITHIN_S)
+        what = f"start of {new.id!r}"
+        try:
+            async with limit:
+                return await self.runtime.patiently(what, lambda: self._starting.add(new), release=False)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            cause = f"{what} was not stored within {_START_WITHIN_S:g} s; it may be yet: start it again under its id"
+            raise RecordUnavailable(self._store.where, cause) from error
 
     async def _add_starts(self, starts: Sequence[NewStart]) -> list[tuple[Start, bool]]:
         opened = self._store.session if self.runtime.joined is None else self._store.transaction

@@ -45,6 +45,8 @@ _HOLD_S = 20.0
 _HELD_S = 0.5
 """Before a task is given back because effects are held: it is delivered again at once."""
 
+CONTENDED_MOST_S = 20.0
+"""So long a start, or what else a caller waits for, is tried again while another transaction holds what it needs."""
 _CONTENTION_MOST_MS = 1_000
 """Longest pause between tries after a deadlock or a serialization failure."""
 
@@ -132,9 +134,10 @@ class Runtime:
 
         ``work`` must look for what an earlier try left behind, since a COMMIT whose reply was lost may have happened.
         A record that stays out of reach gives the task back to the engine (``release``), or raises
-        ``RecordUnavailable``. Any other exception is the user's, and is raised as it is.
+        ``RecordUnavailable``. So does contention where somebody waits for an answer (not ``release``), after 20 s. Any
+        other exception is the user's, and is raised as it is.
         """
-        waited_s, tries = 0.0, 0
+        waited_s, tries, began_s = 0.0, 0, self.loop.time()
         while True:
             try:
                 return await work()
@@ -149,6 +152,10 @@ class Runtime:
                         raise RecordUnavailable(self.record.where, safe_text(error)) from error
                     self.observe(Released(what, safe_text(error)))
                     raise leaf.release(error) from error
+                if fault == "contention" and not release and self.loop.time() - began_s >= CONTENDED_MOST_S:
+                    holders = getattr(self.record, "holders", lambda: "another transaction")()
+                    cause = f"{what} has waited for {CONTENDED_MOST_S:g} s for {holders}: {safe_text(error)}"
+                    raise RecordUnavailable(self.record.where, cause) from error
                 first_ms, most_ms = (5, _CONTENTION_MOST_MS) if fault == "contention" else (50, 2_000)
                 pause_s = backoff_ms(tries, self.random(), first_ms=first_ms, most_ms=most_ms) / 1000
                 waited_s += pause_s

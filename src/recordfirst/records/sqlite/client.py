@@ -29,6 +29,7 @@ from recordfirst.records.contract import Cover, Fault, Lease, Migration, Session
 from recordfirst.records.session import Params, Row, SqlSession
 from recordfirst.records.sqlite import beside
 from recordfirst.records.sqlite.guard import Block, Guard, GuardedConnection, guarded, to_the_end
+from recordfirst.records.sqlite.holders import held_by
 from recordfirst.records.sqlite.lease import hold
 from recordfirst.records.sqlite.turn import Turn
 
@@ -242,6 +243,10 @@ class SqliteRecord:
         if code in _CONTENTION:
             return "contention"
         return "unreachable" if code in _UNREACHABLE else None
+
+    def holders(self) -> str:
+        """Who holds the file, as far as the operating system tells, for an error's text."""
+        return held_by(self._path)
 
     # ── the schema ──────────────────────────────────────────────────────────
 
