@@ -153,7 +153,7 @@ async def show_order(r: Read[Any], id: str) -> dict[str, Any] | None:
     return None if found is None else {"status": found[0]}
 
 
-@workflow(steps=[give_back])
+@workflow(steps=(give_back,))
 async def create_order(ctx: Context, order: Order) -> str:
     await stage_paper(ctx, order)
     await insert_order(ctx, order)

@@ -215,7 +215,7 @@ def another_amount(desk: Desk) -> None:
 def refunded_by_hand(desk: Desk) -> None:
     desk.sell("42")
     [intent] = desk.outside.stripe.api.books.intents
-    given = {"charge": None, "payment_intent": intent, "amount": None, "metadata": {}, "reason": None}
+    given: dict[str, Any] = {"charge": None, "payment_intent": intent, "amount": None, "metadata": {}, "reason": None}
     desk.outside.stripe.api.books.refund(given, key="by hand", now_ms=desk.outside.stripe.clock.now_ms())
 
 

@@ -295,27 +295,30 @@ def test_what_somebody_has_refunded_by_hand_is_found(shop):
     """P6, P10: the record says paid, and the money is back, all of it or a part. A refund of ours is none."""
 
     async def go():
-        async with StripeSimulator() as sim, stripe_client("sk_test_audit", base_url=sim.url) as client:
-            async with shop.app(order, returned, provide={StripeClient: client}) as app:
-                payments = await charge_three(app)
-                async with app.worker():
-                    await (await app.start(returned, "4", id="4")).result()
-                foreign = await paid(client, None, "nobody's")
-                await repaid(client, None, "of nobody's", foreign.id)
-                assert codes(await audited(app)) == []
-                await repaid(client, None, "part", payments[1], 500)
-                await repaid(client, None, "another part", payments[1], 400)
-                await repaid(client, "another app/order:3:refund", "by another app", payments[2])
-                report = await audited(app)
-                assert sorted(codes(report)) == [
-                    ("RF-EFFECT-REVERSED", "order:2:charge"), ("RF-EFFECT-REVERSED", "order:3:charge"),
-                ]  # fmt: skip
-                [of_2, of_3] = sorted((each.finding for each in report.found), key=lambda found: found.subject)
-                assert (of_2.workflow, of_3.workflow) == ("2", "3")
-                assert "of 500 usd" in of_2.detail
-                assert "of 400 usd" in of_2.detail
-                assert sorted(codes(await audited(app))) == sorted(codes(report)), (
-                    "it is found again for as long as it is so"
-                )
+        async with (
+            StripeSimulator() as sim,
+            stripe_client("sk_test_audit", base_url=sim.url) as client,
+            shop.app(order, returned, provide={StripeClient: client}) as app,
+        ):
+            payments = await charge_three(app)
+            async with app.worker():
+                await (await app.start(returned, "4", id="4")).result()
+            foreign = await paid(client, None, "nobody's")
+            await repaid(client, None, "of nobody's", foreign.id)
+            assert codes(await audited(app)) == []
+            await repaid(client, None, "part", payments[1], 500)
+            await repaid(client, None, "another part", payments[1], 400)
+            await repaid(client, "another app/order:3:refund", "by another app", payments[2])
+            report = await audited(app)
+            assert sorted(codes(report)) == [
+                ("RF-EFFECT-REVERSED", "order:2:charge"), ("RF-EFFECT-REVERSED", "order:3:charge"),
+            ]  # fmt: skip
+            [of_2, of_3] = sorted((each.finding for each in report.found), key=lambda found: found.subject)
+            assert (of_2.workflow, of_3.workflow) == ("2", "3")
+            assert "of 500 usd" in of_2.detail
+            assert "of 400 usd" in of_2.detail
+            assert sorted(codes(await audited(app))) == sorted(codes(report)), (
+                "it is found again for as long as it is so"
+            )
 
     run(go())

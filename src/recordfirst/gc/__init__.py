@@ -4,8 +4,8 @@ Of each workflow its start stays, without arguments and result, so that its id n
 the same arguments, it is the same workflow, which has ended; with others, a conflict (P8). No life of it begins a step
 any more, should an engine that was restored, or a process that was stopped for months, have one. Its receipts go,
 except for two kinds. A ledger keeps what it has made, and a reference what was staged, for ever: their receipts stay
-as they are. A write whose key names no workflow may be what a step of another workflow comes after (``after=``), now, after a
-retry, or in a version to come: its receipt stays with its result, without its request (P1).
+as they are. A write whose key names no workflow may be what a step of another workflow comes after (``after=``), now,
+after a retry, or in a version to come: its receipt stays with its result, without its request (P1).
 
 Kept: whatever is still needed (:data:`REASONS`), findings, and audit rows. A batch is one transaction, with what the
 audit row says of it: killed at any time, what was collected is collected and told, and another run goes on. The audit

@@ -217,13 +217,13 @@ class _Audit:
         """What somebody else has taken back of what calls of this app have made."""
         by_key: dict[tuple[str, int], list[Item]] = {}
         for item in items:
-            key = identity.parse_marker(self._runtime.app, item.reverses or "")
-            if key is not None:
-                by_key.setdefault(key, []).append(item)
+            named = identity.parse_marker(self._runtime.app, item.reverses or "")
+            if named is not None:
+                by_key.setdefault(named, []).append(item)
         rows = await self._find(sorted(by_key)) if by_key else {}
         sights = []
         for (key, attempt), taken in by_key.items():
-            row, subject = rows.get((key, attempt)), key if attempt == 1 else f"{key}#{attempt}"
+            row, subject = rows.get((key, attempt)), (key if attempt == 1 else f"{key}#{attempt}")
             what = f"{', '.join(map(_told, taken))}, which takes it back, and no call of this app has made that"
             sights.append(_sight(_REVERSED, subject, taken[0].at_ms, what, row.workflow if row is not None else None))
         return sights

@@ -305,9 +305,8 @@ class Api:
         def execute(decline: bool) -> dict[str, Any]:  # noqa: FBT001 - Execute's shape
             shown: Any = listed(decline)
             refunds = [msgspec.to_builtins(each) for each in shown["data"]]
-            return shown | {
-                "data": [each | {"payment_intent": self.books.intents[each["payment_intent"]]} for each in refunds]
-            }
+            data = [each | {"payment_intent": self.books.intents[each["payment_intent"]]} for each in refunds]
+            return {**shown, "data": data}
 
         return execute
 
