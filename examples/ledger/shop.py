@@ -138,7 +138,7 @@ async def mark(w: Write[Connection], order: Order, status: str) -> None:
 
 
 class OutOfStockError(Exception):
-    """Ends a workflow in failure."""
+    """An outcome of the business: a workflow that says fails= ends in failure on it, and undoes."""
 
 
 # [workflow]
@@ -151,7 +151,7 @@ async def ship(call: Call, order: Order) -> str:
     return f"shipment for {order.id}"
 
 
-@workflow
+@workflow(fails=OutOfStockError)
 async def sell(ctx: Context, order: Order) -> str:
     await insert_order(ctx, order)
     held = await hold(ctx, order)

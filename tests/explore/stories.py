@@ -274,7 +274,7 @@ class OutOfStockError(Exception):
     """The workflow's own failure."""
 
 
-@workflow
+@workflow(fails=OutOfStockError)
 async def undo(ctx: Context, order: Order) -> str:
     """Charge, send what there is, and take all of it back."""
     await insert_order(ctx, order)

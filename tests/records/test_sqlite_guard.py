@@ -115,7 +115,7 @@ def test_p2_a_statement_that_is_on_its_way_lands_with_the_receipt_or_not_at_all(
                 tasks.append(asyncio.create_task(ROLLS_BACK["INSERT OR ROLLBACK"](tx)))
                 await asyncio.sleep(0)
 
-            tasks = []
+            tasks: list[Any] = []
             with pytest.raises(Misuse):
                 await write(record, code)
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -358,7 +358,7 @@ def test_p2_what_is_temporary_ends_with_its_block(sqlite_path, what):
 @pytest.mark.parametrize("reads", [False, True])
 def test_p2_functions_and_callbacks_end_with_their_block(sqlite_path, reads):
     """Also one with the name of SQLite's own."""
-    told = []
+    told: list[Any] = []
 
     async def code(tx):
         await tx.create_function("lower", 1, lambda _: "mine")

@@ -165,7 +165,7 @@ async def start(app_path: str, workflow: str, arguments: str, id: str, wait: boo
         if wait:
             if sys.stderr.isatty():
                 await _say_if_nobody_works(app, row)
-            result = await handle.result()
+            result = await handle.result(if_stopped="raise")
             if as_json:
                 print_json({"id": id, "state": "succeeded", "result": result})
             else:

@@ -20,6 +20,9 @@ _OF_CODE = frozenset(
 )
 
 
+_STOPPED = re.compile(r"is stopped by a defect: (?P<type>[\w.]+): (?P<message>.*?)(?:; at [^;]*)?; nothing was undone")
+
+
 class _Failed(msgspec.Struct):
     type: str = ""
     message: str = ""
@@ -32,6 +35,11 @@ def check(case: Case, reference: Outcome) -> None:
         Misuse: if the case itself cannot be run, saying why.
     """
     name = case.workflow.name
+    stop = _STOPPED.search(reference.why or "")
+    if stop is not None:
+        kind = stop["type"].rpartition(".")[2]
+        hint = "; look at tables= of the case" if kind in _OF_THE_RECORD else ""
+        raise Misuse(f"{name} fails without faults: {stop['type']}: {stop['message']}{hint}")
     if reference.why:
         raise Misuse(f"{name} cannot be explored, since it does not end without faults: {_cause(reference)}")
     for start in reference.seen.starts:

@@ -6,7 +6,7 @@ Where a person is needed, one is there: what became of an effect is looked up ou
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from recordfirst.app import App
@@ -16,6 +16,7 @@ from recordfirst.errors import Misuse, WorkflowFailed
 from recordfirst.explore.boundary import Process
 from recordfirst.explore.case import Case
 from recordfirst.explore.place import Place
+from recordfirst.observe import Event, Stopped
 from recordfirst.testing.outside import Outside
 from recordfirst.workflow import Workflow
 
@@ -48,13 +49,14 @@ async def work(case: Case, workflow: Workflow[..., Any], place: Place, process: 
 
 
 async def _work(case: Case, workflow: Workflow[..., Any], place: Place, process: Process) -> None:
-    app = App(
-        case.app,
-        record=place.record,
-        workflows=[workflow],
-        engine=place.engine,
-        observer=lambda event: process.note(str(event)),
-    )
+    stops: list[str] = []
+
+    def observe(event: Event) -> None:
+        process.note(str(event))
+        if isinstance(event, Stopped):
+            stops.append(f"the workflow is stopped by a defect: {event.cause}; at {event.at}; nothing was undone")
+
+    app = App(case.app, record=place.record, workflows=[workflow], engine=place.engine, observer=observe)
     for key, value in provided(case, place.outside).items():
         app.provide(value, as_=key)
     async with app.worker() as worker:
@@ -68,7 +70,7 @@ async def _work(case: Case, workflow: Workflow[..., Any], place: Place, process:
             handle = await app.start(workflow, *case.args, id=case.id, **case.kwargs)
         process.accepted.add(case.id)
         ending = asyncio.ensure_future(handle.result())
-        await _until(ending, app, place, process)
+        await _until(ending, stops, app, place, process)
         try:
             process.note(f"the workflow has ended: {ending.result()!r}")
         except WorkflowFailed as failed:
@@ -90,12 +92,15 @@ def provided(case: Case, outside: Outside) -> Mapping[Any, Any]:
     return given
 
 
-async def _until(ending: asyncio.Future[Any], app: App, place: Place, process: Process) -> None:
+async def _until(ending: asyncio.Future[Any], stops: Sequence[str], app: App, place: Place, process: Process) -> None:
     waits, changes = 0, process.changes
     while True:
         done, _ = await asyncio.wait({ending}, timeout=_LOOK_S)
         if done:
             return
+        if stops:  # no fault of the world's is a defect: it is told as what broke
+            ending.cancel()
+            raise Stuck(stops[0])
         if process.changes == changes:
             if waits == _WAITS_MOST:
                 ending.cancel()

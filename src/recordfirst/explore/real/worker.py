@@ -20,7 +20,7 @@ import msgspec
 from recordfirst.app import App
 from recordfirst.engine import connect, shared
 from recordfirst.engine.options import Embedded
-from recordfirst.errors import UnknownWorkflow, WorkflowFailed
+from recordfirst.errors import UnknownWorkflow, WorkflowFailed, WorkflowStopped
 from recordfirst.explore.case import Case
 from recordfirst.explore.process import answer, provided
 from recordfirst.records.open import record_from_url
@@ -117,7 +117,7 @@ async def _work(case: Case, order: Order, say: Callable[..., None]) -> None:
         except UnknownWorkflow:
             handle = await app.start(workflow, *case.args, id=case.id, **case.kwargs)
         say("accepted", case.id)
-        ending = asyncio.ensure_future(handle.result())
+        ending = asyncio.ensure_future(handle.result(if_stopped="raise"))
         person = ReachedOutside(order.person, _now_ms)
         while not ending.done():
             await asyncio.wait({ending}, timeout=_LOOK_S)
@@ -125,7 +125,7 @@ async def _work(case: Case, order: Order, say: Callable[..., None]) -> None:
                 await _be_a_person(app, person, say)
         try:
             ended = f"the workflow has ended: {ending.result()!r}"
-        except WorkflowFailed as failed:
+        except (WorkflowFailed, WorkflowStopped) as failed:
             ended = f"the workflow has failed: {failed}"
     say("ended", ended)
 
