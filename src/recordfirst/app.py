@@ -117,6 +117,7 @@ class App(Operated):
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"recordfirst-{name}")
         self._relay: Relay | None = None
         self._opened = 0
+        self._opening = asyncio.Lock()
         self.runtime = Runtime(
             app=name,
             record=record,
@@ -160,6 +161,7 @@ class App(Operated):
         Raises:
             MissingDependency: if nothing is.
         """
+        self.runtime.owned.check()
         return await self._injector.get(key)
 
     @property
@@ -181,6 +183,7 @@ class App(Operated):
             RecordUnavailable: if the record cannot be reached.
             SchemaMismatch: if its tables are missing, too old or too new.
             MissingDependency: naming all that is missing, and which function needs it.
+            Misuse: if it is open in another event loop, or was opened before this process was forked.
         """
         functions = [function for step in self._steps for function in step.functions()]
         self._injector.check([*functions, *(f for each in self._invariants for f in each.functions())])
@@ -205,25 +208,50 @@ class App(Operated):
             await self._close()
 
     async def _open(self, *, joins: bool = True) -> None:
-        if self._opened == 0:
-            await self._store.open(self.name)
-            try:
-                await self.check_schema()
-                self._store.cover_errors(self.runtime.sealing if self.runtime.sealing.on else None)
-                if joins:
-                    await self.runtime.sealing.open(self._store)
-                    self.runtime.joined = await join(self._engine_given, self._membership(None), self._store)
-            except BaseException:
-                await self._store.close()
-                raise
-        self._opened += 1
+        self._take()
+        async with self._opening:
+            self._take()  # again: who was before us may have failed, and given it back
+            if self._opened == 0:
+                try:
+                    await self._open_record(joins=joins)
+                except BaseException:
+                    self.runtime.owned.give_back()
+                    raise
+            self._opened += 1
+
+    def _take(self) -> None:
+        if self.runtime.owned.take():
+            self._opening = asyncio.Lock()
+            self.runtime.reopen()
+
+    async def _open_record(self, *, joins: bool) -> None:
+        await self._store.open(self.name)
+        try:
+            await self.check_schema()
+            self._store.cover_errors(self.runtime.sealing if self.runtime.sealing.on else None)
+            if joins:
+                await self.runtime.sealing.open(self._store)
+                self.runtime.joined = await join(self._engine_given, self._membership(None), self._store)
+        except BaseException:
+            await self._store.close()
+            raise
 
     async def _close(self) -> None:
-        self._opened -= 1
-        if self._opened == 0:
-            await self._injector.close()
-            await self.runtime.elsewhere.close()
-            await self._store.close()
+        if self.runtime.owned.is_inherited:
+            return  # in a forked child: what is open is the parent's
+        self.runtime.owned.check()
+        async with self._opening:
+            self._opened -= 1
+            if self._opened > 0:
+                return
+            try:
+                await self._injector.close()
+            finally:
+                try:
+                    await self.runtime.elsewhere.close()
+                    await self._store.close()
+                finally:
+                    self.runtime.owned.give_back()
 
     async def check_schema(self) -> None:
         """Raise ``SchemaMismatch`` unless the record's tables are the ones that this version works with."""
@@ -274,8 +302,10 @@ class App(Operated):
             DifferentArguments: if the id was started with other arguments (P8).
             UnknownWorkflow: if this app does not have the workflow.
             RecordUnavailable: if the record stays out of reach, or another transaction holds it for 20 s; 40 s at most.
-            Misuse: inside a transaction of an SQLite record, which takes one at a time; ``w.start`` is for that.
+            Misuse: inside a transaction of an SQLite record, which takes one at a time; ``w.start`` is for that. In
+                another event loop, thread or process than the one that has the app open.
         """
+        self.runtime.owned.check()
         self.workflow(workflow.name)
         new = new_start(self.runtime, workflow, args, kwargs, id)
         self._store.must_be_free()  # it is stored together with others, in a task that is not this one

@@ -54,7 +54,9 @@ class Handle[R]:
             WorkflowFailed: if it failed; the exception itself is the cause when it happened in this process.
             WorkflowCancelled: if a person has cancelled it.
             Collected: if it ended long ago, and its rows were collected.
+            Misuse: in another event loop, thread or process than the one that has the app open.
         """
+        self._runtime.owned.check()
         start, cause = await (self._end() if if_stopped == "wait" else self._end_or_stop())
         if isinstance(start, Start) and start.state == "collected":
             raise Collected(self.id, codec.decode(start.error or "{}").get("message", ""))
@@ -112,6 +114,7 @@ class Handle[R]:
 
 async def find_start(runtime: Runtime, id: str) -> Start:
     """The start of this id. Raises ``UnknownWorkflow`` if there is none."""
+    runtime.owned.check()
 
     async def find() -> Start | None:
         async with runtime.record.session() as session:

@@ -83,6 +83,10 @@ class Injector:
         async with self._making:
             return await self._container.aget(key)
 
+    def reopen(self) -> None:
+        """Serve the event loop that runs now; what was made before was cleaned up."""
+        self._making = asyncio.Lock()
+
     async def close(self) -> None:
         """Clean up what factories made."""
         self._made.clear()

@@ -79,10 +79,12 @@ class Operated:
         self, id: str, *, again: bool = False, who: str = "app", why: str | None = None, dry_run: bool = True
     ) -> Retry:
         """As :meth:`retry`, and say what it comes to: with ``again``, which keys get a new attempt."""
+        self.runtime.owned.check()
         return await retry(self.runtime, id, again=again, actor=(who, why), dry_run=dry_run)
 
     async def stopped(self, limit: int = 100) -> list[Start]:
         """Workflows that a defect has stopped, longest stopped first."""
+        self.runtime.owned.check()
         async with self._store.session() as session:
             return await session.stopped(None, limit)
 
@@ -105,6 +107,7 @@ class Operated:
             UnknownWorkflow: if there is none of that id, or it is to be undone and this app does not have it.
             Misuse: if it has ended otherwise; or if ``undo`` is ``None``, and something can be undone.
         """
+        self.runtime.owned.check()
         return await cancel_it(
             self.runtime, self._effects, self.workflow, id, undo=undo, said_by=(who, why), dry_run=dry_run
         )
@@ -142,6 +145,7 @@ class Operated:
                 missing, while its workflow is open and may be undoing it.
             Unencodable: if the result does not have the effect's return type.
         """
+        self.runtime.owned.check()
         async with self._store.session() as session:
             receipts = await session.receipts_by_key(key)
         answer = (outcome, result, reason)
@@ -165,6 +169,7 @@ class Operated:
         Raises:
             Misuse: if it is not open, or of a code that cannot be dismissed, or without a reason.
         """
+        self.runtime.owned.check()
         return await dismiss_it(self.runtime, code, subject, said_by=(who, why), dry_run=dry_run)
 
     async def reseal(
@@ -213,6 +218,7 @@ class Operated:
         Raises:
             Misuse: if ``older_than_s`` is negative.
         """
+        self.runtime.owned.check()
         older_than_ms = int(older_than_s * 1000)
         return await collect(
             self.runtime, self._effects, older_than_ms=older_than_ms, said_by=(who, why), dry_run=dry_run, tell=tell
@@ -250,6 +256,7 @@ class Operated:
             EngineUnavailable: if the engine cannot be asked.
             Misuse: if there is no pass of a name.
         """
+        self.runtime.owned.check()
         if accept_restore and not apply:
             raise Misuse("to accept a restore changes the record: it needs apply")
         passes = passes_named(only)

@@ -36,6 +36,7 @@ from recordfirst.errors import (
 from recordfirst.function import RAISED_AT
 from recordfirst.inject import Injector
 from recordfirst.observe import CredentialAccepted, CredentialRefused, NotBegun, Observer, Released, Repeated, unfailing
+from recordfirst.owner import Owned
 from recordfirst.records.contract import Fault, Record, Session
 from recordfirst.sealing import Sealing
 
@@ -75,6 +76,8 @@ class Runtime:
         self.nudge, self.works_here = nudge, works_here
         self.version = version
         """Of the app's code: a stop binds the workers of the version that was stopped."""
+        self.owned = Owned(f"app {app!r}")
+        """By the process and the event loop that have the app open."""
         self.elsewhere = Elsewhere(self)
         self.joined: Joined | None = None
         """The engine as a part of the record's transactions, where it lives in the record's database."""
@@ -91,6 +94,11 @@ class Runtime:
         """Providers that refuse the app's credential, as this process has heard."""
         self.executions: set[Execution] = set()
         """Bodies that run here."""
+
+    def reopen(self) -> None:
+        """The app is opened, perhaps in another event loop than last time: what waits on the loop is made anew."""
+        self.elsewhere = Elsewhere(self)
+        self.injector.reopen()
 
     def under_way(self) -> list[str]:
         """What runs here, for a person: each workflow, with the steps that it is in."""

@@ -27,7 +27,9 @@ class AppRecord:
             CommitUnknown: if the connection was lost during COMMIT and the transaction started no new workflow by which
                 it could be told what came of it.
             DifferentArguments: if a workflow that it starts exists with other arguments; everything is rolled back.
+            Misuse: in another event loop, thread or process than the one that has the app open.
         """
+        self._runtime.owned.check()
         runtime, record = self._runtime, self._runtime.record
         flushed: Write[Any] | None = None
         try:
@@ -65,5 +67,6 @@ class AppRecord:
     @contextlib.asynccontextmanager
     async def read(self) -> AsyncIterator[Any]:
         """The driver's own connection, in a read-only transaction."""
+        self._runtime.owned.check()
         async with self._runtime.record.reading() as connection:
             yield connection

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from recordfirst.errors import EngineInUse, EngineUnreadable, Misuse
+from recordfirst.owner import keep_from_children
 
 try:
     import fcntl
@@ -14,13 +15,22 @@ except ImportError:  # pragma: no cover - Windows
 
 
 class FileLock:
-    """A lock on a file; held until :meth:`release`, or the end of the process, however it ends."""
+    """A lock on a file; held until :meth:`release`, or the end of the process, however it ends.
+
+    A child that it forks does not keep the lock.
+    """
 
     def __init__(self, file: int) -> None:
         self._file = file
+        keep_from_children(self)
+
+    def fileno(self) -> int:
+        """The lock's descriptor."""
+        return self._file
 
     def release(self) -> None:
-        os.close(self._file)
+        file, self._file = self._file, -1
+        os.close(file)
 
 
 def lock(path: Path) -> FileLock:

@@ -11,6 +11,7 @@ A client has one request in flight; what comes meanwhile goes together in the ne
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Sequence
 from importlib.metadata import version
 from typing import Any, Self, cast
@@ -35,6 +36,7 @@ from recordfirst.ledgers.contract import (
     TransferFlags,
     TransferStatus,
 )
+from recordfirst.owner import Owned
 
 _BATCH_MAX = 8189
 """Items in one request: a message is 1 MiB, an item 128 bytes; TigerBeetle's own number."""
@@ -42,9 +44,14 @@ _BATCH_MAX = 8189
 _WAITING_MOST = 256
 """Requests without an answer, those included whose callers have given up; a cluster that is gone is sent no more."""
 
+type _Accounts = Batches[Account, Created[AccountStatus]]
+type _Transfers = Batches[Transfer, Created[TransferStatus]]
+
 
 class TigerBeetle(Ledger):
     """A TigerBeetle cluster as a :class:`Ledger`; safe to use from many tasks of one event loop.
+
+    The first request opens its session, which belongs to that request's process and event loop until :meth:`close`.
 
     Args:
         addresses: of all replicas, as the client takes them: ``"3000"`` or ``"10.0.0.1:3000,10.0.0.2:3000"``.
@@ -68,10 +75,9 @@ class TigerBeetle(Ledger):
         self.capabilities = Capabilities(batch_max=batch_max)
         self._batch_max = batch_max
         self._client: tb.ClientAsync | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._owned = Owned(f"the ledger client of {self.where}")
         self._asked: set[asyncio.Task[Any]] = set()
-        self._accounts: Batches[Account, Created[AccountStatus]] = Batches(self._create_accounts, most=batch_max)
-        self._transfers: Batches[Transfer, Created[TransferStatus]] = Batches(self._create_transfers, most=batch_max)
+        self._accounts, self._transfers = self._batches()
 
     def __repr__(self) -> str:
         return f"<TigerBeetle {self.where}>"
@@ -83,8 +89,29 @@ class TigerBeetle(Ledger):
         await self.close()
 
     async def close(self) -> None:
-        """End the session. What is in flight is answered ``LedgerUnavailable``; a later request opens a new one."""
-        await self._give_up(self._client)
+        """End the session. What is in flight is answered ``LedgerUnavailable``; a later request opens a new one.
+
+        After its event loop has ended, this ends the session from any other one.
+
+        Raises:
+            Misuse: if it is open in another event loop.
+        """
+        if self._owned.is_inherited:
+            return  # the parent's, and so is the thread that would answer
+        if not self._owned.is_left_over:
+            self._owned.check()
+            await self._give_up(self._client)
+            self._owned.give_back()
+            return
+        with contextlib.suppress(RuntimeError):  # it has ended, and then waits for what no loop will ever tell
+            await self._give_up(self._client)
+        self._asked.clear()
+        self._accounts, self._transfers = self._batches()
+        self._owned.give_back()
+
+    def _batches(self) -> tuple[_Accounts, _Transfers]:
+        most = self._batch_max
+        return Batches(self._create_accounts, most=most), Batches(self._create_transfers, most=most)
 
     # ── creating ────────────────────────────────────────────────────────────
 
@@ -92,12 +119,14 @@ class TigerBeetle(Ledger):
         fields.check(accounts, Account, self._batch_max)
         if not accounts:
             return []
+        self._owned.take()
         return await self._accounts.add(accounts, alone=bool(accounts[-1].flags & AccountFlags.LINKED))
 
     async def create_transfers(self, transfers: Sequence[Transfer]) -> list[Created[TransferStatus]]:
         fields.check(transfers, Transfer, self._batch_max)
         if not transfers:
             return []
+        self._owned.take()
         return await self._transfers.add(transfers, alone=bool(transfers[-1].flags & TransferFlags.LINKED))
 
     async def _create_accounts(self, accounts: Sequence[Account]) -> list[Created[AccountStatus]]:
@@ -148,16 +177,16 @@ class TigerBeetle(Ledger):
     # ── asking ──────────────────────────────────────────────────────────────
 
     def _connected(self) -> tb.ClientAsync:
-        loop = asyncio.get_running_loop()
-        if self._client is None or self._loop is not loop:
+        self._owned.take()
+        if self._client is None:
             try:
                 self._client = tb.ClientAsync(cluster_id=self._cluster, replica_addresses=self._addresses)
             except (InitError, UnicodeEncodeError) as error:
+                self._owned.give_back()
                 raise Misuse(
                     f"TigerBeetle's client cannot be made for {self._addresses!r} ({error}); write addresses as "
                     "'3000' or '10.0.0.1:3000,10.0.0.2:3000'"
                 ) from error
-            self._loop = loop
         return self._client
 
     async def _ask[R](self, request: Callable[[tb.ClientAsync], Coroutine[Any, Any, R]]) -> R:

@@ -29,6 +29,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from recordfirst.core.text import misplaced_at, safe_text
 from recordfirst.errors import Misuse, RecordUnavailable
+from recordfirst.owner import Owned, keep_from_children
 from recordfirst.records import statements
 from recordfirst.records.contract import Cover, Fault, Lease, Migration, Session
 from recordfirst.records.postgres import pooled
@@ -40,7 +41,15 @@ from recordfirst.records.postgres.watch import HeldLease, Listener
 from recordfirst.records.session import Params, Row, SqlSession
 from recordfirst.records.statements import Statements
 
-type _Connection = psycopg.AsyncConnection[Any]
+
+
+class _Connection(psycopg.AsyncConnection[Any]):
+    """The driver's, whose socket a forked child does not get."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        keep_from_children(self)
+
 
 _PACKAGE = __package__ or ""
 _OPEN_S = 5.0
@@ -109,14 +118,22 @@ class PostgresRecord:
         self._cover: Cover | None = None
         self.indexes = statements.indexes(self.migrations)
         self._app = ""
+        self._owned = Owned(f"the record at {self.where}")
         self._pool: AsyncConnectionPool[_Connection] | None = None
         self._listener: Listener | None = None
 
     # ── open and close ──────────────────────────────────────────────────────
 
     async def open(self, app: str) -> None:
-        if self._pool is not None and not self._pool.closed:
+        if not self._owned.take():
             raise Misuse(f"the record at {self.where} is open already")
+        try:
+            await self._open(app)
+        except BaseException:
+            self._owned.give_back()
+            raise
+
+    async def _open(self, app: str) -> None:
         # The pool would only say that it timed out; a connection of our own says why.
         try:
             async with asyncio.timeout(_OPEN_S), await self._connect(app) as connection:
@@ -127,6 +144,7 @@ class PostgresRecord:
             raise RecordUnavailable(self.where, cause_of(safe_text(error))) from error
         pool: AsyncConnectionPool[_Connection] = AsyncConnectionPool(
             self._conninfo,
+            connection_class=_Connection,
             kwargs={"autocommit": True, "connect_timeout": _CONNECT_S, "application_name": label(app)},
             min_size=1,
             max_size=self._pool_size,
@@ -158,13 +176,20 @@ class PostgresRecord:
             raise Misuse(pooled.refusal(self.where))
 
     async def close(self) -> None:
-        if self._listener is not None:
-            await self._listener.close()
-        if self._pool is not None:
-            await self._pool.close()
+        if self._owned.is_inherited:
+            return
+        self._owned.check()
+        try:
+            if self._listener is not None:
+                await self._listener.close()
+            if self._pool is not None:
+                await self._pool.close()
+        finally:
+            self._owned.give_back()
 
     async def _connect(self, app: str, role: str = "") -> _Connection:
-        return await psycopg.AsyncConnection.connect(
+        self._owned.check()
+        return await _Connection.connect(
             self._conninfo, autocommit=True, connect_timeout=_CONNECT_S, application_name=label(app, role)
         )
 
@@ -172,6 +197,7 @@ class PostgresRecord:
     async def _borrowed(self) -> AsyncIterator[_Connection]:
         if self._pool is None:
             raise Misuse(f"the record at {self.where} is not open")
+        self._owned.check()
         pool = self._pool
         connection = await pool.getconn()
         try:
@@ -314,6 +340,7 @@ class PostgresRecord:
     async def changed(self, timeout_s: float) -> None:
         if self._listener is None:
             raise Misuse(f"the record at {self.where} is not open")
+        self._owned.check()
         if not await self._listener.wait(timeout_s):
             raise psycopg.OperationalError("the record is closed")
 

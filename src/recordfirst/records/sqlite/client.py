@@ -24,6 +24,7 @@ import aiosqlite
 
 from recordfirst.core.text import safe_text, shown
 from recordfirst.errors import Misuse, RecordUnavailable, SchemaMismatch
+from recordfirst.owner import Owned
 from recordfirst.records import statements
 from recordfirst.records.contract import Cover, Fault, Lease, Migration, Session
 from recordfirst.records.session import Params, Row, SqlSession
@@ -75,6 +76,7 @@ class SqliteRecord:
         self._cover: Cover | None = None
         self.indexes = statements.indexes(self.migrations)
         self._app: str | None = None
+        self._owned = Owned(f"the record at {self.where}")
         self._writer: aiosqlite.Connection | None = None
         self._reader: aiosqlite.Connection | None = None
         self._absent = False
@@ -87,7 +89,7 @@ class SqliteRecord:
     # ── open and close ──────────────────────────────────────────────────────
 
     async def open(self, app: str) -> None:
-        if self._writer is not None or self._absent:
+        if not self._owned.take():
             raise Misuse(f"the record at {self.where} is open already")
         self._app = app
         self._writing, self._reading, self._news = Turn(self.where), Turn(self.where), asyncio.Event()
@@ -96,6 +98,7 @@ class SqliteRecord:
         if not self._absent:
             await self._connect_both()
         elif cause := self._cause(FileNotFoundError("")):
+            self._owned.give_back()
             raise RecordUnavailable(self.where, cause)
 
     async def _connect_both(self) -> None:
@@ -137,12 +140,18 @@ class SqliteRecord:
             await connection.execute_fetchall("PRAGMA journal_mode = WAL")
 
     async def close(self) -> None:
+        if self._owned.is_inherited:
+            return
+        self._owned.check()
         reader, self._reader = self._reader, None
         writer, self._writer = self._writer, None
         self._absent = False
-        for connection in (reader, writer):
-            if connection is not None:
-                await connection.close()
+        try:
+            for connection in (reader, writer):
+                if connection is not None:
+                    await connection.close()
+        finally:
+            self._owned.give_back()
 
     def _cause(self, error: Exception) -> str:
         """Say what SQLite leaves out: it has one message for all that can be wrong with a path."""
@@ -219,6 +228,7 @@ class SqliteRecord:
     def _opened(self, connection: aiosqlite.Connection | None) -> aiosqlite.Connection:
         if self._app is None:
             raise Misuse(f"the record at {self.where} is not open")
+        self._owned.check()
         if self._absent:
             raise SchemaMismatch(self.where, 0, self.migrations[-1].version)
         if connection is None:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from recordfirst.errors import Misuse, RecordUnavailable
+from recordfirst.owner import keep_from_children
 
 try:
     import fcntl
@@ -24,7 +25,20 @@ _ASK_S = 0.03
 
 
 class HeldLease:
-    """Lost only with the process itself."""
+    """Lost only with the process itself. A child that it forks does not keep the lock."""
+
+    def __init__(self, file: int) -> None:
+        self._file = file
+        keep_from_children(self)
+
+    def fileno(self) -> int:
+        """The lock's descriptor."""
+        return self._file
+
+    def release(self) -> None:
+        """Let somebody else have it."""
+        file, self._file = self._file, -1
+        os.close(file)
 
     async def lost(self) -> None:
         await asyncio.Event().wait()
@@ -39,6 +53,7 @@ async def hold(path: Path) -> AsyncIterator[HeldLease]:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise RecordUnavailable(str(path), f"{error.strerror}; a lease is a file that must be written") from error
+    held = HeldLease(file)
     try:
         while True:
             try:
@@ -46,6 +61,6 @@ async def hold(path: Path) -> AsyncIterator[HeldLease]:
                 break
             except BlockingIOError:
                 await asyncio.sleep(_ASK_S)
-        yield HeldLease()
+        yield held
     finally:
-        os.close(file)
+        held.release()
