@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from resonate.context import Context
 
+from recordfirst import places
 from recordfirst.after import after_missing
 from recordfirst.core import codec
 from recordfirst.core import decide as d
@@ -30,6 +31,7 @@ from recordfirst.errors import (
 )
 from recordfirst.observe import LateOutcome, Suspected
 from recordfirst.outcome import Outcome, after_outcome
+from recordfirst.places import Admission
 from recordfirst.providers.contract import Absent, CannotTell, Found, Verdict, describe
 from recordfirst.runtime import Execution
 from recordfirst.step import follow_up_arguments
@@ -52,20 +54,20 @@ class Drive:
         self.runtime = execution.runtime
         self.key, self.attempt = effect.key_for(arguments), effect.attempt_number
         self._settled_here = False
+        self._admission = Admission(places.here(), effect.provider.name)
         self.waiting = Waiting(self.runtime, ctx, self._change)
 
     async def outcome(self) -> Any:
         """Return the effect's result, or raise its stored decline; suspend where it must wait."""
-        async with self.runtime.one_at_a_time(f"{self.key}#{self.attempt}"):
-            begun = self.execution.begun.pop(f"{self.key}#{self.attempt}", None)
-            if begun is not None and self.runtime.loop.time() < begun.until_s:
-                self._check(begun.receipt, None)
-                receipt, now_ms = await self._look_after(await self._call(begun.receipt, begun.claim, begun.until_s))
-            else:
-                receipt, now_ms = await self._first_look()
+        async with self.runtime.one_at_a_time(f"{self.key}#{self.attempt}"), self._admission:
+            receipt, now_ms = await self._first()
             while True:
                 self.execution.go_on()
-                match self.effect.next(receipt, now_ms):
+                action = self.effect.next(receipt, now_ms)
+                if await self._waited_in_line(action):
+                    receipt, now_ms = await self._look()
+                    continue
+                match action:
                     case d.Return():
                         await self.waiting.unpark(receipt)
                         return await self._standing(receipt)
@@ -91,6 +93,31 @@ class Drive:
                         await self.waiting.park(receipt, now_ms)
                 receipt, now_ms = await self._look()
 
+    async def _first(self) -> tuple[Receipt, int]:
+        """The receipt, after the first call if that is ours to make."""
+        begun = self.execution.begun.pop(f"{self.key}#{self.attempt}", None)
+        if begun is None or self.runtime.loop.time() >= begun.until_s:
+            return await self._first_look()
+        self._check(begun.receipt, None)
+        # If it is not admitted by then, it is stored as not done, and called like any other.
+        await self._admission.take(begun.until_s - self.runtime.loop.time())
+        return await self._look_after(await self._call(begun.receipt, begun.claim, begun.until_s))
+
+    async def _waited_in_line(self, action: d.Action) -> bool:
+        """Whether the provider was to be asked, and could not be at once: much may have changed meanwhile."""
+        if not isinstance(action, d.Call | d.Probe):
+            self._admission.give_back()
+            return False
+        if self._admission.take_now():
+            return False
+        await self._wait_in_line()
+        return True
+
+    async def _wait_in_line(self) -> None:
+        """Wait until the provider can be called; asleep, if it answers nobody now."""
+        while not await self._admission.take():
+            await self.waiting.away(self._admission.away_s())
+
     # ── looking ─────────────────────────────────────────────────────────────
 
     @property
@@ -108,7 +135,8 @@ class Drive:
     async def _first_look(self) -> tuple[Receipt, int]:
         """Find the receipt, or store the intent and make the first call."""
         now_ms = 0
-        if self.effect.renders or self.attempt > 1:
+        may_call = self._admission.take_now()
+        if self.effect.renders or self.attempt > 1 or not may_call:
             seen = await self._find()
             now_ms = seen.now_ms
             if seen.receipt is not None:
@@ -116,6 +144,8 @@ class Drive:
                 return seen.receipt, seen.now_ms
         if self.attempt > 1 and not self.effect.follows:
             await self._check_previous_attempt()
+        if not may_call:
+            await self._wait_in_line()
         asked = await self._asked(now_ms)
         after = self.effect.after_key(self.execution.workflow_id, self.arguments)
         claim, until_s, epoch = self.runtime.new_claim(), self._until_s, self.execution.epoch
@@ -236,7 +266,7 @@ class Drive:
             return await self._store_verdict(receipt, NotDone("held up before the call was made"), claim, arguments)
         limit = asyncio.timeout(self.effect.timeout_s)
         try:
-            async with limit:
+            async with self._admission.in_flight(), limit:
                 value = await send()
         except Conflict as error:
             # What stands there under this identity is not ours, and that is certain: it was not done (P8).
@@ -286,7 +316,7 @@ class Drive:
         injected = await self.runtime.injector.resolve(function)
         call = self.effect.call_for(self.runtime, receipt)
         try:
-            async with asyncio.timeout(self.effect.timeout_s):
+            async with self._admission.in_flight(), asyncio.timeout(self.effect.timeout_s):
                 answer = await function.call(call, chosen, injected, self.runtime.executor)
         except Declined as declined:
             await self._store_decline(receipt, declined, arguments)

@@ -25,6 +25,7 @@ from recordfirst.engine import leaf
 from recordfirst.errors import DifferentFunction, DifferentRequest, Misuse
 from recordfirst.function import Function
 from recordfirst.observe import LateProjection, ProjectionFailed, RecordOutrun
+from recordfirst.places import Admission, here
 from recordfirst.providers.contract import describe
 from recordfirst.read import Read
 from recordfirst.references.contract import Entry, Reference
@@ -119,11 +120,13 @@ class ProjectStep[**P](Step[P, None]):
             DifferentFunction, DifferentRequest: if the key is that of another projection (P8).
         """
         new = self._new(runtime, arguments, workflow)
-        mirror, above = await self.mirror(runtime), 0
+        mirror, above, admission = await self.mirror(runtime), 0, Admission(here(), f"mirror {self.name}")
         while True:
             version, entry = await self._versioned(runtime, arguments, new, above)
+            while not await admission.take():
+                pass  # a mirror that answers nobody is waited for
             try:
-                async with asyncio.timeout(self._timeout_s):
+                async with admission.in_flight(), asyncio.timeout(self._timeout_s):
                     there = await mirror.put(entry)
             except Exception as error:
                 cause = describe(error)
@@ -220,7 +223,7 @@ class ProjectStep[**P](Step[P, None]):
                 wait_ms = backoff_ms(failed.tries, execution.runtime.random())
                 if wait_ms > _IN_PLACE_MS:
                     await leaf.sleep(ctx, failed.version, wait_ms / 1000)
-                await execution.runtime.sleeper(min(wait_ms, _IN_PLACE_MS) / 1000)
+                await execution.runtime.pause(min(wait_ms, _IN_PLACE_MS) / 1000)
 
 
 class ProjectDecorator(Protocol):

@@ -20,6 +20,7 @@ from recordfirst.core.stops import stop_of
 from recordfirst.ends import Ends
 from recordfirst.engine import leaf
 from recordfirst.observe import RelayFailed, Resumed
+from recordfirst.places import WAITING_MOST
 from recordfirst.reconcile.timelines import unneeded_marks
 from recordfirst.runtime import Runtime
 
@@ -65,7 +66,9 @@ class Relay:
     ) -> None:
         self._runtime, self.engine, self._workflows = runtime, engine, workflows
         self._most_running = 2 * concurrency
-        """So many bodies are with the engine at a time; suspended ones do not count. The rest waits in the record."""
+        """So many bodies are with the engine at a time; those that wait or are suspended do not count. The rest waits in
+        the record."""
+        engine.places.on_room = self._refill
         self._running: set[str] = set()
         self._handed: dict[str, str] = {}
         """Engine id by workflow id, of lives that this relay handed over without the record knowing it yet."""
@@ -111,9 +114,17 @@ class Relay:
 
     def left(self, engine_id: str) -> None:
         self._running.discard(engine_id)
-        # Refilled by the half, so that a backlog costs a look at the record for many bodies and not for each.
-        if self._backlog and len(self._running) <= self._most_running // 2:
+        self._refill()
+
+    def _refill(self) -> None:
+        # By the half, so that a backlog costs a look at the record for many bodies and not for each.
+        if self._backlog and self._room() >= self._most_running - self._most_running // 2:
             self._look.set()
+
+    def _room(self) -> int:
+        """How many more bodies may be with the engine."""
+        here, waiting = len(self._running), self.engine.places.waiting
+        return min(self._most_running - here + waiting, self._most_running + WAITING_MOST - here)
 
     async def finished(self, engine_id: str, finish: Finish, error: Exception | None) -> None:
         """Have the end stored. With an engine that others work for, too, before the engine hears of it.
@@ -149,7 +160,7 @@ class Relay:
         """Give a start that was just stored to the engine, if there is room; else it waits for its turn."""
         if start.engine == self.engine.identity:
             return  # it has it: by the transaction that stored the start
-        if len(self._running) >= self._most_running or self._backlog:
+        if self._room() <= 0 or self._backlog:
             self._backlog = True
             return
         if self._runtime.restores:
@@ -267,7 +278,7 @@ class Relay:
             self._unmarked.discard(id)
 
     async def _round(self) -> None:
-        room = self._most_running - len(self._running)
+        room = self._room()
         async with self._runtime.record.session() as session:
             wakes = await session.wakes(_WAKES)
         woken = [wake for wake in wakes if await self._wakes(wake)]

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from resonate.error import Suspended
 
+from recordfirst import places
 from recordfirst.core.decide import backoff_ms
 from recordfirst.core.exceptions import AllowedErrors
 from recordfirst.core.start import Start
@@ -167,7 +168,16 @@ class Runtime:
                 first_ms, most_ms = (5, _CONTENTION_MOST_MS) if fault == "contention" else (50, 2_000)
                 pause_s = backoff_ms(tries, self.random(), first_ms=first_ms, most_ms=most_ms) / 1000
                 waited_s += pause_s
-                await self.sleeper(pause_s)
+                await self.pause(pause_s)
+
+    async def pause(self, seconds: float) -> None:
+        """Wait in place. A workflow's body holds no place meanwhile (:mod:`recordfirst.places`)."""
+        place = places.here()
+        if place is None:
+            await self.sleeper(seconds)
+            return
+        async with place.waiting():
+            await self.sleeper(seconds)
 
     async def release_if_held(self, key: str, session: Session[Any] | None = None) -> None:
         """Give the task back if effects are held, or the record was set back while we worked: nobody begins a call, or
@@ -181,7 +191,7 @@ class Runtime:
         # In the caller's transaction whatever fails is the transaction's, which is repeated as a whole.
         code = await self.held(session) if session is not None else await self.patiently(f"hold of {key!r}", look)
         if code is not None:
-            await self.sleeper(_HELD_S)
+            await self.pause(_HELD_S)
             raise leaf.release(EffectsHeld(self.app, code, f"nothing more is done for {key!r}"))
 
     async def held(self, session: Session[Any]) -> str | None:
@@ -200,9 +210,17 @@ class Runtime:
         """Let one execution in this process work on a key; the next finds what it left in the record."""
         lock, users = self._in_flight.setdefault(key, (asyncio.Lock(), []))
         users.append(None)
+        place = places.here()
         try:
-            async with lock:
+            if lock.locked() and place is not None:
+                async with place.waiting():
+                    await lock.acquire()
+            else:
+                await lock.acquire()
+            try:
                 yield
+            finally:
+                lock.release()
         finally:
             users.pop()
             if not users:
@@ -313,7 +331,7 @@ class Execution:
         if await self.is_over(session):
             self.runtime.over.add((self.workflow_id, self.epoch))
             self.runtime.observe(NotBegun(self.workflow_id, what))
-            await self.runtime.sleeper(_HELD_S)
+            await self.runtime.pause(_HELD_S)
             raise leaf.release(f"workflow {self.workflow_id!r} has ended: {what} was not begun")
 
 

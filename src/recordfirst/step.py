@@ -8,6 +8,7 @@ from typing import Any
 
 from resonate.context import Context
 
+from recordfirst import places
 from recordfirst.core import codec
 from recordfirst.engine import leaf
 from recordfirst.engine.context import Leaf, StepLike
@@ -98,6 +99,9 @@ class _Bound[R](Leaf):
 
     async def __call__(self, ctx: Context, /) -> R:
         leaf.never_retried(ctx)
+        place = places.here()
+        if place is not None:
+            await place.begin_step()
         self._execution.steps.append(self._step.name)
         try:
             return await self._step._run(self._execution, ctx, self._arguments)  # noqa: SLF001
@@ -110,6 +114,8 @@ class _Bound[R](Leaf):
             raise stop from error
         finally:
             self._execution.steps.remove(self._step.name)
+            if place is not None:
+                place.end_step()
 
 
 def follow_up(owner: Function, fn: Any, kind: str) -> tuple[Function, str | None]:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from resonate.context import Context
 
+from recordfirst import places
 from recordfirst.core import decide as d
 from recordfirst.core import identity
 from recordfirst.core.receipt import Change, Receipt, Wake
@@ -16,7 +17,7 @@ from recordfirst.engine import leaf
 from recordfirst.runtime import Runtime
 
 IN_PLACE_MS = 5_000
-"""Waits up to this long happen in place; longer ones are durable sleeps that hold no worker."""
+"""Waits up to this long happen in place; longer ones are durable sleeps that hold no worker. Neither holds a place."""
 _SHARED_MS = 30_000
 """Between two looks at an unknown outcome on which another workflow, with the same key, is parked."""
 
@@ -31,17 +32,22 @@ class Waiting:
 
     async def until(self, receipt: Receipt, wait_ms: int) -> None:
         """Wait for a time of the record's clock, which is so far away."""
-        if wait_ms > IN_PLACE_MS:
+        place = places.here()
+        if wait_ms > IN_PLACE_MS or (place is not None and place.is_crowded):
             await leaf.sleep(self._ctx, receipt.revision, wait_ms / 1000)
         # Also after a durable sleep that has ended: the engine's clock may be ahead of the record's, which decides.
-        await self._runtime.sleeper(min(wait_ms, IN_PLACE_MS) / 1000)
+        await self._runtime.pause(min(wait_ms, IN_PLACE_MS) / 1000)
+
+    async def away(self, seconds: float) -> None:
+        """Sleep, since a provider that answers nothing has as many calls in flight as it may have."""
+        await leaf.sleep(self._ctx, leaf.now_s(self._ctx), seconds)
 
     async def park(self, receipt: Receipt, now_ms: int) -> None:
         """Wait for a person."""
         if receipt.parked_on is not None and not self._is_ours(receipt.parked_on):
             # Another workflow waits there, and to take its place would leave it asleep for ever.
             await leaf.sleep(self._ctx, now_ms // _SHARED_MS, _SHARED_MS / 1000)
-            await self._runtime.sleeper(min(_SHARED_MS, IN_PLACE_MS) / 1000)
+            await self._runtime.pause(min(_SHARED_MS, IN_PLACE_MS) / 1000)
             return
         number = leaf.wait_number(self._ctx, receipt.parked_on) if receipt.parked_on is not None else None
         if number is None:

@@ -53,6 +53,7 @@ class Workflow[**P, R]:
         self.__signature__ = function.signature
         self._named_steps = steps
         self._steps: list[Step[..., Any]] | None = None
+        inspect.markcoroutinefunction(self)  # for ctx.run(workflow, ...), which runs what is sync in a thread
 
     def __repr__(self) -> str:
         return f"<workflow {self.name}>"
@@ -155,7 +156,7 @@ def body_of(
     """The function that the engine runs for a workflow: its body, and what must be done at its end."""
 
     async def body(given: Context, *args: Any, **kwargs: Any) -> Any:
-        ctx = WorkflowContext(given)
+        ctx = WorkflowContext(given, threads=runtime.executor)
         ctx.covered = runtime.sealing.covered
         # What a workflow runs by ctx.rpc is a part of it, elsewhere: its receipts are the workflow's, and its end is
         # told by the engine alone.

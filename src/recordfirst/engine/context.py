@@ -3,7 +3,8 @@
 Kept: a promise that the engine holds answers the call it was made for and no other, whatever was inserted, removed or
 reordered in the body meanwhile. A body that was told to suspend starts nothing more in that run: no step in a
 ``finally``, no step behind an ``except BaseException`` or a ``gather(return_exceptions=True)``.
-A call that nobody awaits runs, too, and what it fails with is not lost.
+A call that nobody awaits runs, too, and what it fails with is not lost. A plain function holds no place while it runs,
+and a sync one runs in a thread: the SDK would run it on the event loop, where it stops everything else.
 Lost: a suspension that the body hides in other ways (``asyncio.wait`` calls a branch that waits *done*). And of two
 calls that are the same in all respects the first in call order is the first: they have the same answer.
 
@@ -15,17 +16,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
+import functools
+import inspect
 import types
 import weakref
 from collections import Counter
 from collections.abc import Callable, Coroutine, Generator, Iterator
+from concurrent.futures import Executor
 from datetime import timedelta
-from typing import Any, NoReturn, cast
+from typing import Any, Concatenate, NoReturn, cast
 
 from resonate.context import Context, ResonateFuture
 from resonate.error import ApplicationError, PlatformError, Suspended
 from resonate.ids import join_id
 
+from recordfirst import places
 from recordfirst.core import codec, identity
 from recordfirst.engine import leaf
 from recordfirst.engine.codec import original
@@ -33,6 +39,7 @@ from recordfirst.errors import Misuse, Unencodable
 
 type Judge = Callable[[Exception, str], BaseException | None]
 """Says of an error, and of the call that it came out of, what is raised instead; ``None``: the body may see it."""
+type _Method[**P, R] = Callable[Concatenate[WorkflowContext, P], R]
 
 
 class Over:
@@ -63,12 +70,53 @@ class StepLike:
     """What is called as ``step(ctx, ...)``, so that ``ctx.run(step, ...)`` can mean the same."""
 
 
+class _InThread:
+    """A sync function of the user's, as the SDK runs it without stopping the event loop.
+
+    What it calls on its context is called on the loop, in the order in which it calls it.
+    """
+
+    def __init__(self, fn: Callable[..., Any], threads: Executor | None) -> None:
+        self._fn, self._threads = fn, threads
+        self.__name__ = _name_of(fn)
+        self.__signature__ = inspect.signature(fn)
+        self.__globals__ = getattr(fn, "__globals__", {})  # where the SDK looks up what annotations name
+
+    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        run = functools.partial(contextvars.copy_context().run, self._fn, *args, **kwargs)
+        result = await asyncio.get_running_loop().run_in_executor(self._threads, run)
+        return await result if inspect.isawaitable(result) else result
+
+
+def _is_async(fn: Any) -> bool:
+    inner = inspect.unwrap(fn)
+    return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(getattr(inner, "__call__", None))  # noqa: B004
+
+
+def _on_loop[**P, R](method: _Method[P, R]) -> _Method[P, R]:
+    """Run a method on the event loop, also when a function in a thread calls it."""
+
+    @functools.wraps(method)
+    def called(self: WorkflowContext, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        if asyncio._get_running_loop() is not None:
+            return method(self, *args, **kwargs)
+
+        async def there() -> R:
+            return method(self, *args, **kwargs)
+
+        return asyncio.run_coroutine_threadsafe(there(), self._loop).result()
+
+    return called
+
+
 class WorkflowContext(Context):
     """See the module."""
 
-    def __init__(self, ctx: Context, over: Over | None = None) -> None:
+    def __init__(self, ctx: Context, over: Over | None = None, threads: Executor | None = None) -> None:
+        """``threads``: where sync functions run; ``None``: in the event loop's own."""
         super().__init__(ctx._state, ctx.opts)
         self._over: Over = Over() if over is None else over
+        self._loop, self._threads = asyncio.get_running_loop(), threads
         self._calls: Counter[str] = Counter()
         self._next: str | None = None
         self.covered: Callable[[str], str] = lambda what: what
@@ -83,6 +131,7 @@ class WorkflowContext(Context):
 
     # ── what it does otherwise ──────────────────────────────────────────────
 
+    @_on_loop
     def run(self, fn: Any, *args: Any, **kwargs: Any) -> ResonateFuture[Any]:
         """Run a step, or a function of the user's, as a part of this workflow."""
         if isinstance(fn, StepLike):
@@ -91,14 +140,21 @@ class WorkflowContext(Context):
         leaf.never_retried(self)  # whatever is refused here: whoever calls durably is a workflow
         name = _name_of(fn)
         with self._judging(name):
-            if isinstance(fn, Leaf) and self.opts.timeout is not None:
+            is_step = isinstance(fn, Leaf)
+            if is_step and self.opts.timeout is not None:
                 raise Misuse(
                     f"{name} is called with ctx.options(timeout=...): what becomes of a step is said by the record, "
                     "never by the engine's clock; an effect's call is limited by @effect(timeout_s=...)"
                 )
             self._begin(name, fn.identity if isinstance(fn, Leaf) else f"run {name}")
-            return self._watched(super().run(fn, *args, **kwargs), name)
+            stays = is_step or isinstance(fn, str) or _is_async(fn)
+            future = super().run(fn if stays else _InThread(fn, self._threads), *args, **kwargs)
+            place = places.here()
+            if place is not None and not is_step:
+                place.waits_for(future._task)
+            return self._watched(future, name)
 
+    @_on_loop
     def rpc(self, fn: Any, *args: Any, **kwargs: Any) -> ResonateFuture[Any]:
         """Run a workflow as a part of this one, in a task of its own."""
         leaf.never_retried(self)
@@ -108,11 +164,13 @@ class WorkflowContext(Context):
             self._begin(name, f"rpc {name} {given}")
             return self._watched(super().rpc(fn, *args, **kwargs), f"the part {name}")
 
+    @_on_loop
     def sleep(self, duration: timedelta) -> ResonateFuture[None]:
         """Wait, durably."""
         self._begin("sleep", f"sleep {duration / timedelta(milliseconds=1)}")
         return self._watched(super().sleep(duration), "sleep")
 
+    @_on_loop
     def promise(self, timeout: timedelta | None = None) -> ResonateFuture[Any]:
         """Wait for a promise that somebody else settles."""
         self._begin("promise", "promise")
@@ -155,7 +213,7 @@ class WorkflowContext(Context):
         return super()._next_id() if segment is None else join_id(self._state.id, segment)
 
     def _child(self, id: str, func_name: str, timeout_at: int) -> WorkflowContext:
-        child = WorkflowContext(super()._child(id, func_name, timeout_at), self._over)
+        child = WorkflowContext(super()._child(id, func_name, timeout_at), self._over, self._threads)
         child.covered = self.covered
         return child
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 
 from resonate.context import Context
 
+from recordfirst.places import Places
 from recordfirst.records.contract import Session
 
 type Life = Literal["running", "settled"]
@@ -21,6 +22,8 @@ class Engine(Protocol):
     """Whether only one worker process may work with it at a time."""
     lasting: bool
     """Whether what it was given outlives the worker's process."""
+    places: Places
+    """What the bodies that it hands over run in."""
 
     def register(self, name: str, function: Callable[..., Any], alias: object) -> None:
         """Make a workflow's body runnable by name, and by ``alias``, the object users know. Before :meth:`start`."""

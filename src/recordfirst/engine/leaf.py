@@ -26,6 +26,7 @@ from resonate_base import PROTOCOL_VERSION
 
 from recordfirst.core.exceptions import AllowedErrors
 from recordfirst.engine.codec import EngineCodec
+from recordfirst.places import Places
 
 FAR = timedelta(days=3650)
 """The engine's own deadlines: set so far out that a deadline is only ever the user's, in the record."""
@@ -43,6 +44,11 @@ async def sleep(ctx: Context, number: int, seconds: float) -> None:
     """
     ctx._state.seq = number - 1
     await Context.sleep(ctx, timedelta(seconds=seconds))  # the SDK's own, which numbers
+
+
+def now_s(ctx: Context) -> int:
+    """The engine's clock, in whole seconds: a number for a wait that no receipt numbers."""
+    return int(ctx._state.clock() // 1000)
 
 
 async def park(ctx: Context, number: int) -> None:
@@ -140,6 +146,18 @@ def store_safely(resonate: Any, errors: AllowedErrors) -> EngineCodec:
     ):  # fmt: skip
         setattr(owner, name, codec)
     return codec
+
+
+def give_places(resonate: Any) -> Places:
+    """Let tasks run in places that they give back while they wait: the SDK's semaphore keeps them until they end.
+
+    Whoever has a task keeps its lease meanwhile: the SDK's heartbeat goes by the task, not by the place.
+    """
+    runtime = resonate._runtime
+    if not isinstance(runtime.execute_sema, Places):
+        runtime.execute_sema = Places(runtime.execute_sema._value)
+    places: Places = runtime.execute_sema
+    return places
 
 
 def tags_of_life(id: str, address: str) -> dict[str, str]:

@@ -40,6 +40,7 @@ class ResonateEngine:
         leaf.quiet()
         self._codec = leaf.store_safely(resonate, errors if errors is not None else AllowedErrors())
         self.resonate = resonate
+        self.places = leaf.give_places(resonate)
         self._home = home
         self.identity = identity
         self.exclusive = exclusive

@@ -131,7 +131,7 @@ class PostgresEngine(SharedEngine):
         self._timers: asyncio.Task[None] | None = None
         super().__init__(
             PostgresConnection(sessions=self._requests, pid=pid, group=group),
-            Deliveries(self._deliveries, pid, group, lambda: _AHEAD * membership.concurrency - self.tasks_here()),
+            Deliveries(self._deliveries, pid, group, lambda: _AHEAD * membership.concurrency - self.busy_tasks()),
             _IN_THE_RECORD,
             pid,
             membership,

@@ -68,9 +68,12 @@ class SharedEngine(ResonateEngine):
             resonate, identity, exclusive=False, lasting=True, home=membership.home, errors=membership.errors
         )
 
-    def tasks_here(self) -> int:
-        """How many tasks run in this worker, or were delivered and are to be taken."""
-        return leaf.tasks_here(self.resonate)
+    def busy_tasks(self) -> int:
+        """How many tasks work in this worker, or were delivered and are to be taken. Those that only wait take no room,
+        unless there are so many that none is to be added.
+        """
+        here = leaf.tasks_here(self.resonate)
+        return here if self.places.is_crowded else here - self.places.waiting
 
     async def stop(self, *, at_once: bool = False) -> None:
         del at_once  # others wait for leases, and not for this worker

@@ -42,7 +42,6 @@ from recordfirst.records.session import Params, Row, SqlSession
 from recordfirst.records.statements import Statements
 
 
-
 class _Connection(psycopg.AsyncConnection[Any]):
     """The driver's, whose socket a forked child does not get."""
 
