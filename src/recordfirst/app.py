@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Self
 
@@ -36,17 +35,19 @@ from recordfirst.relay import Relay
 from recordfirst.runtime import Runtime
 from recordfirst.sealing import Encryptor, Sealing
 from recordfirst.step import Step
+from recordfirst.threads import Threads
 from recordfirst.together import Together
 from recordfirst.transaction import AppRecord
 from recordfirst.version import check_version, version_of
+from recordfirst.watchdog import Watchdog
 from recordfirst.worker import Crew, Worker
 from recordfirst.workflow import Workflow
 from recordfirst.write import check_same_start, new_start
 
 _START_WITHIN_S = 40.0
 """The longest that a start waits for the record."""
-_THREADS = 64
-"""Sync steps that can run at once."""
+_BLOCKED_S = 60.0
+"""How long a step may block a worker's event loop."""
 
 
 class App(Operated):
@@ -64,7 +65,8 @@ class App(Operated):
             at a time, others stand by. :class:`Embedded`: the same, with a say in where and how durably. A URL
             (``"http://..."``): a Resonate Server. ``"postgresql://..."``: the database with Resonate in it, which may
             be the record's own. Or a ready ``Resonate`` object.
-        concurrency: how many workflow bodies run at once in a worker.
+        concurrency: how many workflow bodies work at once in a worker, and how many calls of one provider are in
+            flight. A body that only waits does not count.
         encryptor: covers arguments, requests and results at rest.
         invariants: what must hold in the record; a reconcile looks whether it does. See :func:`invariant`.
         version: names this version of your code, such as a commit's hash, in 64 characters at most. A workflow that a
@@ -114,7 +116,6 @@ class App(Operated):
         self._store = record
         packages = {package for workflow in self._workflows.values() for package in workflow.declared.packages}
         fails = [each for workflow in self._workflows.values() for each in workflow.declared.fails]
-        self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"recordfirst-{name}")
         self._relay: Relay | None = None
         self._opened = 0
         self._opening = asyncio.Lock()
@@ -122,7 +123,7 @@ class App(Operated):
             app=name,
             record=record,
             injector=self._injector,
-            executor=self._executor,
+            executor=self._threads(),
             sealing=Sealing(name, encryptor),
             sleeper=sleeper,
             random=random,
@@ -222,7 +223,10 @@ class App(Operated):
     def _take(self) -> None:
         if self.runtime.owned.take():
             self._opening = asyncio.Lock()
-            self.runtime.reopen()
+            self.runtime.reopen(self._threads)
+
+    def _threads(self) -> Threads:
+        return Threads(self.name, lambda: self.runtime.observe)
 
     async def _open_record(self, *, joins: bool) -> None:
         await self._store.open(self.name)
@@ -260,7 +264,7 @@ class App(Operated):
             raise SchemaMismatch(self._store.where, found, wanted)
 
     @contextlib.asynccontextmanager
-    async def worker(self, *, group: str | None = None) -> AsyncIterator[Worker]:
+    async def worker(self, *, group: str | None = None, blocked_s: float | None = _BLOCKED_S) -> AsyncIterator[Worker]:
         """Open, and work for as long as the block lasts; with an embedded engine, stand by until it is our turn.
 
         At the end no new work is taken. With an engine of its own, what runs comes to its next wait or end, and the
@@ -270,12 +274,17 @@ class App(Operated):
         Args:
             group: whose work to take, on an engine that workers share. Default: the app's own, in which its workflows
                 are started. Another group gets what is sent to it: ``ctx.options(target="group").rpc(...)``.
+            blocked_s: how many seconds code that does not await may keep the event loop: it is told after five, as an
+                event and an error in the log with workflow, step and stack, and then this **process is ended**, so that
+                another worker can go on. ``None``: it is only told.
 
         Raises:
             As ``async with app`` does.
             BadId: if no address can carry the group's name.
-            Misuse: if a group is named, and the engine has none.
+            Misuse: if a group is named, and the engine has none; or if ``blocked_s`` is not above 0.
         """
+        if blocked_s is not None and blocked_s <= 0:
+            raise Misuse(f"blocked_s={blocked_s!r}: give seconds above 0, or None")
         if group is not None and not isinstance(self._engine_given, str):
             raise Misuse(f"group={group!r}: only workers of a Resonate Server or of resonate-pg have groups")
         membership = self._membership(identity.check_group(group) if group is not None else None)
@@ -283,11 +292,13 @@ class App(Operated):
             crew = Crew(self._workflows, self._effects, self._projections, self._invariants, self._concurrency)
             connected = partial(connect, self._engine_given, membership, self._store)
             worker = Worker(self.runtime, crew, connected, self._set_relay)
-            try:
-                yield worker
-            finally:
-                worker.stopping.set()
-                await _to_its_end(worker.task)
+            with Watchdog(self.runtime, blocked_s):
+                try:
+                    yield worker
+                finally:
+                    if not self.runtime.owned.is_inherited:  # in a forked child nothing of it works
+                        worker.stopping.set()
+                        await _to_its_end(worker.task)
 
     # ── starting ────────────────────────────────────────────────────────────
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from resonate.context import Context
 
-from recordfirst import places
 from recordfirst.after import after_missing
 from recordfirst.core import codec
 from recordfirst.core import decide as d
@@ -31,9 +30,9 @@ from recordfirst.errors import (
 )
 from recordfirst.observe import LateOutcome, Suspected
 from recordfirst.outcome import Outcome, after_outcome
-from recordfirst.places import Admission
+from recordfirst.places import Admission, here
 from recordfirst.providers.contract import Absent, CannotTell, Found, Verdict, describe
-from recordfirst.runtime import Execution
+from recordfirst.runtime import Begun, Execution
 from recordfirst.step import follow_up_arguments
 from recordfirst.waiting import IN_PLACE_MS, Waiting
 from recordfirst.write import compare, flush, open_write
@@ -54,17 +53,17 @@ class Drive:
         self.runtime = execution.runtime
         self.key, self.attempt = effect.key_for(arguments), effect.attempt_number
         self._settled_here = False
-        self._admission = Admission(places.here(), effect.provider.name)
-        self.waiting = Waiting(self.runtime, ctx, self._change)
+        self._admission = Admission(here(), effect.provider.name)
+        self.waiting = Waiting(self.runtime, ctx, self._change, self._admission)
 
     async def outcome(self) -> Any:
         """Return the effect's result, or raise its stored decline; suspend where it must wait."""
         async with self.runtime.one_at_a_time(f"{self.key}#{self.attempt}"), self._admission:
-            receipt, now_ms = await self._first()
+            receipt, now_ms = await self._first(self.execution.begun.pop(f"{self.key}#{self.attempt}", None))
             while True:
                 self.execution.go_on()
                 action = self.effect.next(receipt, now_ms)
-                if await self._waited_in_line(action):
+                if await self.waiting.was_in_line(action):
                     receipt, now_ms = await self._look()
                     continue
                 match action:
@@ -93,30 +92,13 @@ class Drive:
                         await self.waiting.park(receipt, now_ms)
                 receipt, now_ms = await self._look()
 
-    async def _first(self) -> tuple[Receipt, int]:
-        """The receipt, after the first call if that is ours to make."""
-        begun = self.execution.begun.pop(f"{self.key}#{self.attempt}", None)
+    async def _first(self, begun: Begun | None) -> tuple[Receipt, int]:
         if begun is None or self.runtime.loop.time() >= begun.until_s:
             return await self._first_look()
         self._check(begun.receipt, None)
-        # If it is not admitted by then, it is stored as not done, and called like any other.
+        # Not admitted by then, it is stored as not done.
         await self._admission.take(begun.until_s - self.runtime.loop.time())
         return await self._look_after(await self._call(begun.receipt, begun.claim, begun.until_s))
-
-    async def _waited_in_line(self, action: d.Action) -> bool:
-        """Whether the provider was to be asked, and could not be at once: much may have changed meanwhile."""
-        if not isinstance(action, d.Call | d.Probe):
-            self._admission.give_back()
-            return False
-        if self._admission.take_now():
-            return False
-        await self._wait_in_line()
-        return True
-
-    async def _wait_in_line(self) -> None:
-        """Wait until the provider can be called; asleep, if it answers nobody now."""
-        while not await self._admission.take():
-            await self.waiting.away(self._admission.away_s())
 
     # ── looking ─────────────────────────────────────────────────────────────
 
@@ -135,8 +117,7 @@ class Drive:
     async def _first_look(self) -> tuple[Receipt, int]:
         """Find the receipt, or store the intent and make the first call."""
         now_ms = 0
-        may_call = self._admission.take_now()
-        if self.effect.renders or self.attempt > 1 or not may_call:
+        if self.effect.renders or self.attempt > 1 or not self._admission.take_now():
             seen = await self._find()
             now_ms = seen.now_ms
             if seen.receipt is not None:
@@ -144,8 +125,7 @@ class Drive:
                 return seen.receipt, seen.now_ms
         if self.attempt > 1 and not self.effect.follows:
             await self._check_previous_attempt()
-        if not may_call:
-            await self._wait_in_line()
+        await self.waiting.in_line()
         asked = await self._asked(now_ms)
         after = self.effect.after_key(self.execution.workflow_id, self.arguments)
         claim, until_s, epoch = self.runtime.new_claim(), self._until_s, self.execution.epoch

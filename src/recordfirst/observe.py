@@ -200,6 +200,40 @@ class ReconcileFailed(msgspec.Struct, frozen=True):
     cause: str
 
 
+class ThreadsBusy(msgspec.Struct, frozen=True):
+    """Sync functions have waited for a second, and wait on: all threads of the app are busy with others."""
+
+    app: str
+    threads: int
+    waiting: int
+
+
+class LoopBlocked(msgspec.Struct, frozen=True):
+    """The worker's event loop does not turn: one step's code keeps it, and nothing else of the worker runs.
+
+    It is told from a thread of its own, since the loop cannot be asked.
+    """
+
+    app: str
+    workflow: str | None
+    """Whose code runs; ``None`` if it is no workflow's."""
+    step: str | None
+    """``None``: the body itself."""
+    blocked_s: float
+    at: str
+    """Where the loop's thread is now."""
+    ends: bool
+    """The process is ended for it, and the next worker goes on."""
+
+    def __str__(self) -> str:
+        where = "no workflow's" if self.workflow is None else f"workflow {self.workflow!r}"
+        step = f", step {self.step}" if self.step else ""
+        then = "this process ends, and the next worker goes on" if self.ends else "nothing else of this worker runs"
+        return (
+            f"app {self.app!r}: the event loop is blocked for {self.blocked_s:g} s by {where}{step}: {then}; {self.at}"
+        )
+
+
 type Event = (
     LostRace
     | CommitFound
@@ -226,6 +260,8 @@ type Event = (
     | LifeUnreadable
     | CredentialRefused
     | CredentialAccepted
+    | ThreadsBusy
+    | LoopBlocked
 )
 _WARNINGS = (
     CredentialRefused,
@@ -240,12 +276,15 @@ _WARNINGS = (
     Failed,
     ReconcileFailed,
     LifeUnreadable,
+    ThreadsBusy,
 )
 type Observer = Callable[[Event], None]
 
 
 def log_events(event: Event) -> None:
     """Write each event to the ``recordfirst`` logger. No event carries arguments or results."""
+    if isinstance(event, LoopBlocked):
+        return  # it is logged where it is noticed, as an error with its stack, whatever observes
     left = isinstance(event, Reconciled) and event.repaired is None
     level = logging.WARNING if left or isinstance(event, _WARNINGS) else logging.INFO
     if isinstance(event, Stopped):

@@ -3,10 +3,10 @@
 A body takes a place when the engine hands it over. It gives the place back while each of its steps that is under way
 only waits: a pause before another call, an answer of a provider, a key that another workflow works on, a plain function
 of the user's. So a provider that is down holds up no workflow that does not need it. Bodies that wait stay in memory,
-with their leases kept. There are about :data:`WAITING_MOST` of them at most: then short waits become durable sleeps, and
-no new body begins.
+with their leases kept. There are about :data:`WAITING_MOST` of them at most: then short waits become durable sleeps,
+and no new body begins.
 
-The calls of each provider that are in flight are bounded by a :class:`Line`. Lost with the process: nothing that counts.
+The calls of each provider that are in flight are bounded by a :class:`Line`. May be lost: all of it, with the process.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 WAITING_MOST = 2_000
 """Bodies that wait in memory: some 50 kB each."""
 _STALLED_S = 5.0
-"""A provider that has answered nothing for so long, with all calls in flight that it may have, is not waited for here."""
+"""A provider with all the calls in flight that it may have, which has answered none for so long, is not waited for."""
 _SENT_AWAY_S = 10.0
 _BACK_PER_S = 50
 """Those who were sent away come back spread out: so many a second, the first after :data:`_SENT_AWAY_S`."""
@@ -32,15 +32,17 @@ _SENT_AWAY_MOST_S = 300.0
 class Rank(IntEnum):
     """Who gets a place first."""
 
-    ANSWERED = 0
-    """Has an outcome in hand that is not stored yet."""
+    ON = 0
+    """Goes on with what it has begun: has an outcome to store, or comes to its next step."""
     NEW = 1
     """Was handed over by the engine."""
     AGAIN = 2
-    """Has waited, and goes on. Of four places that become free one is for these, so that they are not starved."""
+    """Has paused before another try. Of four places that become free one is for these, so that they are not starved.
+    They have an eighth of all at most, so that a thousand tries are no queue in front of the record for the others."""
 
 
 _SHARE = 4
+_AGAIN_PART = 8
 
 
 class Places:
@@ -52,7 +54,11 @@ class Places:
         """Called when a body begins to wait."""
         self.waiting = 0
         """Bodies here that hold no place."""
+        self.closing = False
+        """The worker is to stop: nothing pauses here any longer that can sleep in the engine."""
         self._free = most
+        self._again = max(1, most // _AGAIN_PART)
+        """How many more may have a place for another try."""
         self._queues: tuple[deque[asyncio.Future[None]], ...] = (deque(), deque(), deque())
         self._given = 0
         self._lines: dict[str, Line] = {}
@@ -60,7 +66,7 @@ class Places:
     @property
     def is_crowded(self) -> bool:
         """Whether so many wait in memory that another one has to sleep in the engine."""
-        return self.waiting >= WAITING_MOST
+        return self.closing or self.waiting >= WAITING_MOST
 
     def line(self, provider: str) -> Line:
         """The line of a provider's calls."""
@@ -81,9 +87,9 @@ class Places:
 
     def take_now(self, rank: Rank) -> bool:
         """Take a place if one is free."""
-        if not self._free or (rank is Rank.NEW and self.is_crowded):
+        if not self._free or not self._may(rank):
             return False
-        self._free -= 1
+        self._give(rank)
         return True
 
     async def take(self, rank: Rank) -> None:
@@ -96,18 +102,19 @@ class Places:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self.give_back()
+                self.give_back(rank)
             raise
 
-    def give_back(self) -> None:
-        """Give a place to who is next, or to nobody."""
+    def give_back(self, rank: Rank) -> None:
+        """Give the place that was taken so to who is next, or to nobody."""
         self._free += 1
+        self._again += rank is Rank.AGAIN
         self._serve()
 
-    def begins_to_wait(self) -> None:
+    def begins_to_wait(self, rank: Rank) -> None:
         """A body gives its place back, and stays."""
         self.waiting += 1
-        self.give_back()
+        self.give_back(rank)
         self.on_room()
 
     def waits_no_more(self) -> None:
@@ -115,22 +122,33 @@ class Places:
         self.waiting -= 1
         self._serve()
 
-    def _serve(self) -> None:
-        while self._free and (turn := self._next()) is not None:
-            self._free -= 1
-            turn.set_result(None)
+    def _may(self, rank: Rank) -> bool:
+        if rank is Rank.NEW:
+            return self.waiting < WAITING_MOST
+        return rank is not Rank.AGAIN or self._again > 0
 
-    def _next(self) -> asyncio.Future[None] | None:
-        answered, new, again = self._queues
-        self._given += 1
-        order = [answered, again, new] if self._given % _SHARE == 0 else [answered, new, again]
-        if self.is_crowded:
-            order.remove(new)
-        for queue in order:
-            while queue:
-                turn = queue.popleft()
-                if not turn.done():  # who waited for it was cancelled
-                    return turn
+    def _give(self, rank: Rank) -> None:
+        self._free -= 1
+        self._again -= rank is Rank.AGAIN
+
+    def _serve(self) -> None:
+        while self._free:
+            self._given += 1
+            order = (Rank.ON, Rank.AGAIN, Rank.NEW) if self._given % _SHARE == 0 else Rank
+            for rank in order:
+                if self._may(rank) and (turn := self._first(rank)) is not None:
+                    self._give(rank)
+                    turn.set_result(None)
+                    break
+            else:
+                return
+
+    def _first(self, rank: Rank) -> asyncio.Future[None] | None:
+        queue = self._queues[rank]
+        while queue:
+            turn = queue.popleft()
+            if not turn.done():  # who waited for it was cancelled
+                return turn
         return None
 
 
@@ -140,7 +158,7 @@ class Place:
     def __init__(self, places: Places) -> None:
         self._places = places
         self._steps = self._waits = 0
-        self._held = True
+        self._held: Rank | None = Rank.NEW
         self._taking: asyncio.Task[None] | None = None
         self._over = False
 
@@ -156,9 +174,9 @@ class Place:
     async def begin_step(self) -> None:
         """A step of the body begins; :meth:`end_step` must follow. If the body has waited, it takes a place again."""
         self._steps += 1
-        if not self._held:
+        if self._held is None:
             try:
-                await self._take(Rank.AGAIN)
+                await self._take(Rank.ON)
             except BaseException:
                 self.end_step()
                 raise
@@ -203,23 +221,24 @@ class Place:
         self._over = True
         if self._taking is not None:
             self._taking.cancel()
-        if self._held:
-            self._held = False
-            self._places.give_back()
+        held, self._held = self._held, None
+        if held is not None:
+            self._places.give_back(held)
         else:
             self._places.waits_no_more()
 
     def _give_back_if_idle(self) -> None:
-        if self._held and self._steps and self._steps == self._waits:
-            self._held = False
-            self._places.begins_to_wait()
+        held = self._held
+        if held is not None and self._steps and self._steps == self._waits:
+            self._held = None
+            self._places.begins_to_wait(held)
 
     async def _take(self, rank: Rank) -> None:
-        if self._held or self._over:
+        if self._held is not None or self._over:
             return
         if self._taking is None:
             if self._places.take_now(rank):
-                self._has()
+                self._has(rank)
                 return
             self._taking = asyncio.create_task(self._take_in_turn(rank))
         await asyncio.shield(self._taking)
@@ -229,10 +248,10 @@ class Place:
             await self._places.take(rank)
         finally:
             self._taking = None
-        self._has()
+        self._has(rank)
 
-    def _has(self) -> None:
-        self._held = True
+    def _has(self, rank: Rank) -> None:
+        self._held = rank
         self._places.waits_no_more()
 
 
@@ -322,7 +341,7 @@ class Admission:
     async def take(self, within_s: float | None = None) -> bool:
         """Wait for it, as :meth:`Line.take` does; the body holds no place meanwhile."""
         if not self.take_now() and self._place is not None and self._line is not None:
-            async with self._place.waiting():
+            async with self._place.waiting(Rank.ON):
                 self._has = await self._line.take(within_s)
         return self._has
 
@@ -336,7 +355,7 @@ class Admission:
         if self._place is None:
             yield
             return
-        async with self._place.waiting(Rank.ANSWERED):
+        async with self._place.waiting(Rank.ON):
             answered = True
             try:
                 yield

@@ -66,8 +66,8 @@ class Relay:
     ) -> None:
         self._runtime, self.engine, self._workflows = runtime, engine, workflows
         self._most_running = 2 * concurrency
-        """So many bodies are with the engine at a time; those that wait or are suspended do not count. The rest waits in
-        the record."""
+        """So many bodies are with the engine at a time; suspended ones do not count, nor those that only wait. The rest
+        waits in the record."""
         engine.places.on_room = self._refill
         self._running: set[str] = set()
         self._handed: dict[str, str] = {}

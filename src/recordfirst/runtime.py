@@ -8,7 +8,6 @@ import itertools
 import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from concurrent.futures import Executor
 from contextvars import ContextVar
 from typing import Any
 
@@ -40,6 +39,7 @@ from recordfirst.observe import CredentialAccepted, CredentialRefused, NotBegun,
 from recordfirst.owner import Owned
 from recordfirst.records.contract import Fault, Record, Session
 from recordfirst.sealing import Sealing
+from recordfirst.threads import Threads
 
 _HOLD_S = 20.0
 """How long a step waits in place for a record that is out of reach before it gives its task back."""
@@ -62,7 +62,7 @@ class Runtime:
         app: str,
         record: Record[Any],
         injector: Injector,
-        executor: Executor,
+        executor: Threads,
         sealing: Sealing,
         errors: AllowedErrors,
         sleeper: Callable[[float], Awaitable[None]],
@@ -96,8 +96,10 @@ class Runtime:
         self.executions: set[Execution] = set()
         """Bodies that run here."""
 
-    def reopen(self) -> None:
-        """The app is opened, perhaps in another event loop than last time: what waits on the loop is made anew."""
+    def reopen(self, threads: Callable[[], Threads]) -> None:
+        """The app is opened, perhaps in another loop or process than last time: what belongs to those is made anew."""
+        if self.executor.pid != os.getpid():
+            self.executor = threads()
         self.elsewhere = Elsewhere(self)
         self.injector.reopen()
 
@@ -213,7 +215,7 @@ class Runtime:
         place = places.here()
         try:
             if lock.locked() and place is not None:
-                async with place.waiting():
+                async with place.waiting(places.Rank.ON):
                     await lock.acquire()
             else:
                 await lock.acquire()
@@ -345,6 +347,21 @@ class Begun(msgspec.Struct, frozen=True):
 
 
 _current: ContextVar[Execution | None] = ContextVar("recordfirst_execution", default=None)
+
+
+_step: ContextVar[str | None] = ContextVar("recordfirst_step", default=None)
+
+
+def step_begins(name: str) -> None:
+    """Note which step the task that runs now is in; each step is a task of its own."""
+    _step.set(name)
+
+
+def execution_of(task: asyncio.Task[Any]) -> tuple[str | None, str | None]:
+    """The workflow whose code a task runs, and the step. May be asked from any thread."""
+    context = task.get_context()
+    execution = context.get(_current)
+    return (None, None) if execution is None else (execution.workflow_id, context.get(_step))
 
 
 def current() -> Execution | None:

@@ -14,7 +14,7 @@ from recordfirst.engine import leaf
 from recordfirst.engine.context import Leaf, StepLike
 from recordfirst.errors import Misuse
 from recordfirst.function import Function
-from recordfirst.runtime import Execution, current
+from recordfirst.runtime import Execution, current, step_begins
 
 
 class Step[**P, R](StepLike):
@@ -102,6 +102,7 @@ class _Bound[R](Leaf):
         place = places.here()
         if place is not None:
             await place.begin_step()
+        step_begins(self._step.name)
         self._execution.steps.append(self._step.name)
         try:
             return await self._step._run(self._execution, ctx, self._arguments)  # noqa: SLF001

@@ -26,9 +26,13 @@ class Waiting:
     """The waits of one execution of an effect."""
 
     def __init__(
-        self, runtime: Runtime, ctx: Context, change: Callable[[Receipt, Change], Awaitable[Receipt | None]]
+        self,
+        runtime: Runtime,
+        ctx: Context,
+        change: Callable[[Receipt, Change], Awaitable[Receipt | None]],
+        admission: places.Admission,
     ) -> None:
-        self._runtime, self._ctx, self._change = runtime, ctx, change
+        self._runtime, self._ctx, self._change, self._admission = runtime, ctx, change, admission
 
     async def until(self, receipt: Receipt, wait_ms: int) -> None:
         """Wait for a time of the record's clock, which is so far away."""
@@ -38,9 +42,20 @@ class Waiting:
         # Also after a durable sleep that has ended: the engine's clock may be ahead of the record's, which decides.
         await self._runtime.pause(min(wait_ms, IN_PLACE_MS) / 1000)
 
-    async def away(self, seconds: float) -> None:
-        """Sleep, since a provider that answers nothing has as many calls in flight as it may have."""
-        await leaf.sleep(self._ctx, leaf.now_s(self._ctx), seconds)
+    async def in_line(self) -> None:
+        """Wait until the provider can be asked; asleep, if it answers nothing and has all calls that it may have."""
+        while not await self._admission.take():
+            await leaf.sleep(self._ctx, leaf.now_s(self._ctx), self._admission.away_s())
+
+    async def was_in_line(self, action: d.Action) -> bool:
+        """Before an action: whether the provider is to be asked, and could not be at once. Then look again."""
+        if not isinstance(action, d.Call | d.Probe):
+            self._admission.give_back()
+            return False
+        if self._admission.take_now():
+            return False
+        await self.in_line()
+        return True
 
     async def park(self, receipt: Receipt, now_ms: int) -> None:
         """Wait for a person."""

@@ -99,9 +99,17 @@ async def migrate(app_path: str | None, url: str | None, apply_: bool, sql: bool
     metavar="NAME",
     help="Whose work to take, on an engine that workers share. Default: the app's own.",
 )
+@click.option(
+    "--blocked-s",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    default=60.0,
+    show_default=True,
+    help="End the process when a step has blocked the event loop for so long; 0: only say so.",
+)
 @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
 @runs
-async def worker(app_path: str, group: str | None, quiet: bool) -> None:
+async def worker(app_path: str, group: str | None, blocked_s: float, quiet: bool) -> None:
     """Run workflows until SIGTERM or Ctrl-C; a second one ends it at once, and the next worker recovers what ran.
 
     With the embedded engine one worker works at a time. A second one waits, and takes over at once
@@ -118,7 +126,7 @@ async def worker(app_path: str, group: str | None, quiet: bool) -> None:
     app = load_app(app_path)
     collect_seldom()
     stopping = Stopping(app, quiet=quiet)
-    async with app.worker(group=group) as running:
+    async with app.worker(group=group, blocked_s=blocked_s or None) as running:
         if not quiet:
             say(f"{app.name} on {app.runtime.record.where}: standing by")
         told = asyncio.create_task(stopping.told.wait())

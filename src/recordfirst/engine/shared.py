@@ -78,6 +78,7 @@ class SharedEngine(ResonateEngine):
     async def stop(self, *, at_once: bool = False) -> None:
         del at_once  # others wait for leases, and not for this worker
         self._shut()
+        self.places.closing = True
         await self._source.stop()
         # The leases are kept meanwhile: a step that takes long is not begun by somebody else.
         await leaf.finish_tasks(self.resonate)

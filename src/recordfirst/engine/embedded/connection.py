@@ -27,6 +27,7 @@ from recordfirst.engine.embedded.store import Store
 from recordfirst.engine.embedded.turn import Execute, Message, Turn
 from recordfirst.engine.options import Durability
 from recordfirst.errors import EngineUnreadable, Misuse
+from recordfirst.owner import Owned
 
 _TICK_MS = 1_000
 """The clock is looked at this often at least, so that a step of it delays a wake by no more."""
@@ -92,6 +93,7 @@ class EmbeddedConnection:
         """To be given to ``Resonate(heartbeat=...)``."""
         self._path, self._durability, self._group, self._clock = str(path), durability, group, clock
         self._serves = serves
+        self._owned = Owned(f"the embedded engine at {self._path}")
         self._lock: FileLock | None = None
         self._opened: Store | None = None
         self._thread: ThreadPoolExecutor | None = None
@@ -115,6 +117,7 @@ class EmbeddedConnection:
         """
         if self._stopped:
             raise ConnectorError(RuntimeError(f"the embedded engine at {self._path} is stopped"))
+        self._owned.check()
         if self._opened is None:
             if self._path != ":memory:":
                 self._lock = lock(Path(self._path))
@@ -222,6 +225,7 @@ class EmbeddedConnection:
     # ── batches ─────────────────────────────────────────────────────────────
 
     async def _do[T](self, do: Callable[[Turn], T]) -> T:
+        self._owned.take()
         self.open()
         answer: T = await self._add(do)
         return answer

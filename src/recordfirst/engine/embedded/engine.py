@@ -66,6 +66,7 @@ class EmbeddedEngine(ResonateEngine):
 
     async def stop(self, *, at_once: bool = False) -> None:
         self._shut()
+        self.places.closing = True
         if not at_once:
             # The file stays open for what runs. What waits for its turn stays pending.
             await leaf.finish_tasks(self.resonate)

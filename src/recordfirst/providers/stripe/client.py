@@ -34,8 +34,9 @@ async def stripe_client(
     - ``base_url`` points it somewhere else: at a ``recordfirst.testing.StripeSimulator``.
 
     It serves the event loop that it is made in (in another: ``Misuse``, before anything is sent) and only ``*_async``
-    methods; for the others build a ``StripeClient`` with ``max_network_retries=0``. One ``payment_intents.create_async`` costs 0.4 ms of CPU, nearly all of it the SDK's, and
-    takes 0.7 ms against a simulator on the same machine (stripe 16.1, Python 3.13): 2,400 per core and second at most.
+    methods; for the others build a ``StripeClient`` with ``max_network_retries=0``. One
+    ``payment_intents.create_async`` costs 0.4 ms of CPU, nearly all of it the SDK's, and takes 0.7 ms against a
+    simulator on the same machine (stripe 16.1, Python 3.13): 2,400 per core and second at most.
     """
     if timeout_s <= 0 or connect_timeout_s <= 0:
         raise ValueError("timeout_s and connect_timeout_s are positive")
