@@ -166,7 +166,7 @@ class EmbeddedConnection:
 
     async def stop(self) -> None:
         """Carry out what was asked, and close the file."""
-        if self._stopped:
+        if self._stopped or self._owned.is_inherited:
             return
         while not self._idle.is_set():
             await self._idle.wait()  # and again: something may have been asked between its end and our turn
