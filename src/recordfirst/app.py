@@ -40,7 +40,7 @@ from recordfirst.together import Together
 from recordfirst.transaction import AppRecord
 from recordfirst.version import check_version, version_of
 from recordfirst.watchdog import Watchdog
-from recordfirst.worker import Crew, Worker
+from recordfirst.worker import Crew, Worker, to_its_end
 from recordfirst.workflow import Workflow
 from recordfirst.write import check_same_start, new_start
 
@@ -298,7 +298,7 @@ class App(Operated):
                 finally:
                     if not self.runtime.owned.is_inherited:  # in a forked child nothing of it works
                         worker.stopping.set()
-                        await _to_its_end(worker.task)
+                        await to_its_end(worker.task)
 
     # ── starting ────────────────────────────────────────────────────────────
 
@@ -397,19 +397,6 @@ class App(Operated):
             known = ", ".join(self._workflows) or "none"
             raise UnknownWorkflow(f"app {self.name!r} has no workflow {name!r}; it has: {known}")
         return self._workflows[name]
-
-
-async def _to_its_end(task: asyncio.Task[None]) -> None:
-    """Wait for it, however often we are cancelled meanwhile: half stopped, a worker would keep engine and lease."""
-    cancelled = False
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            cancelled = True
-    if cancelled:
-        raise asyncio.CancelledError
-    task.result()
 
 
 def _version_of(workflows: Iterable[Workflow[..., Any]]) -> str:

@@ -135,6 +135,19 @@ class Worker:
             self._runtime.record.seen_mark = None
 
 
+async def to_its_end(task: asyncio.Task[None]) -> None:
+    """Wait for it, however often we are cancelled meanwhile: half stopped, a worker would keep engine and lease."""
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError
+    task.result()
+
+
 async def _first(*waits: Callable[[], Awaitable[Any]]) -> None:
     tasks = [asyncio.ensure_future(wait()) for wait in waits]
     try:
