@@ -313,6 +313,7 @@ class App(Operated):
             DifferentArguments: if the id was started with other arguments (P8).
             UnknownWorkflow: if this app does not have the workflow.
             RecordUnavailable: if the record stays out of reach, or another transaction holds it for 20 s; 40 s at most.
+            StartContended: if another transaction stores the same id, and does not end for some seconds.
             Misuse: inside a transaction of an SQLite record, which takes one at a time; ``w.start`` is for that. In
                 another event loop, thread or process than the one that has the app open.
         """

@@ -358,6 +358,25 @@ class RecordUnavailable(RecordfirstError):
         return f"cannot reach the record at {self.where}: {self.cause}"
 
 
+class StartContended(RecordfirstError):
+    """Another transaction was storing the same workflow id, and did not end in time.
+
+    ``again``: a workflow asked for it, which tries again by itself.
+    """
+
+    fate = "unknown"
+
+    def __init__(self, ids: str, waited_s: float, again: bool = False) -> None:  # noqa: FBT001, FBT002 - positional so that it pickles
+        self.ids, self.waited_s, self.again = ids, waited_s, again
+        super().__init__(ids, waited_s, again)
+
+    def __str__(self) -> str:
+        return (
+            f"start of workflow {self.ids}: another transaction that starts the same id has not ended for "
+            f"{self.waited_s:g} s; start it again (the same id is safe), and end that transaction (pg_stat_activity)"
+        )
+
+
 class LedgerUnavailable(RecordfirstError):
     """A ledger did not answer in time. What was asked for may have happened; the same ids make it safe to ask again."""
 

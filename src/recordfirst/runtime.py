@@ -30,6 +30,7 @@ from recordfirst.errors import (
     Declined,
     EffectsHeld,
     NotDone,
+    RecordfirstError,
     RecordUnavailable,
     Unknown,
 )
@@ -230,16 +231,23 @@ class Runtime:
 
 
 def fault_of(record: Record[Any], error: BaseException) -> Fault | None:
-    """What an exception means for the record, also when the user's code has wrapped the driver's."""
-    seen: set[int] = set()
+    """What an exception means for the record: the driver's own, as it came, or as recordfirst has wrapped it.
+
+    An exception that the user's code has made of the driver's is the user's decision (P9). A group that a task group
+    has made decides nothing, so it means what all that is in it means.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        faults = [fault_of(record, each) for each in error.exceptions]
+        return None if None in faults else "unreachable" if "unreachable" in faults else "contention"
     current: BaseException | None = error
-    while current is not None and id(current) not in seen:
-        seen.add(id(current))
+    while current is not None:
         if not isinstance(current, (RecordUnavailable, CommitUnknown)):
             fault = record.fault(current)
             if fault is not None:
                 return fault
-        current = current.__cause__ or current.__context__
+        if not isinstance(current, RecordfirstError) or isinstance(current, (Declined, NotDone, Unknown)):
+            return None
+        current = current.__cause__
     return None
 
 

@@ -32,6 +32,7 @@ from recordfirst.errors import (
     OutcomeLost,
     RecordfirstError,
     SharedKey,
+    StartContended,
     Unencodable,
 )
 from recordfirst.function import Function
@@ -47,8 +48,8 @@ if TYPE_CHECKING:
 class Write[C]:
     """One transaction of the record, open for writing.
 
-    ``tx`` is the driver's own connection. What :meth:`start` and :meth:`intend` ask for is stored right before COMMIT,
-    in this transaction: all of it, or nothing.
+    ``tx`` is the driver's own connection, for as long as the function runs; nothing on it ends the transaction. What
+    :meth:`start` and :meth:`intend` ask for is stored right before COMMIT, in this transaction: all of it, or nothing.
     """
 
     def __init__(
@@ -59,42 +60,61 @@ class Write[C]:
         self._runtime = runtime
         self._execution = execution
         self._workflow = execution.workflow_id if execution is not None else workflow
+        self._session = session
+        self._promises: list[tuple[Function, NewStart] | Intent] = []
         self._starts: list[tuple[Function, NewStart]] = []
-        self._accepted: list[Start] = []
         self._intents: list[Intent] = []
+        self._accepted: list[Start] = []
         self._begun: dict[str, Begun] = {}
 
     def start(self, workflow: Workflow[..., Any], /, *args: Any, id: str, **kwargs: Any) -> None:
         """Accept a workflow in this transaction: it runs after COMMIT, and only then (P7).
 
+        A savepoint that is rolled back takes back what was started in it.
+
         Raises:
             BadArguments: at once, if the arguments do not fit.
             DifferentArguments: at the end of the transaction, which rolls back, if the id was started otherwise (P8).
         """
-        self._starts.append((workflow.function, new_start(self._runtime, workflow, args, kwargs, id)))
+        self._promise((workflow.function, new_start(self._runtime, workflow, args, kwargs, id)))
 
     def intend(self, effect: Effect[..., Any], /, *args: Any, **kwargs: Any) -> None:
         """Store an effect's intent in this transaction, so that its call costs one commit less later on (design 6).
 
         In a workflow's write, and where an effect of it is settled, it belongs to that workflow; elsewhere, to the
         workflow started last in this transaction.
-        The same intent again changes nothing.
+        The same intent again changes nothing. A savepoint that is rolled back takes back what was intended in it.
 
         Raises:
             BadArguments: at once, if the arguments do not fit.
-            Misuse: at once, outside a workflow, if no workflow was started in this transaction.
+            Misuse: at once, outside a workflow, if no workflow was started in this transaction; at its end, if the one
+                that was is taken back by a savepoint.
             AfterMissing: at the end of the transaction, which rolls back, if its write has no receipt (P1).
             DifferentRequest, DifferentFunction: at the end of the transaction, which rolls back, if the key stands for
                 something else (P8).
         """
-        workflow = self._workflow or (self._starts[-1][1].id if self._starts else None)
-        if workflow is None:
-            raise Misuse(
-                f"intend({effect.name}): start its workflow first, in the same transaction, or write in a workflow"
-            )
+        if self._workflow is None and all(isinstance(promise, Intent) for promise in self._promises):
+            raise _of_no_workflow(effect)
         arguments = effect.function.bind(args, kwargs)
         effect.function.refuse_misfits(arguments)
-        self._intents.append(Intent(effect, arguments, workflow))
+        self._promise(Intent(effect, arguments, self._workflow or ""))
+
+    def _promise(self, what: tuple[Function, NewStart] | Intent) -> None:
+        self._session.promise(len(self._promises))
+        self._promises.append(what)
+
+    def _keep(self, numbers: set[int]) -> None:
+        """Keep the promises that no savepoint has taken back."""
+        for number, what in enumerate(self._promises):
+            if number not in numbers:
+                continue
+            if not isinstance(what, Intent):
+                self._starts.append(what)
+                continue
+            if not what.workflow and not self._starts:
+                raise _of_no_workflow(what.effect)
+            what.workflow = what.workflow or self._starts[-1][1].id
+            self._intents.append(what)
 
     @property
     def accepted(self) -> list[Start]:
@@ -114,6 +134,10 @@ class Intent:
 
     def __init__(self, effect: Effect[..., Any], arguments: dict[str, Any], workflow: str) -> None:
         self.effect, self.arguments, self.workflow = effect, arguments, workflow
+
+
+def _of_no_workflow(effect: Effect[..., Any]) -> Misuse:
+    return Misuse(f"intend({effect.name}): start its workflow first, in the same transaction, or write in a workflow")
 
 
 class WriteStep[**P, R](Precedent[P, R]):
@@ -376,12 +400,13 @@ def open_write[C](
 
 
 async def flush(w: Write[Any], tx: Session[Any], receipts: Sequence[NewReceipt], *, own_key: str | None) -> bool:
-    """Store what a write has gathered, right before COMMIT.
+    """Store what a write has gathered, right before COMMIT. From now on its function has no connection.
 
     ``False``: its own receipt exists already, or the life that it is of is over.
     """
     from recordfirst.effect import store_intents  # noqa: PLC0415 - effects are made of writes
 
+    w._keep(await tx.promised())
     epoch = w._execution.epoch if w._execution is not None else None
     if receipts and len(await tx.add_receipts(receipts, epoch=epoch)) < len(receipts):
         return False
@@ -390,7 +415,12 @@ async def flush(w: Write[Any], tx: Session[Any], receipts: Sequence[NewReceipt],
             w._runtime, tx, w._intents, w._execution, own_key, callers_own=w._workflow is None
         )
     if w._starts:
-        rows = await accept(w._runtime, tx, [new for _, new in w._starts])
+        try:
+            rows = await accept(w._runtime, tx, [new for _, new in w._starts])
+        except StartContended as error:
+            if w._workflow is None:
+                raise
+            raise StartContended(error.ids, error.waited_s, again=True) from error
         for (function, new), (stored, _) in zip(w._starts, rows, strict=True):
             check_same_start(w._runtime, function, stored, new)
         w._accepted = [stored for stored, added in rows if added]

@@ -13,6 +13,7 @@ from recordfirst import Context, Misuse, inject, insert_or_same, workflow, write
 from recordfirst.conformance.record import run
 from recordfirst.observe import Repeated
 from recordfirst.relay import Relay
+from recordfirst.runtime import fault_of
 
 
 class Meeting:
@@ -54,16 +55,54 @@ class Tries:
 @write
 async def visit(w, who: str, *, tries: Tries = inject()) -> str:
     await w.tx.execute(f"INSERT INTO visits (who) VALUES ('{who}')")
-    try:
-        tries()
-    except sqlite3.Error as error:
-        raise RuntimeError("what a library of the user's makes of it") from error
+    tries()
     return who
 
 
 @workflow
 async def visiting(ctx: Context, who: str) -> str:
     return await visit(ctx, who)
+
+
+class Taken(Exception):  # noqa: N818 - a word of this test
+    """What the user's code makes of the driver's error."""
+
+
+@write
+async def take(w, how: str, *, tries: Tries = inject()) -> str:
+    try:
+        tries()
+    except (psycopg.Error, sqlite3.Error) as error:
+        if how == "from it":
+            raise Taken(how) from error
+        if how == "from none":
+            raise Taken(how) from None
+        raise Taken(how)  # noqa: B904
+    return "it was tried again"
+
+
+@workflow
+async def taking(ctx: Context, how: str) -> str:
+    try:
+        return await take(ctx, how)
+    except Taken as taken:
+        return f"taken: {taken}"
+
+
+@write
+async def visit_in_a_group(w, who: str, *, tries: Tries = inject()) -> str:
+    async def one() -> None:
+        tries()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(one())
+        group.create_task(w.tx.execute(f"INSERT INTO visits (who) VALUES ('{who}')"))
+    return who
+
+
+@workflow
+async def visiting_in_a_group(ctx: Context, who: str) -> str:
+    return await visit_in_a_group(ctx, who)
 
 
 @write
@@ -118,8 +157,38 @@ def test_injected_contention_on_postgres(make_shop, postgres_dsn, error):
 
 
 def test_injected_contention_on_sqlite(make_shop, sqlite_path):
-    """P9: a busy database is tried again, also when the user's code has wrapped the driver's error."""
+    """P9: a busy database is tried again."""
     check_injected(make_shop(f"sqlite:///{sqlite_path}"), busy())
+
+
+@pytest.mark.parametrize("how", ["from it", "from none", "around it"])
+def test_what_the_code_has_decided_is_not_tried_again(make_shop, record_url, how):
+    """P9: an exception of its own, made of the driver's, reaches the body at once."""
+    shop = make_shop(record_url)
+
+    async def go():
+        tries = Tries(busy() if record_url.startswith("sqlite") else psycopg.errors.LockNotAvailable("55P03"))
+        async with shop.working(taking, provide={Tries: tries}) as app:
+            assert await (await app.start(taking, how, id="t")).result() == f"taken: {how}"
+            assert tries.made == 1
+
+    run(go())
+
+
+def test_a_task_group_decides_nothing(make_shop, record_url):
+    """P9: what it wraps is the driver's own; one that holds something of the user's, too, is the user's."""
+    shop = make_shop(record_url)
+    error = busy() if record_url.startswith("sqlite") else psycopg.errors.DeadlockDetected("40P01")
+
+    async def go():
+        tries = Tries(error, error)
+        async with shop.working(visiting_in_a_group, provide={Tries: tries}) as app:
+            assert await (await app.start(visiting_in_a_group, "ann", id="v")).result() == "ann"
+            assert tries.made == 3
+            assert fault_of(app.runtime.record, ExceptionGroup("", [error, error])) == "contention"
+            assert fault_of(app.runtime.record, ExceptionGroup("", [error, ValueError()])) is None
+
+    run(go())
 
 
 def check_injected(shop, error):

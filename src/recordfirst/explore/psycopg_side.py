@@ -22,6 +22,7 @@ from recordfirst.explore import boundary
 from recordfirst.explore.driver import elsewhere
 from recordfirst.explore.schedule import Boundary
 from recordfirst.records import statements
+from recordfirst.records.postgres.lent import Lent
 
 _LONG_S = 86_400.0
 """Between two looks whether a socket that is waited for is still wanted: never, in a process that only tests."""
@@ -189,7 +190,8 @@ async def _befall(
     if statement.kind == "_exit_gen":  # refused at COMMIT: the transaction is gone, the connection is not
         await _exchange(connection, statement.of._rollback_gen(Exception()))  # type: ignore[union-attr]  # noqa: SLF001
         _note_transaction(connection, process)
-    await _exchange(connection, connection.cursor()._execute_gen(refuse))  # noqa: SLF001
+    cursor = connection.own_cursor() if isinstance(connection, Lent) else connection.cursor()
+    await _exchange(connection, cursor._execute_gen(refuse))  # noqa: SLF001
 
 
 async def _explored_wait_conn(gen: Any, *args: Any, **more: Any) -> Any:

@@ -165,6 +165,22 @@ class Session[C](Reconciling, Timelines, Projections, Protocol):
     connection: C
     """The driver's own connection, as a write's function gets it."""
 
+    def promise(self, number: int) -> None:
+        """Note a promise of the user's code in the savepoint that is open now: it is taken back together with that.
+
+        Raises:
+            Misuse: after the user's code has had its say, and outside of a transaction.
+        """
+
+    async def promised(self) -> set[int]:
+        """End the user's part of this transaction: return the promises that no savepoint has taken back.
+
+        From now on the connection takes no statement of the user's code, also of a task that still runs.
+
+        Raises:
+            Misuse: if one is still under way, or somebody stopped waiting for one: what it did would be committed.
+        """
+
     async def find_receipt(self, key: str, attempt: int = 1) -> Seen:
         """Look one key up."""
 
@@ -209,7 +225,10 @@ class Session[C](Reconciling, Timelines, Projections, Protocol):
     async def add_starts(self, starts: Sequence[NewStart]) -> list[tuple[Start, bool]]:
         """Store starts whose ids are new; return, in the order given, what the record holds, and if it is new.
 
-        In Postgres this waits for a transaction that is storing the same id at this moment.
+        In Postgres this waits for a transaction that is storing the same id at this moment, for some seconds.
+
+        Raises:
+            StartContended: if that does not end.
         """
 
     async def find_start(self, id: str) -> Start | None: ...

@@ -46,6 +46,12 @@ class Dialect(Protocol):
     def pack(self, rows: Sequence[Params]) -> Params:
         """Make one statement's parameters of many rows, all with the same names."""
 
+    def promise(self, number: int) -> None:
+        """See :meth:`recordfirst.records.contract.Session.promise`."""
+
+    async def promised(self) -> set[int]:
+        """See :meth:`recordfirst.records.contract.Session.promised`."""
+
 
 class _Statements:
     """Statements on one connection, for one app."""
@@ -229,6 +235,12 @@ class SqlSession[C](_Reconciling, _Timelines, _Projections):
     ) -> None:
         super().__init__(dialect, statements, app, seen_mark, cover)
         self.connection = connection
+
+    def promise(self, number: int) -> None:
+        self._dialect.promise(number)
+
+    async def promised(self) -> set[int]:
+        return await self._dialect.promised()
 
     # ── receipts ────────────────────────────────────────────────────────────
 

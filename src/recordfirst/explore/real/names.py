@@ -22,6 +22,8 @@ _SILENT = re.compile(
     r"SELECT task_id, version FROM resonate\.dequeue|SELECT promise::text FROM resonate\.dequeue)"
 )
 """They carry nothing, or are repeated for as long as a worker lives: leases, listening for news, deliveries."""
+_ENDS = re.compile(r"^(BEGIN)\b|(?:^|;)(COMMIT)\b")
+"""A transaction begins, and ends, in one message with what belongs to that; see ``records/postgres/lent.py``."""
 APART = frozenset({"begin_timeline", "announce_mark", "confirm_mark", "alive", "dispatched", "save_pass"})
 """They change nothing that is looked at."""
 _RPC_OF_MANY = "SELECT resonate.resonate_rpc(request"
@@ -45,6 +47,8 @@ def of_statement(asked: Asked) -> Named | None:
     """A request to Postgres; ``None`` for what carries nothing."""
     if _SILENT.match(asked.text):
         return None
+    if ended := _ENDS.search(asked.text):
+        return Named(boundary="record", name=ended[1] or ended[2])
     known = _known().get(asked.text)
     if known is not None:
         name, order = known

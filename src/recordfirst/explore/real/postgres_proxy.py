@@ -278,7 +278,8 @@ class _Request:
     async def refuse(self) -> None:
         """Refused at COMMIT, the transaction is gone; in the midst of one, it has failed."""
         connection = self._connection
-        if self._asked.text.strip().upper() == "COMMIT":
+        named = of_statement(self._asked)
+        if named is not None and named.name == "COMMIT":
             await connection.exchange(wire.query("ROLLBACK"))
             connection.modified = False
         code = _CODES[len(self._side_points()) % len(_CODES)]

@@ -1,9 +1,9 @@
-"""The record in PostgreSQL: the only file that imports the driver.
+"""The record in PostgreSQL. The driver is imported here, and by what this is made of: ``lent.py`` and ``dialect.py``.
 
 Promised: what a transaction stored is there once its COMMIT was answered (as far as the server's own
 ``synchronous_commit`` goes). May be lost: the answer to a COMMIT; that is raised, and :meth:`PostgresRecord.fault`
-calls it ``unreachable``. The connection that a user's function gets is in a psycopg transaction block, so
-``connection.commit()`` raises, and ``connection.transaction()`` is a savepoint.
+calls it ``unreachable``. The connection that a user's function gets is psycopg's own, in a transaction block that
+nothing on it can end, for the time of that block (``lent.py``); ``connection.transaction()`` is a savepoint.
 
 Leases and news need sessions of their own: a pooler between us must pool by session, and one that pools by transaction
 is refused (``pooled.py``).
@@ -24,31 +24,23 @@ from urllib.parse import quote, urlencode
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
-from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool
 
 from recordfirst.core.text import misplaced_at, safe_text
-from recordfirst.errors import Misuse, RecordUnavailable
-from recordfirst.owner import Owned, keep_from_children
+from recordfirst.errors import Misuse, RecordUnavailable, StartContended
+from recordfirst.owner import Owned
 from recordfirst.records import statements
 from recordfirst.records.contract import Cover, Fault, Lease, Migration, Session
 from recordfirst.records.postgres import pooled
 from recordfirst.records.postgres.blocked import LOCK_TIMEOUT_S, in_turn, name_of
 from recordfirst.records.postgres.building import build
-from recordfirst.records.postgres.faults import cause_of, fault_of_state
+from recordfirst.records.postgres.dialect import OURS, Dialect, InTransaction, PostgresSession, check_uncommitted
+from recordfirst.records.postgres.faults import cause_of, fault_of_state, is_stale_plan
+from recordfirst.records.postgres.lent import Lent, Pooled
 from recordfirst.records.postgres.naming import label, lock_number, put_in_schema
+from recordfirst.records.postgres.settings import CLIENT, check_encoding, to_set
 from recordfirst.records.postgres.watch import HeldLease, Listener
-from recordfirst.records.session import Params, Row, SqlSession
 from recordfirst.records.statements import Statements
-
-
-class _Connection(psycopg.AsyncConnection[Any]):
-    """The driver's, whose socket a forked child does not get."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        keep_from_children(self)
-
 
 _PACKAGE = __package__ or ""
 _OPEN_S = 5.0
@@ -62,17 +54,17 @@ _POOL_WAIT_S = 10.0
 _KEEPALIVE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 11_000}
 """A server that vanished without a word is noticed after about 11 s: by the first three while we wait for an answer, by
 the last where it did not even take the request, which the system would send again for a quarter of an hour."""
-_OURS = "recordfirst's own statement"
-"""Noted of one that the server gave up, by its ``statement_timeout``, say: that is no error of the user's."""
 _READS = "this transaction only reads"
 """Noted of a write that was refused for that, and not because the server takes none."""
 _WATCH_CLIENT = """
 SELECT set_config(name, value, false)
 FROM (VALUES ('tcp_keepalives_idle', '5'), ('tcp_keepalives_interval', '2'), ('tcp_keepalives_count', '3'),
-             ('client_connection_check_interval', '2s')) AS wanted (name, value)
+             ('client_connection_check_interval', '2s'), ('statement_timeout', '0'), ('idle_session_timeout', '0'),
+             ('transaction_timeout', '0'), ('idle_in_transaction_session_timeout', '0')) AS wanted (name, value)
 JOIN pg_settings USING (name)
 """
-"""The same the other way round, so that a lease does not outlive a machine. What a server lacks is skipped."""
+"""The same the other way round, so that a lease does not outlive a machine; and such a session is idle, or waits in a
+statement, by nature, whatever a role allows others. What a server lacks is skipped."""
 _WAIT_FOR_LEASE = """
 DO $$ BEGIN PERFORM pg_advisory_lock({}); EXCEPTION WHEN lock_not_available THEN NULL; END $$
 """
@@ -118,7 +110,7 @@ class PostgresRecord:
         self.indexes = statements.indexes(self.migrations)
         self._app = ""
         self._owned = Owned(f"the record at {self.where}")
-        self._pool: AsyncConnectionPool[_Connection] | None = None
+        self._pool: AsyncConnectionPool[Pooled] | None = None
         self._listener: Listener | None = None
 
     # ── open and close ──────────────────────────────────────────────────────
@@ -136,30 +128,31 @@ class PostgresRecord:
         # The pool would only say that it timed out; a connection of our own says why.
         try:
             async with asyncio.timeout(_OPEN_S), await self._connect(app) as connection:
+                check_encoding(_told_by(connection), self.where)
                 await self._refuse_lent_sessions(app, connection)
         except TimeoutError:
             raise RecordUnavailable(self.where, f"no answer within {_OPEN_S:.0f} s") from None
         except (psycopg.Error, OSError) as error:
             raise RecordUnavailable(self.where, cause_of(safe_text(error))) from error
-        pool: AsyncConnectionPool[_Connection] = AsyncConnectionPool(
+        pool: AsyncConnectionPool[Pooled] = AsyncConnectionPool(
             self._conninfo,
-            connection_class=_Connection,
-            kwargs={"autocommit": True, "connect_timeout": _CONNECT_S, "application_name": label(app)},
+            connection_class=Pooled,
+            kwargs={"autocommit": True, "connect_timeout": _CONNECT_S, "application_name": label(app), **CLIENT},
+            configure=_settle,
             min_size=1,
             max_size=self._pool_size,
             open=False,
             timeout=_POOL_WAIT_S,
-            check=_still_there,
             name=f"recordfirst {app}",
         )
         await pool.open()
         self._app, self._pool = app, pool
         self._listener = Listener(self._listen, psycopg.Error)
 
-    async def _refuse_lent_sessions(self, app: str, connection: _Connection) -> None:
+    async def _refuse_lent_sessions(self, app: str, connection: Pooled) -> None:
         """Raise ``Misuse`` if a pooler is between us that pools by transaction."""
 
-        async def session_of(which: _Connection) -> pooled.Session:
+        async def session_of(which: Pooled) -> pooled.Session:
             cursor = await which.execute(cast("Any", self._own_session), prepare=False)
             [(number, since)] = await cursor.fetchall()
             return number, since
@@ -186,19 +179,22 @@ class PostgresRecord:
         finally:
             self._owned.give_back()
 
-    async def _connect(self, app: str, role: str = "") -> _Connection:
+    async def _connect(self, app: str, role: str = "") -> Pooled:
         self._owned.check()
-        return await _Connection.connect(
-            self._conninfo, autocommit=True, connect_timeout=_CONNECT_S, application_name=label(app, role)
-        )
+        given: dict[str, Any] = {"connect_timeout": _CONNECT_S, "application_name": label(app, role), **CLIENT}
+        connection = await Pooled.connect(self._conninfo, autocommit=True, **given)
+        await _settle(connection)
+        return connection
 
     @contextlib.asynccontextmanager
-    async def _borrowed(self) -> AsyncIterator[_Connection]:
+    async def _borrowed(self) -> AsyncIterator[Pooled]:
         if self._pool is None:
             raise Misuse(f"the record at {self.where} is not open")
         self._owned.check()
         pool = self._pool
-        connection = await pool.getconn()
+        while not await _is_there(connection := await pool.getconn()):
+            # As the pool's own check does it, but without its pause of a second before the next one: that is there.
+            await pool._putconn(connection, from_getconn=True)  # noqa: SLF001
         try:
             yield connection
         except psycopg.errors.ReadOnlySqlTransaction:
@@ -212,31 +208,57 @@ class PostgresRecord:
     # ── sessions ────────────────────────────────────────────────────────────
 
     @contextlib.asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Session[_Connection]]:
-        async with self._borrowed() as connection, connection.transaction():
-            yield self._session(connection, _InTransaction(connection))
-            _check_uncommitted(connection)
+    async def transaction(self) -> AsyncIterator[Session[Pooled]]:
+        async with self._lent() as lent:
+            yield self._session(lent, InTransaction(lent))
+            lent.close_to_the_user()
+            check_uncommitted(lent)
 
     @contextlib.asynccontextmanager
-    async def session(self) -> AsyncIterator[Session[_Connection]]:
+    async def _lent(self, *, reads: bool = False) -> AsyncIterator[Lent]:
+        """A transaction on the user's own connection for this block."""
         async with self._borrowed() as connection:
-            yield self._session(connection, _Dialect(connection))
+            lent = Lent(connection, reads=reads)
+            await lent.begin()
+            try:
+                yield lent
+            except BaseException as error:
+                await lent.end(error)
+                # A failure that was caught, and then was the reason for this one, is what counts: a deadlock, say.
+                first = lent.first_error if isinstance(error, psycopg.errors.InFailedSqlTransaction) else None
+                if first is not None and self.fault(first) is not None:
+                    raise first from None
+                raise
+            else:
+                await lent.end(None)
+            finally:
+                if not lent.is_fit or lent.lock.locked():
+                    await connection.close()
+
+    @contextlib.asynccontextmanager
+    async def session(self) -> AsyncIterator[Session[Pooled]]:
+        async with self._borrowed() as connection:
+            try:
+                yield self._session(connection, Dialect(connection))
+            except psycopg.Error as error:
+                if is_stale_plan(error.sqlstate, error.diag.source_function):
+                    await connection.close()  # no ROLLBACK makes the driver forget the plans that it keeps
+                raise
 
     def must_be_free(self) -> None:
         """As many are open at a time as the pool has connections."""
 
     @contextlib.asynccontextmanager
-    async def reading(self) -> AsyncIterator[_Connection]:
-        async with self._borrowed() as connection, connection.transaction():
-            await connection.execute("SET TRANSACTION READ ONLY")
+    async def reading(self) -> AsyncIterator[Pooled]:
+        async with self._lent(reads=True) as connection:
             try:
                 yield connection
             except psycopg.errors.ReadOnlySqlTransaction as error:
                 error.add_note(_READS)
                 raise
 
-    def _session(self, connection: _Connection, dialect: _Dialect) -> SqlSession[_Connection]:
-        return SqlSession(connection, dialect, self._statements, self._app, self.seen_mark, self._cover)
+    def _session(self, connection: Pooled, dialect: Dialect) -> PostgresSession:
+        return PostgresSession(connection, dialect, self._statements, self._app, self.seen_mark, self._cover)
 
     def cover_errors(self, cover: Cover | None) -> None:
         self._cover = cover
@@ -249,13 +271,13 @@ class PostgresRecord:
         if isinstance(error, RecordUnavailable):
             return "unreachable"
         if not isinstance(error, psycopg.Error):
-            return None
+            return "contention" if isinstance(error, StartContended) and error.again else None
         notes = getattr(error, "__notes__", ())
-        if isinstance(error, psycopg.errors.QueryCanceled):
-            return "unreachable" if _OURS in notes else None
         if isinstance(error, psycopg.errors.ReadOnlySqlTransaction) and _READS in notes:
             return None
-        fault = fault_of_state(error.sqlstate)
+        if is_stale_plan(error.sqlstate, error.diag.source_function):
+            return "contention"
+        fault = fault_of_state(error.sqlstate, ours=OURS in notes)
         # Without a SQLSTATE it was not the server that spoke: connecting, or a connection, failed (also in the pool).
         lost = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and error.sqlstate is None
         if fault is None and lost and (isinstance(error, psycopg.OperationalError) or "connection is" in str(error)):
@@ -268,10 +290,10 @@ class PostgresRecord:
         async with self._borrowed() as connection:
             return await self._version(connection)
 
-    async def _version(self, connection: _Connection) -> int:
+    async def _version(self, connection: Pooled) -> int:
         try:
             async with connection.transaction():
-                [row] = await _Dialect(connection).run(self._statements.schema_version, {})
+                [row] = await Dialect(connection).run(self._statements.schema_version, {})
         except psycopg.errors.UndefinedTable:
             return 0
         return int(row[0])
@@ -283,29 +305,30 @@ class PostgresRecord:
 
             async def blockers() -> list[str]:
                 async with await self._connect(self._app, "migrate") as beside:
-                    return [name_of(*row) for row in await _Dialect(beside).run(self._blockers, asked)]
+                    return [name_of(*row) for row in await Dialect(beside).run(self._blockers, asked)]
 
             in_use = await self._version(connection) > 0
             for step in self.migrations:
                 if in_use and statements.makes_indexes_alone(step) and await self._version(connection) < step.version:
                     place, lock = put_in_schema("recordfirst.", self._schema), lock_number(self._schema, "build")
-                    session = self._session(connection, _Dialect(connection))
+                    session = self._session(connection, Dialect(connection))
                     await build(statements.indexes([step]), place, lock, session)
                 run = partial(self._run_step, connection, step)
                 if await in_turn(step, self.where, run, blockers, _waits_for_a_table, tell):
                     done.append(step)
         return done
 
-    async def _run_step(self, connection: _Connection, step: Migration) -> bool:
+    async def _run_step(self, connection: Pooled, step: Migration) -> bool:
         """Run a step in a transaction of its own; ``False`` if it has been run."""
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock(%s)", [lock_number(self._schema, "migrate")])
-            await connection.execute("SELECT set_config('lock_timeout', %s, true)", [f"{LOCK_TIMEOUT_S * 1000:.0f}"])
+            timeouts = "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', '0', true)"
+            await connection.execute(timeouts, [f"{LOCK_TIMEOUT_S * 1000:.0f}"])
             if await self._version(connection) >= step.version:
                 return False
             # As text: a step is many statements, which only the simple protocol takes.
             await connection.execute(cast("Any", step.sql))
-            await _Dialect(connection).run(self._statements.migrated, {"version": step.version, "name": step.name})
+            await Dialect(connection).run(self._statements.migrated, {"version": step.version, "name": step.name})
             return True
 
     def keep_mark(self, line: str | None) -> None:
@@ -344,7 +367,7 @@ class PostgresRecord:
             raise psycopg.OperationalError("the record is closed")
 
     async def notify(self, session: Session[Any]) -> None:
-        await session.connection.execute(self._notify, {"channel": self._channel}, prepare=True)
+        await session.run(self._notify, channel=self._channel)
 
     # ── an engine in the same database ──────────────────────────────────────
 
@@ -359,11 +382,11 @@ class PostgresRecord:
 
     async def may_ask_engine(self) -> bool:
         async with self._borrowed() as connection:
-            [row] = await _Dialect(connection).run(self._may_ask_engine, {})
+            [row] = await Dialect(connection).run(self._may_ask_engine, {})
         return bool(row[0])
 
     async def ask_engine(self, session: Session[Any], requests: Sequence[str]) -> list[str]:
-        rows = await _InTransaction(session.connection).run(self._ask_engine, {"requests": list(requests)})
+        rows = await InTransaction(cast("Lent", session.connection)).run(self._ask_engine, {"requests": list(requests)})
         return [row[0] for row in rows]
 
     @property
@@ -377,7 +400,7 @@ class PostgresRecord:
             yield connection.notifies()
 
     @contextlib.asynccontextmanager
-    async def _watching(self, role: str) -> AsyncIterator[_Connection]:
+    async def _watching(self, role: str) -> AsyncIterator[Pooled]:
         """A connection of its own, closed at the end, on which both sides notice that the other is gone."""
         connection = await self._connect(self._app, role)
         try:
@@ -387,59 +410,29 @@ class PostgresRecord:
             await connection.close()
 
 
-class _Dialect:
-    """Statements on a psycopg connection. Prepared at the first use: they are few, and run again and again."""
-
-    def __init__(self, connection: _Connection) -> None:
-        self._connection = connection
-        # One that gives tuples, whatever the user has made of the connection's rows.
-        self._cursor = connection.cursor(row_factory=tuple_row)
-
-    async def run(self, sql: str, params: Params) -> list[Row]:
-        cursor = self._cursor
-        try:
-            await cursor.execute(cast("Any", sql), params, prepare=True)
-        except psycopg.errors.QueryCanceled as error:
-            error.add_note(_OURS)
-            raise
-        result = cursor.pgresult
-        return await cursor.fetchall() if result is not None and result.nfields else []
-
-    def pack(self, rows: Sequence[Params]) -> Params:
-        """One array per name, for ``unnest``."""
-        return {name: [row[name] for row in rows] for name in rows[0]}
-
-
-class _InTransaction(_Dialect):
-    """Statements that must not commit by themselves."""
-
-    async def run(self, sql: str, params: Params) -> list[Row]:
-        _check_uncommitted(self._connection)
-        return await super().run(sql, params)
-
-
-def _check_uncommitted(connection: _Connection) -> None:
-    """Raise if the block's transaction is not there to be committed; COMMIT itself would be silent about it (P2)."""
-    status = connection.pgconn.transaction_status
-    if status == TransactionStatus.IDLE:
-        raise Misuse("the transaction was ended inside its block; leave COMMIT and ROLLBACK to recordfirst")
-    if status == TransactionStatus.INERROR:
-        raise psycopg.errors.InFailedSqlTransaction(
-            "a statement failed in this transaction and its error was caught, so nothing can be committed; "
-            "put what may fail into connection.transaction()"
-        )
-
-
 def _waits_for_a_table(error: Exception) -> bool:
     return isinstance(error, psycopg.errors.LockNotAvailable)
 
 
-async def _still_there(connection: _Connection) -> None:
+async def _settle(connection: Pooled) -> None:
+    """Let a new session set what recordfirst's own sessions set."""
+    connection.settings = to_set(_told_by(connection))
+    if connection.settings:
+        await connection.execute(cast("Any", connection.settings.removeprefix(b";")))
+
+
+def _told_by(connection: Pooled) -> Callable[[bytes], bytes | None]:
+    return connection.pgconn.parameter_status
+
+
+async def _is_there(connection: Pooled) -> bool:
     """Check a connection before it is lent. Free unless the server has spoken while nobody listened: mostly to part."""
-    readable = select.poll()
-    readable.register(connection.fileno(), select.POLLIN)
-    if readable.poll(0):
-        await AsyncConnectionPool.check_connection(connection)
+    with contextlib.suppress(psycopg.Error):
+        readable = select.poll()
+        readable.register(connection.fileno(), select.POLLIN)
+        if readable.poll(0):
+            await AsyncConnectionPool.check_connection(connection)
+    return not connection.closed
 
 
 def _missing_from(dsn: str) -> Mapping[str, Any]:
