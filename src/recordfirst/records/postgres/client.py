@@ -42,6 +42,8 @@ from recordfirst.records.postgres.settings import CLIENT, check_encoding, to_set
 from recordfirst.records.postgres.watch import HeldLease, Listener
 from recordfirst.records.statements import Statements
 
+type _Connection = psycopg.AsyncConnection[Any]
+
 _PACKAGE = __package__ or ""
 _OPEN_S = 5.0
 """``open`` says within this time what is wrong."""
@@ -208,7 +210,7 @@ class PostgresRecord:
     # ── sessions ────────────────────────────────────────────────────────────
 
     @contextlib.asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Session[Pooled]]:
+    async def transaction(self) -> AsyncIterator[Session[_Connection]]:
         async with self._lent() as lent:
             yield self._session(lent, InTransaction(lent))
             lent.close_to_the_user()
@@ -236,7 +238,7 @@ class PostgresRecord:
                     await connection.close()
 
     @contextlib.asynccontextmanager
-    async def session(self) -> AsyncIterator[Session[Pooled]]:
+    async def session(self) -> AsyncIterator[Session[_Connection]]:
         async with self._borrowed() as connection:
             try:
                 yield self._session(connection, Dialect(connection))
@@ -249,7 +251,7 @@ class PostgresRecord:
         """As many are open at a time as the pool has connections."""
 
     @contextlib.asynccontextmanager
-    async def reading(self) -> AsyncIterator[Pooled]:
+    async def reading(self) -> AsyncIterator[_Connection]:
         async with self._lent(reads=True) as connection:
             try:
                 yield connection
@@ -257,7 +259,7 @@ class PostgresRecord:
                 error.add_note(_READS)
                 raise
 
-    def _session(self, connection: Pooled, dialect: Dialect) -> PostgresSession:
+    def _session(self, connection: _Connection, dialect: Dialect) -> PostgresSession:
         return PostgresSession(connection, dialect, self._statements, self._app, self.seen_mark, self._cover)
 
     def cover_errors(self, cover: Cover | None) -> None:
