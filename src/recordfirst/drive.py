@@ -8,32 +8,36 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from resonate.context import Context
 
-from recordfirst.after import after_missing
+from recordfirst.before import Before
 from recordfirst.core import codec
 from recordfirst.core import decide as d
 from recordfirst.core.receipt import Change, NewReceipt, Receipt, Seen
-from recordfirst.core.text import masked, safe_text, storable_text
+from recordfirst.core.text import safe_text
 from recordfirst.errors import (
-    AttemptRefused,
     Conflict,
     Declined,
+    EffectStopped,
     NotDone,
     RecordfirstError,
     ResultNotStored,
+    Undeclared,
     Undone,
-    Unencodable,
-    Unknown,
 )
-from recordfirst.observe import LateOutcome, Suspected
+from recordfirst.late import Report, dropped
+from recordfirst.limit import Limit
+from recordfirst.observe import Suspected
 from recordfirst.outcome import Outcome, after_outcome
 from recordfirst.places import Admission, here
+from recordfirst.probing import Failed, probed
 from recordfirst.providers.contract import Absent, CannotTell, Found, Verdict, describe
 from recordfirst.runtime import Begun, Execution
 from recordfirst.step import follow_up_arguments
+from recordfirst.verdict import MOST_UNDECLARED, reason, reason_after, reason_in, undeclared_in, verdict_of
 from recordfirst.waiting import IN_PLACE_MS, Waiting
 from recordfirst.write import compare, flush, open_write
 
@@ -54,6 +58,7 @@ class Drive:
         self.key, self.attempt = effect.key_for(arguments), effect.attempt_number
         self._settled_here = False
         self._admission = Admission(here(), effect.provider.name)
+        self.before = Before(effect, execution, arguments, self.key, self._find)
         self.waiting = Waiting(self.runtime, ctx, self._change, self._admission)
 
     async def outcome(self) -> Any:
@@ -82,12 +87,13 @@ class Drive:
                             receipt, now_ms = await self._look_after(await self._call(begun_receipt, claim, until_s))
                             continue
                         await self.execution.release_if_barred(self.key)
+                        await self.before.await_precedent(receipt)
                     case d.Probe():
                         await self._probe(receipt, now_ms)
                     case d.Settle():
                         await self._settle_reply(receipt)
                     case d.GiveUp():
-                        await self._change(receipt, d.unknown(receipt, receipt.error or _reason(_NEVER_TOLD)))
+                        await self._change(receipt, d.unknown(receipt, receipt.error or reason(_NEVER_TOLD)))
                     case d.Park():
                         await self.waiting.park(receipt, now_ms)
                 receipt, now_ms = await self._look()
@@ -124,12 +130,11 @@ class Drive:
                 self._check(seen.receipt, None)
                 return seen.receipt, seen.now_ms
         if self.attempt > 1 and not self.effect.follows:
-            await self._check_previous_attempt()
+            await self.before.check_previous_attempt()
         await self.waiting.in_line()
         asked = await self._asked(now_ms)
-        after = self.effect.after_key(self.execution.workflow_id, self.arguments)
+        after = self.effect.precedent(self.execution.workflow_id, self.arguments)
         claim, until_s, epoch = self.runtime.new_claim(), self._until_s, self.execution.epoch
-        waited = False
         while True:
 
             async def intend() -> Any:
@@ -140,31 +145,14 @@ class Drive:
             receipt = intended.receipt
             if receipt is None:
                 await self.execution.release_if_barred(self.key)
-                # P1: the write may be on its way in this very run; its receipt decides, not its being on its way.
-                on_its_way = self.execution.writes.get(after or "")
-                if on_its_way is None or waited:
-                    raise after_missing(self.effect, self.effect.after, after or "")
-                await asyncio.shield(on_its_way)
-                waited, until_s = True, self._until_s
+                await self.before.await_precedent(None)
+                until_s = self._until_s
                 continue
             self._check(receipt, asked)
             # Ours, also when the reply to the statement that stored it was lost: nobody else knows this claim.
             if receipt.claim == claim and receipt.calls == 1:
                 return await self._look_after(await self._call(receipt, claim, until_s))
             return receipt, intended.now_ms
-
-    async def _check_previous_attempt(self) -> None:
-        async def find() -> Seen:
-            async with self.runtime.record.session() as session:
-                return await session.find_receipt(self.key, self.attempt - 1)
-
-        previous = (await self.runtime.patiently(f"attempt before {self.key!r}", find)).receipt
-        if previous is None or (previous.state != "declined" and previous.undone_by is None):
-            state = "was never made" if previous is None else f"is {previous.state}"
-            raise AttemptRefused(
-                f"attempt {self.attempt} of {self.key!r} is refused: attempt {self.attempt - 1} {state}; "
-                "a new attempt is made only after the one before was declined (or undone)"
-            )
 
     def _check(self, receipt: Receipt, asked: NewReceipt | None) -> None:
         if asked is None:
@@ -180,10 +168,10 @@ class Drive:
             )
         compare(self.runtime, self.effect.function, receipt, asked)
 
-    async def _find(self, key: str = "") -> Seen:
+    async def _find(self, key: str = "", attempt: int | None = None) -> Seen:
         async def find() -> Seen:
             async with self.runtime.record.session() as session:
-                return await session.find_receipt(key or self.key, self.attempt)
+                return await session.find_receipt(key or self.key, self.attempt if attempt is None else attempt)
 
         return await self.runtime.patiently(f"receipt of {self.key!r}", find)
 
@@ -211,10 +199,12 @@ class Drive:
         """Announce a call; ``None`` if the receipt has changed meanwhile."""
         change = d.begin_call(receipt, claim=claim, claim_ms=self._claim_ms)
         life = self.execution.workflow_id, self.execution.epoch
+        # P1 again, for one that was announced: it is called for the first time.
+        after = self.effect.precedent(life[0], self.arguments) if receipt.calls == 0 else None
 
         async def begin() -> Receipt | None:
             async with self.runtime.record.session() as session:
-                begun = await session.change_receipt(receipt, change, life=life)
+                begun = await session.change_receipt(receipt, change, life=life, after=after)
                 if begun is None:
                     # Ours, also when the reply to the statement was lost: nobody else knows this claim.
                     seen = (await session.find_receipt(self.key, self.attempt)).receipt
@@ -239,111 +229,117 @@ class Drive:
             send = await self.effect.sender(self.runtime, call, arguments)
         except Exception as error:
             # Nothing was sent, and that must not be in doubt when somebody has mended what is wrong here.
-            reason = _reason(f"the call could not be made: {describe(error)}")
-            await self._store(receipt, lambda r: d.not_done(r, reason, 0, claim=claim), "not done")
+            why = f"the call could not be made: {describe(error)}"
+            await self._store(receipt, lambda r: d.not_done(r, reason_after(r, why), 0, claim=claim), "not done")
             raise
         if self.runtime.loop.time() > until_s or not d.may_send(receipt, self.effect.guarantee):
             return await self._store_verdict(receipt, NotDone("held up before the call was made"), claim, arguments)
-        limit = asyncio.timeout(self.effect.timeout_s)
+        limit = Limit(self.effect.timeout_s, until_s)
         try:
             async with self._admission.in_flight(), limit:
-                value = await send()
+                value = await send(limit)
         except Conflict as error:
             # What stands there under this identity is not ours, and that is certain: it was not done (P8).
-            reason = _reason(describe(error))
-            await self._store(receipt, lambda r: d.not_done(r, reason, 0, claim=claim), "not done")
+            why = describe(error)
+            await self._store(receipt, lambda r: d.not_done(r, reason_after(r, why), 0, claim=claim), "not done")
+            raise
+        except asyncio.CancelledError:
+            if limit.given_up:
+                never = reason_after(receipt, "it was given up before it was called")
+                await self._store(receipt, lambda r: d.not_done(r, never, 0, claim=claim), "not done")
             raise
         except Exception as error:  # noqa: BLE001 - every exception is an outcome, and the provider says which
-            verdict = self._verdict(error, limit)
+            verdict = verdict_of(error, self.effect.provider, self.effect.function, limit)
             return await self._store_verdict(receipt, verdict, claim, arguments)
         self.runtime.heard_of(self.effect.provider.name, None)
-        return await self._store_success(receipt, value, arguments)
-
-    def _verdict(self, error: Exception, limit: asyncio.Timeout) -> Verdict:
-        if isinstance(error, (Declined, NotDone, Unknown)):
-            return error
-        if limit.expired():
-            return Unknown(f"no answer within {self.effect.timeout_s:g} s")
-        verdict, at = self.effect.provider.classify(error), self.effect.function.raised_at(error)
-        # Whether it was before the call or behind it: whoever must decide can see that there.
-        return Unknown(f"{verdict.reason} ({at})", verdict.replayed) if at and isinstance(verdict, Unknown) else verdict
+        return await self._store_success(receipt, value, arguments, claim=claim)
 
     async def _store_verdict(
         self, receipt: Receipt, verdict: Verdict, claim: str, arguments: dict[str, Any]
     ) -> Receipt:
-        wait_ms = d.backoff_ms(receipt.calls, self.runtime.random())
+        guarantee, wait_ms = self.effect.guarantee, d.backoff_ms(receipt.calls, self.runtime.random())
         self.runtime.heard_of(self.effect.provider.name, verdict)
-        match verdict:
-            case Declined():
+        if isinstance(verdict, Declined):
+            if d.speaks_for_all(receipt, guarantee):
                 return await self._store_decline(receipt, verdict, arguments)
-            case NotDone():
-                wished_ms = min(verdict.retry_after_ms or 0, _LATER_MS)
-                wait_ms, error = max(wait_ms, int(wished_ms)), _reason(verdict.reason, verdict.code)
-                return await self._store(receipt, lambda r: d.not_done(r, error, wait_ms, claim=claim), "not done")
-            case Unknown():
-                self.runtime.observe(Suspected(self.key, verdict.reason))
-                error, replayed = _reason(verdict.reason), verdict.replayed
-                # A stored answer only repeats itself, so there is nothing to wait for before probing.
-                pause_ms = 0 if replayed else wait_ms
-                return await self._store(
-                    receipt, lambda r: d.in_doubt(r, error, pause_ms, claim=claim, replayed=replayed), "unknown"
-                )
+            why = f"call {receipt.calls} was {verdict}; an earlier call is in doubt, and this says nothing of it"
+            self.runtime.observe(Suspected(self.key, why))
+            no = partial(d.declined_alone, error=reason_after(receipt, why), wait_ms=wait_ms, guarantee=guarantee)
+            return await self._store(receipt, partial(no, claim=claim), "declined")
+        if isinstance(verdict, NotDone):
+            wait_ms = max(wait_ms, min(verdict.retry_after_ms or 0, _LATER_MS))
+            said = reason_after(receipt, verdict.reason, verdict=verdict)
+            return await self._store(receipt, lambda r: d.not_done(r, said, wait_ms, claim=claim), "not done")
+        self.runtime.observe(Suspected(self.key, why := verdict.reason))
+        # A stored answer only repeats itself, so there is nothing to wait for before probing.
+        pause_ms, again = 0 if verdict.replayed else wait_ms, verdict.replayed
+
+        def doubted(r: Receipt) -> Change:
+            return d.in_doubt(r, reason_after(r, why, verdict=verdict), pause_ms, claim=claim, replayed=again)
+
+        stored = await self._store(receipt, doubted, "unknown")
+        if isinstance(verdict, Undeclared) and stored.state == "intended" and undeclared_in(stored) >= MOST_UNDECLARED:
+            raise EffectStopped(self.key, undeclared_in(stored), why)
+        return stored
 
     async def _probe(self, receipt: Receipt, now_ms: int) -> None:
-        assert self.effect.probe is not None
-        function, arguments = self.effect.probe, self._frozen_arguments(receipt)
-        chosen = follow_up_arguments(function, None, arguments, None)
-        injected = await self.runtime.injector.resolve(function)
-        call = self.effect.call_for(self.runtime, receipt)
-        try:
-            async with self._admission.in_flight(), asyncio.timeout(self.effect.timeout_s):
-                answer = await function.call(call, chosen, injected, self.runtime.executor)
-        except Declined as declined:
-            await self._store_decline(receipt, declined, arguments)
-            return
-        except Exception as error:  # noqa: BLE001 - a probe that fails tells nothing; it has no effect, so ask again later
-            # Each failed round waits about as long as this has been open, so the pauses double.
-            # After a restore the last call may have been long before this intent was stored.
-            open_ms = now_ms - max(receipt.last_call_at_ms or now_ms, receipt.created_at_ms)
-            wait_ms = min(max(open_ms, 200), 300_000)
-            verdict = self._verdict(error, asyncio.timeout(None))
-            self.runtime.heard_of(self.effect.provider.name, verdict)
-            code = verdict.code if isinstance(verdict, NotDone) else None
-            reason = _reason(f"probing failed: {describe(error)}", code)
-            await self._change(receipt, d.in_doubt(receipt, reason, wait_ms, claim="", replayed=False))
-            return
+        async with self._admission.in_flight():
+            answer = await probed(self.effect, self.runtime, receipt)
+        arguments, guarantee = self._frozen_arguments(receipt), self.effect.guarantee
         match answer:
+            case Declined() if not d.speaks_for_all(receipt, guarantee) and now_ms < d.believed_at_ms(
+                receipt, guarantee
+            ):
+                # One call was refused, and another may be on its way.
+                await self._change(receipt, d.absent(receipt, now_ms, guarantee))
+            case Declined():
+                await self._store_decline(receipt, answer, arguments)
+            case Failed(why, verdict):
+                self.runtime.heard_of(self.effect.provider.name, verdict)
+                # Each failed round waits about as long as this has been open, so the pauses double.
+                # After a restore the last call may have been long before this intent was stored.
+                open_ms = now_ms - max(receipt.last_call_at_ms or now_ms, receipt.created_at_ms)
+                error = reason_after(receipt, f"probing failed: {why}", verdict=verdict, counts=False)
+                pause_ms = min(max(open_ms, 200), 300_000)
+                await self._change(receipt, d.in_doubt(receipt, error, pause_ms, claim="", replayed=False))
             case Found(result):
                 await self._store_success(receipt, result, arguments)
             case Absent():
-                await self._change(receipt, d.absent(receipt, now_ms, self.effect.guarantee.lag_ms))
+                await self._change(receipt, d.absent(receipt, now_ms, guarantee))
             case CannotTell(why):
-                await self._change(receipt, d.unknown(receipt, _reason(f"the probe cannot tell: {why}")))
-            case _:
-                wrong = _reason(
-                    f"probe {function.name} returned {type(answer).__name__}, none of Found, Absent, CannotTell"
-                )
-                await self._change(receipt, d.unknown(receipt, wrong))
+                await self._change(receipt, d.unknown(receipt, reason_after(receipt, f"the probe cannot tell: {why}")))
 
     # ── storing ─────────────────────────────────────────────────────────────
 
-    async def _store_success(self, receipt: Receipt, value: Any, arguments: dict[str, Any]) -> Receipt:
+    async def _store_success(
+        self, receipt: Receipt, value: Any, arguments: dict[str, Any], *, claim: str | None = None
+    ) -> Receipt:
+        """``claim``: of the call that reports it; ``None``: a probe does."""
         function = self.effect.function
         what = f"the result of {function!r}"
         try:
             text = codec.encode(value, what)
             value = codec.shape(codec.decode(text), function.returns, what)
-        except Unencodable as error:
+        except Exception as error:
             # The call happened, and that is stored whatever else fails: it is never a reason to call again (trap 1).
-            reason = _reason(safe_text(error))
-            await self._store(receipt, lambda r: d.succeeded(r, None, reason), "succeeded")
-            raise ResultNotStored(self.key, safe_text(error)) from error
+            why = safe_text(error) if isinstance(error, RecordfirstError) else f"{what}: {describe(error)}"
+            without, none = reason(why), Outcome("succeeded", "null", None)
+            await self._store(
+                receipt,
+                lambda r: d.succeeded(r, None, without, doubts=self._left(r, claim)),
+                "succeeded",
+                by=(none, claim),
+            )
+            raise ResultNotStored(self.key, why) from error
         outcome = Outcome("succeeded", text, value)
-        return await self._store_final(receipt, outcome, arguments)
+        return await self._store_final(receipt, outcome, arguments, claim=claim)
+
+    def _left(self, receipt: Receipt, claim: str | None) -> int:
+        """Calls that are in doubt when one has succeeded: a probe has found all of the effect that there is."""
+        return 0 if claim is None else d.others_in_doubt(receipt, self.effect.guarantee, claim)
 
     async def _store_decline(self, receipt: Receipt, declined: Declined, arguments: dict[str, Any]) -> Receipt:
-        code = None if declined.code is None else codec.told(declined.code)
-        named = Declined(masked(codec.told(declined.reason)), code, self.key)
+        named = Declined(declined.reason, declined.code, self.key)
         text = codec.encode({"reason": named.reason, "code": named.code}, "a decline")
         return await self._store_final(receipt, Outcome("declined", text, named), arguments)
 
@@ -359,39 +355,55 @@ class Drive:
             value = codec.shape(codec.decode(text), self.effect.function.returns, "the stored reply")
         await self._store_final(receipt, Outcome(reply["state"], text, value), self._frozen_arguments(receipt))
 
-    async def _store_final(self, receipt: Receipt, outcome: Outcome, arguments: dict[str, Any]) -> Receipt:
+    async def _store_final(
+        self, receipt: Receipt, outcome: Outcome, arguments: dict[str, Any], *, claim: str | None = None
+    ) -> Receipt:
         hook = self.effect.success if outcome.state == "succeeded" else self.effect.decline
+
+        def final(r: Receipt) -> Change:
+            left = self._left(r, claim) if outcome.state == "succeeded" else 0
+            return after_outcome(r, outcome, self.runtime.seal, doubts=left)
+
+        by = (outcome, claim)
         if hook is None:
-            return await self._store(receipt, lambda r: after_outcome(r, outcome, self.runtime.seal), outcome.state)
+            return await self._store(receipt, final, outcome.state, by=by)
         try:
-            return await self._store(
-                receipt,
-                lambda r: after_outcome(r, outcome, self.runtime.seal),
-                outcome.state,
-                (hook, outcome, arguments),
-            )
+            return await self._store(receipt, final, outcome.state, (hook, outcome, arguments), by=by)
         except Exception as error:
             reply = self.runtime.seal(codec.encode({"state": outcome.state, "text": outcome.text}, "a reply"))
-            reason = _reason(f"{hook[0].name} failed after the call had {outcome.state}: {describe(error)}")
-            await self._store(receipt, lambda r: d.replied(r, reply, reason), outcome.state)
+            failed = reason(f"{hook[0].name} failed after the call had {outcome.state}: {describe(error)}")
+            await self._store(receipt, lambda r: d.replied(r, reply, failed), outcome.state, by=by)
             raise
 
     async def _store(
-        self, receipt: Receipt, change_of: Callable[[Receipt], Change], what: d.Outcome, hook: Any = None
+        self,
+        receipt: Receipt,
+        change_of: Callable[[Receipt], Change],
+        what: d.Outcome,
+        hook: Any = None,
+        *,
+        by: tuple[Outcome, str | None] | None = None,
     ) -> Receipt:
-        """Apply an event to the receipt as it is by now. What comes too late to count is dropped, and said."""
+        """Apply an event to the receipt as it is by now. What comes too late to count is dropped, and said.
+
+        ``by``: a final outcome, and the claim of the call that reports it (``None``: a probe does).
+        """
+        tried = False
 
         async def once() -> Receipt:
+            nonlocal tried
             seen = receipt
             while True:
+                again, tried = tried, True
                 done = await self._apply(seen, change_of(seen), hook)
                 if done is not None:
                     self._settled_here = done.state == "succeeded"
                     return done
+                tried = again
                 seen, _ = await self._look()
                 if not d.still_counts(what, receipt, seen):
-                    if seen.state != what:
-                        self.runtime.observe(LateOutcome(self.key, seen.state, what))
+                    report = None if by is None else Report(receipt, *by, maybe_stored=tried)
+                    await dropped(self.runtime, self.effect.guarantee, seen, what, report)
                     return seen
 
         return await self.runtime.patiently(f"outcome of {self.key!r}", once)
@@ -410,7 +422,7 @@ class Drive:
                 return None
             w = open_write(self.runtime, tx, self.execution, blocking=not function.is_async)
             await function.call(w, chosen, injected, self.runtime.executor)
-            await flush(w, tx, [], own_key=None)
+            await flush(w, tx, [])
         w.committed()
         return changed
 
@@ -439,7 +451,7 @@ class Drive:
                 f"ask for a new attempt: {self.effect.name}.attempt({receipt.attempt + 1})(ctx, ...)"
             )
         if receipt.result is None:
-            raise ResultNotStored(self.key, _text(receipt.error) or "no result was stored")
+            raise ResultNotStored(self.key, reason_in(receipt) or "no result was stored")
         value = codec.decode(self.runtime.unseal(receipt.result))
         return codec.shape(value, self.effect.function.returns, f"the result of {self.effect.function!r}")
 
@@ -449,12 +461,3 @@ class Drive:
 
 
 _NEVER_TOLD = "the call was made, and nothing tells whether it had its effect (no key to repeat it under, no probe)"
-
-
-def _reason(text: str, code: str | None = None) -> str:
-    said = {"reason": masked(storable_text(text))[:2000]}
-    return codec.encode(said if code is None else said | {"code": storable_text(code)}, "a reason")
-
-
-def _text(error: str | None) -> str | None:
-    return codec.decode(error).get("reason") if error is not None else None

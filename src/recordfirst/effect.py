@@ -17,10 +17,11 @@ from resonate.context import Context
 from recordfirst.after import Precedent, after_missing, check_after, is_done
 from recordfirst.core import codec, decide, identity, keys
 from recordfirst.core.decide import Guarantee
-from recordfirst.core.receipt import NewReceipt, Receipt
+from recordfirst.core.receipt import After, NewReceipt, Receipt
 from recordfirst.drive import Drive
 from recordfirst.errors import Misuse, NotDone
 from recordfirst.function import Function
+from recordfirst.limit import Limit
 from recordfirst.providers.contract import Provider
 from recordfirst.records.contract import Session
 from recordfirst.runtime import Begun, Execution, Runtime
@@ -43,6 +44,10 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     When the intent was stored; after a restore of the record, since when one may have been lost."""
     request: Any
     """What ``freeze=`` rendered before the first call; every call sends this (P4). ``None`` without ``freeze=``."""
+
+
+type Sender = Callable[[Limit], Awaitable[Any]]
+"""Makes one call, and tells the limit when it begins."""
 
 
 class Effect[**P, R](Step[P, R]):
@@ -74,13 +79,13 @@ class Effect[**P, R](Step[P, R]):
     @cached_property
     def guarantee(self) -> Guarantee:
         """What deciding rests on."""
-        retention_s = self.provider.retention_s
-        if self.settles and self.probe is not None:
-            retention_s = None  # the same key again could have the effect after all
         return Guarantee(
-            key_honoured_ms=None if retention_s is None else max(0, retention_s - self.provider.margin_s) * 1000,
-            lag_ms=int(self.provider.lag_s * 1000),
+            key_honoured_ms=self.provider.key_honoured_ms,
+            lag_ms=math.ceil(self.provider.lag_s * 1000),
+            arrives_ms=math.ceil(self.provider.arrives_within_s * 1000),
             can_probe=self.probe is not None,
+            # The same key again could have the effect after all.
+            settles=self.settles and self.probe is not None,
             in_doubt=self.in_doubt,
             max_doubts=self.max_doubts,
         )
@@ -146,6 +151,10 @@ class Effect[**P, R](Step[P, R]):
         """Key of the receipt that must be there first (P1)."""
         return None if self.after is None else self.after.receipt_key(workflow_id, arguments)
 
+    def precedent(self, workflow_id: str, arguments: dict[str, Any]) -> After | None:
+        """The receipt that must be there first (P1)."""
+        return None if self.after is None else self.after.receipt_of(workflow_id, arguments)
+
     def call_for(self, runtime: Runtime, receipt: Receipt) -> Call:
         """What this receipt's next call sends."""
         limit = self.provider.key_limit
@@ -159,10 +168,10 @@ class Effect[**P, R](Step[P, R]):
             request=codec.decode(runtime.unseal(receipt.frozen)) if receipt.frozen is not None else None,
         )
 
-    async def sender(self, runtime: Runtime, call: Call, arguments: dict[str, Any]) -> Callable[[], Awaitable[Any]]:
+    async def sender(self, runtime: Runtime, call: Call, arguments: dict[str, Any]) -> Sender:
         """Return what makes one call; whatever is wrong before it is made is raised here."""
         injected = await runtime.injector.resolve(self.function)
-        return lambda: self.function.call(call, arguments, injected, runtime.executor)
+        return lambda limit: self.function.call(call, arguments, injected, runtime.executor, limit)
 
     @property
     def renders(self) -> bool:
@@ -216,7 +225,7 @@ async def store_intents(
     tx: Session[Any],
     intents: Sequence[Intent],
     execution: Execution | None,
-    own_key: str | None,
+    own: NewReceipt | None,
     *,
     callers_own: bool,
 ) -> dict[str, Begun]:
@@ -224,9 +233,11 @@ async def store_intents(
 
     Where the provider honours keys, the first call counts as begun: a crash in between repeats it under the same key,
     and the call itself needs no commit of its own before it. Elsewhere nothing is begun, since a call that nobody made
-    must not be in doubt.
+    must not be in doubt. ``own`` is the receipt that this transaction stores; rows of the caller's own
+    (``callers_own``) are nobody's receipt.
 
     Raises:
+        AfterMissing: if the receipt that an effect comes after is neither committed nor this transaction's (P1).
         DifferentRequest, DifferentFunction: if a key has a receipt of something else; the transaction rolls back (P8).
     """
     begun: dict[str, Begun] = {}
@@ -234,22 +245,25 @@ async def store_intents(
         effect = intent.effect
         now_ms = await tx.now_ms() if effect.renders else 0
         new = await effect.new_receipt(runtime, intent.workflow, intent.arguments, now_ms)
-        after = effect.after_key(intent.workflow, intent.arguments)
-        # The receipt of the write that this transaction is, or the caller's own rows, commit together with the intent.
-        after = None if after == own_key or callers_own else after
+        after = effect.precedent(intent.workflow, intent.arguments)
+        # The receipt of the write that this transaction is commits together with the intent.
+        after = None if after is not None and own is not None and _is_of(own, after) else after
         if effect.guarantee.key_honoured_ms is None or execution is None:
-            if after is not None and not is_done((await tx.find_receipt(after)).receipt):
-                raise after_missing(effect, effect.after, after)
+            if after is not None:
+                found = (await tx.find_receipt(after.key)).receipt
+                if not is_done(found, after):
+                    raise after_missing(effect, after, found, callers_own=callers_own)
             if not await tx.add_receipts([new]):
                 compare(runtime, effect.function, (await tx.find_receipt(new.key, new.attempt)).receipt, new)
             continue
         claim, claim_ms = runtime.new_claim(), int(effect.timeout_s * 2000)
         intended = await tx.intend(new, after=after, claim=claim, claim_ms=claim_ms, epoch=execution.epoch)
         if intended.receipt is None:
-            if own_key is None and await execution.is_over(tx):
+            if own is None and await execution.is_over(tx):
                 continue  # what belongs to a call's outcome is stored; that the workflow was to go on is not
             await execution.release_if_barred(new.key, tx)
-            raise after_missing(effect, effect.after, after or "")
+            assert after is not None
+            raise after_missing(effect, after, (await tx.find_receipt(after.key)).receipt)
         if not intended.inserted:
             compare(runtime, effect.function, intended.receipt, new)
         # One that may have been called in a time that was lost is begun by nobody yet.
@@ -257,6 +271,10 @@ async def store_intents(
             until_s = runtime.loop.time() + claim_ms / 2000
             begun[f"{new.key}#{new.attempt}"] = Begun(intended.receipt, claim, until_s)
     return begun
+
+
+def _is_of(receipt: NewReceipt, after: After) -> bool:
+    return (receipt.key, receipt.kind, receipt.function) == (after.key, after.kind, after.function)
 
 
 class EffectDecorator(Protocol):

@@ -74,6 +74,32 @@ class Unknown(RecordfirstError):
         return f"outcome unknown: {self.reason}"
 
 
+class Undeclared(Unknown):
+    """The same, where neither the effect nor its provider says what the exception means: a bug, or an answer that an
+    SDK could not read. The call may have had its effect; calls that end like this are counted (:class:`EffectStopped`).
+    """
+
+
+class EffectStopped(RecordfirstError):
+    """An effect's calls have ended too often in an exception that nobody declared: it is not called again for now.
+
+    What became of the calls stays in doubt in the record. A reconcile goes on asking the probe, if there is one.
+    """
+
+    fate = "unknown"
+
+    def __init__(self, key: str, count: int, cause: str) -> None:
+        self.key, self.count, self.cause = key, count, cause
+        super().__init__(key, count, cause)
+
+    def __str__(self) -> str:
+        return (
+            f"effect {self.key!r} is stopped: {self.count} calls ended in an exception that neither its code nor its "
+            f"provider's classify() declares, the last one in {self.cause}; what became of them is in doubt, and "
+            "nothing was undone: mend the effect, or let classify() say what the exception means, and deploy it"
+        )
+
+
 # ── conflicts (P8): each names both sides ───────────────────────────────────
 
 

@@ -21,6 +21,19 @@ from resonate.error import PlatformError, Suspended
 from recordfirst.blocking import lent_with
 from recordfirst.core import codec
 from recordfirst.errors import BadArguments, Escaped, Misuse, Unencodable
+from recordfirst.limit import Limit
+
+
+def _began(fn: Callable[..., Any], limit: Limit | None) -> Callable[..., Any]:
+    """The function as it runs in its thread: it says so first, and does not run if it was given up meanwhile."""
+    if limit is None:
+        return fn
+
+    def begun(*args: Any, **kwargs: Any) -> Any:
+        limit.begin()
+        return fn(*args, **kwargs)
+
+    return begun
 
 
 class _Inject:
@@ -104,6 +117,12 @@ class Function:
 
         It is noted on the error, which goes by way of the engine and loses its traceback there.
         """
+        try:
+            return self._raised_at(error)
+        except Exception:  # noqa: BLE001 - an exception may be of any make; that its place is not known decides nothing
+            return None
+
+    def _raised_at(self, error: BaseException) -> str | None:
         noted: str | None = getattr(error, RAISED_AT, None)
         if noted is None:
             package = self.fn.__module__.partition(".")[0]
@@ -171,15 +190,20 @@ class Function:
             self._refuse(f"returns {self.returns!r}, which cannot be stored: {why}; return what you need of it")
 
     async def call(
-        self, first: Any, arguments: Mapping[str, Any], injected: Mapping[str, Any], executor: Executor | None
+        self,
+        first: Any,
+        arguments: Mapping[str, Any],
+        injected: Mapping[str, Any],
+        executor: Executor | None,
+        limit: Limit | None = None,
     ) -> Any:
-        """Run it; a sync function in a thread of ``executor``.
+        """Run it; a sync function in a thread of ``executor``. ``limit`` is told when it begins.
 
         Raises:
             Escaped: if it raises what is no ``Exception`` (``SystemExit``, say): that ends no worker (P7).
         """
         try:
-            return await self._called(first, arguments, injected, executor)
+            return await self._called(first, arguments, injected, executor, limit)
         except (Suspended, PlatformError):
             raise  # the SDK's own
         except asyncio.CancelledError as error:
@@ -193,7 +217,12 @@ class Function:
             raise Escaped(repr(self), error).with_traceback(error.__traceback__) from error
 
     async def _called(
-        self, first: Any, arguments: Mapping[str, Any], injected: Mapping[str, Any], executor: Executor | None
+        self,
+        first: Any,
+        arguments: Mapping[str, Any],
+        injected: Mapping[str, Any],
+        executor: Executor | None,
+        limit: Limit | None,
     ) -> Any:
         args: tuple[Any, ...] = ()
         kwargs: Mapping[str, Any] = arguments
@@ -204,9 +233,11 @@ class Function:
         if self._leads:
             args = (first, *args)
         if self.is_async:
+            if limit is not None:
+                limit.begin()
             result = self.fn(*args, **kwargs, **injected)
             return await result if inspect.isawaitable(result) else result
-        run = functools.partial(contextvars.copy_context().run, self.fn, *args, **kwargs, **injected)
+        run = functools.partial(contextvars.copy_context().run, _began(self.fn, limit), *args, **kwargs, **injected)
         lent = lent_with(first)
 
         def in_thread() -> Any:

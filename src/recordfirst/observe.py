@@ -40,6 +40,15 @@ class LateOutcome(msgspec.Struct, frozen=True):
     dropped: str
 
 
+class LateSuccess(msgspec.Struct, frozen=True):
+    """A success came when the outcome was stored already, and is not that outcome: a finding says so (P3)."""
+
+    key: str
+    stored: str
+    what: str
+    """Who reports it: a call, a probe."""
+
+
 class Repeated(msgspec.Struct, frozen=True):
     """A transaction is run again after a deadlock, a serialization failure or a lost connection (P9)."""
 
@@ -239,6 +248,7 @@ type Event = (
     | CommitFound
     | StaleStep
     | LateOutcome
+    | LateSuccess
     | Repeated
     | Released
     | Suspected
@@ -265,6 +275,7 @@ type Event = (
 )
 _WARNINGS = (
     CredentialRefused,
+    LateSuccess,
     Suspected,
     RecordOutrun,
     ProjectionFailed,

@@ -19,8 +19,8 @@ class Outcome(NamedTuple):
     """What ``on_success`` or ``on_decline`` gets."""
 
 
-def after_outcome(receipt: Receipt, outcome: Outcome, seal: Callable[[str], str]) -> Change:
-    """What the receipt becomes."""
+def after_outcome(receipt: Receipt, outcome: Outcome, seal: Callable[[str], str], *, doubts: int = 0) -> Change:
+    """What the receipt becomes. ``doubts``: calls that may have had the effect besides the one that succeeded."""
     if outcome.state == "declined":
         return decide.declined(receipt, outcome.text)
-    return decide.succeeded(receipt, seal(outcome.text))
+    return decide.succeeded(receipt, seal(outcome.text), doubts=doubts)

@@ -83,7 +83,7 @@ async def resolve(
                 injected = await runtime.injector.resolve(hook[0])
                 chosen = follow_up_arguments(hook[0], hook[1], arguments, final.value)
                 await hook[0].call(w, chosen, injected, runtime.executor)
-            await flush(w, tx, [], own_key=None)
+            await flush(w, tx, [])
             who, why = said_by
             await tx.add_audit(Audit(who=who, command="resolve", subject=key, why=why, detail=detail))
             await _let_go_on(tx, receipt)
@@ -127,7 +127,11 @@ async def _must_not_be_undone_meanwhile(tx: Session[Any], receipt: Receipt) -> N
 
 
 def _answered(runtime: Runtime, receipt: Receipt, final: Outcome | None) -> Change:
-    return d.resolved_not_done(receipt) if final is None else after_outcome(receipt, final, runtime.seal)
+    if final is None:
+        return d.resolved_not_done(receipt)
+    # Where only the result was missing, a call that is in doubt besides is not spoken of.
+    doubts = receipt.doubts if receipt.state == "succeeded" else 0
+    return after_outcome(receipt, final, runtime.seal, doubts=doubts)
 
 
 def _says(runtime: Runtime, receipt: Receipt, final: Outcome | None) -> bool:

@@ -16,9 +16,10 @@ from resonate.context import Context
 
 from recordfirst.after import Precedent
 from recordfirst.core import codec, keys
-from recordfirst.effect import Call, Effect
+from recordfirst.effect import Call, Effect, Sender
 from recordfirst.errors import DifferentEntry, Misuse
 from recordfirst.function import Function
+from recordfirst.limit import Limit
 from recordfirst.observe import StagedBefore
 from recordfirst.providers.contract import Provider
 from recordfirst.references.contract import Entry, Reference
@@ -33,6 +34,7 @@ class StageStep[**P, R](Effect[P, R], Precedent[P, R]):
     """A ``@stage``; see :func:`stage`."""
 
     receipts_stay = True
+    receipt_kind = "effect"
     entry_id: keys.Template
 
     @property
@@ -61,10 +63,15 @@ class StageStep[**P, R](Effect[P, R], Precedent[P, R]):
         found: Reference = (await runtime.injector.resolve(self.function))["reference"]
         return found
 
-    async def sender(self, runtime: Runtime, call: Call, arguments: dict[str, Any]) -> Callable[[], Awaitable[Any]]:
+    async def sender(self, runtime: Runtime, call: Call, arguments: dict[str, Any]) -> Sender:
         await self.reference(runtime)
         entry = self.entry_of(call.request)
-        return lambda: self.put(runtime, self.key_for(arguments), entry)
+
+        def send(limit: Limit) -> Awaitable[Any]:
+            limit.begin()
+            return self.put(runtime, self.key_for(arguments), entry)
+
+        return send
 
     async def put(self, runtime: Runtime, key: str, entry: Entry) -> Any:
         """Stage it, or find it staged.

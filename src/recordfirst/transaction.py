@@ -37,7 +37,7 @@ class AppRecord:
             async with record.transaction() as tx:
                 w: Write[Any] = open_write(runtime, tx, None)
                 yield w
-                await flush(w, tx, [], own_key=None)
+                await flush(w, tx, [])
                 flushed = w
         except Exception as error:
             if flushed is None or fault_of(record, error) != "unreachable":

@@ -9,7 +9,7 @@ and nothing is held meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast, get_args, get_origin
 
 import msgspec
@@ -17,13 +17,14 @@ import msgspec
 from recordfirst.after import Precedent, check_after
 from recordfirst.core import codec, identity, keys
 from recordfirst.core.text import safe_text
-from recordfirst.effect import Call, Effect
+from recordfirst.effect import Call, Effect, Sender
 from recordfirst.errors import LedgerUnavailable, LedgerVersion, Misuse, NotDone, Unknown
 from recordfirst.function import Function
 from recordfirst.ledgers import fields
 from recordfirst.ledgers.contract import Account, AccountFlags, Ledger, Transfer, TransferFlags
 from recordfirst.ledgers.outcome import opened, transferred
 from recordfirst.ledgers.restored import as_made
+from recordfirst.limit import Limit
 from recordfirst.providers.contract import Provider, Verdict
 from recordfirst.runtime import Runtime
 from recordfirst.step import follow_up
@@ -76,11 +77,12 @@ class _LedgerStep[**P, R](Effect[P, R]):
         """Mark them as this key's, and give them ids, if those are not the function's to say."""
         raise NotImplementedError
 
-    async def sender(self, runtime: Runtime, call: Call, _: dict[str, Any]) -> Callable[[], Awaitable[Any]]:
+    async def sender(self, runtime: Runtime, call: Call, _: dict[str, Any]) -> Sender:
         ledger: Ledger = (await runtime.injector.resolve(self.function))["ledger"]
         asked = codec.shape(call.request, list[self.kind], f"what is stored of {self.function!r}")  # type: ignore[name-defined]
 
-        async def send() -> Any:
+        async def send(limit: Limit) -> Any:
+            limit.begin()
             made = await self._send(ledger, asked, restored=runtime.restores > 0)
             return made if self.many else made[0]
 

@@ -19,7 +19,7 @@ from recordfirst.after import Precedent, after_missing, check_after, is_done
 from recordfirst.blocking import Blocking
 from recordfirst.core import codec, exceptions, identity, keys
 from recordfirst.core.exceptions import why_not_storable
-from recordfirst.core.receipt import NewReceipt, Receipt
+from recordfirst.core.receipt import After, NewReceipt, Receipt
 from recordfirst.core.start import NewStart, Start
 from recordfirst.core.text import class_name, safe_text
 from recordfirst.declared import Fails, check_fails
@@ -89,7 +89,8 @@ class Write[C]:
             BadArguments: at once, if the arguments do not fit.
             Misuse: at once, outside a workflow, if no workflow was started in this transaction; at its end, if the one
                 that was is taken back by a savepoint.
-            AfterMissing: at the end of the transaction, which rolls back, if its write has no receipt (P1).
+            AfterMissing: at the end of the transaction, which rolls back, if its write has no receipt by then (P1). A
+                transaction of the caller's own is not that write: announce it in the write itself.
             DifferentRequest, DifferentFunction: at the end of the transaction, which rolls back, if the key stands for
                 something else (P8).
         """
@@ -142,6 +143,8 @@ def _of_no_workflow(effect: Effect[..., Any]) -> Misuse:
 
 class WriteStep[**P, R](Precedent[P, R]):
     """A ``@write``; see :func:`write`."""
+
+    receipt_kind = "write"
 
     def __init__(self, function: Function, template: keys.Template | None, after: Precedent[..., Any] | None) -> None:
         super().__init__(function)
@@ -221,7 +224,7 @@ class WriteStep[**P, R](Precedent[P, R]):
                 result = codec.encode(value, f"the result of {self.function!r}")
                 told = self._result(result)  # before the commit: a result that no version can read stays for ever
                 done = msgspec.structs.replace(receipt, result=runtime.seal(result))
-                if not await flush(w, tx, [done], own_key=key):
+                if not await flush(w, tx, [done]):
                     raise _Lost
                 settled = await self._settle(runtime, tx, ctx, key, told)
             settled()
@@ -268,7 +271,7 @@ class WriteStep[**P, R](Precedent[P, R]):
         execution: Execution,
         receipt: NewReceipt,
         stored: Callable[[], Awaitable[Receipt | None]],
-        after: str | None,
+        after: After | None,
     ) -> NewReceipt | None:
         """What the record says after an error; if it is an outcome, that is stored, without rows. Else raises it.
 
@@ -306,18 +309,21 @@ class WriteStep[**P, R](Precedent[P, R]):
             return self._result(text)
         raise exceptions.decode(codec.decode(text), runtime.errors, partial(OutcomeLost, stored.key))
 
-    async def _awaited(self, execution: Execution, arguments: dict[str, Any]) -> str | None:
-        """The key of what this comes after, once that is not on its way any more in this run."""
+    async def _awaited(self, execution: Execution, arguments: dict[str, Any]) -> After | None:
+        """The receipt that this comes after, once that step is not on its way any more in this run."""
         if self.after is None:
             return None
-        key = self.after.receipt_key(execution.workflow_id, arguments)
-        if (on_its_way := execution.writes.get(key)) is not None:
+        after = self.after.receipt_of(execution.workflow_id, arguments)
+        if (on_its_way := execution.writes.get(after.key)) is not None:
             await asyncio.shield(on_its_way)
-        return key
+        return after
 
-    async def _check_after(self, tx: Session[Any], key: str | None) -> None:
-        if key is not None and not is_done((await tx.find_receipt(key)).receipt):
-            raise after_missing(self, self.after, key)
+    async def _check_after(self, tx: Session[Any], after: After | None) -> None:
+        if after is None:
+            return
+        found = (await tx.find_receipt(after.key)).receipt
+        if not is_done(found, after):
+            raise after_missing(self, after, found)
 
     def _result(self, text: str) -> R:
         return cast("R", codec.shape(codec.decode(text), self.function.returns, f"the result of {self.function!r}"))
@@ -399,7 +405,7 @@ def open_write[C](
     return w
 
 
-async def flush(w: Write[Any], tx: Session[Any], receipts: Sequence[NewReceipt], *, own_key: str | None) -> bool:
+async def flush(w: Write[Any], tx: Session[Any], receipts: Sequence[NewReceipt]) -> bool:
     """Store what a write has gathered, right before COMMIT. From now on its function has no connection.
 
     ``False``: its own receipt exists already, or the life that it is of is over.
@@ -411,9 +417,8 @@ async def flush(w: Write[Any], tx: Session[Any], receipts: Sequence[NewReceipt],
     if receipts and len(await tx.add_receipts(receipts, epoch=epoch)) < len(receipts):
         return False
     if w._intents:
-        w._begun = await store_intents(
-            w._runtime, tx, w._intents, w._execution, own_key, callers_own=w._workflow is None
-        )
+        own = receipts[0] if receipts else None
+        w._begun = await store_intents(w._runtime, tx, w._intents, w._execution, own, callers_own=w._workflow is None)
     if w._starts:
         try:
             rows = await accept(w._runtime, tx, [new for _, new in w._starts])

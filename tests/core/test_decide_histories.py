@@ -120,8 +120,8 @@ def forgets_the_claim(receipt, error, wait_ms, *, claim, replayed):
     return replace(in_doubt(receipt, error, wait_ms, claim=claim, replayed=replayed), claim=None)
 
 
-def lag_from_the_beginning(receipt, now_ms, lag_ms):
-    return absent(replace(receipt, claim_until_ms=None), now_ms, lag_ms)
+def lag_from_the_beginning(receipt, now_ms, guarantee):
+    return absent(replace(receipt, claim_until_ms=None), now_ms, guarantee)
 
 
 def late_not_done_counts(receipt, error, wait_ms, *, claim):

@@ -1,10 +1,11 @@
 """P1, P3, P4, P5 under crashes, zombies, lost replies and clocks: ``decide`` against the model, in any order of steps.
 
 What a promise rests on is in the model (``core/model.py``) and nowhere else. Without keys a second call is a second
-effect, so a provider that can only be probed is safe from a zombie only because a call cannot outlive its claim:
-``timeout_s`` bounds the call, and the claim is five seconds longer. The model holds that: a call on its way is gone
-when its claim has run out, and an executor that wakes up later sends nothing. With keys the same bounds by how much a
-call can be late for the key's retention, and the margin is longer than a claim and the difference of the clocks.
+effect, so a provider that can only be probed is safe from a zombie only because *absent* is believed when no call can
+arrive any later: an executor that wakes up after its claim sends nothing, and what was sent before arrives within
+``arrives_ms`` of the claim's end, or never. With keys the same bounds by how much a call can be late for the key's
+retention, and the margin is longer than both and the difference of the clocks. With ``in_doubt="repeat"`` there may be
+a second effect (P3 is not promised), but what is stored is true all the same (P5).
 """
 
 from __future__ import annotations
@@ -24,19 +25,23 @@ from recordfirst.core import invariants, model
 from recordfirst.core.decide import Guarantee
 from recordfirst.core.receipt import Change, Receipt
 
-CLAIM_MS, LAG_MS, RETENTION_MS, MARGIN_MS, AHEAD_MS = 65, 30, 1000, 200, 100
+CLAIM_MS, LAG_MS, ARRIVES_MS, RETENTION_MS, MARGIN_MS, AHEAD_MS = 65, 30, 90, 1000, 300, 100
 HONOURED_MS = RETENTION_MS - MARGIN_MS
 
 GUARANTEES = {
-    "keyed": Guarantee(key_honoured_ms=HONOURED_MS, max_doubts=4),
-    "keyed and probe": Guarantee(key_honoured_ms=HONOURED_MS, lag_ms=LAG_MS, can_probe=True, max_doubts=4),
-    "probe": Guarantee(key_honoured_ms=None, lag_ms=LAG_MS, can_probe=True),
-    "neither": Guarantee(key_honoured_ms=None, in_doubt="park"),
+    "keyed": Guarantee(key_honoured_ms=HONOURED_MS, arrives_ms=ARRIVES_MS, max_doubts=4),
+    "keyed and probe": Guarantee(
+        key_honoured_ms=HONOURED_MS, lag_ms=LAG_MS, arrives_ms=ARRIVES_MS, can_probe=True, max_doubts=4
+    ),
+    "probe": Guarantee(key_honoured_ms=None, lag_ms=LAG_MS, arrives_ms=ARRIVES_MS, can_probe=True),
+    "neither": Guarantee(key_honoured_ms=None, arrives_ms=ARRIVES_MS, in_doubt="park"),
+    "repeat": Guarantee(key_honoured_ms=None, arrives_ms=ARRIVES_MS, in_doubt="repeat"),
+    "keyed repeat": Guarantee(key_honoured_ms=HONOURED_MS, arrives_ms=ARRIVES_MS, in_doubt="repeat", max_doubts=4),
 }
 STAGES = ["decided", "begun", "waiting", "answered", "probed", "idle"]
 DEEDS = ["apply", "apply", "decline", "fail", "apply and fail", "refuse"]
 KEY_NAPS = ["before the key is old", "the key is gone"]
-PROBE_NAPS = ["lag", "before the claim ends"]
+PROBE_NAPS = ["lag", "before the claim ends", "it arrives late", "nothing arrives"]
 
 
 def world_of(guarantee: Guarantee, executors: int) -> model.World:
@@ -58,6 +63,8 @@ def wake_ms(world: model.World, nap: str) -> int:
         "lag": world.now_ms + LAG_MS,
         "before the claim ends": (receipt.last_call_at_ms or 0) + CLAIM_MS - 1,
         "the claim ends": (receipt.last_call_at_ms or 0) + CLAIM_MS,
+        "it arrives late": (receipt.last_call_at_ms or 0) + CLAIM_MS + ARRIVES_MS - 1,
+        "nothing arrives": (receipt.last_call_at_ms or 0) + CLAIM_MS + ARRIVES_MS + LAG_MS,
         "before the key is old": key_since_ms + HONOURED_MS - 1,
         "the key is gone": key_since_ms + RETENTION_MS,
     }[nap]
@@ -168,7 +175,8 @@ def walk(guarantee: Guarantee, dice: random.Random, executors: int) -> None:
 
 
 def hold(world: model.World) -> None:
-    assert invariants.violations(world.history) == []
+    one_effect = world.guarantee.in_doubt == "park"
+    assert invariants.violations(world.history, one_effect=one_effect) == []
 
 
 def is_over(world: model.World) -> bool:
@@ -184,7 +192,7 @@ def settle(world: model.World) -> None:
     [who, *_] = world.executors
     for _ in range(100):
         if who.stage == "idle":
-            world.advance(CLAIM_MS)
+            world.advance(CLAIM_MS + ARRIVES_MS)
         world.step(who)
         if who.stage == "idle" and world.receipt is not None and world.receipt.state != "intended":
             break
@@ -256,16 +264,28 @@ def late_not_done_takes_a_doubt(receipt: Receipt, error: str, wait_ms: int, *, c
     return replace(NOT_DONE(receipt, error, wait_ms, claim=claim), doubts=max(0, receipt.doubts - 1))
 
 
-def absent_within_lag(receipt: Receipt, now_ms: int, lag_ms: int) -> Change:
-    return ABSENT(receipt, now_ms + 10 * LAG_MS, lag_ms)
+def absent_within_lag(receipt: Receipt, now_ms: int, guarantee: Guarantee) -> Change:
+    return ABSENT(receipt, now_ms + 10 * LAG_MS, guarantee)
 
 
-def lag_from_the_beginning(receipt: Receipt, now_ms: int, lag_ms: int) -> Change:
-    return ABSENT(replace(receipt, claim_until_ms=None), now_ms, lag_ms)
+def absent_while_on_its_way(receipt: Receipt, now_ms: int, guarantee: Guarantee) -> Change:
+    return ABSENT(receipt, now_ms, replace(guarantee, arrives_ms=0))
 
 
-def keeps_the_key(receipt: Receipt, now_ms: int, lag_ms: int) -> Change:
-    return replace(ABSENT(receipt, now_ms, lag_ms), reissue=receipt.reissue)
+def lag_from_the_beginning(receipt: Receipt, now_ms: int, guarantee: Guarantee) -> Change:
+    return ABSENT(replace(receipt, claim_until_ms=None), now_ms, guarantee)
+
+
+def keeps_the_key(receipt: Receipt, now_ms: int, guarantee: Guarantee) -> Change:
+    return replace(ABSENT(receipt, now_ms, guarantee), reissue=receipt.reissue)
+
+
+def every_answer_speaks_for_all(receipt: Receipt, guarantee: Guarantee) -> bool:
+    return True
+
+
+def a_new_key_speaks_for_the_old(receipt: Receipt, guarantee: Guarantee) -> bool:
+    return receipt.doubts <= 1 or guarantee.key_honoured_ms is not None
 
 
 def age_starts_with_each_call(receipt: Receipt, *, claim: str, claim_ms: int) -> Change:
@@ -304,6 +324,8 @@ PLANTED = [
     ("keyed", "in_doubt", unknown_is_declined),
     ("neither", "in_doubt", unknown_is_not_done),
     ("probe", "absent", absent_within_lag),
+    ("probe", "absent", absent_while_on_its_way),
+    ("repeat", "speaks_for_all", every_answer_speaks_for_all),
     ("keyed and probe", "absent", keeps_the_key),
     ("probe", "begin_call", forgets_to_doubt),
     ("neither", "decide", calls_what_is_unknown),
@@ -317,6 +339,7 @@ PLANTED_DEEP = [
     ("probe", "in_doubt", forgets_the_claim),
     ("probe", "not_done", late_not_done_takes_a_doubt),
     ("probe", "absent", lag_from_the_beginning),
+    ("keyed repeat", "speaks_for_all", a_new_key_speaks_for_the_old),
     ("keyed", "begin_call", age_starts_with_each_call),
     ("keyed", "may_send", sends_after_a_long_sleep),
     ("probe", "still_counts", late_decline_counts),

@@ -19,6 +19,10 @@ KEYED_PROBE = Guarantee(key_honoured_ms=HONOURED_MS, can_probe=True)
 PROBE = Guarantee(key_honoured_ms=None, can_probe=True)
 NEITHER = Guarantee(key_honoured_ms=None)
 REPEAT = Guarantee(key_honoured_ms=None, in_doubt="repeat")
+KEYED_REPEAT = Guarantee(key_honoured_ms=HONOURED_MS, in_doubt="repeat")
+SETTLES = Guarantee(key_honoured_ms=HONOURED_MS, can_probe=True, settles=True)
+LAGGING = Guarantee(key_honoured_ms=HONOURED_MS, can_probe=True, lag_ms=30, arrives_ms=0)
+replace = msgspec.structs.replace
 
 INTENT = NewReceipt(
     key="order:1:charge",
@@ -60,6 +64,7 @@ ROWS = [
     ("P3 in doubt, key is young", receipt(), KEYED, d.Call()),
     ("P3 in doubt, key is young, one is calling", receipt(claim_until_ms=NOW + 1), KEYED_PROBE, d.Call()),
     ("P3 key in its last moment", receipt(key_since_ms=NOW - HONOURED_MS + 1), KEYED_PROBE, d.Call()),
+    ("P3 only the outcome is asked for: no call", receipt(), SETTLES, d.Probe()),
     ("P3 key is old: probe", receipt(key_since_ms=NOW - HONOURED_MS), KEYED_PROBE, d.Probe()),
     ("P3 key is old, no probe", receipt(key_since_ms=NOW - HONOURED_MS), KEYED, d.GiveUp()),
     ("P5 a 500 is stored under the key: probe", receipt(replayed=True), KEYED_PROBE, d.Probe()),
@@ -155,6 +160,72 @@ def test_success_and_decline_end_all_doubt():
     assert declined.settled_at_ms == NOW
 
 
+@pytest.mark.parametrize(
+    ("stored", "guarantee", "speaks"),
+    [
+        (receipt(), NEITHER, True),
+        (receipt(doubts=2), REPEAT, False),
+        (receipt(doubts=2), PROBE, False),
+        (receipt(doubts=2), KEYED, True),
+        (receipt(doubts=2, reissue=1), KEYED_PROBE, True),
+        (receipt(doubts=2), KEYED_REPEAT, True),
+        (receipt(doubts=2, reissue=1), KEYED_REPEAT, False),
+        (receipt(doubts=2, key_since_ms=NOW - HONOURED_MS - 100), KEYED_REPEAT, False),
+        (receipt(doubts=2), SETTLES, True),
+    ],
+    ids=[
+        *("its own", "no key, repeated", "no key", "one key", "a new key after proof", "one key, repeated"),
+        *("a new key while in doubt", "a key that was old", "only asked for"),
+    ],
+)
+def test_whom_an_answer_is_about(stored, guarantee, speaks):
+    """P5: under one honoured key all calls are one; else an answer is about its own call."""
+    assert d.speaks_for_all(stored, guarantee) is speaks
+
+
+def test_decline_leaves_the_doubt_of_an_earlier_call():
+    """P5: it is not declined, since the earlier call may have had its effect: a probe can tell, or an operator."""
+    both = receipt(doubts=2, calls=2)
+    alone = after(both, d.declined_alone(both, "no", 9, REPEAT, claim="a"))
+    assert (alone.state, alone.doubts, alone.error, alone.next_at_ms) == ("unknown", 1, "no", None)
+    probed = after(both, d.declined_alone(both, "no", 9, PROBE, claim="a"))
+    assert (probed.state, probed.doubts, probed.claim, probed.next_at_ms) == ("intended", 1, "", NOW + 9)
+    assert d.decide(probed, NOW + 9, PROBE) == d.Probe()
+
+
+@pytest.mark.parametrize(
+    ("stored", "guarantee", "claim", "left"),
+    [
+        (receipt(doubts=2), KEYED, "a", 0),
+        (receipt(doubts=2), REPEAT, "a", 1),
+        (receipt(doubts=2), REPEAT, None, 1),
+        (receipt(doubts=1), NEITHER, "a", 0),
+        (receipt(doubts=1), PROBE, "zombie", 1),
+        (receipt(doubts=1), KEYED, "zombie", 0),
+    ],
+)
+def test_success_leaves_the_doubt_of_another_call(stored, guarantee, claim, left):
+    """P5: without a key another call may have had the effect as well, and the receipt goes on saying so."""
+    assert d.others_in_doubt(stored, guarantee, claim) == left
+    done = after(stored, d.succeeded(stored, "1", doubts=left))
+    assert (done.state, done.doubts) == ("succeeded", left)
+
+
+@pytest.mark.parametrize(
+    ("asked", "now", "guarantee", "same"),
+    [
+        (receipt(), receipt(calls=2), KEYED, True),
+        (receipt(), receipt(calls=2, reissue=1), KEYED, False),
+        (receipt(), receipt(calls=2, key_since_ms=NOW - HONOURED_MS - 100), KEYED, False),
+        (receipt(), receipt(calls=2), PROBE, False),
+    ],
+    ids=["one key", "another key", "a key that was old", "no key"],
+)
+def test_second_success(asked, now, guarantee, same):
+    """P3: a late success under the same honoured key is the same effect; any other is one more."""
+    assert d.is_same_effect(asked, now, guarantee) is same
+
+
 def test_not_done_takes_back_its_own_doubt():
     """P5: a 429 had no effect, so it is called again, later, under the same key."""
     changed = after(receipt(), d.not_done(receipt(), "429", 50, claim="a"))
@@ -175,9 +246,38 @@ def test_doubt_outlives_the_caller():
     sent = receipt(claim_until_ms=NOW + 40)
     unsure = after(sent, d.in_doubt(sent, "timeout", 0, claim="a", replayed=False))
     assert (unsure.doubts, unsure.claim, unsure.claim_until_ms) == (1, "", NOW + 40)
-    again = after(unsure, d.absent(unsure, NOW, 30))
+    again = after(unsure, d.absent(unsure, NOW, LAGGING))
     assert (again.doubts, again.next_at_ms, again.claim_until_ms) == (1, NOW + 70, NOW + 40)
-    assert after(again, d.absent(again, NOW + 70, 30)).doubts == 0
+    assert after(again, d.absent(again, NOW + 70, LAGGING)).doubts == 0
+
+
+def test_absent_is_believed_when_no_call_can_arrive():
+    """P3: a request that was given up arrives late; until then the probe is asked again, later and later."""
+    sent = receipt(last_call_at_ms=NOW - 3_000, claim="", claim_until_ms=NOW - 2_000)
+    slow = Guarantee(key_honoured_ms=None, can_probe=True, lag_ms=30, arrives_ms=9_000)
+    assert d.believed_at_ms(sent, slow) == NOW + 7_030
+    again = after(sent, d.absent(sent, NOW, slow))
+    assert (again.doubts, again.next_at_ms) == (1, NOW + 3_000)
+    again = after(sent, d.absent(sent, NOW + 7_029, slow))
+    assert (again.doubts, again.next_at_ms) == (1, NOW + 1)
+    assert after(sent, d.absent(sent, NOW + 7_030, slow)).doubts == 0
+
+
+@pytest.mark.parametrize(
+    ("stored", "guarantee", "waits_ms"),
+    [
+        (receipt(replayed=True), KEYED_PROBE, 0),
+        (receipt(replayed=True, doubts=2), KEYED_PROBE, 0),
+        (receipt(replayed=True), PROBE, 0),
+        (receipt(replayed=True, doubts=2), PROBE, 9_000),
+        (receipt(), KEYED_PROBE, 9_000),
+    ],
+    ids=["answered", "all of them, by the key", "answered, no key", "one of two, no key", "not answered"],
+)
+def test_what_was_answered_cannot_arrive(stored, guarantee, waits_ms):
+    """P3: an answer that the provider stores is about every call under its key, and without keys about its own."""
+    slow = replace(guarantee, arrives_ms=9_000)
+    assert d.believed_at_ms(stored, slow) == (stored.claim_until_ms or 0) + waits_ms
 
 
 def test_stored_answer_says_that_the_call_is_over():
@@ -185,13 +285,13 @@ def test_stored_answer_says_that_the_call_is_over():
     sent = receipt(claim_until_ms=NOW + 40)
     spent = after(sent, d.in_doubt(sent, "500", 0, claim="a", replayed=True))
     assert (spent.replayed, spent.claim_until_ms) == (True, NOW)
-    renewed = after(spent, d.absent(spent, NOW + 30, 30))
+    renewed = after(spent, d.absent(spent, NOW + 30, LAGGING))
     assert (renewed.doubts, renewed.replayed, renewed.reissue, renewed.key_since_ms) == (0, False, 1, NOW)
 
 
 def test_absence_keeps_an_unspent_key():
     """P3: the key that was sent is sent again, so that even a probe that erred does no harm."""
-    changed = after(receipt(), d.absent(receipt(), NOW, 0))
+    changed = after(receipt(), d.absent(receipt(), NOW, KEYED_PROBE))
     assert (changed.doubts, changed.reissue, changed.key_since_ms) == (0, 0, receipt().key_since_ms)
 
 

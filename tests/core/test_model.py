@@ -10,6 +10,7 @@ from recordfirst.core import decide as d
 from recordfirst.core import model
 from recordfirst.core.receipt import NewReceipt, Receipt
 
+PROBE = d.Guarantee(key_honoured_ms=None, can_probe=True, lag_ms=30)
 INTENT = NewReceipt(
     key="k", kind="effect", function="charge", workflow="w", state="intended", fingerprint="f", request="{}"
 )
@@ -49,8 +50,8 @@ STEPS = [
     lambda r: d.in_doubt(r, '{"reason":"timeout"}', 200, claim="a", replayed=False),
     lambda r: d.begin_call(r, claim="b", claim_ms=65),
     lambda r: d.in_doubt(r, '{"reason":"500"}', 0, claim="b", replayed=True),
-    lambda r: d.absent(r, 0, 30),
-    lambda r: d.absent(r, 2**50, 30),
+    lambda r: d.absent(r, 0, PROBE),
+    lambda r: d.absent(r, 2**50, PROBE),
     lambda r: d.begin_call(r, claim="c", claim_ms=65),
     lambda r: d.not_done(r, '{"reason":"429"}', 50, claim="zombie"),
     lambda r: d.not_done(r, '{"reason":"429"}', 50, claim="c"),

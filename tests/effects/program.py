@@ -29,9 +29,10 @@ from recordfirst.providers.stripe import (
 )
 from tests.effects.harness import ORDER, Bank, Order, Plug, Shop, die, mark, sql
 
-KEYED = Provider(name="bank with keys", retention_s=24 * 3600)
-PLAIN = Provider(name="bank without keys")
-STRIPE = Stripe(lag_s=0.0)
+# What the tests' bank has not got when a caller is gone never comes.
+KEYED = Provider(name="bank with keys", retention_s=24 * 3600, arrives_within_s=0)
+PLAIN = Provider(name="bank without keys", arrives_within_s=0)
+STRIPE = Stripe(lag_s=0.0, arrives_within_s=0)
 
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload([__name__, "recordfirst.records.postgres", "recordfirst.records.sqlite"])

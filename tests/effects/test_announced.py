@@ -1,23 +1,25 @@
-"""P8 where an effect is announced: ``w.intend`` in the caller's own transaction, and in a workflow's write."""
+"""P1 and P8 where an effect is announced: ``w.intend`` in the caller's own transaction, and in a workflow's write."""
 
 from __future__ import annotations
 
 import pytest
 
 from recordfirst import (
+    AfterMissing,
     BadArguments,
     Call,
     Context,
     DifferentFunction,
     DifferentRequest,
     Misuse,
-    WorkflowFailed,
+    WorkflowStopped,
     Write,
     effect,
+    inject,
     workflow,
     write,
 )
-from tests.effects.harness import Order, orders, receipt, rows, until_state
+from tests.effects.harness import Bank, Order, orders, receipt, rows, until_state
 from tests.effects.program import KEYED, PLAIN, insert
 
 ORDER, DEARER = Order("1", 1999), Order("1", 2999)
@@ -28,34 +30,29 @@ async def insert_order(w: Write, order: Order) -> None:
     await insert(w, order)
 
 
-@write
-async def insert_first(w: Write, order: Order) -> None:
-    await insert(w, order)
-
-
-@effect(key="order:{order.id}:charge", provider=KEYED, after=insert_order)
+@effect(key="order:{order.id}:charge", provider=KEYED, after=None)
 async def charge(call: Call, order: Order) -> str:
     return f"{order.amount_minor}"
 
 
-@effect(key="order:{order.id}:charge", provider=KEYED, after=insert_first)
-async def charge_after_another(call: Call, order: Order) -> str:
+@effect(key="order:{order.id}:charge", provider=KEYED, after=None)
+async def another_charge(call: Call, order: Order) -> str:
     return f"{order.amount_minor}"
 
 
-@effect(key="order:{order.id}:plain", provider=PLAIN, after=insert_order)
+@effect(key="order:{order.id}:plain", provider=PLAIN, after=None)
 async def charge_plain(call: Call, order: Order) -> str:
     return f"{order.amount_minor}"
 
 
-@effect(key="order:{order.id}:plain", provider=PLAIN, after=insert_first)
-async def plain_after_another(call: Call, order: Order) -> str:
+@effect(key="order:{order.id}:plain", provider=PLAIN, after=None)
+async def another_plain(call: Call, order: Order) -> str:
     return f"{order.amount_minor}"
 
 
 WAYS = pytest.mark.parametrize(
     ("step", "another"),
-    [(charge, charge_after_another), (charge_plain, plain_after_another)],
+    [(charge, another_charge), (charge_plain, another_plain)],
     ids=["with keys", "without keys"],
 )
 
@@ -114,7 +111,7 @@ async def test_another_request(shop, step, another):
 
 @WAYS
 async def test_another_function(shop, step, another):
-    """P8: an effect that depends on another write is another effect, whatever its key says."""
+    """P8: another function is another effect, whatever its key says."""
     async with shop.app(work := charging(step)) as app:
         await announce(app, work, step, ORDER)
         with pytest.raises(DifferentFunction, match=f"'effect {step.name}', but 'effect {another.name}' asked for it"):
@@ -141,8 +138,8 @@ async def test_in_a_workflow(shop, step, another):
         async with app.record.write() as w:
             w.start(work, ORDER, id="a")
             w.intend(step, ORDER)
-        with pytest.raises(WorkflowFailed, match=r"DifferentRequest: .*'a' stored, not for one of workflow 'p'"):
-            await (await app.start(promising, DEARER, id="p")).result()
+        with pytest.raises(WorkflowStopped, match=r"DifferentRequest: .*'a' stored, not for one of workflow 'p'"):
+            await (await app.start(promising, DEARER, id="p")).result(if_stopped="raise")
         assert await rows(app, "SELECT id FROM orders") == [("first",)]
 
 
@@ -192,3 +189,76 @@ async def test_announced_as_a_person_answers(shop):
         await app.resolve("order:1:asked", outcome="succeeded", result="charged")
         assert await handle.result() == "mailed"
         assert (await receipt(app, "order:1:mail")).workflow == "a"
+
+
+# ── P1: a transaction of the caller's own is nobody's write ──
+
+
+@effect(key="order:{order.id}:late", provider=KEYED, after=insert_order)
+async def charge_late(call: Call, order: Order, *, bank: Bank = inject()) -> str:
+    return bank.post("charge", order, key=call.key, marker=call.marker)
+
+
+@effect(key="order:{order.id}:late-plain", provider=PLAIN, after=insert_order)
+async def charge_late_plain(call: Call, order: Order, *, bank: Bank = inject()) -> str:
+    return bank.post("charge", order, key=None, marker=call.marker)
+
+
+LATE = pytest.mark.parametrize("step", [charge_late, charge_late_plain], ids=["with keys", "without keys"])
+
+
+def after_the_write(step):
+    @workflow(name="charging", steps=(step, insert_order))
+    async def charging(ctx: Context, order: Order) -> str:
+        await insert_order(ctx, order)
+        return await step(ctx, order)
+
+    return charging
+
+
+@LATE
+async def test_own_transaction_is_not_the_write(shop, step):
+    """P1: the intent is refused, with what to do; nothing of the transaction is kept, and nobody is called."""
+    async with shop.working(work := after_the_write(step)) as app:
+        with pytest.raises(
+            AfterMissing, match=r"a transaction of your own is not that step: call w.intend\(charge_late"
+        ):
+            await announce(app, work, step, ORDER)
+        assert (await orders(app), shop.bank.requests) == ([], [])
+        async with app.runtime.record.session() as session:
+            assert await session.find_start("a") is None
+
+
+@LATE
+async def test_own_transaction_after_the_write(shop, step):
+    """P1: where the write has its receipt, it may be announced from anywhere."""
+    async with shop.working(work := after_the_write(step)) as app:
+        assert await (await app.start(work, ORDER, id="a")).result() == "charge of 1"
+        async with app.record.write() as w:
+            w.start(work, ORDER, id="a")
+            w.intend(step, ORDER)
+        assert len(shop.bank.requests) == 1
+
+
+@LATE
+async def test_announced_before_its_write_by_an_older_version(shop, step):
+    """P1: an intent that is there without the write is called when that has its receipt, and not before."""
+
+    @workflow(name="charging", steps=(step, insert_order))
+    async def hasty(ctx: Context, order: Order) -> str:
+        return await step(ctx, order)
+
+    @workflow(name="sound", steps=(step, insert_order))
+    async def sound(ctx: Context, order: Order) -> str:
+        charging = step(ctx, order)
+        await insert_order(ctx, order)
+        return await charging
+
+    async with shop.working(hasty, sound) as app:
+        new = await step.new_receipt(app.runtime, "b", {"order": ORDER}, 0)
+        async with app.runtime.record.session() as session:
+            await session.add_receipts([new])
+        with pytest.raises(WorkflowStopped, match="AfterMissing: effect charge_late"):
+            await (await app.start(hasty, ORDER, id="a")).result(if_stopped="raise")
+        assert shop.bank.requests == []
+        assert await (await app.start(sound, ORDER, id="b")).result() == "charge of 1"

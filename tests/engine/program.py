@@ -76,7 +76,7 @@ async def world_of(dsn: str) -> AsyncIterator[World]:
 
 
 KEYED = Provider(name="bank", retention_s=86_400)
-UNKEYED = Provider(name="post")
+UNKEYED = Provider(name="post", arrives_within_s=0)
 
 
 @write(key="{what}")

@@ -189,6 +189,27 @@ def parked(desk: Desk) -> None:
     desk.work(lambda: bool(desk.execute(unknown)))
 
 
+def charged_after_all(desk: Desk) -> None:
+    """While its call was on its way, the charge was given up, and said to be declined."""
+    desk.touch("answered for")
+    desk.start("42")
+    receipt, at = desk.table("receipt"), "settled_at_ms = created_at_ms"
+    declined = f"""state = 'declined', doubts = 0, revision = revision + 1, error = '{{"reason": "given up"}}', {at}"""
+
+    def over() -> bool:
+        if desk.outside.charges() and (desk.home / "answered for").exists():
+            desk.execute(f"UPDATE {receipt} SET {declined} WHERE key = 'order:42:charge'")
+            desk.mend("answered for")
+        return desk.state() == "failed"
+
+    desk.work(over)
+
+
+def given_up(desk: Desk) -> None:
+    assert desk.state() == "failed"
+    assert desk.execute("SELECT status FROM orders") == [("new",)]
+
+
 def seen_at_the_bank(desk: Desk) -> dict[str, str]:
     [intent] = desk.outside.stripe.api.books.intents.values()
     return {"pi_1": intent.id}

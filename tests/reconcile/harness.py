@@ -8,7 +8,7 @@ from datetime import timedelta
 from recordfirst import Absent, Call, CannotTell, Context, Found, Provider, effect, inject, workflow, write
 from recordfirst.providers.contract import Probed
 
-BANK = Provider(name="bank")
+BANK = Provider(name="bank", arrives_within_s=0)
 """It honours no keys: a call without an answer is in doubt."""
 
 

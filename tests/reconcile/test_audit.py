@@ -29,7 +29,7 @@ from recordfirst.testing import StripeSimulator
 from tests.reconcile.test_passes import codes, open_findings
 
 
-@effect(key="order:{id}:charge", provider=Stripe(listing=PAYMENT_INTENTS, lag_s=0.0), after=None)
+@effect(key="order:{id}:charge", provider=Stripe(listing=PAYMENT_INTENTS, lag_s=0.0, arrives_within_s=0), after=None)
 async def charge(call: Call, id: str, *, client: StripeClient = inject()) -> Payment:
     return await paid(client, call.marker, call.key)
 
@@ -42,7 +42,7 @@ async def paid(client, marker, key, amount=1999):
     )
 
 
-@effect(key="order:{id}:refund", provider=Stripe(listing=REFUNDS, lag_s=0.0), after=None)
+@effect(key="order:{id}:refund", provider=Stripe(listing=REFUNDS, lag_s=0.0, arrives_within_s=0), after=None)
 async def refund(call: Call, id: str, payment: str, *, client: StripeClient = inject()) -> Refund:
     return await repaid(client, call.marker, call.key, payment)
 

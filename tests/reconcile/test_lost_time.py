@@ -24,7 +24,7 @@ async def find(call: Call, who: str, *, charges: Charges = inject()) -> Probed:
     return Found("found") if call.since_ms <= charges.at_ms else Absent()
 
 
-@effect(key="{who}:charge", provider=Provider(name="bank"), after=visit, probe=find)
+@effect(key="{who}:charge", provider=Provider(name="bank", arrives_within_s=0), after=visit, probe=find)
 async def charge(call: Call, who: str) -> str:
     raise AssertionError("it was charged already")
 

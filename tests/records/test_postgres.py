@@ -11,7 +11,7 @@ import msgspec
 import psycopg
 import pytest
 
-from recordfirst.conformance.record import effect, intended, opened, run, start, wrote
+from recordfirst.conformance.record import after, effect, intended, opened, run, start, wrote
 from recordfirst.core import decide
 from recordfirst.errors import Misuse, RecordUnavailable
 from recordfirst.records import statements
@@ -142,7 +142,9 @@ def test_p9_what_each_order_asks_is_planned_once(postgres_dsn):
         async with opened(make(postgres_dsn, pool_size=1)) as record, record.session() as session:
             for number in range(12):
                 assert await session.add_receipts([wrote(f"w{number}")], epoch=1)
-                stored = await session.intend(effect(f"e{number}"), after=f"w{number}", claim="c", claim_ms=1, epoch=1)
+                stored = await session.intend(
+                    effect(f"e{number}"), after=after(f"w{number}"), claim="c", claim_ms=1, epoch=1
+                )
                 receipt = stored.receipt
                 assert receipt is not None
                 assert await session.change_receipt(receipt, decide.succeeded(receipt, "1"))

@@ -32,7 +32,9 @@ async def page(books: Books, since_ms: int, before_ms: int, after: str | None) -
     return items, there[_PAGE - 1] if len(there) > _PAGE else None
 
 
-BANK = Provider(name="bank", listing=Listing(name="calls", client=Books, page=page, pages_per_s=1_000.0))
+BANK = Provider(
+    name="bank", arrives_within_s=0, listing=Listing(name="calls", client=Books, page=page, pages_per_s=1_000.0)
+)
 lives._SETTLING_S = 0.0
 
 

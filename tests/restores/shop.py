@@ -99,10 +99,10 @@ class Order(msgspec.Struct, frozen=True):
 
 _S = msgspec.json.decode(os.environ["RESTORES"], type=Setting) if "RESTORES" in os.environ else None
 _KEYS: dict[str, Any] = {"retention_s": 2, "margin_s": 0} if _S is not None and _S.forgets else {}
-STRIPE = Stripe(lag_s=0.3, **_KEYS)
-CARRIER = Provider(name="carrier")
+STRIPE = Stripe(lag_s=0.3, arrives_within_s=0, **_KEYS)
+CARRIER = Provider(name="carrier", arrives_within_s=0)
 """It honours no keys, and can be asked."""
-POST = Provider(name="post")
+POST = Provider(name="post", arrives_within_s=0)
 """It honours no keys, can not be asked, and does not answer."""
 TIMEOUT_S = 1.0
 

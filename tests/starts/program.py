@@ -117,7 +117,7 @@ async def note_third(w, who: str) -> None:
     await w.tx.execute(f"INSERT INTO visits (who) VALUES ('{who}: third')")
 
 
-@effect(key="{who}: call", provider=Provider(name="bank"), after=None)
+@effect(key="{who}: call", provider=Provider(name="bank", arrives_within_s=0), after=None)
 async def call_once(call: Call, who: str) -> str:
     raise TimeoutError
 

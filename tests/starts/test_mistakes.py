@@ -36,7 +36,7 @@ async def charge(call: Call, amount_minor: int) -> str:
     raise AssertionError("must not be called")
 
 
-@effect(key="odd", provider=Provider(name="bank"), after=None)
+@effect(key="odd", provider=Provider(name="bank", arrives_within_s=0), after=None)
 async def odd(call: Call) -> str:
     raise KeyError("sku")
 
@@ -263,7 +263,7 @@ def test_what_needs_a_person_is_logged_as_a_warning(caplog):
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING", "INFO"]
 
 
-BANK = Provider(name="bank")
+BANK = Provider(name="bank", arrives_within_s=0)
 
 
 async def pay(call: Call, order: Order) -> None: ...

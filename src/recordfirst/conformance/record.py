@@ -27,7 +27,7 @@ import msgspec
 import pytest
 
 from recordfirst.conformance.process import MakeRecord
-from recordfirst.core.receipt import Change, Intended, NewReceipt, Receipt, Wake
+from recordfirst.core.receipt import After, Change, Intended, NewReceipt, Receipt, Wake
 from recordfirst.core.start import NewStart
 from recordfirst.records.contract import Record, Session
 
@@ -63,6 +63,11 @@ def effect(key: str = "order:1:charge", **what: Any) -> NewReceipt:
     """Return an effect's intent."""
     given = {"kind": "effect", "function": "f", "workflow": "order:1", "state": "intended"}
     return NewReceipt(**(given | {"key": key, "fingerprint": "print", "request": "{}"} | what))
+
+
+def after(key: str, **what: Any) -> After:
+    """Return the receipt that must be there first: that of a write, as :func:`wrote` makes one."""
+    return After(**({"key": key, "kind": "write", "function": wrote().function} | what))
 
 
 async def added(session: Session[Any], *receipts: NewReceipt, epoch: int | None = None) -> list[Receipt]:
@@ -222,13 +227,20 @@ class ReceiptConformance:
 
         async def go() -> None:
             async with opened(make_record) as record, record.session() as session:
-                await session.add_receipts([effect("not a write")])
-                for missing in ("order:1/insert", "not a write"):
+                await session.add_receipts([effect("not yet"), effect("other", state="succeeded"), wrote("another")])
+                await session.add_receipts([wrote("refused", state="declined")])
+                for missing in (
+                    after("order:1/insert"),
+                    after("not yet", kind="effect"),
+                    after("other"),
+                    after("another", function="g"),
+                    after("refused"),
+                ):
                     refused = await session.intend(effect(), after=missing, claim="a", claim_ms=1000)
                     assert (refused.receipt, refused.inserted) == (None, False)
                 assert (await session.find_receipt(effect().key)).receipt is None
                 await session.add_receipts([wrote("order:1/insert")])
-                stored = await session.intend(effect(), after="order:1/insert", claim="a", claim_ms=1000)
+                stored = await session.intend(effect(), after=after("order:1/insert"), claim="a", claim_ms=1000)
                 assert stored.inserted
                 assert stored.receipt is not None
 
@@ -257,7 +269,7 @@ class ReceiptConformance:
         async def go() -> None:
             async with opened(make_record) as record, record.transaction() as tx:
                 first = await intended(tx)
-                again = await tx.intend(effect(), after="never written", claim="b", claim_ms=1)
+                again = await tx.intend(effect(), after=after("never written"), claim="b", claim_ms=1)
                 assert (again.receipt, again.inserted) == (first, False)
                 second = await tx.intend(effect(attempt=2), after=None, claim="b", claim_ms=1)
                 assert second.inserted

@@ -7,7 +7,19 @@ import time
 from typing import Any
 
 from recordfirst.conformance.process import MakeRecord, process
-from recordfirst.conformance.record import ODD, added, changed, effect, insisted, intended, opened, run, start, wrote
+from recordfirst.conformance.record import (
+    ODD,
+    added,
+    after,
+    changed,
+    effect,
+    insisted,
+    intended,
+    opened,
+    run,
+    start,
+    wrote,
+)
 from recordfirst.core import decide, identity
 from recordfirst.core.receipt import Receipt
 from recordfirst.core.start import Finish, Start
@@ -296,7 +308,7 @@ class StartConformance:
                 async with bank.session() as session:
                     assert await session.find_start("a") is None
                     assert (await session.find_receipt("w")).receipt is None
-                    assert (await session.intend(effect("e"), after="w", claim="a", claim_ms=1)).receipt is None
+                    assert (await session.intend(effect("e"), after=after("w"), claim="a", claim_ms=1)).receipt is None
                     assert (await session.intend(effect("key"), after=None, claim="a", claim_ms=1)).inserted
                     await session.finish([Finish(id="a", epoch=1, state="failed")])
                     assert await session.undispatched("here", 10) == await session.starts(None, 10) == []

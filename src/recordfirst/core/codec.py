@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from recordfirst.core.text import text_of
 from recordfirst.errors import Unencodable
 
 
@@ -200,4 +201,4 @@ def _type_name(value: Any) -> str:
 
 
 def _one_line(error: BaseException) -> str:
-    return str(error).strip().split("\n", 1)[0] or type(error).__name__
+    return text_of(error).strip().split("\n", 1)[0] or type(error).__name__

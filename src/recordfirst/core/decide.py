@@ -5,11 +5,15 @@
 store or a random number; the property tests drive both against a model of a provider.
 
 What each rests on: ``doubts`` counts calls that may have had their effect without our knowing, and goes down only on
-proof. While it is above zero the effect is called again only with a key that the provider still honours, or when the
-effect itself says ``in_doubt="repeat"``.
+proof: an answer about that call. Under a key that the provider honours all calls are one, and the answer to any of them
+is about all (:func:`speaks_for_all`); without keys it is about its own call alone. While ``doubts`` is above zero the
+effect is called again only with a key that the provider still honours, or when the effect itself says
+``in_doubt="repeat"``. That a probe did not find the effect is proof once no call can arrive any later
+(:func:`believed_at_ms`).
 
-Assumed, because nothing here could hold it: what a call sent arrives before its claim runs out (``timeout_s`` bounds
-the call, the claim is longer), and the margin taken off a key's retention is longer than a claim.
+Assumed, because nothing here could hold it: a call is sent before its claim runs out (``timeout_s`` bounds the call,
+the claim is longer), what was sent arrives within ``arrives_ms`` after that, and the margin taken off a key's retention
+is longer than both together.
 """
 
 from __future__ import annotations
@@ -24,13 +28,22 @@ _ENDED = ""
 """A claim that nobody holds: nobody waits for an answer any more, yet what was sent may arrive while it lasts."""
 
 
+_LOOK_AGAIN_MS = 1_000
+"""The shortest pause between two probes of an effect whose absence is not believed yet."""
+
+
 class Guarantee(msgspec.Struct, frozen=True, kw_only=True):
     """What an effect can rely on: its provider's promises and its own policy."""
 
     key_honoured_ms: int | None
     """For how long a key may be sent again: the retention less the margin; ``None``: the provider takes no keys."""
     lag_ms: int = 0
+    """How long a probe may still not see what a call did."""
+    arrives_ms: int = 0
+    """How late a request that was given up can still have its effect."""
     can_probe: bool = False
+    settles: bool = False
+    """Only the outcome is asked for: a call in doubt is not repeated, whatever its key."""
     in_doubt: Literal["park", "repeat"] = "park"
     max_doubts: int = 10
     """So many calls without a known outcome, and a key alone is not trusted to settle it any more."""
@@ -101,9 +114,47 @@ def decide(receipt: Receipt, now_ms: int, guarantee: Guarantee) -> Action:  # no
 
 def _key_settles_it(receipt: Receipt, now_ms: int, guarantee: Guarantee) -> bool:
     """Whether sending the same key again cannot have the effect twice."""
-    if guarantee.key_honoured_ms is None or receipt.replayed or receipt.doubts >= guarantee.max_doubts:
+    if guarantee.settles or receipt.replayed or receipt.doubts >= guarantee.max_doubts:
         return False
-    return receipt.key_since_ms is not None and now_ms < receipt.key_since_ms + guarantee.key_honoured_ms
+    return _is_young(receipt, now_ms, guarantee)
+
+
+def _is_young(receipt: Receipt, at_ms: int, guarantee: Guarantee) -> bool:
+    """Whether the provider honours, at a time, the key that is in use."""
+    if guarantee.key_honoured_ms is None or receipt.key_since_ms is None:
+        return False
+    return at_ms < receipt.key_since_ms + guarantee.key_honoured_ms
+
+
+def speaks_for_all(receipt: Receipt, guarantee: Guarantee) -> bool:
+    """Whether an answer to the newest call is about every earlier one that is in doubt, too.
+
+    It is where all were sent under one key that the provider honoured: whichever comes late gets the same answer. Only
+    ``in_doubt="repeat"`` calls under a new key, or one that may be forgotten, while an earlier call is in doubt.
+    """
+    if receipt.doubts <= 1:
+        return True
+    if guarantee.key_honoured_ms is None:
+        return False
+    if guarantee.in_doubt == "park" or guarantee.can_probe:
+        return True
+    return receipt.reissue == 0 and _is_young(receipt, receipt.last_call_at_ms or 0, guarantee)
+
+
+def is_same_effect(asked: Receipt, now: Receipt, guarantee: Guarantee) -> bool:
+    """Whether a success that the call of ``asked`` reports is the one that is stored in ``now``, and no second one."""
+    return asked.reissue == now.reissue and _is_young(now, now.last_call_at_ms or 0, guarantee)
+
+
+def believed_at_ms(receipt: Receipt, guarantee: Guarantee) -> int:
+    """From when on *absent* is proof, if a probe that begins then says so.
+
+    No earlier than the provider shows what arrived. A call that was not answered may arrive late; one whose answer the
+    provider stores is over, and with it those under the same key.
+    """
+    sent_by_ms = max(receipt.last_call_at_ms or 0, receipt.claim_until_ms or 0)
+    answered = receipt.replayed and speaks_for_all(receipt, guarantee)
+    return sent_by_ms + guarantee.lag_ms + (0 if answered else guarantee.arrives_ms)
 
 
 def may_send(begun: Receipt, guarantee: Guarantee) -> bool:
@@ -118,9 +169,7 @@ def may_send(begun: Receipt, guarantee: Guarantee) -> bool:
     return guarantee.in_doubt == "repeat" and not guarantee.can_probe
 
 
-def still_counts(
-    outcome: Literal["succeeded", "declined", "not done", "unknown"], asked: Receipt, now: Receipt
-) -> bool:
+def still_counts(outcome: Outcome, asked: Receipt, now: Receipt) -> bool:
     """Whether an outcome may be stored over ``now``, when ``asked`` is what its call or probe went out with.
 
     A final receipt stands. A decline speaks for its own call: if another was begun or answered meanwhile, that one's
@@ -144,18 +193,42 @@ def begin_call(receipt: Receipt, *, claim: str, claim_ms: int) -> Change:
         claim=claim,
         claim_for_ms=claim_ms,
         begins_call=True,
+        error=receipt.error,
         **_unspent_key(receipt, is_new=receipt.calls == 0),
     )
 
 
-def succeeded(receipt: Receipt, result: str | None, error: str | None = None) -> Change:
-    """The effect happened. ``error`` says why its result could not be stored, if it could not."""
-    return _next(receipt, state="succeeded", doubts=0, result=result, error=error, reply=None)
+def succeeded(receipt: Receipt, result: str | None, error: str | None = None, *, doubts: int = 0) -> Change:
+    """The effect happened. ``error`` says why its result could not be stored, if it could not.
+
+    ``doubts``: how many other calls may have had it, too; see :func:`others_in_doubt`.
+    """
+    return _next(receipt, state="succeeded", doubts=doubts, result=result, error=error, reply=None)
+
+
+def others_in_doubt(receipt: Receipt, guarantee: Guarantee, claim: str | None) -> int:
+    """How many calls are still in doubt when the one made under ``claim`` has succeeded (``None``: by its reply)."""
+    if claim is not None and receipt.claim != claim:
+        # What is in doubt is somebody else's: ours was taken for absent.
+        return 0 if is_same_effect(receipt, receipt, guarantee) else receipt.doubts
+    return 0 if speaks_for_all(receipt, guarantee) else receipt.doubts - 1
 
 
 def declined(receipt: Receipt, error: str) -> Change:
-    """The provider refused for good; ``error`` is the JSON of its reason and code. See :func:`still_counts`."""
+    """The provider refused for good; ``error`` is the JSON of its reason and code.
+
+    It has refused every call that is in doubt; otherwise see :func:`declined_alone`, and :func:`still_counts`.
+    """
     return _next(receipt, state="declined", doubts=0, error=error, reply=None)
+
+
+def declined_alone(receipt: Receipt, error: str, wait_ms: int, guarantee: Guarantee, *, claim: str) -> Change:
+    """The provider refused the call made under ``claim``, and has said nothing of an earlier one that is in doubt.
+
+    The effect may have happened, so it is not declined. A probe can tell, or else an operator.
+    """
+    change = not_done(receipt, error, wait_ms, claim=claim)
+    return change if guarantee.can_probe else msgspec.structs.replace(change, state="unknown", wait_ms=None)
 
 
 def not_done(receipt: Receipt, error: str, wait_ms: int, *, claim: str) -> Change:
@@ -186,15 +259,18 @@ def in_doubt(receipt: Receipt, error: str, wait_ms: int, *, claim: str, replayed
     )
 
 
-def absent(receipt: Receipt, now_ms: int, lag_ms: int) -> Change:
+def absent(receipt: Receipt, now_ms: int, guarantee: Guarantee) -> Change:
     """A probe that began at ``now_ms`` did not find the effect: proof, once nothing sent can still arrive and the
-    provider has had time to show what did; until then, look again.
+    provider has had time to show what did; until then, look again, later and later.
 
     When the provider stores an unusable answer under the key, the next call needs a new one.
     """
-    visible_at_ms = max(receipt.last_call_at_ms or 0, receipt.claim_until_ms or 0) + lag_ms
+    visible_at_ms = believed_at_ms(receipt, guarantee)
     if now_ms < visible_at_ms:
-        return _next(receipt, error=receipt.error, wait_ms=visible_at_ms - now_ms, claim=receipt.claim)
+        # What arrives meanwhile is found soon after; so the pauses are about as long as the call is ago.
+        open_ms = max(_LOOK_AGAIN_MS, now_ms - (receipt.last_call_at_ms or 0))
+        pause_ms = min(visible_at_ms - now_ms, open_ms)
+        return _next(receipt, error=receipt.error, wait_ms=pause_ms, claim=receipt.claim)
     return _next(receipt, doubts=0, **_unspent_key(receipt))
 
 

@@ -184,6 +184,17 @@ KINDS = {
             "idempotency key.",
         ),
         Kind(
+            "RF-EFFECT-LATE",
+            "A success came when the effect's outcome was stored already, and it is not that outcome: the effect may "
+            "have happened twice, or after it was said to be declined.",
+            "A call was taken for absent, or for declined, and arrived later than `arrives_within_s=` says; or the "
+            'effect is declared with `in_doubt="repeat"`; or an operator answered for it.',
+            _MONEY,
+            "Look at the provider for what the effect did, and take back what is too much. Give the provider a longer "
+            "`arrives_within_s=` if its calls arrive later than that.",
+            dismissible=True,
+        ),
+        Kind(
             "RF-EFFECT-UNKNOWN",
             "Nobody but a person can tell whether the effect happened; its workflow is parked.",
             "A call without an answer, whose key is past the provider's retention, and no probe that can tell.",

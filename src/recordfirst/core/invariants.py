@@ -18,9 +18,8 @@ _FINAL = ("succeeded", "declined")
 def violations(history: Sequence[Event], *, one_effect: bool = True) -> list[str]:
     """Everything that is wrong with a history. ``one_effect``: P3 is promised (not so with ``in_doubt="repeat"``)."""
     found = [*record_first(history), *frozen_request(history), *outcomes_stand(history), *spent_keys(history)]
-    if one_effect:
-        found += [*one_application(history), *outcomes_are_true(history)]
-    return found
+    found += outcomes_are_true(history)
+    return found + one_application(history) if one_effect else found
 
 
 def record_first(history: Sequence[Event]) -> list[str]:

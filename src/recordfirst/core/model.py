@@ -8,6 +8,7 @@ Pure: the time is an argument, and what a provider does with a call is said by t
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -62,6 +63,7 @@ type Event = Written | Stored | Resolved | Called | Applied
 type Deed = Literal["apply", "decline", "fail", "apply and fail", "refuse"]
 """What a provider does with a call, unless it knows the key. To refuse (429) comes before that, and stores nothing."""
 
+type Final = Literal["succeeded", "declined"]
 type Answer = Literal["succeeded", "declined", "failed", "refused"]
 
 
@@ -173,7 +175,7 @@ class Flight(msgspec.Struct, kw_only=True, eq=False):
     marker: str
     request: str
     until_ms: int
-    """It cannot arrive later: its claim has run out."""
+    """It cannot arrive later."""
 
 
 class Executor(msgspec.Struct, kw_only=True, eq=False):
@@ -194,7 +196,8 @@ class World:
     """One effect, its receipt, its provider, and executors that know of each other only through the receipt.
 
     Each method is one step, and any may be the last of its executor (:meth:`crash`). Assumed, as by ``decide``: a call
-    arrives before its claim runs out; the margin is longer than a claim and the clocks' difference together.
+    is sent before its claim runs out, and arrives within ``arrives_ms`` after that; the margin is longer than both and
+    the clocks' difference together.
     """
 
     def __init__(self, guarantee: d.Guarantee, provider: ModelProvider, *, executors: int = 3, claim_ms: int) -> None:
@@ -213,7 +216,7 @@ class World:
         self.history.append(Written("order:1/insert"))
 
     def advance(self, ms: int) -> None:
-        """Let time pass; calls whose claims run out have not arrived."""
+        """Let time pass; calls whose time runs out have not arrived."""
         self.now_ms += ms
         self.flights = [flight for flight in self.flights if self.now_ms < flight.until_ms]
 
@@ -297,15 +300,17 @@ class World:
             case d.Probe():
                 who.found, who.stage = self.provider.find("marker", self.now_ms + self.ahead_ms), "probed"
             case d.Settle():
-                self._store_final(who.seen, "declined" if who.seen.reply == "declined" else "succeeded", hook=True)
+                answer: Final = "declined" if who.seen.reply == "declined" else "succeeded"
+                self._store_final(who.seen, answer, hook=True, claim=None)
             case d.GiveUp():
                 self._change(who.seen, d.unknown(who.seen, "nothing tells"))
 
     def _send(self, who: Executor) -> None:
         assert who.seen is not None
-        receipt, until_ms = who.seen, (who.seen.last_call_at_ms or 0) + self.claim_ms
-        if self.now_ms >= until_ms:
+        receipt, claimed_until_ms = who.seen, (who.seen.last_call_at_ms or 0) + self.claim_ms
+        if self.now_ms >= claimed_until_ms:
             return self.crash(who)
+        until_ms = claimed_until_ms + self.guarantee.arrives_ms
         who.flight = Flight(key=f"key~{receipt.reissue}", marker="marker", request=receipt.request, until_ms=until_ms)
         who.stage = "waiting"
         self.flights.append(who.flight)
@@ -318,8 +323,11 @@ class World:
         assert who.seen is not None
         claim, repeats, who.stage = who.claim, who.repeats, "idle"
         match who.answer:
+            case "declined" if not d.speaks_for_all(who.seen, self.guarantee):
+                alone = partial(d.declined_alone, error="no", wait_ms=10, guarantee=self.guarantee, claim=claim)
+                self._store(who.seen, "declined", alone)
             case "succeeded" | "declined":
-                self._store_final(who.seen, who.answer, hook=hook)
+                self._store_final(who.seen, who.answer, hook=hook, claim=claim)
             case "refused":
                 self._store(who.seen, "not done", lambda r: d.not_done(r, "429", 10, claim=claim))
             case "failed" | "unknown":
@@ -329,15 +337,17 @@ class World:
         assert who.seen is not None
         who.stage = "idle"
         if who.found:
-            self._store_final(who.seen, "succeeded", hook=True)
+            self._store(who.seen, "succeeded", lambda r: d.succeeded(r, "1"))
         else:
-            self._change(who.seen, d.absent(who.seen, who.looked_at_ms, self.guarantee.lag_ms))
+            self._change(who.seen, d.absent(who.seen, who.looked_at_ms, self.guarantee))
 
-    def _store_final(self, asked: Receipt, answer: Literal["succeeded", "declined"], *, hook: bool) -> None:
+    def _store_final(self, asked: Receipt, answer: Final, *, hook: bool, claim: str | None) -> None:
         if not hook:
             self._store(asked, answer, lambda r: d.replied(r, answer, "on_success failed"))
         elif answer == "succeeded":
-            self._store(asked, answer, lambda r: d.succeeded(r, "1"))
+            self._store(
+                asked, answer, lambda r: d.succeeded(r, "1", doubts=d.others_in_doubt(r, self.guarantee, claim))
+            )
         else:
             self._store(asked, answer, lambda r: d.declined(r, "no"))
 

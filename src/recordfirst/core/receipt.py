@@ -13,6 +13,14 @@ type Kind = Literal["write", "effect"]
 type State = Literal["intended", "unknown", "declined", "succeeded"]
 
 
+class After(msgspec.Struct, frozen=True, kw_only=True):
+    """The receipt that must be there, in state succeeded, before a step: of this step, and of no other (P1)."""
+
+    key: str
+    kind: Kind
+    function: str
+
+
 class NewReceipt(msgspec.Struct, frozen=True, kw_only=True):
     """What is known when a receipt is first stored: a write's, with its result, or an effect's intent."""
 

@@ -12,10 +12,18 @@ MASK = "***"
 """What stands in a text in place of a secret."""
 
 
+_LONGEST = 20_000
+"""Characters of an error's text that are looked at."""
+
+
 def text_of(error: object) -> str:
-    """Return ``str(error)``; if that fails, a text that names the class and says so. Total, but for an interrupt."""
+    """Return ``str(error)``, as far as it is looked at; if that fails, a text that names the class and says so.
+
+    Total, but for an interrupt.
+    """
     try:
-        return str.__str__(str(error))
+        # The slice of a subclass of str is a str.
+        return str.__getitem__(str(error), slice(0, _LONGEST))
     except KeyboardInterrupt:
         raise
     except BaseException as failure:  # noqa: BLE001 - whatever the user's code raises, the text is unreadable
@@ -36,9 +44,13 @@ def shown(value: object) -> str:
 
 
 def class_name(value: object) -> str:
-    """Return the class of ``value``, with its module unless it is built in."""
+    """Return the class of ``value``, with its module unless it is built in. Total: a metaclass may be odd, too."""
     cls = type(value)
-    return cls.__qualname__ if cls.__module__ in ("builtins", "__main__") else f"{cls.__module__}.{cls.__qualname__}"
+    try:
+        name, module = str(cls.__qualname__), str(cls.__module__)
+    except Exception:  # noqa: BLE001 - the user's code
+        return "a class without a readable name"
+    return name if module in ("builtins", "__main__") else f"{module}.{name}"
 
 
 def storable_text(text: str) -> str:

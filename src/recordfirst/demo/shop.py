@@ -78,7 +78,7 @@ class Warehouse:
             return msgspec.json.decode(await reply.read(), type=Shipment)
 
 
-STRIPE = Stripe(lag_s=1.0, listing=PAYMENT_INTENTS)
+STRIPE = Stripe(lag_s=1.0, arrives_within_s=10.0, listing=PAYMENT_INTENTS)
 WAREHOUSE = Provider(name="warehouse", retention_s=7 * 24 * 3600)
 
 

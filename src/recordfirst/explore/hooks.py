@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,13 @@ import msgspec
 
 from recordfirst.core.receipt import Receipt
 from recordfirst.drive import Drive
-from recordfirst.effect import Call, Effect
+from recordfirst.effect import Call, Effect, Sender
 from recordfirst.engine.embedded.connection import EmbeddedConnection
 from recordfirst.engine.embedded.store import Store
 from recordfirst.explore import boundary
 from recordfirst.explore.kept import Kept
 from recordfirst.function import Function
+from recordfirst.limit import Limit
 from recordfirst.runtime import Runtime
 
 _LOOKS = ("promise.get", "promise.search", "task.get", "task.search", "task.heartbeat")
@@ -80,22 +81,21 @@ async def _explored_send(self: EmbeddedConnection, req: str, headers: dict[str, 
 
 
 @functools.wraps(_sender)
-async def _explored_sender(
-    self: Effect[..., Any], runtime: Runtime, call: Call, arguments: dict[str, Any]
-) -> Callable[[], Awaitable[Any]]:
+async def _explored_sender(self: Effect[..., Any], runtime: Runtime, call: Call, arguments: dict[str, Any]) -> Sender:
     """As the effect's own, through the boundary."""
     send = await _sender(self, runtime, call, arguments)
     process = boundary.current
     if process is None:
         return send
 
-    def passes() -> Awaitable[Any]:
+    def passes(limit: Limit) -> Awaitable[Any]:
+        limit.begin()
         process.calls(call.key, self.name, _after.get())
         honoured_ms = self.guarantee.key_honoured_ms
         return process.passes(
             "provider",
             f"call {self.name}",
-            send,
+            lambda: send(limit),
             detail=call.key,
             blind=honoured_ms is None,
             honoured_ms=honoured_ms,

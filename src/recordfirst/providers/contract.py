@@ -5,12 +5,18 @@ Guarantees are declared, never guessed: a promise made about an effect (P3) rest
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
 
-from recordfirst.errors import Declined, NotDone, Unknown
+from recordfirst.core.text import class_name, safe_text, storable_text
+from recordfirst.errors import Declined, Misuse, NotDone, Undeclared, Unknown
+
+ARRIVES_WITHIN_S = 960.0
+"""How late a request is believed to arrive at the latest, where a provider says nothing of it."""
 
 type Verdict = Declined | NotDone | Unknown
 
@@ -54,29 +60,98 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     retention_s: int | None = None
     """How long, in seconds, the provider promises to honour an idempotency key; ``None``: it takes no keys."""
-    margin_s: int = 3600
-    """Taken off the retention, for clocks that differ and requests that linger."""
+    margin_s: int | None = None
+    """Taken off the retention, in seconds, for clocks that differ and requests that linger. Default: an hour, or half
+    of a retention that is shorter than two."""
     lag_s: float = 0.0
-    """How long after a call a probe may still not see what the call did."""
+    """How long, in seconds, a probe may still not see what a call did."""
+    arrives_within_s: float = ARRIVES_WITHIN_S
+    """How late, in seconds, a request that was given up can still take effect: what the network, a proxy or a queue of
+    the provider's can hold it back. A probe's *absent* is not believed earlier, unless every call was answered. For how
+    long a key is kept says nothing of it. Default: 16 minutes, since Linux sends what was not acknowledged again for at
+    least 924.6 s (``tcp_retries2``, https://docs.kernel.org/networking/ip-sysctl.html)."""
     key_limit: int = 255
     """The longest key it takes, in characters; the tail of a longer one becomes a hash."""
     listing: Listing | None = None
     """How to stream what it has, so that a reconcile can compare it with receipts; ``None``: it cannot list."""
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot work.
+
+        Raises:
+            Misuse: if a time is none, or the margin leaves nothing of the retention.
+        """
+        times = {"lag_s": self.lag_s, "arrives_within_s": self.arrives_within_s, "margin_s": self.margin_s or 0}
+        for name, seconds in times.items():
+            if not _is_number(seconds) or seconds < 0:
+                raise Misuse(f"provider {self.name!r}: {name}= takes a number of seconds, 0 or more, not {seconds!r}")
+        if self.retention_s is None:
+            return
+        if not _is_number(self.retention_s) or self.retention_s <= 0:
+            raise Misuse(
+                f"provider {self.name!r}: retention_s= takes a number of seconds above 0 (None: it takes no keys), not "
+                f"{self.retention_s!r}"
+            )
+        if self.key_honoured_ms == 0:
+            raise Misuse(
+                f"provider {self.name!r}: margin_s={self.margin_s!r} leaves nothing of retention_s="
+                f"{self.retention_s!r}, so no key would ever be trusted; give a margin that is shorter, or "
+                "retention_s=None"
+            )
+
+    @property
+    def key_honoured_ms(self) -> int | None:
+        """For how long a key may be sent again, in milliseconds: the retention less the margin."""
+        if self.retention_s is None:
+            return None
+        margin_s = min(_MARGIN_S, self.retention_s / 2) if self.margin_s is None else self.margin_s
+        return max(0, int((self.retention_s - margin_s) * 1000))
+
     def classify(self, error: Exception) -> Verdict:
         """Say what an exception from a call means (P5). Anything not known to be harmless is unknown.
 
-        ``Declined``, ``NotDone`` and ``Unknown`` raised by the effect's own code never get here. Must not raise.
+        ``Declined``, ``NotDone`` and ``Unknown`` raised by the effect's own code never get here. What an override does
+        not know it leaves to this one. If it raises, the outcome is unknown.
         """
         if isinstance(error, ConnectionRefusedError):
             return NotDone(describe(error))
-        return Unknown(describe(error))
+        return Unknown(describe(error)) if _is_connections(error) else Undeclared(describe(error))
+
+
+def _is_number(seconds: object) -> bool:
+    return isinstance(seconds, int | float) and math.isfinite(seconds)
+
+
+_MARGIN_S = 3600
+_NO_CLIENTS = (frozenset(sys.stdlib_module_names) | {"recordfirst"}) - {
+    *("ftplib", "http", "imaplib", "nntplib", "poplib", "smtplib", "sqlite3", "telnetlib", "urllib", "xmlrpc")
+}
+"""Python's own modules, less its clients, and ours."""
+
+
+def _is_connections(error: Exception) -> bool:
+    """Whether an exception speaks of the way to the provider, as time-outs and resets do, and not of the code.
+
+    What an SDK or an HTTP client raises by a class of its own is taken for that: it is their word about the call.
+    Either way the call is in doubt; the difference is whether it counts as a defect, of which there may be few.
+    """
+    return isinstance(error, OSError | EOFError) or type(error).__module__.partition(".")[0] not in _NO_CLIENTS
 
 
 def describe(error: BaseException) -> str:
-    """One line for a person: the exception's type and message."""
-    text = str(error).strip().split("\n", 1)[0]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    """Return one line for an operator: the exception's type and message. Never raises, whatever the exception does."""
+    name, text = _class(error), safe_text(error).strip().split("\n", 1)[0][:_LONGEST]
+    return f"{name}: {text}" if text else name
+
+
+def _class(error: BaseException) -> str:
+    try:
+        return storable_text(str(type(error).__name__)[:200])
+    except Exception:  # noqa: BLE001 - a metaclass of the user's
+        return class_name(error)
+
+
+_LONGEST = 2_000
 
 
 class Found[R](msgspec.Struct, frozen=True):

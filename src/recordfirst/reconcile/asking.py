@@ -6,68 +6,51 @@ in the same transaction; a parked workflow then goes on.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Literal
 
 from recordfirst.core import codec
 from recordfirst.core import decide as d
 from recordfirst.core.finding import NewFinding
 from recordfirst.core.receipt import Receipt
-from recordfirst.core.text import masked
-from recordfirst.effect import Effect
 from recordfirst.errors import Declined, Misuse
-from recordfirst.providers.contract import Absent, CannotTell, Found, describe
+from recordfirst.late import tell_late
+from recordfirst.probing import Failed, probed
+from recordfirst.providers.contract import Absent, CannotTell, Found
 from recordfirst.reconcile.contract import Scope
 from recordfirst.resolve import resolve
-from recordfirst.step import follow_up_arguments
+from recordfirst.verdict import reason_after
 
 _MOVED_ON = "it has moved on"
 _IS_UNKNOWN = "its outcome is unknown now"
 
 
-async def ask(scope: Scope, finding: NewFinding, receipt: Receipt) -> str | None:
+async def ask(  # noqa: PLR0911 - one line per answer of a probe
+    scope: Scope, finding: NewFinding, receipt: Receipt
+) -> str | None:
     """Ask the probe and store its answer; return what was stored, ``None`` if nothing was."""
     effect = scope.effects.get(receipt.function)
     if effect is None or effect.probe is None:
         return await _leave(scope, finding, receipt, "no probe can tell")
+    guarantee = effect.guarantee
     async with scope.runtime.record.session() as session:
         now_ms = await session.now_ms()
-    last_ms = max(receipt.last_call_at_ms or 0, receipt.claim_until_ms or 0)
-    if now_ms < last_ms + effect.guarantee.lag_ms:
+    if now_ms < max(receipt.last_call_at_ms or 0, receipt.claim_until_ms or 0) + guarantee.lag_ms:
         return None
-    outcome, value = await _asked(scope, effect, receipt)
-    if outcome == "unknown":
-        return await _leave(scope, finding, receipt, value)
-    return await _answer(scope, finding, receipt, outcome, value)
-
-
-async def _asked(
-    scope: Scope, effect: Effect[..., Any], receipt: Receipt
-) -> tuple[Literal["succeeded", "declined", "not done", "unknown"], Any]:
-    try:
-        answer = await _probe(scope, effect, receipt)
-    except Declined as declined:
-        return "declined", declined
-    except Exception as error:  # noqa: BLE001 - a probe that fails tells nothing, and is asked again in a later round
-        return "unknown", f"probing failed: {describe(error)}"
-    match answer:
+    # What it finds stands whenever it is found; that there is nothing is believed when no call can arrive any more.
+    is_early = now_ms < d.believed_at_ms(receipt, guarantee)
+    match await probed(effect, scope.runtime, receipt):
         case Found(result):
-            return "succeeded", result
-        case Absent():
-            return "not done", None
+            return await _answer(scope, finding, receipt, "succeeded", result)
+        case Declined() as declined if not is_early or d.speaks_for_all(receipt, guarantee):
+            return await _answer(scope, finding, receipt, "declined", declined)
+        case Absent() if not is_early:
+            return await _answer(scope, finding, receipt, "not done", None)
+        case Absent() | Declined():
+            return None
         case CannotTell(why):
-            return "unknown", f"the probe cannot tell: {why}"
-    return "unknown", f"the probe returned {type(answer).__name__}"
-
-
-async def _probe(scope: Scope, effect: Effect[..., Any], receipt: Receipt) -> Any:
-    runtime, function = scope.runtime, effect.probe
-    assert function is not None
-    arguments = effect.function.fit(codec.decode(runtime.unseal(receipt.request)))
-    chosen = follow_up_arguments(function, None, arguments, None)
-    injected = await runtime.injector.resolve(function)
-    async with asyncio.timeout(effect.timeout_s):
-        return await function.call(effect.call_for(runtime, receipt), chosen, injected, runtime.executor)
+            return await _leave(scope, finding, receipt, f"the probe cannot tell: {why}")
+        case Failed(why):
+            return await _leave(scope, finding, receipt, f"probing failed: {why}")
 
 
 async def _answer(
@@ -96,6 +79,8 @@ async def _answer(
             now = (await session.find_receipt(receipt.key, receipt.attempt)).receipt
         if now is not None and now.state == "unknown":
             raise  # nobody was faster: it is on_success, or on_decline, that fails
+        if now is not None and now.state == "declined" and outcome == "succeeded":
+            await tell_late(scope.runtime, now, "a probe")
         return _MOVED_ON
     return f"the provider says: {outcome}"
 
@@ -112,7 +97,7 @@ async def _unknown(scope: Scope, finding: NewFinding, receipt: Receipt, why: str
     """Let the receipt be unknown, which an intent that nobody drives is; ``None`` if it has changed."""
     if receipt.state == "unknown":
         return receipt
-    change = d.unknown(receipt, codec.encode({"reason": masked(codec.told(why))[:2000]}, "a reason"))
+    change = d.unknown(receipt, reason_after(receipt, why))
     async with scope.runtime.record.transaction() as tx:
         changed = await tx.change_receipt(receipt, change)
         if changed is not None:

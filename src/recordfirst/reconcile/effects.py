@@ -17,6 +17,7 @@ from recordfirst.core.finding import NewFinding
 from recordfirst.core.receipt import Receipt
 from recordfirst.core.start import Start
 from recordfirst.errors import REFUSED_CREDENTIAL
+from recordfirst.late import CODE, subject_of
 from recordfirst.reconcile.asking import ask
 from recordfirst.reconcile.contract import PAGE, Page, Scope, Sight
 from recordfirst.reconcile.lives import new_epoch
@@ -24,6 +25,8 @@ from recordfirst.records.contract import Session
 
 _OVERDUE_MS = 10 * 60_000
 """So much later than it said, an effect is overdue: longer than any wait in place, and than a restart of a worker."""
+_MOST = 10_000
+"""Findings that are looked through."""
 _SAID = 100
 """Newest audit rows of an effect that are looked through."""
 
@@ -63,6 +66,26 @@ def _refusal(scope: Scope, receipt: Receipt) -> NewFinding | None:
         return None
     detail = f"{receipt.function} of {receipt.workflow!r} and whatever else calls it waits: {said.get('reason')}"
     return NewFinding(code="RF-CREDENTIAL-REFUSED", subject=effect.provider.name, detail=detail)
+
+
+class Late:
+    """Successes that came when another outcome was stored. Each was seen once, so its finding is all that is left."""
+
+    name = "late"
+    codes: tuple[str, ...] = (CODE,)
+    looks_at_all = False
+
+    async def pages(self, scope: Scope, position: str | None) -> AsyncIterator[Page]:
+        """Look at what is open of them."""
+        del position
+        async with scope.runtime.record.session() as session:
+            found = [each for each in await session.findings(_MOST) if each.code == CODE]
+        sights = [
+            Sight(NewFinding(code=CODE, subject=each.subject, workflow=each.workflow, detail=each.detail))
+            for each in found
+        ]
+        if sights:
+            yield Page(sights, len(sights), sights[-1].finding.subject)
 
 
 class Unknowns:
@@ -145,8 +168,7 @@ def _times(receipt: Receipt) -> str:
 
 
 def _finding(code: str, receipt: Receipt, detail: str) -> NewFinding:
-    subject = receipt.key if receipt.attempt == 1 else f"{receipt.key}#{receipt.attempt}"
-    return NewFinding(code=code, subject=subject, workflow=receipt.workflow, detail=detail)
+    return NewFinding(code=code, subject=subject_of(receipt), workflow=receipt.workflow, detail=detail)
 
 
 async def workflow_of(session: Session[object], workflow: str) -> Start | None:

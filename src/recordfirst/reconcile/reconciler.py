@@ -19,7 +19,7 @@ from recordfirst.providers.contract import describe
 from recordfirst.reconcile.auditing import Providers
 from recordfirst.reconcile.contract import PAGE, Page, Pass, Scope, Sight
 from recordfirst.reconcile.dismissing import standing
-from recordfirst.reconcile.effects import Intents, Unknowns
+from recordfirst.reconcile.effects import Intents, Late, Unknowns
 from recordfirst.reconcile.indexes import Indexes, must_keep
 from recordfirst.reconcile.invariants import Invariants
 from recordfirst.reconcile.ledgers import Ledgers
@@ -35,6 +35,7 @@ PASSES: tuple[Pass, ...] = (
     Lives(),
     Intents(),
     Unknowns(),
+    Late(),
     Invariants(),
     Projections(),
     References(),
@@ -186,11 +187,13 @@ async def _close(scope: Scope, sight: Sight, done: str) -> None:
 
 def _codes_here(each: Pass, scope: Scope) -> list[str]:
     """What this round would have seen if it were there. Without the engine, nothing is said about lives in it."""
-    return [code for code in each.codes if scope.engine is not None or code not in _ENGINES]
+    return [code for code in each.codes if code not in _ONCE and (scope.engine is not None or code not in _ENGINES)]
 
 
 _ENGINES = frozenset({"RF-START-LOST", "RF-START-ENDED", "RF-ENGINE-BEHIND", "RF-RECORD-BEHIND"})
 """What only an engine can show."""
+_ONCE = frozenset({"RF-EFFECT-LATE"})
+"""What is seen but once, by whom it happened to: only an operator closes it."""
 
 
 def _count(report: Report, each: Pass, page: Page, tell: Callable[[str, int], None]) -> None:

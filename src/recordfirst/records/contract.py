@@ -16,7 +16,7 @@ import msgspec
 
 from recordfirst.core.finding import Audit, Finding, NewFinding, PassState
 from recordfirst.core.projection import NewProjection, Projection
-from recordfirst.core.receipt import Change, Intended, NewReceipt, Receipt, Seen, Wake
+from recordfirst.core.receipt import After, Change, Intended, NewReceipt, Receipt, Seen, Wake
 from recordfirst.core.start import Finish, NewStart, Start
 from recordfirst.core.timeline import Mark, Timeline
 
@@ -192,22 +192,23 @@ class Session[C](Reconciling, Timelines, Projections, Protocol):
         """
 
     async def intend(
-        self, intent: NewReceipt, *, after: str | None, claim: str, claim_ms: int, epoch: int | None = None
+        self, intent: NewReceipt, *, after: After | None, claim: str, claim_ms: int, epoch: int | None = None
     ) -> Intended:
         """Store an intent with its first call begun (calls=1, doubts=1, claimed), in one statement (P1).
 
-        Only if the receipt ``after``, of a write or a stage, exists in state succeeded (``None``: depends on neither)
+        Only if the receipt ``after`` exists in state succeeded, of that kind and function (``None``: depends on none)
         and the key is new, and the life of this epoch is not over. Otherwise nothing is stored; if the key exists its
         receipt is returned, whatever ``after`` says.
         """
 
     async def change_receipt(
-        self, seen: Receipt, change: Change, *, life: tuple[str, int] | None = None
+        self, seen: Receipt, change: Change, *, life: tuple[str, int] | None = None, after: After | None = None
     ) -> Receipt | None:
         """Apply ``change`` if the receipt's revision is still ``seen.revision``; else ``None``, and nothing changed.
 
         One that begins a call, in a life of a workflow, told by its id and epoch, is applied only if that is not over.
-        The receipt may be another workflow's, which asked for the same key before.
+        The receipt may be another workflow's, which asked for the same key before. Nor is a call begun before the
+        receipt ``after`` is there, as in :meth:`intend`.
         """
 
     async def receipts_of(self, workflow: str) -> list[Receipt]:

@@ -16,7 +16,7 @@ from recordfirst.core import identity
 from recordfirst.core.codec import told
 from recordfirst.core.finding import Audit, Finding, NewFinding, PassState
 from recordfirst.core.projection import NewProjection, Projection
-from recordfirst.core.receipt import Change, Intended, NewReceipt, Receipt, Seen, Wake
+from recordfirst.core.receipt import After, Change, Intended, NewReceipt, Receipt, Seen, Wake
 from recordfirst.core.start import Finish, NewStart, Start
 from recordfirst.core.text import masked
 from recordfirst.core.timeline import Mark, Timeline
@@ -260,9 +260,9 @@ class SqlSession[C](_Reconciling, _Timelines, _Projections):
         return [identity for identity in identities if identity in stored]
 
     async def intend(
-        self, intent: NewReceipt, *, after: str | None, claim: str, claim_ms: int, epoch: int | None = None
+        self, intent: NewReceipt, *, after: After | None, claim: str, claim_ms: int, epoch: int | None = None
     ) -> Intended:
-        begins = {"after": after, "claim": claim, "claim_ms": claim_ms, "epoch": epoch} | self._seen
+        begins = {"claim": claim, "claim_ms": claim_ms, "epoch": epoch} | _needs(after) | self._seen
         rows = await self._rows(self._sql.intend, **_fields(intent), **begins)
         if rows and rows[0][2] is not None:
             now_ms, inserted, *receipt = rows[0]
@@ -273,12 +273,12 @@ class SqlSession[C](_Reconciling, _Timelines, _Projections):
         return Intended(receipt=seen.receipt, inserted=False, now_ms=seen.now_ms)
 
     async def change_receipt(
-        self, seen: Receipt, change: Change, *, life: tuple[str, int] | None = None
+        self, seen: Receipt, change: Change, *, life: tuple[str, int] | None = None, after: After | None = None
     ) -> Receipt | None:
         workflow, epoch = life or (None, None)
         identity = {"key": seen.key, "attempt": seen.attempt, "revision": seen.revision, "workflow": workflow}
         sql = self._sql.begin_call if change.begins_call else self._sql.change_receipt
-        rows = await self._rows(sql, **identity, **_fields(change), epoch=epoch, **self._seen)
+        rows = await self._rows(sql, **identity, **_fields(change), epoch=epoch, **_needs(after), **self._seen)
         return _receipt(rows[0]) if rows else None
 
     async def receipts_of(self, workflow: str) -> list[Receipt]:
@@ -385,6 +385,11 @@ class SqlSession[C](_Reconciling, _Timelines, _Projections):
 
 
 _fields = msgspec.structs.asdict
+
+
+def _needs(after: After | None) -> dict[str, str | None]:
+    key, kind, function = (after.key, after.kind, after.function) if after is not None else (None, None, None)
+    return {"after": key, "after_kind": kind, "after_function": function}
 
 
 def _told(words: NewFinding | Audit) -> dict[str, Any]:

@@ -24,9 +24,7 @@ MUTANTS = [
         "the receipt of a write is stored after its commit",
         "P2",
         "order",
-        Edit(
-            "recordfirst.write:WriteStep._write", "flush(w, tx, [done], own_key=key)", "flush(w, tx, [], own_key=key)"
-        ),
+        Edit("recordfirst.write:WriteStep._write", "flush(w, tx, [done])", "flush(w, tx, [])"),
         Edit(
             "recordfirst.write:WriteStep._write",
             "            settled()\n",
@@ -88,8 +86,8 @@ MUTANTS = [
         "P3",
         "keyless",
         Edit(
-            "recordfirst.drive:Drive._verdict",
-            'Unknown(f"no answer within {self.effect.timeout_s:g} s")',
+            "recordfirst.verdict:_read",
+            'Unknown(f"no answer within {limit.timeout_s:g} s")',
             'NotDone("no answer")',
         ),
         shown_by="hang",
@@ -118,7 +116,7 @@ MUTANTS = [
         "unknown is taken for declined",
         "P5",
         "order",
-        Edit("recordfirst.drive:Drive._verdict", "self.effect.provider.classify(error)", "Declined(str(error))"),
+        Edit("recordfirst.verdict:_read", "provider.classify(inner)", "Declined(str(inner))"),
         shown_by="lose",
     ),
     _mutant(

@@ -12,6 +12,7 @@
 | 5xx with ``Stripe-Should-Retry: true``, or a gateway's | unknown; nothing says that it was stored: same key |
 | connection refused, host not found, TLS not agreed, connect time-out | not done: the request was never sent |
 | time-out, reset, answer cut off or unreadable | unknown; same key |
+| any other exception, a ``KeyError`` of the SDK's, say | unknown; same key; five of them stop the effect |
 
 This holds for one request per call. The SDK's own retries hide what came before the last request (a time-out, say,
 before a refused connection), so they must be off, as :func:`~recordfirst.providers.stripe.stripe_client` has them.
@@ -42,12 +43,19 @@ class Stripe(Provider, frozen=True, kw_only=True):
     ``lag_s``: the list endpoints are read-after-write ("for read-after-write flows ... use the various list APIs",
     https://docs.stripe.com/search#data-freshness), but a request that we gave up on may still be running. A payment
     is over in two or three seconds; five leave room. If the probe searches, use :data:`SEARCH_LAG_S`.
+
+    ``arrives_within_s``: a request that we gave up on may still be on its way to Stripe, or at work there. A kernel
+    sends what a closed connection left for less than two minutes (``tcp_orphan_retries``), and Stripe's clients wait
+    for 80 s, "to coordinate with other timeouts configured in the Stripe infrastructure" (``defaultHTTPTimeout`` in
+    https://github.com/stripe/stripe-go/blob/master/stripe.go). Five minutes leave room; behind a proxy that keeps
+    requests for longer, say so.
     """
 
     name: str = "stripe"
     retention_s: int | None = 24 * 3600
     key_limit: int = 255
     lag_s: float = 5.0
+    arrives_within_s: float = 300.0
 
     def classify(self, error: Exception) -> Verdict:
         """Say what an exception of the SDK, or of its HTTP client, means."""
@@ -56,7 +64,9 @@ class Stripe(Provider, frozen=True, kw_only=True):
         *_, root = _causes(error)
         if _never_sent(error):
             return NotDone(f"Stripe was not reached: {describe(root)}")
-        return Unknown(f"no answer from Stripe: {describe(root)}")
+        if isinstance(error, stripe.APIConnectionError):
+            return Unknown(f"no answer from Stripe: {describe(root)}")
+        return Provider.classify(self, error)
 
 
 def _answered(error: stripe.StripeError) -> Verdict:  # noqa: PLR0911 - one line per row of the table

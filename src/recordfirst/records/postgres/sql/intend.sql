@@ -29,6 +29,7 @@ WITH clock AS MATERIALIZED (
     WHERE (%(after)s::text IS NULL OR EXISTS (
         SELECT FROM recordfirst.receipt
         WHERE app = %(app)s AND key = %(after)s AND state = 'succeeded'
+          AND kind = %(after_kind)s AND function = %(after_function)s
     )) AND NOT EXISTS (SELECT FROM recordfirst.timeline WHERE app = %(app)s AND held IS NOT NULL)
     AND NOT EXISTS (SELECT FROM life WHERE lives_from > %(epoch)s OR state <> 'open')
     AND (%(mark_engine)s::text IS NULL OR EXISTS (

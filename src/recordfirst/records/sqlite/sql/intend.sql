@@ -16,6 +16,7 @@ FROM recordfirst_clock LEFT JOIN recordfirst_timeline AS doubt ON doubt.app = :a
 )
 WHERE (:after IS NULL OR EXISTS (
     SELECT 1 FROM recordfirst_receipt WHERE app = :app AND key = :after AND state = 'succeeded'
+      AND kind = :after_kind AND function = :after_function
 )) AND NOT EXISTS (SELECT 1 FROM recordfirst_timeline WHERE app = :app AND held IS NOT NULL)
 AND NOT EXISTS (SELECT 1 FROM recordfirst_start WHERE app = :app AND id = :workflow AND :epoch IS NOT NULL
       AND (lives_from > :epoch OR state <> 'open'))
