@@ -287,10 +287,7 @@ class Drive:
             answer = await probed(self.effect, self.runtime, receipt)
         arguments, guarantee = self._frozen_arguments(receipt), self.effect.guarantee
         match answer:
-            case Declined() if not d.speaks_for_all(receipt, guarantee) and now_ms < d.believed_at_ms(
-                receipt, guarantee
-            ):
-                # One call was refused, and another may be on its way.
+            case Declined() if not d.speaks_for_all(receipt, guarantee) and d.is_early(receipt, now_ms, guarantee):
                 await self._change(receipt, d.absent(receipt, now_ms, guarantee))
             case Declined():
                 await self._store_decline(receipt, answer, arguments)
@@ -300,8 +297,8 @@ class Drive:
                 # After a restore the last call may have been long before this intent was stored.
                 open_ms = now_ms - max(receipt.last_call_at_ms or now_ms, receipt.created_at_ms)
                 error = reason_after(receipt, f"probing failed: {why}", verdict=verdict, counts=False)
-                pause_ms = min(max(open_ms, 200), 300_000)
-                await self._change(receipt, d.in_doubt(receipt, error, pause_ms, claim="", replayed=False))
+                wait_ms = min(max(open_ms, 200), 300_000)
+                await self._change(receipt, d.in_doubt(receipt, error, wait_ms, claim="", replayed=False))
             case Found(result):
                 await self._store_success(receipt, result, arguments)
             case Absent():

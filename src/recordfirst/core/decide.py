@@ -169,6 +169,11 @@ def may_send(begun: Receipt, guarantee: Guarantee) -> bool:
     return guarantee.in_doubt == "repeat" and not guarantee.can_probe
 
 
+def is_early(receipt: Receipt, now_ms: int, guarantee: Guarantee) -> bool:
+    """Whether a call may still be on its way, so that a probe which begins now cannot speak of it."""
+    return now_ms < believed_at_ms(receipt, guarantee)
+
+
 def still_counts(outcome: Outcome, asked: Receipt, now: Receipt) -> bool:
     """Whether an outcome may be stored over ``now``, when ``asked`` is what its call or probe went out with.
 
