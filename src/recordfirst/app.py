@@ -78,7 +78,7 @@ class App(Operated):
 
     Raises:
         Misuse: if two workflows, or two different effects, have one name, or an argument is not what is said here.
-        SharedKey: if two effects declare one key (P8).
+        SharedKey: if two effects declare one key, or would be undone under one (P8).
     """
 
     def __init__(
@@ -109,6 +109,7 @@ class App(Operated):
         keys_seen: dict[str, Step[..., Any]] = {}
         for workflow in self._workflows.values():
             workflow.check_keys(keys_seen)
+            workflow.check_undos()
         check(engine)
         self._engine_given = engine
         self._concurrency = concurrency

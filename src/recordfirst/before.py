@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from recordfirst.after import after_missing, is_done
 from recordfirst.core.receipt import Receipt, Seen
 from recordfirst.errors import AttemptRefused
+from recordfirst.function import Arguments
 from recordfirst.runtime import Execution
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class Before:
         self,
         effect: Effect[..., Any],
         execution: Execution,
-        arguments: dict[str, Any],
+        arguments: Arguments,
         key: str,
         find: Callable[[str, int], Awaitable[Seen]],
     ) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from resonate.context import Context
 
+from recordfirst.after import Precedent
 from recordfirst.before import Before
 from recordfirst.core import codec
 from recordfirst.core import decide as d
@@ -28,6 +29,7 @@ from recordfirst.errors import (
     Undeclared,
     Undone,
 )
+from recordfirst.function import Arguments
 from recordfirst.late import Report, dropped
 from recordfirst.limit import Limit
 from recordfirst.observe import Suspected
@@ -37,6 +39,7 @@ from recordfirst.probing import Failed, probed
 from recordfirst.providers.contract import Absent, CannotTell, Found, Verdict, describe
 from recordfirst.runtime import Begun, Execution
 from recordfirst.step import follow_up_arguments
+from recordfirst.undo import begun_undo, is_begun
 from recordfirst.verdict import MOST_UNDECLARED, reason, reason_after, reason_in, undeclared_in, verdict_of
 from recordfirst.waiting import IN_PLACE_MS, Waiting
 from recordfirst.write import compare, flush, open_write
@@ -52,14 +55,15 @@ _LATER_MS = 24 * 3_600_000
 class Drive:
     """One execution's work on one effect."""
 
-    def __init__(self, effect: Effect[..., Any], execution: Execution, ctx: Context, arguments: dict[str, Any]) -> None:
+    def __init__(self, effect: Effect[..., Any], execution: Execution, ctx: Context, arguments: Arguments) -> None:
         self.effect, self.execution, self.ctx, self.arguments = effect, execution, ctx, arguments
         self.runtime = execution.runtime
-        self.key, self.attempt = effect.key_for(arguments), effect.attempt_number
+        self.key = effect.of.key if effect.of is not None else effect.key_for(arguments)
+        self.attempt = effect.attempt_number
         self._settled_here = False
         self._admission = Admission(here(), effect.provider.name)
         self.before = Before(effect, execution, arguments, self.key, self._find)
-        self.waiting = Waiting(self.runtime, ctx, self._change, self._admission)
+        self.waiting = Waiting(execution, ctx, self._change, self._admission, alone=not isinstance(effect, Precedent))
 
     async def outcome(self) -> Any:
         """Return the effect's result, or raise its stored decline; suspend where it must wait."""
@@ -122,6 +126,9 @@ class Drive:
 
     async def _first_look(self) -> tuple[Receipt, int]:
         """Find the receipt, or store the intent and make the first call."""
+        if self.effect.of is not None:
+            return await self._look()  # it is told by its receipt: nothing is intended anew under whatever key (P3)
+        await self.execution.refuse_other_key(self.effect, self.arguments)
         now_ms = 0
         if self.effect.renders or self.attempt > 1 or not self._admission.take_now():
             seen = await self._find()
@@ -156,15 +163,14 @@ class Drive:
 
     def _check(self, receipt: Receipt, asked: NewReceipt | None) -> None:
         if asked is None:
-            request = codec.encode(self.arguments, f"the arguments of {self.effect.function!r}")
             asked = NewReceipt(
                 key=self.key,
                 kind="effect",
                 function=self.effect.name,
                 workflow=self.execution.workflow_id,
                 state="intended",
-                fingerprint=self.runtime.sealing.fingerprint(request),
-                request=self.runtime.seal(request),
+                fingerprint=self.runtime.sealing.fingerprint(self.arguments.asked),
+                request=self.runtime.seal(self.arguments.text),
             )
         compare(self.runtime, self.effect.function, receipt, asked)
 
@@ -215,7 +221,7 @@ class Drive:
 
     def _frozen_arguments(self, receipt: Receipt) -> dict[str, Any]:
         """P4: what was first asked for, whatever this execution was given."""
-        return self.effect.function.fit(codec.decode(self.runtime.unseal(receipt.request)))
+        return self.effect.function.thaw(self.runtime.unseal(receipt.request))
 
     async def _call(self, receipt: Receipt, claim: str, until_s: float) -> Receipt:
         """Make the call that the record holds as begun, and store what came of it.
@@ -313,13 +319,12 @@ class Drive:
     ) -> Receipt:
         """``claim``: of the call that reports it; ``None``: a probe does."""
         function = self.effect.function
-        what = f"the result of {function!r}"
         try:
-            text = codec.encode(value, what)
-            value = codec.shape(codec.decode(text), function.returns, what)
+            text, value = function.result(value)
         except Exception as error:
             # The call happened, and that is stored whatever else fails: it is never a reason to call again (trap 1).
-            why = safe_text(error) if isinstance(error, RecordfirstError) else f"{what}: {describe(error)}"
+            known = isinstance(error, RecordfirstError)
+            why = safe_text(error) if known else f"the result of {function!r}: {describe(error)}"
             without, none = reason(why), Outcome("succeeded", "null", None)
             await self._store(
                 receipt,
@@ -410,9 +415,13 @@ class Drive:
         if hook is None:
             async with record.session() as session:
                 return await session.change_receipt(seen, change)
-        (function, extra), outcome, arguments = hook
+        (function, extra), outcome, _ = hook
         injected = await self.runtime.injector.resolve(function)
-        chosen = follow_up_arguments(function, extra, arguments, outcome.value)
+        # Read anew: the call, or an earlier try of this, may have changed what it was given.
+        value = outcome.value
+        if outcome.state == "succeeded":
+            value = codec.shape(codec.decode(outcome.text), self.effect.function.returns, "the result")
+        chosen = follow_up_arguments(function, extra, self._frozen_arguments(seen), value)
         async with record.transaction() as tx:
             changed = await tx.change_receipt(seen, change)
             if changed is None:
@@ -432,13 +441,13 @@ class Drive:
         on its way back all the same, so this life fails as well, and finishes the undo.
         """
         value = self._result(receipt)
-        if self.effect.undo is None or self.effect.settles or self._settled_here:
+        if receipt.undo is None or self.effect.settles or self._settled_here:
             return value
-        undo, arguments = self.effect.undo, self._frozen_arguments(receipt)
-        key = undo.key_for(follow_up_arguments(undo.function, self.effect.undo_extra, arguments, value))
-        begun = (await self._find(key)).receipt
-        if begun is not None and begun.state != "declined" and (begun.doubts > 0 or begun.state != "intended"):
-            raise Undone(f"effect {self.key!r} succeeded and is being undone by {key!r}, since its workflow had failed")
+        begun = await begun_undo(self.runtime, self.effect, receipt, value)
+        if begun is not None and is_begun(begun):
+            raise Undone(
+                f"effect {self.key!r} succeeded and is being undone by {begun.key!r}, since its workflow had failed"
+            )
         return value
 
     def _result(self, receipt: Receipt) -> Any:

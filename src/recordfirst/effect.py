@@ -15,12 +15,13 @@ import msgspec
 from resonate.context import Context
 
 from recordfirst.after import Precedent, after_missing, check_after, is_done
+from recordfirst.conflicts import refuse_other_key
 from recordfirst.core import codec, decide, identity, keys
 from recordfirst.core.decide import Guarantee
 from recordfirst.core.receipt import After, NewReceipt, Receipt
 from recordfirst.drive import Drive
 from recordfirst.errors import Misuse, NotDone
-from recordfirst.function import Function
+from recordfirst.function import Arguments, Function
 from recordfirst.limit import Limit
 from recordfirst.providers.contract import Provider
 from recordfirst.records.contract import Session
@@ -69,6 +70,10 @@ class Effect[**P, R](Step[P, R]):
     """When its workflow is collected: what it has made stays for ever, and is not known by its key alone."""
     settles: bool = False
     """It is asked for only to learn what became of it: what certainly did not happen is not called any more."""
+    of: Receipt | None = None
+    """The receipt that it goes on with, under its own key, whatever key today's code would make (P3)."""
+    undoes: Receipt | None = None
+    """What it takes back, if it is called for that."""
 
     def __init__(
         self, function: Function, *, timeout_s: float, in_doubt: Literal["park", "repeat"], max_doubts: int
@@ -96,10 +101,10 @@ class Effect[**P, R](Step[P, R]):
         Raises:
             NotDone: if it did not happen, and is asked for only to learn that.
         """
-        action = decide.decide(receipt, now_ms, self.guarantee)
-        if self.settles and isinstance(action, decide.Call) and receipt.doubts == 0:
+        if self.settles and receipt.state == "intended" and receipt.doubts == 0 and receipt.reply is None:
+            # Certain at once, however long the provider has asked to be left alone.
             raise NotDone(f"effect {receipt.key!r} did not happen, and is not to any more")
-        return action
+        return decide.decide(receipt, now_ms, self.guarantee)
 
     def on_success[F: Callable[..., Any]](self, fn: F) -> F:
         """Run ``fn(w, ...)`` in the transaction that stores this effect's success.
@@ -122,18 +127,25 @@ class Effect[**P, R](Step[P, R]):
         other.attempt_number = number
         return other
 
-    def undoing(self, number: int) -> Self:
-        """Return this effect as the undo of another one's attempt ``number``, which follows no attempt of its own."""
-        other = self.attempt(number)
-        other.follows = True
+    def undoing(self, undone: Receipt, begun: Receipt | None) -> Self:
+        """Return this effect as the undo of what has that receipt, and as that one's attempt.
+
+        With ``begun``, the receipt that the undo has by now, it goes on with that one.
+        """
+        other = self.attempt(undone.attempt)
+        other.follows, other.undoes, other.of = True, undone, begun
         return other
 
-    def settling(self, number: int) -> Self:
-        """Return this effect's attempt ``number`` as one whose outcome is to be known, and which is begun no more."""
-        other = self.attempt(number)
-        other.settles = True
+    def settling(self, receipt: Receipt) -> Self:
+        """Return this effect as one whose outcome, by that receipt, is to be known, and which is begun no more."""
+        other = self.attempt(receipt.attempt)
+        other.settles, other.of = True, receipt
         vars(other).pop("guarantee", None)  # what was rendered for the one that is called does not hold for this one
         return other
+
+    def go_on(self, ctx: Context, execution: Execution) -> Awaitable[R]:
+        """Run it by its receipt alone (:meth:`settling`): its arguments are there."""
+        return self.called(ctx, execution, Arguments({}, "{}", "{}"))
 
     def functions(self) -> list[Function]:
         others = [self.probe, self.freeze, self.success and self.success[0], self.decline and self.decline[0]]
@@ -142,6 +154,16 @@ class Effect[**P, R](Step[P, R]):
             if step is not None:
                 found += step.functions()
         return found
+
+    @property
+    def key_needs(self) -> tuple[str, ...]:
+        """Parameters that its key is made of."""
+        return self.template.names
+
+    def key_in(self, workflow_id: str, arguments: dict[str, Any]) -> str:
+        """The key of a call with these arguments, in this workflow."""
+        del workflow_id
+        return self.key_for(arguments)
 
     def key_for(self, arguments: dict[str, Any]) -> str:
         """The business key: the same in every attempt."""
@@ -190,7 +212,7 @@ class Effect[**P, R](Step[P, R]):
         self, runtime: Runtime, workflow_id: str, arguments: dict[str, Any], now_ms: int
     ) -> NewReceipt:
         """The intent for these arguments: key, frozen request, undo."""
-        request = codec.encode(arguments, f"the arguments of {self.function!r}")
+        frozen = Arguments.of(arguments, f"the arguments of {self.function!r}")
         rendered = await self.render(runtime, arguments, now_ms)
         return NewReceipt(
             key=self.key_for(arguments),
@@ -199,17 +221,23 @@ class Effect[**P, R](Step[P, R]):
             function=self.name,
             workflow=workflow_id,
             state="intended",
-            fingerprint=runtime.sealing.fingerprint(request),
-            request=runtime.seal(request),
+            fingerprint=runtime.sealing.fingerprint(frozen.asked),
+            request=runtime.seal(frozen.text),
             frozen=runtime.seal(rendered) if rendered is not None else None,
             undo=self.undo.name if self.undo is not None else None,
         )
 
-    def identity(self, execution: Execution, arguments: dict[str, Any]) -> str:
+    def identity(self, execution: Execution, arguments: Arguments) -> str:
+        if self.undoes is not None:
+            return f"undo {self.undoes.key}#{self.undoes.attempt} by {self.__name__}"
+        if self.of is not None:
+            return f"settle {self.of.key}#{self.of.attempt}"
         return f"{self.key_for(arguments)}#{self.attempt_number} {super().identity(execution, arguments)}"
 
-    async def _run(self, execution: Execution, ctx: Context, arguments: dict[str, Any]) -> R:
-        behind = 0 if self.follows or self.settles else execution.again.get(self.key_for(arguments), 0)
+    async def _run(self, execution: Execution, ctx: Context, arguments: Arguments) -> R:
+        if self.of is not None or self.follows:
+            return cast("R", await Drive(self, execution, ctx, arguments).outcome())
+        behind = execution.again.get(self.key_for(arguments), 0)
         effect = self.attempt(self.attempt_number + behind) if behind else self
         return cast("R", await Drive(effect, execution, ctx, arguments).outcome())
 
@@ -243,6 +271,8 @@ async def store_intents(
     begun: dict[str, Begun] = {}
     for intent in intents:
         effect = intent.effect
+        if execution is not None:
+            await refuse_other_key(runtime, tx, effect, intent.workflow, intent.arguments, execution)
         now_ms = await tx.now_ms() if effect.renders else 0
         new = await effect.new_receipt(runtime, intent.workflow, intent.arguments, now_ms)
         after = effect.precedent(intent.workflow, intent.arguments)

@@ -149,6 +149,21 @@ class DifferentFunction(Conflict):
         )
 
 
+class DifferentKey(Conflict):
+    """A workflow has called a step under a key that the step does not make of that request by now."""
+
+    def __init__(self, step: str, workflow: str, stored: str, given: str) -> None:
+        self.step, self.workflow, self.stored, self.given = step, workflow, stored, given
+        super().__init__(step, workflow, stored, given)
+
+    def __str__(self) -> str:
+        return (
+            f"workflow {self.workflow!r} has a receipt of {self.step} under {self.stored!r}, and the key of that "
+            f"request is {self.given} by now: it would happen again, so nothing was called. Give it back its old key "
+            "until these workflows have ended; new ones may use a step of another name, with the new key"
+        )
+
+
 class SharedKey(Conflict):
     """Two effects declare one key template, or one step is called twice under its default key."""
 

@@ -11,15 +11,15 @@ import contextvars
 import functools
 import inspect
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+import types
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Optional
 
-import msgspec
 from resonate.error import PlatformError, Suspended
 
 from recordfirst.blocking import lent_with
-from recordfirst.core import codec
+from recordfirst.core import codec, values
 from recordfirst.errors import BadArguments, Escaped, Misuse, Unencodable
 from recordfirst.limit import Limit
 
@@ -56,6 +56,34 @@ def inject() -> Any:
     return _INJECT
 
 
+class Arguments(dict[str, Any]):
+    """A call's arguments by name: the copy that is read back of them, as it will be after a crash, with its defaults.
+
+    What was given may be changed by then; this is the call's own.
+    """
+
+    __slots__ = ("asked", "defaulted", "is_plain", "text")
+
+    def __init__(self, values: Mapping[str, Any], text: str, asked: str, defaulted: Collection[str] = ()) -> None:
+        super().__init__(values)
+        self.text = text
+        """All of them, as canonical JSON: the frozen request."""
+        self.asked = asked
+        """Without the defaults, which a deploy may change: by these a call is known to be the same."""
+        self.defaulted = defaulted
+        """Names of those that are defaults: no key may rest on one."""
+        self.is_plain = False
+        """Nothing of them can be changed by a function that gets them."""
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any], what: str) -> Arguments:
+        """The same, or what was read from a row."""
+        if isinstance(arguments, cls):
+            return arguments
+        text = codec.encode(arguments, what)
+        return cls(arguments, text, text)
+
+
 class Function:
     """What recordfirst knows of one function that a user decorated."""
 
@@ -66,6 +94,8 @@ class Function:
         self.fn = fn
         self.kind = kind
         self.name = name or fn.__name__
+        self.has_other_keys = False
+        """Its calls may have keys besides the one that it was declared with (:meth:`WriteStep.with_key`)."""
         inner = inspect.unwrap(fn)
         if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
             self._refuse("yields; it must return its result, once")
@@ -89,7 +119,8 @@ class Function:
         for name_, type_ in self.injected.items():
             if type_ is None:
                 self._refuse(f"injects {name_!r} without an annotation; its type is what it is found by")
-        self.parameters: dict[str, Any] = {p.name: hints.get(p.name, Any) for p in positional[1:]}
+        self.parameters: dict[str, Any] = {p.name: _typed(p, hints.get(p.name, Any)) for p in positional[1:]}
+        self.defaults: dict[str, Any] = {p.name: p.default for p in positional[1:] if p.default is not p.empty}
         self.returns: Any = hints.get("return", Any)
         resolved = [p.replace(annotation=self.parameters[p.name]) for p in positional[1:]]
         self._user_signature = signature.replace(parameters=resolved, return_annotation=self.returns)
@@ -108,8 +139,8 @@ class Function:
 
     @property
     def place(self) -> str:
-        """Where a person finds it."""
-        code = self.fn.__code__
+        """Where a person finds it: where it was written, whatever stands around it."""
+        code = inspect.unwrap(self.fn).__code__
         return f"{self.fn.__module__}.{self.fn.__qualname__} ({code.co_filename}:{code.co_firstlineno})"
 
     def raised_at(self, error: BaseException) -> str | None:
@@ -134,7 +165,7 @@ class Function:
         return noted
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the arguments by name, as given; defaults are not filled in, so that a new one changes no fingerprint.
+        """Return the arguments by name, as given, without defaults.
 
         Raises:
             BadArguments: if they do not fit the signature.
@@ -150,44 +181,154 @@ class Function:
                 f"{self!r} does not take these arguments: {error}{also}; it is {self.name}{self._shown()}"
             ) from None
 
+    def freeze(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Arguments:
+        """Return the arguments as they are from here on: a copy, as it is read back from what is stored (P12).
+
+        Defaults are part of it, so that a retry sends what was first sent (P4). What needs no proof is not read back:
+        text, numbers, and frozen structs of such are what they are.
+
+        Raises:
+            BadArguments: if they do not fit the signature, or one would not come back as it was given; names the field.
+            Unencodable: if one is not JSON.
+        """
+        given = self.bind(args, kwargs)
+        missing = {name: value for name, value in self.defaults.items() if name not in given}
+        full = {**given, **missing} if missing else given
+        text = codec.encode(full, self._what)
+        asked = codec.encode(given, self._what) if missing else text
+        unproved = [name for name, value in full.items() if not values.is_plain(value, self._plans[name])]
+        if unproved:
+            read = codec.decode(text)
+            full = {**full, **{name: self._proved(name, full[name], read[name]) for name in unproved}}
+        frozen = Arguments(full, text, asked, missing)
+        frozen.is_plain = not unproved
+        return frozen
+
+    def fresh(self, arguments: Arguments) -> dict[str, Any]:
+        """Return bound arguments for one run of the function, which may change what it gets."""
+        return arguments if arguments.is_plain else self.thaw(arguments.text)
+
+    def thaw(self, text: str) -> dict[str, Any]:
+        """Return the arguments that were stored, with the defaults of parameters that are newer than that.
+
+        Raises:
+            BadArguments: naming the parameter that does not fit.
+        """
+        found = self.fit(codec.decode(text))
+        for name, value in self.defaults.items():
+            if name not in found:
+                found[name] = self._copy(name, value)
+        return found
+
+    def adopt(self, stored: Mapping[str, Any], types: Mapping[str, Any]) -> Arguments:
+        """Return what was stored of another function's call as arguments of this one.
+
+        Args:
+            stored: JSON's builtins, by parameter.
+            types: what a parameter is that declares no type here, as far as it is known.
+
+        Raises:
+            BadArguments: naming the parameter that does not fit.
+        """
+        own = {name: types.get(name, Any) if type_ is Any else type_ for name, type_ in self._types.items()}
+        found = self._fit(stored, own)
+        missing = {name: self._copy(name, value) for name, value in self.defaults.items() if name not in found}
+        text = codec.encode({**found, **missing}, self._what)
+        return Arguments({**found, **missing}, text, codec.encode(found, self._what) if missing else text, missing)
+
     def fit(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Return builtins, as they come from JSON, in the shapes that the parameters declare.
 
         Raises:
             BadArguments: naming the parameter that does not fit.
         """
+        return self._fit(arguments, self._types)
+
+    def _fit(self, arguments: Mapping[str, Any], types: Mapping[str, Any]) -> dict[str, Any]:
         fitted: dict[str, Any] = {}
         for name, value in arguments.items():
             if name not in self.parameters:
                 raise BadArguments(f"{self!r} has no parameter {name!r}; it is {self.name}{self._shown()}")
-            try:
-                fitted[name] = codec.shape(value, self.parameters[name], f"argument {name!r} of {self!r}")
-            except Unencodable as error:
-                raise BadArguments(str(error)) from None
+            fitted[name] = self._shape(name, value, types[name])
         return fitted
 
-    def refuse_misfits(self, arguments: Mapping[str, Any]) -> None:
-        """Refuse an argument that is not what its parameter declares, before it is stored or written anywhere.
+    def _shape(self, name: str, value: Any, type_: Any) -> Any:
+        try:
+            return codec.shape(value, type_, f"argument {name!r} of {self!r}")
+        except Unencodable as error:
+            raise BadArguments(str(error)) from None
+
+    def _proved(self, name: str, given: Any, read: Any) -> Any:
+        """An argument as it is read back, once it is shown to be what was given."""
+        type_ = self._types[name]
+        back = self._shape(name, read, type_)
+        if (found := values.difference(given, back, type_)) is not None:
+            declared = "it declares no type" if type_ is Any else f"it is declared as {codec.type_name(type_)}"
+            raise BadArguments(
+                f"argument {name!r} of {self!r} would not come back from the record as it was given{_at(found)}: "
+                f"{found.how} ({declared}); nothing was stored: declare the type that it has, or give what JSON can "
+                "carry; what must not be stored, a secret say, is injected"
+            )
+        return back
+
+    def _copy(self, name: str, default: Any) -> Any:
+        if values.is_plain(default, self._plans[name]):
+            return default
+        return self._shape(name, codec.decode(codec.encode(default, self._what)), self._types[name])
+
+    @functools.cached_property
+    def _what(self) -> str:
+        return f"the arguments of {self!r}"
+
+    @functools.cached_property
+    def _types(self) -> dict[str, Any]:
+        """What arguments are read back as: builtins, where JSON has no shape for what is declared (a Protocol, say)."""
+        return {name: type_ if codec.has_shape(type_) else Any for name, type_ in self.parameters.items()}
+
+    @functools.cached_property
+    def _plans(self) -> dict[str, values.Plan]:
+        return {name: values.plan(type_) for name, type_ in self._types.items()}
+
+    def refuse_unstorable_defaults(self) -> None:
+        """Refuse a default that could not be stored with the arguments, of which it is a part (P4)."""
+        for name, value in self.defaults.items():
+            try:
+                self._proved(name, value, codec.decode(codec.encode({name: value}, f"the default of {name!r}"))[name])
+            except (Unencodable, BadArguments) as error:
+                self._refuse(f"has a default that cannot be stored with its arguments: {error}; inject it, or give it")
+
+    def result(self, value: Any) -> tuple[str, Any]:
+        """Return what the function returned, as JSON and as it is read back of that.
 
         Raises:
-            BadArguments: naming the parameter.
-            Unencodable: if it is not JSON.
+            Unencodable: if it is not JSON, not of the declared type, or would not come back as it is; names the field.
         """
-        stored = codec.decode(codec.encode(arguments, f"the arguments of {self!r}"))
-        for name, value in stored.items():
-            what = f"argument {name!r} of {self!r}"
-            try:
-                codec.shape(value, self.parameters[name], what)
-            except Unencodable as error:
-                # A type that msgspec has no shape for (a Protocol, say) tells nothing of the value.
-                if isinstance(error.__cause__, msgspec.ValidationError):
-                    raise BadArguments(str(error)) from None
+        what = f"the result of {self!r}"
+        text = codec.encode(value, what)
+        if values.is_plain(value, self._returned):
+            return text, value
+        back = codec.shape(codec.decode(text), self.returns, what)
+        if (found := values.difference(value, back, self.returns, result=True)) is not None:
+            raise Unencodable(f"{what} would not come back from the record as it was returned{_at(found)}: {found.how}")
+        return text, back
+
+    @functools.cached_property
+    def _returned(self) -> values.Plan:
+        return values.plan(self.returns)
 
     def refuse_unstorable_result(self) -> None:
         """Refuse a declared return type that could never be read back from JSON (P3: found out before any call)."""
         why = codec.storable(self.returns)
         if why is not None:
             self._refuse(f"returns {self.returns!r}, which cannot be stored: {why}; return what you need of it")
+
+    def spread(self, arguments: Mapping[str, Any]) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+        """Return arguments as they are passed: by name, but for what takes none."""
+        if self._all_by_name:
+            return (), arguments
+        bound = self._user_signature.bind_partial()
+        bound.arguments.update(arguments)
+        return bound.args, bound.kwargs
 
     async def call(
         self,
@@ -224,12 +365,7 @@ class Function:
         executor: Executor | None,
         limit: Limit | None,
     ) -> Any:
-        args: tuple[Any, ...] = ()
-        kwargs: Mapping[str, Any] = arguments
-        if not self._all_by_name:
-            bound = self._user_signature.bind_partial()
-            bound.arguments.update(arguments)
-            args, kwargs = bound.args, bound.kwargs
+        args, kwargs = self.spread(arguments)
         if self._leads:
             args = (first, *args)
         if self.is_async:
@@ -268,24 +404,53 @@ class Function:
                 self._refuse(f"injects {p.name!r}, which must be keyword-only: put it behind a *")
 
     def _hints(self) -> dict[str, Any]:
-        raw = dict(inspect.get_annotations(self.fn))
-        names = {**self.fn.__globals__, **inspect.getclosurevars(self.fn).nonlocals}
+        written = _written(self.fn)
         first = next(iter(inspect.signature(self.fn).parameters), "") if self._leads else ""
         hints: dict[str, Any] = {}
-        for name, annotation in raw.items():
+        for name, annotation in inspect.get_annotations(written[-1]).items():
             if name == first:
                 continue
             if not isinstance(annotation, str):
                 hints[name] = annotation
                 continue
-            try:
-                hints[name] = eval(annotation, names)  # noqa: S307 - the user's own annotation, as typing.get_type_hints does
-            except Exception as error:  # noqa: BLE001 - whatever it is, the annotation cannot be used
-                self._refuse(
-                    f"has the annotation {name}: {annotation}, which is not known at run time ({error}); "
-                    "import it outside `if TYPE_CHECKING:`"
-                )
+            hints[name] = self._evaluated(name, annotation, written)
         return {name: type(None) if hint is None else hint for name, hint in hints.items()}
+
+    def _evaluated(self, name: str, annotation: str, written: Sequence[Callable[..., Any]]) -> Any:
+        """A type by its name, where the function was written; else where what stands around it was."""
+        first: Exception | None = None
+        for fn in reversed(written):
+            try:
+                names = {**fn.__globals__, **inspect.getclosurevars(fn).nonlocals}
+                return eval(annotation, names)  # noqa: S307 - the user's own annotation, as typing.get_type_hints does
+            except Exception as error:  # noqa: BLE001 - whatever it is, the annotation cannot be used
+                first = first or error
+        modules = " or ".join(dict.fromkeys(fn.__globals__.get("__name__", "?") for fn in reversed(written)))
+        return self._refuse(
+            f"has the annotation {name}: {annotation}, which is not known at run time in {modules} ({first}); "
+            "import it outside `if TYPE_CHECKING:`"
+        )
 
     def _refuse(self, why: str) -> NoReturn:
         raise Misuse(f"@{self.kind} {self.place} {why}")
+
+
+def _typed(parameter: inspect.Parameter, hint: Any) -> Any:
+    """A parameter's type; with ``None`` among it where that is its default."""
+    if parameter.default is None and hint is not Any:
+        return hint | None if isinstance(hint, type | types.UnionType | types.GenericAlias) else Optional[hint]  # noqa: UP045 - of what has no |
+    return hint
+
+
+def _at(found: values.Difference) -> str:
+    return f" at {found.path.lstrip('.')!r}" if found.path else ""
+
+
+def _written(fn: Callable[..., Any]) -> list[Callable[..., Any]]:
+    """A function, and what it wraps by ``functools.wraps``, innermost last: there its annotations were written."""
+    chain = [fn]
+    while "__signature__" not in vars(chain[-1]) and inspect.isfunction(
+        inner := getattr(chain[-1], "__wrapped__", None)
+    ):
+        chain.append(inner)
+    return chain

@@ -49,6 +49,16 @@ class LateSuccess(msgspec.Struct, frozen=True):
     """Who reports it: a call, a probe."""
 
 
+class DefaultKept(msgspec.Struct, frozen=True):
+    """A deploy has changed the default of a parameter: what was stored with the request counts, for as long as that is
+    retried (P4).
+    """
+
+    key: str
+    function: str
+    parameters: str
+
+
 class Repeated(msgspec.Struct, frozen=True):
     """A transaction is run again after a deadlock, a serialization failure or a lost connection (P9)."""
 
@@ -249,6 +259,7 @@ type Event = (
     | StaleStep
     | LateOutcome
     | LateSuccess
+    | DefaultKept
     | Repeated
     | Released
     | Suspected
@@ -277,6 +288,7 @@ _WARNINGS = (
     CredentialRefused,
     LateSuccess,
     Suspected,
+    DefaultKept,
     RecordOutrun,
     ProjectionFailed,
     Released,

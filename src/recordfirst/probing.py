@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from recordfirst.core import codec
 from recordfirst.core.receipt import Receipt
 from recordfirst.core.text import class_name, safe_text
 from recordfirst.errors import Declined, NotDone, Unknown
@@ -46,7 +45,7 @@ async def probed(effect: Effect[..., Any], runtime: Runtime, receipt: Receipt) -
 async def _asked(effect: Effect[..., Any], runtime: Runtime, receipt: Receipt) -> Any:
     function = effect.probe
     assert function is not None
-    arguments = effect.function.fit(codec.decode(runtime.unseal(receipt.request)))
+    arguments = effect.function.thaw(runtime.unseal(receipt.request))
     chosen = follow_up_arguments(function, None, arguments, None)
     injected = await runtime.injector.resolve(function)
     call = effect.call_for(runtime, receipt)

@@ -23,7 +23,7 @@ from recordfirst.core.projection import NewProjection, Projection
 from recordfirst.core.text import masked
 from recordfirst.engine import leaf
 from recordfirst.errors import DifferentFunction, DifferentRequest, Misuse
-from recordfirst.function import Function
+from recordfirst.function import Arguments, Function
 from recordfirst.observe import LateProjection, ProjectionFailed, RecordOutrun
 from recordfirst.places import Admission, here
 from recordfirst.providers.contract import describe
@@ -145,13 +145,13 @@ class ProjectStep[**P](Step[P, None]):
             above = there.version
 
     def _new(self, runtime: Runtime, arguments: dict[str, Any], workflow: str | None) -> NewProjection:
-        request = codec.encode(arguments, f"the arguments of {self.function!r}")
+        frozen = Arguments.of(arguments, f"the arguments of {self.function!r}")
         return NewProjection(
             key=self.key_for(arguments),
             function=self.name,
             workflow=workflow,
-            fingerprint=runtime.sealing.fingerprint(request),
-            request=runtime.seal(request),
+            fingerprint=runtime.sealing.fingerprint(frozen.asked),
+            request=runtime.seal(frozen.text),
         )
 
     async def _versioned(
@@ -209,10 +209,10 @@ class ProjectStep[**P](Step[P, None]):
         assert found is not None
         return found
 
-    def identity(self, execution: Execution, arguments: dict[str, Any]) -> str:
+    def identity(self, execution: Execution, arguments: Arguments) -> str:
         return f"{self.key_for(arguments)} {super().identity(execution, arguments)}"
 
-    async def _run(self, execution: Execution, ctx: Context, arguments: dict[str, Any]) -> None:
+    async def _run(self, execution: Execution, ctx: Context, arguments: Arguments) -> None:
         # What this run has under way would be missing: the record's state is that behind it.
         for on_its_way in list(execution.writes.values()):
             await asyncio.shield(on_its_way)

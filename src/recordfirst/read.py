@@ -12,9 +12,8 @@ from typing import Any, Concatenate, Protocol, cast, overload
 from resonate.context import Context
 
 from recordfirst.blocking import Blocking
-from recordfirst.core import codec
 from recordfirst.declared import Fails, check_fails
-from recordfirst.function import Function
+from recordfirst.function import Arguments, Function
 from recordfirst.runtime import Execution
 from recordfirst.step import Step
 
@@ -29,7 +28,7 @@ class Read[C]:
 class ReadStep[**P, R](Step[P, R]):
     """A ``@read``; see :func:`read`."""
 
-    async def _run(self, execution: Execution, ctx: Context, arguments: dict[str, Any]) -> R:
+    async def _run(self, execution: Execution, ctx: Context, arguments: Arguments) -> R:
         del ctx
         runtime, function = execution.runtime, self.function
         injected = await runtime.injector.resolve(function)
@@ -37,11 +36,11 @@ class ReadStep[**P, R](Step[P, R]):
         async def once() -> Any:
             async with runtime.record.reading() as connection:
                 loop_free = connection if function.is_async else Blocking(connection, runtime.loop)
-                return await function.call(Read(loop_free), arguments, injected, runtime.executor)
+                given = function.fresh(arguments)
+                return await function.call(Read(loop_free), given, injected, runtime.executor)
 
-        what = f"the result of {function!r}"
         value = await runtime.patiently(repr(self), once)
-        return cast("R", codec.shape(codec.decode(codec.encode(value, what)), function.returns, what))
+        return cast("R", function.result(value)[1])
 
 
 class ReadDecorator(Protocol):

@@ -45,7 +45,7 @@ async def resolve(
     effect = effects.get(receipt.function)
     if effect is None:
         raise Misuse(f"key {key!r} belongs to effect {receipt.function!r}, which this app does not have")
-    arguments = effect.function.fit(codec.decode(runtime.unseal(receipt.request)))
+    arguments = effect.function.thaw(runtime.unseal(receipt.request))
     hook: Any = None
     final: Outcome | None = None
     match outcome:

@@ -15,6 +15,7 @@ import msgspec
 from resonate.error import Suspended
 
 from recordfirst import places
+from recordfirst.conflicts import refuse_other_key
 from recordfirst.core.decide import backoff_ms
 from recordfirst.core.exceptions import AllowedErrors
 from recordfirst.core.start import Start
@@ -50,6 +51,10 @@ _HELD_S = 0.5
 
 CONTENDED_MOST_S = 20.0
 """So long a start, or what else a caller waits for, is tried again while another transaction holds what it needs."""
+
+_TICKS = 100
+"""Turns of the event loop in which a failure reaches a body by callbacks alone, through groups of groups of tasks."""
+
 _CONTENTION_MOST_MS = 1_000
 """Longest pause between tries after a deadlock or a serialization failure."""
 
@@ -274,6 +279,7 @@ class Execution:
         declared: Declared,
         over: Over,
         again: Mapping[str, int],
+        local: set[asyncio.Task[Any]] | None = None,
     ) -> None:
         self.runtime = runtime
         self.declared, self.over = declared, over
@@ -295,6 +301,13 @@ class Execution:
         """Which call uses a write's default key."""
         self.begun: dict[str, Begun] = {}
         """Intents that rode in a write of this run, so that their first call need not be stored again."""
+        self.same_keys: set[object] = set()
+        """Functions of which it is known that what earlier runs have stored has the key that they make today."""
+        self.idle: set[str] = set()
+        """Waits, by their ids in the engine, of effects that have certainly not happened so far."""
+        self.local = local if local is not None else set()
+        """What the body has called and runs here."""
+        self._resting: set[asyncio.Task[Any]] = set()
         self.steps: list[str] = []
         """Names of the steps that run now."""
 
@@ -315,6 +328,36 @@ class Execution:
         """Raise ``Suspended`` in a step of a run that has stopped: it begins nothing more."""
         if self.defect is not None:
             raise Suspended
+
+    async def refuse_other_key(self, step: Any, arguments: Any) -> None:
+        """Raise ``DifferentKey`` if earlier runs have called a step under a key that it does not make by now (P3)."""
+        if self.first_run or step.function in self.same_keys:
+            return
+
+        async def look() -> None:
+            async with self.runtime.record.session() as session:
+                await refuse_other_key(self.runtime, session, step, self.workflow_id, arguments, self)
+
+        await self.runtime.patiently(f"keys of {step.name!r}", look)
+
+    async def until_alone(self) -> None:
+        """Wait until whatever else the body has called has come to its end, or waits as well.
+
+        A body that is told to suspend hears no more of what fails beside it until it is run again. So one that has
+        nothing to do for an hour keeps quiet while others may fail: the engine waits for those in any case.
+        """
+        me = asyncio.current_task()
+        assert me is not None
+        self._resting.add(me)
+        try:
+            while True:
+                for _ in range(_TICKS):
+                    await asyncio.sleep(0)
+                if not (others := self.local - self._resting):
+                    return
+                await asyncio.wait(others, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._resting.discard(me)
 
     async def is_over(self, session: Session[Any] | None = None) -> bool:
         """Whether this life is over, as the record says now: a person has ended it, or its workflow has ended."""

@@ -18,7 +18,7 @@ from recordfirst.after import Precedent
 from recordfirst.core import codec, keys
 from recordfirst.effect import Call, Effect, Sender
 from recordfirst.errors import DifferentEntry, Misuse
-from recordfirst.function import Function
+from recordfirst.function import Arguments, Function
 from recordfirst.limit import Limit
 from recordfirst.observe import StagedBefore
 from recordfirst.providers.contract import Provider
@@ -92,7 +92,7 @@ class StageStep[**P, R](Effect[P, R], Precedent[P, R]):
         """What a receipt's ``frozen`` says is to be staged."""
         return codec.shape(frozen, Entry, f"what is stored of {self.function!r}")
 
-    async def _run(self, execution: Execution, ctx: Context, arguments: dict[str, Any]) -> R:
+    async def _run(self, execution: Execution, ctx: Context, arguments: Arguments) -> R:
         # What comes after it waits for it, as for a write (P1).
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         execution.writes[self.key_for(arguments)] = done

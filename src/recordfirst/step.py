@@ -9,11 +9,10 @@ from typing import Any
 from resonate.context import Context
 
 from recordfirst import places
-from recordfirst.core import codec
 from recordfirst.engine import leaf
 from recordfirst.engine.context import Leaf, StepLike
 from recordfirst.errors import Misuse
-from recordfirst.function import Function
+from recordfirst.function import Arguments, Function
 from recordfirst.runtime import Execution, current, step_begins
 
 
@@ -31,6 +30,7 @@ class Step[**P, R](StepLike):
     __signature__: inspect.Signature
 
     def __init__(self, function: Function) -> None:
+        function.refuse_unstorable_defaults()
         self.function = function
         self.name = function.name
         self.__doc__ = function.fn.__doc__
@@ -47,8 +47,10 @@ class Step[**P, R](StepLike):
     def __call__(self, ctx: Context, /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
         """Run this step in a workflow. Returns an awaitable at once; the step is on its way already.
 
+        Its arguments are bound here: what is done to them afterwards, it does not see (P12).
+
         Raises:
-            BadArguments: if the arguments do not fit, in number or in type.
+            BadArguments: if the arguments do not fit, in number or in type, or would not come back as they are.
             Misuse: if called outside a ``@workflow`` that an app runs.
         """
         if not isinstance(ctx, Context):
@@ -57,9 +59,7 @@ class Step[**P, R](StepLike):
         if execution is None:
             raise Misuse(f"{self.name} was called outside a workflow; call it from a @workflow that an App runs")
         try:
-            arguments = self.function.bind(args, kwargs)
-            self.function.refuse_misfits(arguments)
-            bound = _Bound(self, execution, arguments)
+            bound = _Bound(self, execution, self.function.freeze(args, kwargs))
         except Exception as error:
             stop = execution.judge(error, self.name)
             if stop is None:
@@ -68,12 +68,17 @@ class Step[**P, R](StepLike):
         future: Awaitable[R] = ctx.run(bound)
         return future
 
-    def identity(self, execution: Execution, arguments: dict[str, Any]) -> str:
+    def called(self, ctx: Context, execution: Execution, arguments: Arguments) -> Awaitable[R]:
+        """Run this step with arguments that are bound."""
+        future: Awaitable[R] = ctx.run(_Bound(self, execution, arguments))
+        return future
+
+    def identity(self, execution: Execution, arguments: Arguments) -> str:
         """All that makes a call of this step the one that it is."""
         del execution
-        return f"{self.__name__} {codec.encode(arguments, f'the arguments of {self.function!r}')}"
+        return f"{self.__name__} {arguments.asked}"
 
-    async def _run(self, execution: Execution, ctx: Context, arguments: dict[str, Any]) -> R:
+    async def _run(self, execution: Execution, ctx: Context, arguments: Arguments) -> R:
         raise NotImplementedError
 
     @property
@@ -92,7 +97,7 @@ class Step[**P, R](StepLike):
 class _Bound[R](Leaf):
     """One call of a step as the SDK takes it. Its arguments are bound, so the SDK does not bind them twice again."""
 
-    def __init__(self, step: Step[..., R], execution: Execution, arguments: dict[str, Any]) -> None:
+    def __init__(self, step: Step[..., R], execution: Execution, arguments: Arguments) -> None:
         self._step, self._execution, self._arguments = step, execution, arguments
         self.__name__, self.__signature__ = step.__name__, step._bound_signature  # noqa: SLF001 - of this module
         self.identity = step.identity(execution, arguments)

@@ -1,8 +1,11 @@
 """Undo: when a workflow ends in failure, what its effects did is compensated, newest first (design 6, trap 10).
 
 Each undo is an effect with its own key and receipt, so it happens once too. It was named in the receipt before the
-first call of what it undoes. It runs after every sibling has stopped, and only for what is known to have happened: an
-effect whose outcome is unknown keeps its workflow parked until it is known.
+first call of what it undoes, and the receipt counts, whatever a deploy has made of ``undo=`` since. What it takes back
+is stored under its key before it is called: one key undoes one effect, and an undo that has begun goes on under the key
+that it has. What was asked and answered is read from receipts, never rendered anew. It runs after every sibling has
+stopped, and only for what is known to have happened: an effect whose outcome is unknown keeps its workflow parked until
+it is known.
 
 Every step here takes the same engine ids on every run of the body: what is asked first for each receipt is its effect
 itself, whose answer is final from then on, and only that answer decides what follows. That an effect was undone is
@@ -12,6 +15,8 @@ engine that was lost it may not, so an effect whose undo has begun raises ``Undo
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -20,11 +25,12 @@ from resonate.context import Context
 from recordfirst.core import codec
 from recordfirst.core import decide as d
 from recordfirst.core.receipt import Change, Receipt
+from recordfirst.core.receipt import Undoing as Undo
 from recordfirst.core.start import Finish
-from recordfirst.errors import Declined, Misuse, NotDone, ResultNotStored, Undone
-from recordfirst.function import RAISED_AT
+from recordfirst.errors import BadKey, Declined, Misuse, NotDone, SharedKey, Undone
+from recordfirst.function import RAISED_AT, Arguments
 from recordfirst.providers.contract import describe
-from recordfirst.runtime import Execution
+from recordfirst.runtime import Execution, Runtime
 from recordfirst.step import follow_up_arguments
 
 if TYPE_CHECKING:
@@ -45,9 +51,10 @@ async def undo_all(ctx: Context, execution: Execution, effects: dict[str, Effect
     """Run the undo of every effect of this workflow that names one and has happened. One that fails stops no other."""
     undoing, execution.is_undoing = Undoing([], []), True
     defects: list[tuple[Exception, str | None]] = []
-    for receipt in reversed(await _called(execution)):
+    receipts, begun = await _called(execution)
+    for receipt in reversed(receipts):
         try:
-            by = await _undo(ctx, execution, effects, receipt)
+            by = await _undo(ctx, execution, effects, receipt, begun.get((receipt.key, receipt.attempt)))
         except Exception as error:  # noqa: BLE001 - one that fails stops no other
             undoing.left.append(f"{receipt.key!r} ({describe(error)})")
             if not execution.declared.fails_on(error):
@@ -62,34 +69,85 @@ async def undo_all(ctx: Context, execution: Execution, effects: dict[str, Effect
 
 
 async def _undo(
-    ctx: Context, execution: Execution, effects: dict[str, Effect[..., Any]], receipt: Receipt
+    ctx: Context, execution: Execution, effects: dict[str, Effect[..., Any]], receipt: Receipt, begun: Receipt | None
 ) -> str | None:
     """Undo one effect, and return the key of what did; ``None`` if it had not happened."""
-    effect = effects.get(receipt.function)
-    if effect is None or effect.undo is None:
+    name = begun.function if begun is not None else receipt.undo
+    effect, undo = effects.get(receipt.function), effects.get(name or "")
+    if effect is None or undo is None:
         if receipt.state == "declined" or receipt.undone_by is not None:
             return None
-        raise Misuse(
-            f"it must be undone by {receipt.undo!r}, but no effect {receipt.function!r} with an undo is known any "
-            "more; keep both, or name them in @workflow(steps=...)"
+        unknown = " and ".join(
+            repr(each) for each, known in ((receipt.function, effect), (name, undo)) if known is None
         )
-    arguments = effect.function.fit(codec.decode(execution.runtime.unseal(receipt.request)))
-    result = None
-    try:
-        result = await effect.settling(receipt.attempt)(ctx, **arguments)
-    except (Declined, NotDone, Undone):
+        raise Misuse(
+            f"it must be undone by {name!r}, as its receipt says, but the app has no effect {unknown}; keep both, or "
+            "name them in @workflow(steps=...)"
+        )
+    happened, result = await _outcome(ctx, execution, effect, receipt)
+    if not happened:
         return None
-    except ResultNotStored:
-        pass
+    if begun is not None:
+        await undo.undoing(receipt, begun).go_on(ctx, execution)
+        return begun.key
+    arguments = _arguments(execution, effect, undo, receipt, result)
+    key = undo.key_for(arguments)
+    await _begin(execution, undo, receipt, key)
+    await undo.undoing(receipt, None).called(ctx, execution, arguments)
+    return key
+
+
+async def _outcome(ctx: Context, execution: Execution, effect: Effect[..., Any], receipt: Receipt) -> tuple[bool, Any]:
+    """Whether an effect has happened, once that is known, and its result, as JSON's builtins."""
+    try:
+        result = await effect.settling(receipt).go_on(ctx, execution)
+    except (Declined, NotDone, Undone):
+        return False, None
     except Exception:
-        # Its on_success fails, say. It has happened all the same if the provider's answer is kept.
-        text = _kept(execution, await _find(execution, receipt))
+        # Its on_success fails, say, or its result is not of the type that is declared by now. It has happened all the
+        # same if the record says so, or the provider's answer is kept.
+        found = await _find(execution, receipt)
+        text = _kept(execution.runtime, found)
+        if text is None and found is not None and found.state == "succeeded":
+            text = execution.runtime.unseal(found.result) if found.result is not None else "null"
         if text is None:
             raise
-        result = codec.shape(codec.decode(text), effect.function.returns, f"the result of {effect.function!r}")
-    chosen = follow_up_arguments(effect.undo.function, effect.undo_extra, arguments, result)
-    await effect.undo.undoing(receipt.attempt)(ctx, **chosen)
-    return effect.undo.key_for(chosen)
+        return True, codec.decode(text)
+    return True, codec.decode(codec.encode(result, f"the result of {effect.function!r}"))
+
+
+def _arguments(
+    execution: Execution, effect: Effect[..., Any], undo: Effect[..., Any], receipt: Receipt, result: Any
+) -> Arguments:
+    """What the undo is called with: the arguments that the receipt has, by name, and at most one more: the result."""
+    function, owner = undo.function, effect.function
+    stored: dict[str, Any] = codec.decode(execution.runtime.unseal(receipt.request))
+    older = {name: codec.to_builtins(value) for name, value in owner.defaults.items() if name not in stored}
+    chosen = {name: value for name, value in (older | stored).items() if name in function.parameters}
+    extra = [name for name in function.parameters if name not in chosen and name not in owner.parameters]
+    if len(extra) > 1:
+        raise Misuse(f"{function!r} takes {', '.join(extra)}, which the receipt of {owner!r} does not have")
+    if extra:
+        chosen[extra[0]] = result
+    return function.adopt(chosen, {**owner.parameters, **dict.fromkeys(extra, owner.returns)})
+
+
+async def _begin(execution: Execution, undo: Effect[..., Any], receipt: Receipt, key: str) -> None:
+    """Store what is taken back under this key. Raises ``SharedKey`` if the key is another effect's undo."""
+
+    async def store() -> str:
+        async with execution.runtime.record.transaction() as tx:
+            undoes: str = await tx.begin_undo(Undo(key, receipt.attempt, receipt.key), execution.workflow_id)
+            return undoes
+
+    undoes = await execution.runtime.patiently(f"undo {key!r}", store)
+    if undoes != receipt.key:
+        raise SharedKey(
+            key,
+            f"the undo of {undoes!r}",
+            f"that of {receipt.key!r}, which was not called: put into the key of {undo.name} what tells the two apart "
+            "(the result of what it undoes, say)",
+        )
 
 
 async def close_undone(execution: Execution, done: list[tuple[Receipt, str]], finish: Finish) -> None:
@@ -104,43 +162,88 @@ async def close_undone(execution: Execution, done: list[tuple[Receipt, str]], fi
             if start is None or (start.epoch, start.state) != (finish.epoch, finish.state):
                 return  # Another life of this workflow goes on, and comes to the same.
             for receipt, by in done:
-                await _mark(tx, execution, receipt, by)
+                await mark_undone(tx, execution.runtime, receipt, by)
 
     await execution.runtime.patiently(f"undo in {execution.workflow_id!r}", store)
 
 
-async def _mark(tx: Session[Any], execution: Execution, receipt: Receipt, by: str) -> None:
+async def mark_undone(tx: Session[Any], runtime: Runtime, receipt: Receipt, by: str) -> None:
+    """Say in a receipt what undid it."""
     while True:
         seen = (await tx.find_receipt(receipt.key, receipt.attempt)).receipt
-        if seen is None or await tx.change_receipt(seen, _undone(execution, seen, by)) is not None:
+        if seen is None or await tx.change_receipt(seen, _undone(runtime, seen, by)) is not None:
             return
 
 
-def _undone(execution: Execution, receipt: Receipt, by: str) -> Change:
-    text = _kept(execution, receipt)
+def _undone(runtime: Runtime, receipt: Receipt, by: str) -> Change:
+    text = _kept(runtime, receipt)
     if text is None:
         return d.undone(receipt, by)
     # No later life is to store a success, with its rows, that was taken back.
-    return msgspec.structs.replace(d.succeeded(receipt, execution.runtime.seal(text)), undone_by=by)
+    return msgspec.structs.replace(d.succeeded(receipt, runtime.seal(text)), undone_by=by)
 
 
-def _kept(execution: Execution, receipt: Receipt | None) -> str | None:
+def _kept(runtime: Runtime, receipt: Receipt | None) -> str | None:
     """The result in a provider's answer that could not be stored as a success."""
     if receipt is None or receipt.reply is None:
         return None
-    reply = codec.decode(execution.runtime.unseal(receipt.reply))
+    reply = codec.decode(runtime.unseal(receipt.reply))
     return reply["text"] if reply["state"] == "succeeded" else None
 
 
-async def _called(execution: Execution) -> list[Receipt]:
-    """The receipts that may need an undo, oldest first. Nothing that a failed body does adds to them."""
+async def _called(execution: Execution) -> tuple[list[Receipt], dict[tuple[str, int], Receipt]]:
+    """The receipts that may need an undo, oldest first, and those of the undos that have begun, by what they undo.
 
-    async def find() -> list[Receipt]:
+    Nothing that a failed body does adds to the first.
+    """
+
+    async def find() -> tuple[list[Receipt], dict[tuple[str, int], Receipt]]:
         async with execution.runtime.record.session() as session:
-            return await session.receipts_of(execution.workflow_id)
+            receipts = await session.receipts_of(execution.workflow_id)
+            return receipts, await begun_undos(session, execution.workflow_id, receipts)
 
-    receipts = await execution.runtime.patiently(f"receipts of {execution.workflow_id!r}", find)
-    return [receipt for receipt in receipts if receipt.undo is not None and receipt.calls > 0]
+    receipts, begun = await execution.runtime.patiently(f"receipts of {execution.workflow_id!r}", find)
+    return [receipt for receipt in receipts if receipt.undo is not None and receipt.calls > 0], begun
+
+
+async def begun_undos(
+    session: Session[Any], workflow: str, receipts: Sequence[Receipt]
+) -> dict[tuple[str, int], Receipt]:
+    """The receipts of a workflow's undos, by key and attempt of what each takes back."""
+    known = {(receipt.key, receipt.attempt): receipt for receipt in receipts}
+    begun: dict[tuple[str, int], Receipt] = {}
+    for key, attempt, undoes in await session.undoings_of(workflow):
+        found = known.get((key, attempt)) or (await session.find_receipt(key, attempt)).receipt
+        if found is not None:
+            begun[undoes, attempt] = found
+    return begun
+
+
+def is_begun(undo: Receipt) -> bool:
+    """Whether an undo has happened, or may have."""
+    return undo.state != "declined" and (undo.doubts > 0 or undo.state != "intended" or undo.reply is not None)
+
+
+async def begun_undo(runtime: Runtime, effect: Effect[..., Any], receipt: Receipt, result: Any) -> Receipt | None:
+    """The receipt of what undoes a receipt: by what the record says, or (before it said so) by the key of today."""
+    keys: list[str] = []
+    if (undo := effect.undo) is not None and undo.name == receipt.undo:
+        arguments = effect.function.thaw(runtime.unseal(receipt.request))
+        with contextlib.suppress(BadKey):
+            keys.append(undo.key_for(follow_up_arguments(undo.function, effect.undo_extra, arguments, result)))
+
+    async def find() -> Receipt | None:
+        async with runtime.record.session() as session:
+            said = await session.undoings_of(receipt.workflow)
+            ours = [each.key for each in said if (each.undoes, each.attempt) == (receipt.key, receipt.attempt)]
+            others = {each.key for each in said} - {*ours}
+            for key in [*ours, *(key for key in keys if key not in others)]:
+                found: Receipt | None = (await session.find_receipt(key, receipt.attempt)).receipt
+                if found is not None:
+                    return found
+            return None
+
+    return await runtime.patiently(f"undo of {receipt.key!r}", find)
 
 
 async def _find(execution: Execution, receipt: Receipt) -> Receipt | None:

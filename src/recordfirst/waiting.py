@@ -14,7 +14,7 @@ from recordfirst.core import decide as d
 from recordfirst.core import identity
 from recordfirst.core.receipt import Change, Receipt, Wake
 from recordfirst.engine import leaf
-from recordfirst.runtime import Runtime
+from recordfirst.runtime import Execution
 
 IN_PLACE_MS = 5_000
 """Waits up to this long happen in place; longer ones are durable sleeps that hold no worker. Neither holds a place."""
@@ -27,17 +27,26 @@ class Waiting:
 
     def __init__(
         self,
-        runtime: Runtime,
+        execution: Execution,
         ctx: Context,
         change: Callable[[Receipt, Change], Awaitable[Receipt | None]],
         admission: places.Admission,
+        *,
+        alone: bool,
     ) -> None:
-        self._runtime, self._ctx, self._change, self._admission = runtime, ctx, change, admission
+        """``alone``: nothing else of the body waits for this."""
+        self._alone = alone
+        self._execution, self._runtime, self._ctx, self._change = execution, execution.runtime, ctx, change
+        self._admission = admission
 
     async def until(self, receipt: Receipt, wait_ms: int) -> None:
         """Wait for a time of the record's clock, which is so far away."""
         place = places.here()
         if wait_ms > IN_PLACE_MS or (place is not None and place.is_crowded):
+            if receipt.doubts == 0 and receipt.reply is None:
+                self._execution.idle.add(leaf.wait_id(self._ctx, receipt.revision))
+                if self._alone:
+                    await self._execution.until_alone()
             await leaf.sleep(self._ctx, receipt.revision, wait_ms / 1000)
         # Also after a durable sleep that has ended: the engine's clock may be ahead of the record's, which decides.
         await self._runtime.pause(min(wait_ms, IN_PLACE_MS) / 1000)

@@ -44,6 +44,7 @@ class Workflow[**P, R]:
     def __init__(
         self, function: Function, steps: tuple[Step[..., Any], ...], fails: tuple[type[Exception], ...] = ()
     ) -> None:
+        function.refuse_unstorable_defaults()
         self.function = function
         self.fails = fails
         self.name = function.name
@@ -95,6 +96,28 @@ class Workflow[**P, R]:
             first = seen.setdefault(template.text, step)
             if first.function.fn is not step.function.fn:
                 raise SharedKey(template.text, first.function.place, step.function.place)
+
+    def check_undos(self) -> None:
+        """Raise ``SharedKey`` if two effects are undone under one key, so that one of them would not be (P3).
+
+        That is sure where the key of their undo is made of nothing but what both their own keys are made of. Where it
+        is not, it is seen when it is undone.
+        """
+        by_undo: dict[object, list[Effect[..., Any]]] = {}
+        for step in self.steps():
+            undo = getattr(step, "undo", None)
+            if undo is None:
+                continue
+            effect, fields = cast("Effect[..., Any]", step), undo.template.fields
+            others = by_undo.setdefault(undo.function.fn, [])
+            for other in others:
+                if (
+                    other.function.fn is not effect.function.fn
+                    and fields <= effect.template.fields & other.template.fields
+                ):
+                    places = [f"the undo of {each.function.place}" for each in (other, effect)]
+                    raise SharedKey(undo.template.text, *places)
+            others.append(effect)
 
 
 def _named_in(fn: Callable[..., Any], visited: set[Any]) -> Iterator[Step[..., Any]]:
@@ -180,6 +203,7 @@ def body_of(
             declared=workflow.declared,
             over=ctx.over,
             again=codec.decode(start.again) if start is not None and start.again is not None else {},
+            local=ctx.local,
         )
         try:
             with running(execution):
@@ -232,6 +256,8 @@ async def _live(
             finish = Finish(id=id, epoch=execution.epoch, state="succeeded", result=runtime.seal(text))
             await life.finished(ctx.info.id, finish, None)
         return result
+    # What has certainly not happened is not waited for: it does not happen any more.
+    leaf.leave(ctx, execution.idle)
     # A part undoes nothing: its workflow may go on without it, and if not, undoes the whole.
     if leaf.waits_for_others(ctx) or execution.is_part:
         raise failure
@@ -375,10 +401,7 @@ def _text_of(result: Any, ctx: WorkflowContext, id: str, function: Function) -> 
             f"workflow {id!r} calls {name} and never awaits it, and it failed: {describe(error)}; "
             "await it, and catch there what may fail"
         ) from error
-    what = f"the result of {function!r}"
-    text = codec.encode(result, what)
-    codec.shape(codec.decode(text), function.returns, what)
-    return text
+    return function.result(result)[0]
 
 
 class WorkflowDecorator(Protocol):

@@ -17,6 +17,7 @@ from resonate.context import Context
 from recordfirst.accept import accept
 from recordfirst.after import Precedent, after_missing, check_after, is_done
 from recordfirst.blocking import Blocking
+from recordfirst.conflicts import refuse_other_key
 from recordfirst.core import codec, exceptions, identity, keys
 from recordfirst.core.exceptions import why_not_storable
 from recordfirst.core.receipt import After, NewReceipt, Receipt
@@ -35,8 +36,8 @@ from recordfirst.errors import (
     StartContended,
     Unencodable,
 )
-from recordfirst.function import Function
-from recordfirst.observe import CommitFound, LostRace, StaleStep
+from recordfirst.function import Arguments, Function
+from recordfirst.observe import CommitFound, DefaultKept, LostRace, StaleStep
 from recordfirst.records.contract import Session
 from recordfirst.runtime import Begun, Execution, Runtime, fault_of
 
@@ -96,9 +97,7 @@ class Write[C]:
         """
         if self._workflow is None and all(isinstance(promise, Intent) for promise in self._promises):
             raise _of_no_workflow(effect)
-        arguments = effect.function.bind(args, kwargs)
-        effect.function.refuse_misfits(arguments)
-        self._promise(Intent(effect, arguments, self._workflow or ""))
+        self._promise(Intent(effect, effect.function.freeze(args, kwargs), self._workflow or ""))
 
     def _promise(self, what: tuple[Function, NewStart] | Intent) -> None:
         self._session.promise(len(self._promises))
@@ -133,7 +132,7 @@ class Write[C]:
 class Intent:
     """An effect that a write has announced."""
 
-    def __init__(self, effect: Effect[..., Any], arguments: dict[str, Any], workflow: str) -> None:
+    def __init__(self, effect: Effect[..., Any], arguments: Arguments, workflow: str) -> None:
         self.effect, self.arguments, self.workflow = effect, arguments, workflow
 
 
@@ -152,6 +151,7 @@ class WriteStep[**P, R](Precedent[P, R]):
 
     def with_key(self, key: str) -> WriteStep[P, R]:
         """Return this write under another key: a second call in one workflow must name its own."""
+        self.function.has_other_keys = True
         named: WriteStep[P, R] = WriteStep(
             self.function, keys.parse(key, repr(self.function), self.function.parameters), self.after
         )
@@ -168,16 +168,25 @@ class WriteStep[**P, R](Precedent[P, R]):
     def functions(self) -> list[Function]:
         return [self.function, *(self.after.functions() if self.after is not None else [])]
 
+    @property
+    def key_needs(self) -> tuple[str, ...]:
+        """Parameters that its key is made of."""
+        return self.receipt_needs
+
+    def key_in(self, workflow_id: str, arguments: dict[str, Any]) -> str:
+        """The key of a call with these arguments, in this workflow."""
+        return self.key_for(workflow_id, arguments)
+
     def key_for(self, workflow_id: str, arguments: dict[str, Any]) -> str:
         """The key of this write's receipt."""
         if self.template is None:
             return default_key(workflow_id, self.name)
         return self.template.render(arguments, repr(self.function))
 
-    def identity(self, execution: Execution, arguments: dict[str, Any]) -> str:
+    def identity(self, execution: Execution, arguments: Arguments) -> str:
         return f"{self.key_for(execution.workflow_id, arguments)} {super().identity(execution, arguments)}"
 
-    async def _run(self, execution: Execution, ctx: Context, arguments: dict[str, Any]) -> R:
+    async def _run(self, execution: Execution, ctx: Context, arguments: Arguments) -> R:
         key = self.key_for(execution.workflow_id, arguments)
         attempt = 1 + execution.again.get(key, 0)
         if self.template is None:
@@ -199,9 +208,8 @@ class WriteStep[**P, R](Precedent[P, R]):
         finally:
             done.set_result(None)
 
-    async def _write(self, execution: Execution, ctx: Context, key: str, attempt: int, arguments: dict[str, Any]) -> R:
+    async def _write(self, execution: Execution, ctx: Context, key: str, attempt: int, arguments: Arguments) -> R:
         runtime = execution.runtime
-        request = codec.encode(arguments, f"the arguments of {self.function!r}")
         receipt = NewReceipt(
             key=key,
             attempt=attempt,
@@ -209,20 +217,20 @@ class WriteStep[**P, R](Precedent[P, R]):
             function=self.name,
             workflow=execution.workflow_id,
             state="succeeded",
-            fingerprint=runtime.sealing.fingerprint(request),
-            request=runtime.seal(request),
+            fingerprint=runtime.sealing.fingerprint(arguments.asked),
+            request=runtime.seal(arguments.text),
         )
         injected = await runtime.injector.resolve(self.function)
         after = await self._awaited(execution, arguments)
-        stored = partial(self._stored, runtime, receipt)
+        stored = partial(self._stored, execution, receipt, arguments)
 
         async def once() -> NewReceipt:
             async with runtime.record.transaction() as tx:
                 await self._check_after(tx, after)
                 w = open_write(runtime, tx, execution, blocking=not self.function.is_async)
-                value = await self.function.call(w, arguments, injected, runtime.executor)
-                result = codec.encode(value, f"the result of {self.function!r}")
-                told = self._result(result)  # before the commit: a result that no version can read stays for ever
+                value = await self.function.call(w, self.function.fresh(arguments), injected, runtime.executor)
+                # Before the commit: a result that no version can read stays for ever.
+                result, told = self.function.result(value)
                 done = msgspec.structs.replace(receipt, result=runtime.seal(result))
                 if not await flush(w, tx, [done]):
                     raise _Lost
@@ -258,10 +266,13 @@ class WriteStep[**P, R](Precedent[P, R]):
 
         return self._outcome(runtime, await runtime.patiently(repr(self), until_settled))
 
-    async def _stored(self, runtime: Runtime, asked: NewReceipt) -> Receipt | None:
-        """The receipt, once it is shown to be of the same step and request (P8)."""
+    async def _stored(self, execution: Execution, asked: NewReceipt, arguments: Arguments) -> Receipt | None:
+        """The receipt, once it is shown to be of the same step and request (P8), and under no other key (P2)."""
+        runtime = execution.runtime
         async with runtime.record.session() as session:
             seen = (await session.find_receipt(asked.key, asked.attempt)).receipt
+            if seen is None:
+                await refuse_other_key(runtime, session, self, execution.workflow_id, arguments, execution)
         compare(runtime, self.function, seen, asked)
         return seen
 
@@ -372,6 +383,7 @@ def compare(runtime: Runtime, function: Function, stored: Receipt | None, asked:
     if (stored.kind, stored.function) != (asked.kind, asked.function):
         raise DifferentFunction(asked.key, f"{stored.kind} {stored.function}", f"{asked.kind} {asked.function}")
     if stored.fingerprint == asked.fingerprint:
+        _say_changed_default(runtime, function, stored, asked)
         return
     was, asks = runtime.unseal(stored.request), runtime.unseal(asked.request)
     if not same_today(function, was, asks):
@@ -382,10 +394,20 @@ def compare(runtime: Runtime, function: Function, stored: Receipt | None, asked:
         )
 
 
+def _say_changed_default(runtime: Runtime, function: Function, stored: Receipt, asked: NewReceipt) -> None:
+    """Tell that a deploy has changed a default meanwhile: what was stored with the request counts (P4)."""
+    if not function.defaults:
+        return
+    was, asks = codec.decode(runtime.unseal(stored.request)), codec.decode(runtime.unseal(asked.request))
+    changed = [name for name in function.defaults if name in was and was[name] != asks.get(name)]
+    if changed:
+        runtime.observe(DefaultKept(asked.key, function.name, ", ".join(changed)))
+
+
 def same_today(function: Function, stored: str, given: str) -> bool:
     """Whether two requests that differ as text are one by today's types: a field with a default was added, say."""
     try:
-        return codec.encode(function.fit(codec.decode(stored)), "the stored request") == given
+        return codec.encode(function.thaw(stored), "the stored request") == given
     except RecordfirstError:
         return False
 
@@ -429,6 +451,11 @@ async def flush(w: Write[Any], tx: Session[Any], receipts: Sequence[NewReceipt])
         for (function, new), (stored, _) in zip(w._starts, rows, strict=True):
             check_same_start(w._runtime, function, stored, new)
         w._accepted = [stored for stored, added in rows if added]
+    if w._execution is None:
+        new_here = {start.id for start in w._accepted}
+        for intent in w._intents:
+            if intent.workflow not in new_here:
+                await refuse_other_key(w._runtime, tx, intent.effect, intent.workflow, intent.arguments)
     return True
 
 
@@ -436,15 +463,12 @@ def new_start(
     runtime: Runtime, workflow: Workflow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], id: str
 ) -> NewStart:
     """A start for these arguments, checked and encoded."""
-    arguments = workflow.function.bind(args, kwargs)
-    text = codec.encode(arguments, f"the arguments of {workflow.function!r}")
-    # What the worker will read back is what must fit, so a dict where a struct is declared shows here.
-    workflow.function.fit(codec.decode(text))
+    arguments = workflow.function.freeze(args, kwargs)
     return NewStart(
         id=identity.check_id(id),
         workflow=workflow.name,
-        arguments=runtime.seal(text),
-        fingerprint=runtime.sealing.fingerprint(workflow.name, text),
+        arguments=runtime.seal(arguments.text),
+        fingerprint=runtime.sealing.fingerprint(workflow.name, arguments.asked),
     )
 
 

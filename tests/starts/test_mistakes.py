@@ -244,14 +244,16 @@ def test_an_amount_that_is_no_whole_number_gets_nowhere(shop, which):
 
 
 def test_a_type_without_a_shape_is_taken_as_it_is():
-    """P8: only a value that is certainly wrong is refused."""
+    """P12: as JSON's own types, which must be what was given."""
 
-    async def sized(w, of: type[int] | Order, n: int) -> None: ...
+    async def sized(w, of: type[int] | list[str], n: int) -> None: ...
 
     step = write(sized)
-    step.function.refuse_misfits({"of": Order("1", 1), "n": 1})
+    assert step.function.freeze((["a"], 1), {}) == {"of": ["a"], "n": 1}
     with pytest.raises(BadArguments, match="argument 'n'"):
-        step.function.refuse_misfits({"of": Order("1", 1), "n": True})
+        step.function.freeze((["a"], True), {})
+    with pytest.raises(BadArguments, match=r"argument 'of' .* it is .*Order, and would come back as dict"):
+        step.function.freeze((Order("1", 1), 1), {})
 
 
 def test_what_needs_a_person_is_logged_as_a_warning(caplog):

@@ -31,7 +31,7 @@ def encode(value: Any, what: str) -> str:
     except _REFUSED as error:
         path, culprit = _first_unencodable(value, "")
         place = f"its field {path.lstrip('.')!r}" if path else "it"
-        message = f"{what} cannot be stored as JSON: {place} is {_type_name(culprit)} ({_one_line(error)})"
+        message = f"{what} cannot be stored as JSON: {place} is {type_name(culprit)} ({_one_line(error)})"
         raise Unencodable(message) from error
 
 
@@ -79,7 +79,7 @@ def shape[T](value: Any, type_: type[T], what: str) -> T:
     try:
         return msgspec.convert(value, type_, dec_hook=_model_from_builtins)
     except (TypeError, ValueError, msgspec.MsgspecError) as error:
-        message = f"{what} is not {_type_name(type_)}: {_one_line(error)}"
+        message = f"{what} is not {type_name(type_)}: {_one_line(error)}"
         raise Unencodable(message) from error
 
 
@@ -89,29 +89,88 @@ def to_builtins(value: Any) -> Any:
 
 
 def storable(type_: Any) -> str | None:
-    """Say why values of ``type_`` could not be read back from JSON; ``None`` if they can, or if nothing is known."""
+    """Say why values of ``type_`` could not be stored, and read back, as JSON; ``None`` if they can, or if nothing is
+    known: of what is not declared, and of what a model of the user's does, each value must tell.
+    """
     try:
         msgspec.json.Decoder(type_, dec_hook=_model_from_builtins)
     except TypeError as error:
         return _one_line(error)
-    for cls in _custom_types(msgspec.inspect.type_info(type_), set()):
-        if not hasattr(cls, "model_validate") and cls is not object:
-            return f"{_type_name(cls)} is not a type that JSON can carry"
+    return next((why for info in _parts(msgspec.inspect.type_info(type_), set()) if (why := _never_back(info))), None)
+
+
+def has_shape(type_: Any) -> bool:
+    """Whether JSON can be read as this type at all: as a Protocol, say, or a class of the user's, it cannot."""
+    try:
+        msgspec.json.Decoder(type_, dec_hook=_model_from_builtins)
+    except TypeError:
+        return False
+    customs = [i for i in _parts(msgspec.inspect.type_info(type_), set()) if isinstance(i, msgspec.inspect.CustomType)]
+    return all(hasattr(custom.cls, "model_validate") or custom.cls is object for custom in customs)
+
+
+def _never_back(info: Any) -> str | None:
+    """Say why no value of this type, or hardly one, comes back."""
+    match info:
+        case msgspec.inspect.CustomType(cls):
+            if hasattr(cls, "model_validate"):
+                return _hidden(cls)
+            return None if cls is object else f"{type_name(cls)} is not a type that JSON can carry"
+        case msgspec.inspect.RawType():
+            return "msgspec.Raw is text of any form, and JSON is stored in one"
+        case msgspec.inspect.DictType():
+            if not all(_is_text(each) for each in _branches(info.key_type)):
+                return "the keys of a dict are text in JSON; write str for their type, or a StrEnum"
+        case msgspec.inspect.SetType() | msgspec.inspect.FrozenSetType():
+            if any(isinstance(each, _SETS) for each in _branches(info.item_type)):
+                return "sets of sets have no order"
     return None
 
 
-def _custom_types(info: Any, seen: set[int]) -> Iterator[Any]:
-    """Find the types that msgspec leaves to us, however deep they are."""
+_SETS = (msgspec.inspect.SetType, msgspec.inspect.FrozenSetType)
+
+
+def _branches(info: Any) -> list[Any]:
+    while isinstance(info, msgspec.inspect.Metadata):
+        info = info.type
+    return [each for one in info.types for each in _branches(one)] if hasattr(info, "types") else [info]
+
+
+def _is_text(info: Any) -> bool:
+    """Whether a key of this type is text, as msgspec writes it, or tells by its value."""
+    if isinstance(info, msgspec.inspect.LiteralType):
+        return all(isinstance(value, str) for value in info.values)
+    if isinstance(info, msgspec.inspect.EnumType):
+        return issubclass(info.cls, str)
+    return isinstance(info, msgspec.inspect.StrType | msgspec.inspect.AnyType)
+
+
+def _hidden(cls: Any) -> str | None:
+    """Say which field of a Pydantic model is left out, or masked, when it is dumped, unless it says how to dump it."""
+    said = getattr(cls, "__pydantic_decorators__", None)
+    if getattr(said, "field_serializers", None) or getattr(said, "model_serializers", None):
+        return None
+    if getattr(cls, "model_config", {}).get("json_encoders"):
+        return None
+    for name, field in getattr(cls, "model_fields", {}).items():
+        if getattr(field, "exclude", None) is True and field.is_required():
+            return f"field {name!r} of {type_name(cls)} is left out when it is dumped, and it is required"
+        if "Secret" in getattr(getattr(field, "annotation", None), "__name__", "") and field.is_required():
+            return f"field {name!r} of {type_name(cls)} is masked when it is dumped"
+    return None
+
+
+def _parts(info: Any, seen: set[int]) -> Iterator[Any]:
+    """Find what a type is made of, however deep."""
     if id(info) in seen:
         return
     seen.add(id(info))
-    if isinstance(info, msgspec.inspect.CustomType):
-        yield info.cls
+    yield info
     for name in info.__struct_fields__:
         value = getattr(info, name)
         for child in value if isinstance(value, tuple) else (value,):
             if isinstance(child, (msgspec.inspect.Type, msgspec.inspect.Field)):
-                yield from _custom_types(child, seen)
+                yield from _parts(child, seen)
 
 
 def fingerprint(*parts: str) -> str:
@@ -145,7 +204,7 @@ def _model_to_builtins(value: Any) -> Any:
     """Encode Pydantic-like models, without importing Pydantic."""
     if hasattr(value, "model_dump"):
         return _sort_sets(value.model_dump(mode="json"), value.model_dump())
-    raise TypeError(f"objects of type {_type_name(value)} are not JSON")
+    raise TypeError(f"objects of type {type_name(value)} are not JSON")
 
 
 def _sort_sets(dumped: Any, original: Any) -> Any:
@@ -167,7 +226,7 @@ def _model_from_builtins(type_: Any, value: Any) -> Any:
         return type_.model_validate(value)
     if isinstance(type_, type) and isinstance(value, type_):
         return value
-    raise TypeError(f"{_type_name(type_)} cannot be read from JSON")
+    raise TypeError(f"{type_name(type_)} cannot be read from JSON")
 
 
 def _first_unencodable(value: Any, path: str) -> tuple[str, Any]:
@@ -193,7 +252,8 @@ def _children(value: Any) -> list[tuple[str, Any]]:
     return [(f".{name}", getattr(value, name)) for name in fields if hasattr(value, name)]
 
 
-def _type_name(value: Any) -> str:
+def type_name(value: Any) -> str:
+    """Name a type, or a value's, as a program does."""
     type_ = value if isinstance(value, type) else type(value)
     if type_.__module__ in ("builtins", "__main__"):
         return type_.__qualname__

@@ -31,6 +31,11 @@ class Template(msgspec.Struct, frozen=True):
     names: tuple[str, ...]
     """The parameters that it reads."""
 
+    @property
+    def fields(self) -> frozenset[str]:
+        """What it reads, as it is written: ``order.id``."""
+        return frozenset(field for _, field in _parts(self.text) if field is not None)
+
     def render(self, arguments: Mapping[str, Any], step: str) -> str:
         """Return the key for these arguments.
 
@@ -47,7 +52,7 @@ class Template(msgspec.Struct, frozen=True):
     def _value(self, field: str, arguments: Mapping[str, Any], step: str) -> str:
         name, *path = field.split(".")
         place = f"key {self.text!r} of {step}: {{{field}}}"
-        if name not in arguments:
+        if name not in arguments or name in getattr(arguments, "defaulted", ()):
             raise BadKey(f"{place} names an argument that the call did not give")
         value = arguments[name]
         for attribute in path:

@@ -5,7 +5,7 @@ Pure data. Times are milliseconds since 1970 by the record's clock; JSON travels
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -113,6 +113,14 @@ class Intended(msgspec.Struct, frozen=True, kw_only=True):
     """``None`` only if the write that it depends on has no receipt."""
     inserted: bool
     now_ms: int
+
+
+class Undoing(NamedTuple):
+    """An undo that was begun, by its key, and the key of what it takes back. Both have this attempt."""
+
+    key: str
+    attempt: int
+    undoes: str
 
 
 class Wake(msgspec.Struct, frozen=True, kw_only=True):

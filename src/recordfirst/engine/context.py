@@ -32,10 +32,11 @@ from resonate.error import ApplicationError, PlatformError, Suspended
 from resonate.ids import join_id
 
 from recordfirst import places
-from recordfirst.core import codec, identity
+from recordfirst.core import codec, identity, values
 from recordfirst.engine import leaf
 from recordfirst.engine.codec import original
-from recordfirst.errors import Misuse, Unencodable
+from recordfirst.errors import BadArguments, Misuse, Unencodable
+from recordfirst.function import Function
 
 type Judge = Callable[[Exception, str], BaseException | None]
 """Says of an error, and of the call that it came out of, what is raised instead; ``None``: the body may see it."""
@@ -123,6 +124,8 @@ class WorkflowContext(Context):
         """What stands in the engine's ids for all that a call is: something that does not tell its arguments."""
         self._unawaited: dict[asyncio.Task[Any], str] = {}
         """What was called here and nobody has asked for, by name."""
+        self.local: set[asyncio.Task[Any]] = set()
+        """What was called here and runs in this process."""
 
     @property
     def over(self) -> Over:
@@ -156,11 +159,15 @@ class WorkflowContext(Context):
 
     @_on_loop
     def rpc(self, fn: Any, *args: Any, **kwargs: Any) -> ResonateFuture[Any]:
-        """Run a workflow as a part of this one, in a task of its own."""
+        """Run a workflow as a part of this one, in a task of its own.
+
+        What it is given is bound here, as it will be read where it runs (P12).
+        """
         leaf.never_retried(self)
         name = _name_of(fn)
         with self._judging(name):
             given = codec.encode([args, kwargs], f"the arguments of ctx.rpc({name})")
+            args, kwargs = _bound(fn, name, args, kwargs, given)
             self._begin(name, f"rpc {name} {given}")
             return self._watched(super().rpc(fn, *args, **kwargs), f"the part {name}")
 
@@ -236,6 +243,8 @@ class WorkflowContext(Context):
 
     def _watched[T](self, future: ResonateFuture[T], name: str) -> ResonateFuture[T]:
         self._unawaited[future._task] = name
+        self.local.add(future._task)
+        future._task.add_done_callback(self.local.discard)
         return _Watched(
             _id=future._id,
             _task=future._task,
@@ -254,6 +263,22 @@ class WorkflowContext(Context):
 
 def _name_of(fn: Any) -> str:
     return fn if isinstance(fn, str) else str(getattr(fn, "__name__", "function"))
+
+
+def _bound(
+    fn: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], given: str
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a part, as JSON's builtins: with the defaults of the workflow that runs it, if it is known."""
+    function = getattr(fn, "function", None)
+    if isinstance(function, Function):
+        by_position, by_name = function.spread(codec.decode(function.freeze(args, kwargs).text))
+        return by_position, dict(by_name)
+    read_args, read_kwargs = codec.decode(given)
+    # What a workflow of that name declares is known where it runs. What changes whatever it declares is seen here.
+    found = values.difference([[*args], kwargs], [read_args, read_kwargs], Any, result=True)
+    if found is not None:
+        raise BadArguments(f"an argument of ctx.rpc({name}) would not arrive as it was given: {found.how}")
+    return tuple(read_args), read_kwargs
 
 
 class _Watched[T](ResonateFuture[T], frozen=True, kw_only=True, eq=False):

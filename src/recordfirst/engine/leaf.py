@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -72,6 +72,11 @@ def wait_number(ctx: Context, id: str) -> int | None:
 def waits_for_others(ctx: Context) -> bool:
     """Whether children elsewhere are pending, so that the SDK will suspend this workflow though its body returned."""
     return bool(ctx._state.spawned_remote)
+
+
+def leave(ctx: Context, waits: Collection[str]) -> None:
+    """Wait for these no longer: a workflow that fails has nothing to hear of them."""
+    ctx._state.spawned_remote = [id for id in ctx._state.spawned_remote if id not in waits]
 
 
 class Released(ResonateError):

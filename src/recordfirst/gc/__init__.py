@@ -169,6 +169,7 @@ class _Run:
             return sum(count for [count] in await tx.run_many(self._sql["count"], rows, kept=self._kept))
         await tx.run_many(self._sql["collect"], rows)
         await tx.run_many(self._sql["strip"], rows, blank=self._runtime.seal("null"))
+        await tx.run_many(self._sql["undoings"], rows)
         return len(await tx.run_many(self._sql["drop"], rows, kept=self._kept))
 
     async def _tell(self, tx: Session[Any], total: Collection) -> int:

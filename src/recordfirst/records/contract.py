@@ -16,7 +16,7 @@ import msgspec
 
 from recordfirst.core.finding import Audit, Finding, NewFinding, PassState
 from recordfirst.core.projection import NewProjection, Projection
-from recordfirst.core.receipt import After, Change, Intended, NewReceipt, Receipt, Seen, Wake
+from recordfirst.core.receipt import After, Change, Intended, NewReceipt, Receipt, Seen, Undoing, Wake
 from recordfirst.core.start import Finish, NewStart, Start
 from recordfirst.core.timeline import Mark, Timeline
 
@@ -216,6 +216,22 @@ class Session[C](Reconciling, Timelines, Projections, Protocol):
 
     async def receipts_by_key(self, key: str) -> list[Receipt]:
         """Every attempt of a key, first attempt first."""
+
+    async def requests_of(
+        self, workflow: str, kind: str, function: str, besides: str, fingerprint: str
+    ) -> list[tuple[str, str]]:
+        """Keys and requests of a few receipts that a workflow has of a function, besides this key: of the same
+        fingerprint first.
+        """
+
+    async def begin_undo(self, undoing: Undoing, workflow: str) -> str:
+        """Say what an undo, by its key and attempt, takes back; return the key of what was said first.
+
+        Call it in a transaction, or again until it comes through.
+        """
+
+    async def undoings_of(self, workflow: str) -> list[Undoing]:
+        """The undos that were begun for a workflow."""
 
     async def wakes(self, limit: int) -> list[Wake]:
         """Parked effects that are no longer unknown and whose engine promise was not settled yet."""

@@ -16,7 +16,7 @@ from recordfirst.core import identity
 from recordfirst.core.codec import told
 from recordfirst.core.finding import Audit, Finding, NewFinding, PassState
 from recordfirst.core.projection import NewProjection, Projection
-from recordfirst.core.receipt import After, Change, Intended, NewReceipt, Receipt, Seen, Wake
+from recordfirst.core.receipt import After, Change, Intended, NewReceipt, Receipt, Seen, Undoing, Wake
 from recordfirst.core.start import Finish, NewStart, Start
 from recordfirst.core.text import masked
 from recordfirst.core.timeline import Mark, Timeline
@@ -286,6 +286,22 @@ class SqlSession[C](_Reconciling, _Timelines, _Projections):
 
     async def receipts_by_key(self, key: str) -> list[Receipt]:
         return [_receipt(row) for row in await self._rows(self._sql.receipts_by_key, key=key)]
+
+    async def requests_of(
+        self, workflow: str, kind: str, function: str, besides: str, fingerprint: str
+    ) -> list[tuple[str, str]]:
+        asked = {"workflow": workflow, "kind": kind, "function": function, "key": besides, "fingerprint": fingerprint}
+        return [(key, request) for key, request in await self._rows(self._sql.requests_of, **asked)]
+
+    async def begin_undo(self, undoing: Undoing, workflow: str) -> str:
+        identity = {"key": undoing.key, "attempt": undoing.attempt}
+        await self._rows(self._sql.begin_undo, **identity, undoes=undoing.undoes, workflow=workflow)
+        [[undoes]] = await self._rows(self._sql.undone_under, **identity)
+        return str(undoes)
+
+    async def undoings_of(self, workflow: str) -> list[Undoing]:
+        rows = await self._rows(self._sql.undoings_of, workflow=workflow)
+        return [Undoing(key, attempt, undoes) for key, attempt, undoes in rows]
 
     async def wakes(self, limit: int) -> list[Wake]:
         rows = await self._rows(self._sql.wakes, limit=limit)

@@ -32,6 +32,7 @@ class Statements(msgspec.Struct, frozen=True, kw_only=True):
     audits: str
     begin_call: str
     begin_timeline: str
+    begin_undo: str
     change_receipt: str
     close_findings: str
     close_unseen: str
@@ -71,6 +72,7 @@ class Statements(msgspec.Struct, frozen=True, kw_only=True):
     receipts_by_key: str
     receipts_of: str
     reopen: str
+    requests_of: str
     reset_marks: str
     resume: str
     save_pass: str
@@ -80,6 +82,8 @@ class Statements(msgspec.Struct, frozen=True, kw_only=True):
     stop: str
     stopped: str
     undispatched: str
+    undoings_of: str
+    undone_under: str
     unpark: str
     unsettled: str
     wakes: str

@@ -1,0 +1,2 @@
+-- The undos that were begun for one workflow, and what each takes back.
+SELECT key, attempt, undoes FROM recordfirst_undoing WHERE app = :app AND workflow = :workflow ORDER BY key, attempt
