@@ -76,7 +76,13 @@ def waits_for_others(ctx: Context) -> bool:
 
 def leave(ctx: Context, waits: Collection[str]) -> None:
     """Wait for these no longer: a workflow that fails has nothing to hear of them."""
-    ctx._state.spawned_remote = [id for id in ctx._state.spawned_remote if id not in waits]
+    state = ctx._state
+    state.spawned_remote = [id for id in state.spawned_remote if id not in waits]
+    if not state.spawned_remote:
+        # The SDK holds its own picture of the run against its end: nothing in it may be pending then.
+        for id in state.tree.ids():
+            if id != state.tree.root():
+                state.tree.settle(id)
 
 
 class Released(ResonateError):
