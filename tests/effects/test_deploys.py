@@ -247,7 +247,7 @@ async def test_one_key_undoes_one_effect(shop):
             return (await handle.status()).stop
 
         told = str(await until(stop))
-        assert "SharedKey" in told and "'item:1:a'" in told and "'item:1:b'" in told
+        assert all(each in told for each in ("SharedKey", "'item:1:a'", "'item:1:b'"))
         assert (await receipt(app, "item:1:a")).undone_by is None
     assert world.log == ["item a", "item b", "back"]
 
