@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
+from typing import Any
 
 import aiosqlite
 import pytest
