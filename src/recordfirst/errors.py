@@ -298,6 +298,22 @@ class OutcomeLost(RecordfirstError):
         )
 
 
+class ProcessDied(RecordfirstError):
+    """Each process that ran the workflow has died: it was killed, or ran out of memory, or its loop was blocked."""
+
+    fate = "unknown"
+
+    def __init__(self, id: str, tries: int) -> None:
+        self.id, self.tries = id, tries
+        super().__init__(id, tries)
+
+    def __str__(self) -> str:
+        return (
+            f"workflow {self.id!r} was begun by {self.tries - 1} processes in a row, and each has died under it (out "
+            "of memory, killed, or blocked); look at what its steps do, and at the logs of those processes"
+        )
+
+
 class Escaped(RecordfirstError):
     """User code raised what is no ``Exception``: ``SystemExit``, ``KeyboardInterrupt``, a stray ``CancelledError``."""
 

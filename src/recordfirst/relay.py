@@ -8,6 +8,7 @@ but those who ask for a result.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -195,10 +196,12 @@ class Relay:
         await _cancelled(*self._tasks)
 
     async def close(self) -> None:
-        """Store the ends that are not stored yet."""
+        """Store the ends that are not stored yet, and what no process has died under."""
         if self._closer is not None:
             await _cancelled(self._closer)
         await self.ends.store()
+        with contextlib.suppress(Exception):  # counted once too often does no harm
+            await self._runtime.tries.take_back()
 
     # ── the loops ───────────────────────────────────────────────────────────
 
@@ -221,6 +224,7 @@ class Relay:
             try:
                 await self._runtime.record.changed(_POLL_S)
                 await self._settle_left()
+                await self._runtime.tries.take_back()
             except Exception as error:  # noqa: BLE001 - the poll goes on when the record is back
                 self._runtime.observe(RelayFailed(f"{type(error).__name__}: {error}"))
                 await self._runtime.sleeper(_POLL_S)

@@ -42,6 +42,7 @@ from recordfirst.owner import Owned
 from recordfirst.records.contract import Fault, Record, Session
 from recordfirst.sealing import Sealing
 from recordfirst.threads import Threads
+from recordfirst.tries import Tries
 
 _HOLD_S = 20.0
 """How long a step waits in place for a record that is out of reach before it gives its task back."""
@@ -86,6 +87,8 @@ class Runtime:
         self.owned = Owned(f"app {app!r}")
         """By the process and the event loop that have the app open."""
         self.elsewhere = Elsewhere(self)
+        self.tries = Tries(self)
+        """Counts bodies that are begun by another process than before."""
         self.joined: Joined | None = None
         """The engine as a part of the record's transactions, where it lives in the record's database."""
         self.sealing = sealing
@@ -107,6 +110,7 @@ class Runtime:
         if self.executor.pid != os.getpid():
             self.executor = threads()
         self.elsewhere = Elsewhere(self)
+        self.tries = Tries(self)
         self.injector.reopen()
 
     def under_way(self) -> list[str]:

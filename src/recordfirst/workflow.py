@@ -205,12 +205,17 @@ def body_of(
             again=codec.decode(start.again) if start is not None and start.again is not None else {},
             local=ctx.local,
         )
+        first = execution.first_run or leaf.is_first_delivery(ctx)
         try:
-            with running(execution):
-                if start is not None and start.is_undoing:
-                    return await _undo(ctx, execution, start, life, effects)
-                ctx.over.judge = execution.judge
-                return await _live(workflow, ctx, execution, life, effects, (args, kwargs))
+            async with runtime.tries.of(ctx.info.id, id, epoch, first=first) as died:
+                with running(execution):
+                    if died is not None:
+                        execution.stopped_by(died, None, None)
+                        raise await _stop(workflow.name, ctx, execution)
+                    if start is not None and start.is_undoing:
+                        return await _undo(ctx, execution, start, life, effects)
+                    ctx.over.judge = execution.judge
+                    return await _live(workflow, ctx, execution, life, effects, (args, kwargs))
         finally:
             life.left(ctx.info.id)
 

@@ -69,6 +69,12 @@ def wait_number(ctx: Context, id: str) -> int | None:
     return int(tail) if id.startswith(head) and tail.isdigit() else None
 
 
+def is_first_delivery(ctx: Context) -> bool:
+    """Whether the task that runs this body was never acquired before."""
+    effects: Any = ctx._state.effects
+    return getattr(effects, "task_version", None) == 1
+
+
 def waits_for_others(ctx: Context) -> bool:
     """Whether children elsewhere are pending, so that the SDK will suspend this workflow though its body returned."""
     return bool(ctx._state.spawned_remote)

@@ -305,6 +305,14 @@ class Session[C](Reconciling, Timelines, Projections, Protocol):
         ``forget``: also which versions were stopped in it.
         """
 
+    async def begin_try(self, id: str, epoch: int, *, below: int) -> int | None:
+        """Count that a body is begun again, and return how often by now; ``None`` if it was as often as ``below``, or
+        is over.
+        """
+
+    async def tries_over(self, ids: Sequence[str]) -> None:
+        """These have come to a wait or an end: forget how often they were begun again."""
+
     async def stopped(self, version: str | None, limit: int) -> list[Start]:
         """Stopped starts, longest stopped first; those that this version was not stopped in, if one is named."""
 

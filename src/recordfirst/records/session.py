@@ -377,6 +377,13 @@ class SqlSession[C](_Reconciling, _Timelines, _Projections):
         rows = await self._rows(self._sql.resume, id=id, epoch=epoch, forget=forget)
         return _start(rows[0]) if rows else None
 
+    async def begin_try(self, id: str, epoch: int, *, below: int) -> int | None:
+        rows = await self._rows(self._sql.begin_try, id=id, epoch=epoch, below=below)
+        return int(rows[0][0]) if rows else None
+
+    async def tries_over(self, ids: Sequence[str]) -> None:
+        await self._many(self._sql.tries_over, [{"id": id} for id in ids])
+
     async def stopped(self, version: str | None, limit: int) -> list[Start]:
         return [_start(row) for row in await self._rows(self._sql.stopped, version=version, limit=limit)]
 

@@ -31,6 +31,7 @@ class Statements(msgspec.Struct, frozen=True, kw_only=True):
     announce_mark: str
     audits: str
     begin_call: str
+    begin_try: str
     begin_timeline: str
     begin_undo: str
     change_receipt: str
@@ -81,6 +82,7 @@ class Statements(msgspec.Struct, frozen=True, kw_only=True):
     starts: str
     stop: str
     stopped: str
+    tries_over: str
     undispatched: str
     undoings_of: str
     undone_under: str
