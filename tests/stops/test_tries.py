@@ -15,7 +15,7 @@ async def test_what_kills_every_process_is_stopped_and_the_others_end(shop: Shop
     await migrated(shop.url)
     beside = [f"healthy {number}" for number in range(4)]
     command = [sys.executable, "-m", "tests.stops.deadly", shop.url, "deadly", *beside]
-    codes = []
+    codes: list[int] = []
     while codes[-1:] != [0] and len(codes) < MOST + 3:
         process = await asyncio.create_subprocess_exec(*command)
         codes.append(await asyncio.wait_for(process.wait(), 60))
