@@ -26,7 +26,6 @@ from benchmarks.orders.__main__ import _payments
 from benchmarks.orders.cell import Taken, Task
 from benchmarks.orders.work import Setting
 
-
 _TLS_REQUEST = 8
 
 
