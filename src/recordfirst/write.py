@@ -309,6 +309,7 @@ class WriteStep[**P, R](Precedent[P, R]):
             raise Unencodable(
                 f"{receipt.key!r}: {class_name(error)} cannot be stored as the outcome of {self.function!r}: {why}"
             ) from error
+        self.function.raised_at(error)  # noted on it, so that it is stored with it: the line is known here alone
         said = codec.encode(exceptions.encode(error, runtime.errors), "an outcome")
         reason = codec.encode({"reason": safe_text(error), "code": class_name(error)}, "a reason")
         return msgspec.structs.replace(receipt, state="declined", result=runtime.seal(said), error=reason)
