@@ -233,7 +233,7 @@ def test_again_changes_nothing(shop):
             again = await app.cancel("o", undo=True, who="ben")
             assert (first.changed, again.changed, again.state) == (True, False, "cancelled")
             assert await audits(app, "o") == [("ann", "cancel", "because", "closed")]
-            with pytest.raises(Misuse, match="'o' is cancelled; only a failed one can be retried"):
+            with pytest.raises(Misuse, match="'o' is cancelled; only one that has failed or is stopped can be retried"):
                 await app.retry("o")
             await (await app.start(done, "p", id="p")).result()
             with pytest.raises(Misuse, match="'p' is succeeded; only an open one can be cancelled"):

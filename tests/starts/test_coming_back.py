@@ -52,10 +52,14 @@ async def holding(ctx: Context) -> None:
     await gates[-1].wait()
 
 
-@workflow
+class Refused(Exception):  # noqa: N818 - an outcome, as users name it
+    """The shop does not want this one."""
+
+
+@workflow(fails=Refused)
 async def failing(ctx: Context, who: str) -> None:
     lives[who] += 1
-    raise ValueError(who)
+    raise Refused(who)
 
 
 async def until(look) -> None:

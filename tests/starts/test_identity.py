@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import resonate.context
 
-from recordfirst import BadId, Context, DifferentArguments, WorkflowFailed, inject, workflow, write
+from recordfirst import BadId, Context, DifferentArguments, WorkflowStopped, inject, workflow, write
 from recordfirst.conformance.record import run
 from recordfirst.core import identity
 
@@ -169,8 +169,8 @@ def test_keys_do_not_depend_on_engine_ids(shop, monkeypatch):
     async def go():
         deploy = Deploy()
         async with shop.working(deployed, provide={Deploy: deploy}) as app:
-            with pytest.raises(WorkflowFailed, match="a bug"):
-                await (await app.start(deployed, id="d")).result()
+            with pytest.raises(WorkflowStopped, match="a bug"):
+                await (await app.start(deployed, id="d")).result(if_stopped="raise")
         deploy.bug = False
         monkeypatch.setattr(resonate.context, "join_id", lambda ancestor, segment: f"{ancestor}:renamed-{segment}")
         async with shop.working(deployed_with_a_step_more, provide={Deploy: deploy}) as app:

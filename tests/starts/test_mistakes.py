@@ -1,4 +1,4 @@
-"""What a body does wrong ends its workflow in failure, never in a success, and is told with its place."""
+"""What a body does wrong stops its workflow, and never ends it in a success; it is told with its place."""
 
 from __future__ import annotations
 
@@ -9,10 +9,20 @@ import logging
 import msgspec
 import pytest
 
-from recordfirst import BadArguments, Call, Context, Misuse, WorkflowFailed, effect, workflow, write
+from recordfirst import (
+    BadArguments,
+    Call,
+    Context,
+    Misuse,
+    WorkflowFailed,
+    WorkflowStopped,
+    effect,
+    workflow,
+    write,
+)
 from recordfirst.conformance.record import run
 from recordfirst.core import identity
-from recordfirst.observe import Failed, Reconciled, log_events
+from recordfirst.observe import Failed, Reconciled, Stopped, log_events
 from recordfirst.providers.contract import Provider
 
 
@@ -26,9 +36,18 @@ async def insert(w, order: Order) -> None:
     await w.tx.execute(f"INSERT INTO orders (id, amount) VALUES ('{order.id}', {order.amount_minor})")
 
 
+class OutOfStock(Exception):  # noqa: N818 - an outcome, as users name it
+    """There is none left."""
+
+
 @write
 async def stumble(w) -> None:
     raise KeyError("sku")
+
+
+@write(fails=OutOfStock)
+async def reserve(w) -> None:
+    raise OutOfStock("sku")
 
 
 @effect(key="charge:{amount_minor}", provider=Provider(name="bank", retention_s=86_400), after=None)
@@ -55,17 +74,28 @@ async def forgets(ctx: Context) -> str:
 @workflow
 async def looks_after(ctx: Context) -> str:
     insert(ctx, Order("1", 1))
-    stumbling = stumble(ctx)
+    reserving = reserve(ctx)
     try:
-        await stumbling
-    except KeyError:
+        await reserving
+    except OutOfStock:
         return "seen to"
+    return "done"
+
+
+@workflow
+async def forgets_an_outcome(ctx: Context) -> str:
+    reserve(ctx)
     return "done"
 
 
 @workflow
 async def stumbles(ctx: Context) -> None:
     await stumble(ctx)
+
+
+@workflow
+async def sells_out(ctx: Context) -> None:
+    await reserve(ctx)
 
 
 @workflow
@@ -94,16 +124,26 @@ async def in_doubt(ctx: Context) -> None:
 
 
 async def end(app, which):
-    return await (await app.start(which, id=which.name)).result()
+    return await (await app.start(which, id=which.name)).result(if_stopped="raise")
 
 
-def test_a_step_that_nobody_awaits_and_fails_fails_its_workflow(shop):
+async def stopped(app, which, match: str) -> WorkflowStopped:
+    """Run it until a defect stops it; nothing of it has failed, or is undone."""
+    with pytest.raises(WorkflowStopped, match=match) as caught:
+        await end(app, which)
+    start = await (await app.handle(which.name)).status()
+    assert (start.state, start.is_stopped) == ("open", True)
+    return caught.value
+
+
+def test_a_step_that_nobody_awaits_and_fails_stops_its_workflow(shop):
     """P7: a forgotten ``await`` is told, and not a success; one that is awaited later, or succeeds, is as it was."""
 
     async def go():
-        async with shop.working(forgets, looks_after) as app:
-            with pytest.raises(WorkflowFailed, match=r"'forgets' calls write stumble and never awaits it.*KeyError"):
-                await end(app, forgets)
+        async with shop.working(forgets, forgets_an_outcome, looks_after) as app:
+            await stopped(app, forgets, r"KeyError: 'sku'; at .*test_mistakes.py:\d+, in stumble; ")
+            told = r"'forgets_an_outcome' calls write reserve and never awaits it, and it failed: .*OutOfStock"
+            await stopped(app, forgets_an_outcome, told)
             assert await end(app, looks_after) == "seen to"
             assert await shop.rows(app, "SELECT id, amount FROM orders") == [("1", 1)]
 
@@ -114,13 +154,28 @@ def test_a_failure_says_where(shop):
     """P10: the start, the error and the log name the line of the user's code, though the error went by the engine."""
 
     async def go():
-        async with shop.working(stumbles) as app:
-            with pytest.raises(WorkflowFailed, match=r"'sku'; at .*test_mistakes.py:\d+, in stumble; ") as failed:
-                await end(app, stumbles)
+        async with shop.working(sells_out) as app:
+            with pytest.raises(WorkflowFailed, match=r"sku; at .*test_mistakes.py:\d+, in reserve; ") as failed:
+                await end(app, sells_out)
             [told] = shop.seen(Failed)
-            assert (told.workflow, told.cause, told.at) == ("stumbles", "KeyError: 'sku'", failed.value.at)
-            stored = msgspec.json.decode((await (await app.handle("stumbles")).status()).error)
-            assert stored == {"type": "KeyError", "message": "'sku'", "at": told.at}
+            assert (told.workflow, told.cause, told.at) == ("sells_out", "OutOfStock: sku", failed.value.at)
+            stored = msgspec.json.decode((await (await app.handle("sells_out")).status()).error)
+            assert stored == {"type": "OutOfStock", "message": "sku", "at": told.at}
+
+    run(go())
+
+
+def test_a_stop_says_where(shop, caplog):
+    """P10, P9: so do they of a defect, and the log has its traceback."""
+
+    async def go():
+        async with shop.working(stumbles) as app:
+            error = await stopped(app, stumbles, r"'sku'; at .*test_mistakes.py:\d+, in stumble; ")
+            [told] = shop.seen(Stopped)
+            assert (told.workflow, told.cause, told.at) == ("stumbles", "KeyError: 'sku'", error.at)
+            stored = msgspec.json.decode((await (await app.handle("stumbles")).status()).stop)
+            assert stored == {"type": "KeyError", "message": "'sku'", "at": told.at, "step": "stumble"}
+            assert any("in stumble" in record.getMessage() for record in caplog.records)
 
     run(go())
 
@@ -145,8 +200,7 @@ def test_a_result_that_is_not_what_was_promised_is_no_success(shop):
 
     async def go():
         async with shop.working(promises_a_number) as app:
-            with pytest.raises(WorkflowFailed, match="the result of workflow 'promises_a_number' is not int"):
-                await end(app, promises_a_number)
+            await stopped(app, promises_a_number, "the result of workflow 'promises_a_number' is not int")
 
     run(go())
 
@@ -179,8 +233,11 @@ def deployed(step):
 
 
 @pytest.mark.parametrize(("before", "after"), [(count, count_later), (look, look_later)], ids=["step", "function"])
-def test_a_result_of_another_type_than_today_fails_its_workflow(shop, before, after):
-    """P8: after a deploy; it had been given back to the engine, and delivered again, thousands of times a second."""
+def test_a_result_of_another_type_than_today_stops_its_workflow(shop, before, after):
+    """P8, P9: after a deploy; a version that reads it goes on.
+
+    It had been given back to the engine, and delivered again, thousands of times a second.
+    """
     after.__name__ = before.__name__
 
     async def go():
@@ -190,10 +247,11 @@ def test_a_result_of_another_type_than_today_fails_its_workflow(shop, before, af
                 while (await session.find_start("1")).engine is None:
                     await app.runtime.record.changed(0.05)
         async with shop.working(deployed(after)) as app:
-            with pytest.raises(
-                WorkflowFailed, match=r"the stored result of .* is not what it returns now: .*got `str`"
-            ):
-                await (await app.handle("1")).result()
+            told = r"the stored result of .* is not what it returns now: .*got `str`"
+            with pytest.raises(WorkflowStopped, match=told):
+                await (await app.handle("1")).result(if_stopped="raise")
+        async with shop.working(deployed(before)) as app:
+            await (await app.handle("1")).result()
 
     run(go())
 
@@ -234,8 +292,7 @@ def test_an_amount_that_is_no_whole_number_gets_nowhere(shop, which):
 
     async def go():
         async with shop.working(which) as app:
-            with pytest.raises(WorkflowFailed, match=r"BadArguments: argument .*Expected `int`, got `float`"):
-                await end(app, which)
+            await stopped(app, which, r"BadArguments: argument .*Expected `int`, got `float`")
             assert await shop.rows(app, "SELECT id FROM orders") == []
             async with app.runtime.record.session() as session:
                 assert await session.receipts_of(which.name) == []
