@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from recordfirst import App, BadKey, Context, SharedKey, WorkflowFailed, workflow, write
+from recordfirst import App, BadKey, Context, SharedKey, WorkflowStopped, workflow, write
 from recordfirst.conformance.record import run
 from recordfirst.records.sqlite import SqliteRecord
 
@@ -73,8 +73,8 @@ def test_default_key_is_good_for_one_call(shop):
 
     async def go():
         async with shop.working(twice, twice_named) as app:
-            with pytest.raises(WorkflowFailed, match=r"SharedKey: key 't/visit'.*with_key"):
-                await (await app.start(twice, id="t")).result()
+            with pytest.raises(WorkflowStopped, match=r"SharedKey: key 't/visit'.*with_key"):
+                await (await app.start(twice, id="t")).result(if_stopped="raise")
             assert await (await app.start(twice_named, id="n")).result() == ["ann", "ben", "cy"]
 
     run(go())
@@ -89,11 +89,11 @@ def test_key_of_another_function_or_request(shop):
         async with shop.working(one) as app:
             await (await app.start(one, "ann", id="1")).result()
         async with shop.working(other_function) as app:
-            with pytest.raises(WorkflowFailed, match=r"DifferentFunction: .*'write visit'.*'write visit_renamed'"):
-                await (await app.start(other_function, "ann", id="2")).result()
+            with pytest.raises(WorkflowStopped, match=r"DifferentFunction: .*'write visit'.*'write visit_renamed'"):
+                await (await app.start(other_function, "ann", id="2")).result(if_stopped="raise")
         async with shop.working(other_request) as app:
-            with pytest.raises(WorkflowFailed, match=r"DifferentRequest: .*'visit:ann'.*hour"):
-                await (await app.start(other_request, "ann", id="3")).result()
+            with pytest.raises(WorkflowStopped, match=r"DifferentRequest: .*'visit:ann'.*hour"):
+                await (await app.start(other_request, "ann", id="3")).result(if_stopped="raise")
             assert await shop.rows(app, "SELECT who FROM visits") == [("ann",)]
 
     run(go())
@@ -118,8 +118,8 @@ def test_template_that_names_a_missing_field(shop):
 
     async def go():
         async with shop.working(by_field) as app:
-            with pytest.raises(WorkflowFailed, match=r"BadKey: key 'visit:\{who.name\}' .*dict has no 'name'"):
-                await (await app.start(by_field, {"id": 1}, id="1")).result()
+            with pytest.raises(WorkflowStopped, match=r"BadKey: key 'visit:\{who.name\}' .*dict has no 'name'"):
+                await (await app.start(by_field, {"id": 1}, id="1")).result(if_stopped="raise")
             assert await shop.rows(app, "SELECT who FROM visits") == []
 
     run(go())

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from recordfirst import Context, Misuse, WorkflowFailed, inject, read, workflow, write
+from recordfirst import Context, Misuse, WorkflowStopped, inject, read, workflow, write
 from recordfirst.conformance.record import run
 
 
@@ -148,8 +148,8 @@ def test_reads_cannot_write(shop):
 
     async def go():
         async with shop.working(sneaking) as app:
-            with pytest.raises(WorkflowFailed, match=r"read-?only"):
-                await (await app.start(sneaking, id="s")).result()
+            with pytest.raises(WorkflowStopped, match=r"read-?only"):
+                await (await app.start(sneaking, id="s")).result(if_stopped="raise")
             assert await shop.rows(app, "SELECT id FROM orders") == []
 
     run(go())
@@ -160,8 +160,8 @@ def test_unencodable_result_takes_the_rows_back(shop):
 
     async def go():
         async with shop.working(unencodable) as app:
-            with pytest.raises(WorkflowFailed, match=r"Unencodable: .*take_and_return_a_thing.*nested\[0\].*lock"):
-                await (await app.start(unencodable, id="u")).result()
+            with pytest.raises(WorkflowStopped, match=r"Unencodable: .*take_and_return_a_thing.*nested\[0\].*lock"):
+                await (await app.start(unencodable, id="u")).result(if_stopped="raise")
             assert await shop.rows(app, "SELECT id FROM orders") == []
             async with app.runtime.record.session() as session:
                 assert await session.receipts_of("u") == []
@@ -174,8 +174,8 @@ def test_a_result_of_another_type_takes_the_rows_back(shop):
 
     async def go():
         async with shop.working(counting, provide={Told: Told()}) as app:
-            with pytest.raises(WorkflowFailed, match=r"Unencodable: the result of write .* is not int"):
-                await (await app.start(counting, id="c")).result()
+            with pytest.raises(WorkflowStopped, match=r"Unencodable: the result of write .* is not int"):
+                await (await app.start(counting, id="c")).result(if_stopped="raise")
             assert await shop.rows(app, "SELECT id FROM orders") == []
             assert await (await app.retry("c")).result() == 3
 

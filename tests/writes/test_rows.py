@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recordfirst import Context, WorkflowFailed, changed_one, insert_or_same, workflow, write
+from recordfirst import Context, WorkflowStopped, changed_one, insert_or_same, workflow, write
 from recordfirst.conformance.record import run
 
 
@@ -50,8 +50,8 @@ def test_other_amount_is_a_conflict(shop):
         async with shop.working(order) as app:
             await (await app.start(order, "1", 100, id="a")).result()
             other = await app.start(order, "1", 999, id="b")
-            with pytest.raises(WorkflowFailed, match=r"DifferentRow: orders row id='1'.*amount=100.*amount=999"):
-                await other.result()
+            with pytest.raises(WorkflowStopped, match=r"DifferentRow: orders row id='1'.*amount=100.*amount=999"):
+                await other.result(if_stopped="raise")
             assert await shop.rows(app, "SELECT id, amount FROM orders") == [("1", 100)]
             async with app.runtime.record.session() as session:
                 assert await session.receipts_of("b") == []
@@ -68,8 +68,8 @@ def test_not_exactly_one_row_is_a_failure(shop, where, changed):
             for id in "12":
                 await (await app.start(order, id, 100, id=id)).result()
             handle = await app.start(marking, where, id="m")
-            with pytest.raises(WorkflowFailed, match=f"NoRow: .*changed {changed} rows, not one"):
-                await handle.result()
+            with pytest.raises(WorkflowStopped, match=f"NoRow: .*changed {changed} rows, not one"):
+                await handle.result(if_stopped="raise")
             assert await shop.rows(app, "SELECT who FROM visits") == []
             assert await shop.rows(app, "SELECT amount FROM orders") == [(100,), (100,)]
 
