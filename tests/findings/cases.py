@@ -44,6 +44,7 @@ from tests.findings.states import (
     newest_lost,
     newest_put_back,
     no_more_bug,
+    no_more_typo,
     nobody_works,
     nothing,
     one_side_changed,
@@ -60,6 +61,7 @@ from tests.findings.states import (
     rows_deleted,
     seen_at_the_bank,
     sold_instead,
+    stopped_by_a_typo,
     table_named_back,
     table_renamed,
     timeout_put_back,
@@ -102,6 +104,18 @@ CASES = [
     Case("RF-START-ENDED", life_settled, engine=True),
     Case("RF-START-UNTAKEN", nobody_works),
     Case("RF-START-UNFIT", deployed_without, after=cancelled),
+    *(
+        Case(
+            "RF-WORKFLOW-STOPPED",
+            stopped_by_a_typo,
+            {1: no_more_typo},
+            blocks=(0, 1),
+            name=f"mended {each}",
+            record=each,
+        )
+        for each in ("sqlite", "postgres")
+    ),
+    Case("RF-WORKFLOW-STOPPED", stopped_by_a_typo, blocks=(0, 2), after=cancelled, name="given up"),
     Case("RF-EFFECT-OVERDUE", died_in_the_call),
     Case("RF-EFFECT-ABANDONED", cancelled_in_doubt, blocks=(0,), after=cancelled_and_paid, name="in doubt"),
     Case("RF-EFFECT-ABANDONED", answer_not_stored, {1: no_more_bug}, blocks=(1,), name="answered"),

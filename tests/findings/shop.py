@@ -143,6 +143,8 @@ def die(when: str) -> None:
 
 @open_account(key="customer:{order.id}:account", after=insert_order)
 def open_customer(order: Order) -> Account:
+    if told("typo"):
+        raise KeyError("custmer")
     return Account(id=account_id(f"customer:{order.id}"), ledger=1, code=1)
 
 

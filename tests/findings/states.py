@@ -130,6 +130,18 @@ def deployed_without(desk: Desk) -> None:
     desk.touch("new version")
 
 
+def stopped_by_a_typo(desk: Desk) -> None:
+    """After the charge."""
+    desk.touch("typo")
+    desk.start("42")
+    stopped = f"SELECT 1 FROM {desk.table('start')} WHERE state = 'open' AND stop IS NOT NULL"
+    desk.work(lambda: bool(desk.execute(stopped)))
+
+
+def no_more_typo(desk: Desk) -> None:
+    desk.mend("typo")
+
+
 def cancelled(desk: Desk) -> None:
     assert desk.state() == "cancelled"
 
