@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 
 import psycopg
 import pytest
 
 from recordfirst.conformance.record import run
 from recordfirst.records import statements
+from recordfirst.records.contract import Migration
 from recordfirst.records.postgres import PostgresRecord
+from recordfirst.records.sqlite import SqliteRecord
 from tests.records.test_postgres import execute
 
 _STORE = """
@@ -116,3 +119,53 @@ def test_p9_two_may_build_at_once(postgres_dsn):
             await record.close()
 
     run(go())
+
+
+_MADE = """
+CREATE TABLE shelf (a TEXT, b TEXT);
+CREATE INDEX IF NOT EXISTS shelf_by_a ON shelf (a);
+CREATE UNIQUE INDEX IF NOT EXISTS shelf_by_b
+    ON the_schema.shelf (b);
+CREATE INDEX IF NOT EXISTS book_by_shelf ON book (shelf);
+"""
+
+
+@pytest.mark.parametrize(
+    ("later", "left"),
+    [
+        ("DROP INDEX IF EXISTS the_schema.shelf_by_a;", ["book_by_shelf", "shelf_by_b"]),
+        ("DROP INDEX shelf_by_a;\nCREATE INDEX IF NOT EXISTS shelf_by_a ON shelf (b);", None),
+        ("CREATE INDEX IF NOT EXISTS shelf_by_c ON shelf (c);\nDROP INDEX shelf_by_c;", None),
+        ("DROP TABLE shelf;\nCREATE INDEX IF NOT EXISTS shelf_by_b ON shelf (b);", ["book_by_shelf", "shelf_by_b"]),
+        ("DROP TABLE IF EXISTS shelf_wider;\nDROP VIEW IF EXISTS shelf;\n-- DROP TABLE shelf;", None),
+        ("", None),
+    ],
+)
+def test_p10_what_a_later_step_drops_is_not_expected(later, left):
+    """By its own name, or with its table; it would be a finding for ever, which asks for what nothing reads."""
+    steps = [Migration(version=1, name="made", sql=_MADE), Migration(version=2, name="later", sql=later)]
+    assert sorted(statements.indexes(steps)) == (left or ["book_by_shelf", "shelf_by_a", "shelf_by_b"])
+
+
+def test_p10_the_indexes_that_are_expected_are_those_that_are_there(make_record):
+    """After all steps, on either product: none is missing, and none is there that a step has made and none expects."""
+
+    async def go():
+        record = make_record()
+        await record.open("shop")
+        await record.migrate()
+        made = {name for step in record.migrations for name in statements.indexes([step])}
+        async with record.session() as session:
+            missing = set(await session.missing_indexes(sorted(made)))
+        await record.close()
+        assert missing == made - set(record.indexes)
+        assert {name.removeprefix("recordfirst_") for name in missing} == {"start_by_engine"}
+
+    run(go())
+
+
+@pytest.fixture(params=["postgres", "sqlite"])
+def make_record(request):
+    if request.param == "postgres":
+        return functools.partial(PostgresRecord, request.getfixturevalue("postgres_dsn"))
+    return functools.partial(SqliteRecord, request.getfixturevalue("sqlite_path"))

@@ -140,17 +140,36 @@ def migrations(package: str) -> Sequence[Migration]:
 
 
 _INDEX = re.compile(r"^CREATE (?:UNIQUE )?INDEX IF NOT EXISTS [^;]+;", re.MULTILINE)
+_DROPPED = re.compile(r"^DROP (?:INDEX|TABLE) (?:IF EXISTS )?[^;]+;", re.MULTILINE)
 
 
 def indexes(steps: Sequence[Migration]) -> dict[str, str]:
-    """Return what makes each index of the schema, by its name; the last step that makes one has the say."""
-    return {name: statement for step in steps for name, statement in _made_by(step.sql)}
+    """Return what makes each index of the schema, by its name: the last step that makes or drops one has the say."""
+    found: dict[str, str] = {}
+    for step in steps:
+        for name, statement in _indexed_by(step.sql):
+            if statement.startswith("CREATE "):
+                found[name] = statement
+            else:  # an index goes with its table
+                found = {key: made for key, made in found.items() if name not in (key, _table_of(made))}
+    return found
 
 
 @cache
-def _made_by(sql: str) -> Sequence[tuple[str, str]]:
-    found = [" ".join(statement.split()) for statement in _INDEX.findall(sql)]
-    return [(statement.split("EXISTS ", 1)[1].split()[0], statement) for statement in found]
+def _indexed_by(sql: str) -> Sequence[tuple[str, str]]:
+    """What makes an index or drops one, in order: the index's name, or the dropped table's, and the statement."""
+    bare = _bare(sql)
+    found = sorted([*_INDEX.finditer(bare), *_DROPPED.finditer(bare)], key=re.Match.start)
+    statements = [" ".join(match[0].split()) for match in found]
+    return [(_NAME.findall(each)[0].rpartition(".")[2], each) for each in statements]
+
+
+_NAME = re.compile(r"(?:INDEX|TABLE) (?:IF (?:NOT )?EXISTS )?([\w.]+)")
+
+
+def _table_of(statement: str) -> str:
+    """The table of an index, by the statement that makes it."""
+    return statement.split(" ON ", 1)[1].split(maxsplit=1)[0].rpartition(".")[2]
 
 
 def makes_indexes_alone(step: Migration) -> bool:
