@@ -125,7 +125,7 @@ _MADE = """
 CREATE TABLE shelf (a TEXT, b TEXT);
 CREATE INDEX IF NOT EXISTS shelf_by_a ON shelf (a);
 CREATE UNIQUE INDEX IF NOT EXISTS shelf_by_b
-    ON the_schema.shelf (b);
+    ON "a schema ON b.c DROP TABLE x".shelf (b);
 CREATE INDEX IF NOT EXISTS book_by_shelf ON book (shelf);
 """
 
@@ -133,7 +133,8 @@ CREATE INDEX IF NOT EXISTS book_by_shelf ON book (shelf);
 @pytest.mark.parametrize(
     ("later", "left"),
     [
-        ("DROP INDEX IF EXISTS the_schema.shelf_by_a;", ["book_by_shelf", "shelf_by_b"]),
+        ("DROP INDEX IF EXISTS a_schema.shelf_by_a;", ["book_by_shelf", "shelf_by_b"]),
+        ('DROP INDEX IF EXISTS "a schema.with INDEX x".shelf_by_a;', ["book_by_shelf", "shelf_by_b"]),
         ("DROP INDEX shelf_by_a;\nCREATE INDEX IF NOT EXISTS shelf_by_a ON shelf (b);", None),
         ("CREATE INDEX IF NOT EXISTS shelf_by_c ON shelf (c);\nDROP INDEX shelf_by_c;", None),
         ("DROP TABLE shelf;\nCREATE INDEX IF NOT EXISTS shelf_by_b ON shelf (b);", ["book_by_shelf", "shelf_by_b"]),

@@ -161,15 +161,17 @@ def _indexed_by(sql: str) -> Sequence[tuple[str, str]]:
     bare = _bare(sql)
     found = sorted([*_INDEX.finditer(bare), *_DROPPED.finditer(bare)], key=re.Match.start)
     statements = [" ".join(match[0].split()) for match in found]
-    return [(_NAME.findall(each)[0].rpartition(".")[2], each) for each in statements]
+    return [(_NAME.findall(each)[0], each) for each in statements]
 
 
-_NAME = re.compile(r"(?:INDEX|TABLE) (?:IF (?:NOT )?EXISTS )?([\w.]+)")
+_IN_SCHEMA = r'(?:(?:"(?:[^"]|"")+"|\w+)\.)?(\w+)'
+_NAME = re.compile(r"(?:INDEX|TABLE) (?:IF (?:NOT )?EXISTS )?" + _IN_SCHEMA)
+_TABLE = re.compile(r" ON " + _IN_SCHEMA)
 
 
 def _table_of(statement: str) -> str:
     """The table of an index, by the statement that makes it."""
-    return statement.split(" ON ", 1)[1].split(maxsplit=1)[0].rpartition(".")[2]
+    return str(_TABLE.findall(statement)[0])
 
 
 def makes_indexes_alone(step: Migration) -> bool:
