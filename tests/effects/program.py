@@ -15,7 +15,21 @@ from typing import Any
 import stripe
 from stripe import StripeClient
 
-from recordfirst import Absent, Call, Context, Declined, Found, Provider, Write, effect, inject, workflow, write
+from recordfirst import (
+    Absent,
+    Call,
+    Context,
+    Declined,
+    Found,
+    Provider,
+    Read,
+    Write,
+    effect,
+    inject,
+    read,
+    workflow,
+    write,
+)
 from recordfirst.providers.contract import Probed
 from recordfirst.providers.stripe import (
     METADATA_KEY,
@@ -171,24 +185,25 @@ async def second(ctx: Context, order: Order) -> str:
         return await charge_twice.attempt(2)(ctx, order)
 
 
-@workflow
+@workflow(fails=OutOfStockError)
 async def refunded(ctx: Context, order: Order) -> str:
     await insert_order(ctx, order)
     await charge(ctx, order)
     raise OutOfStockError("out of stock")
 
 
-@write
-async def reserve(w: Write, order: Order, *, bank: Bank = inject()) -> None:
+@read
+async def look_for_stock(r: Read, order: Order, *, bank: Bank = inject()) -> None:
+    """Its outcome is in the engine alone, and may be another one when it is looked at again."""
     if not (bank.path.parent / "in stock").exists():
         raise OutOfStockError("out of stock")
 
 
-@workflow
+@workflow(fails=OutOfStockError)
 async def sold(ctx: Context, order: Order) -> str:
     await insert_order(ctx, order)
     await charge(ctx, order)
-    await reserve(ctx, order)
+    await look_for_stock(ctx, order)
     return "sold"
 
 
@@ -229,7 +244,7 @@ async def by_card(ctx: Context, order: Order) -> str:
     return (await charge_stripe(ctx, order)).status
 
 
-@workflow
+@workflow(fails=OutOfStockError)
 async def by_card_in_vain(ctx: Context, order: Order) -> str:
     await insert_order(ctx, order)
     await charge_stripe(ctx, order)

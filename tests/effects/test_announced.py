@@ -150,13 +150,13 @@ def table(shop):
 def test_refused_at_once():
     """P8: what does not fit, or belongs to no workflow, is refused where it is written."""
     w = Write.__new__(Write)
-    w._workflow, w._starts, w._intents = None, [], []
+    w._workflow, w._promises = None, []
     with pytest.raises(Misuse, match="start its workflow first, in the same transaction"):
         w.intend(charge, ORDER)
     w._workflow = "a"
     with pytest.raises(BadArguments):
         w.intend(charge)  # type: ignore[call-arg]
-    assert w._intents == []
+    assert w._promises == []
 
 
 @effect(key="order:{order.id}:mail", provider=KEYED, after=insert_order)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from recordfirst import Call, Context, Unknown, WorkflowFailed, Write, effect, inject, workflow, write
+from recordfirst import Call, Context, Unknown, WorkflowStopped, Write, effect, inject, workflow, write
 from tests.effects.harness import Plug, Script, orders, receipt, rows, until_state
 from tests.effects.program import PLAIN
 
@@ -64,8 +64,8 @@ async def test_nothing_is_readable(shop):
     plug = Plug({"in on_success": LookupError("a mistake")})
     given, script = {"encryptor": Mirror(), "plug": plug}, Script()
     async with shop.working(paying, provide={Script: script}, **given) as app:
-        with pytest.raises(WorkflowFailed, match="a mistake"):
-            await (await app.start(paying, "1", SECRET, id="o")).result()
+        with pytest.raises(WorkflowStopped, match="a mistake"):
+            await (await app.start(paying, "1", SECRET, id="o")).result(if_stopped="raise")
         assert (await receipt(app, "order:1:charge")).reply is not None
         assert SECRET not in await everything(app)
         assert await (await app.retry("o")).result() == f"done {SECRET}"

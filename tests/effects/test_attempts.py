@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recordfirst import Call, Context, Declined, Misuse, Unknown, WorkflowFailed, effect, inject, workflow
+from recordfirst import Call, Context, Declined, Misuse, Unknown, WorkflowStopped, effect, inject, workflow
 from tests.effects.harness import Script, until_state
 from tests.effects.program import KEYED, PLAIN
 
@@ -55,8 +55,8 @@ async def test_refused_unless_declined(shop, attempt, state):
     script = Script("yes")
     async with shop.working(patient, hasty, provide={Script: script}) as app:
         await (await app.start(patient, "1", id="o")).result()
-        with pytest.raises(WorkflowFailed, match=f"AttemptRefused: attempt {attempt} of 'order:1:charge' .*{state}"):
-            await (await app.start(hasty, "1", attempt, id="h")).result()
+        with pytest.raises(WorkflowStopped, match=f"AttemptRefused: attempt {attempt} of 'order:1:charge' .*{state}"):
+            await (await app.start(hasty, "1", attempt, id="h")).result(if_stopped="raise")
     assert len(script.calls) == 1
 
 
@@ -66,8 +66,8 @@ async def test_refused_while_unknown(shop):
     async with shop.working(patient, hasty, provide={Script: script}, random=lambda: 0.0) as app:
         handle = await app.start(patient, "1", id="o")
         await until_state(app, "order:1:charge", "unknown")
-        with pytest.raises(WorkflowFailed, match=r"AttemptRefused: .*attempt 1 is unknown"):
-            await (await app.start(hasty, "1", 2, id="h")).result()
+        with pytest.raises(WorkflowStopped, match=r"AttemptRefused: .*attempt 1 is unknown"):
+            await (await app.start(hasty, "1", 2, id="h")).result(if_stopped="raise")
         await app.resolve("order:1:charge", outcome="declined", reason="no")
         assert await handle.result() == "yes"
     assert [call.key for call in script.calls] == ["shop/order:1:charge", "shop/order:1:charge#2"]

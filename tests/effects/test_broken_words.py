@@ -14,6 +14,7 @@ from recordfirst import (
     NotDone,
     Unknown,
     WorkflowFailed,
+    WorkflowStopped,
     Write,
     effect,
     inject,
@@ -44,9 +45,13 @@ async def post(call: Call, id: str, *, script: Script = inject()) -> str:
     return str(script.next(call))
 
 
+class Refused(Exception):  # noqa: N818 - an outcome, as users name it
+    """In what words it was said."""
+
+
 @write
 async def refuse(w: Write) -> None:
-    raise ValueError(CUT)
+    raise Refused(CUT)
 
 
 @workflow
@@ -62,20 +67,24 @@ async def posting(ctx: Context, id: str) -> str:
 runs: list[str] = []
 
 
-@workflow
+@workflow(fails=Refused)
 async def failing(ctx: Context) -> None:
     runs.append("failing")
+    raise Refused(CUT)
+
+
+@workflow
+async def stopping(ctx: Context) -> None:
+    runs.append("stopping")
     raise ValueError(CUT)
 
 
 @workflow
 async def catching(ctx: Context) -> str:
     runs.append("catching")
-    try:
+    with pytest.raises(Refused) as refused:
         await refuse(ctx)
-    except ValueError:
-        return "caught"
-    raise AssertionError("unreachable")
+    return "caught" if refused.value.args == (CUT,) else "changed"  # of the app's own, and stored exactly
 
 
 async def test_p5_a_decline_is_a_decline(shop):
@@ -112,14 +121,19 @@ async def test_p5_a_probe_and_a_person(shop):
 
 
 async def test_p7_a_workflow_fails_once(shop):
-    """It ends, in the record and in the engine. Its body ran for ever before: the engine could not keep the error."""
+    """It ends, in the record and in the engine; or it is stopped, in the record alone.
+
+    Its body ran for ever before: the engine could not keep the error.
+    """
     runs.clear()
-    async with shop.working(failing, catching) as app:
+    async with shop.working(failing, stopping, catching) as app:
         async with asyncio.timeout(60):
-            with pytest.raises(WorkflowFailed, match=f"ValueError: {KEPT}"):
+            with pytest.raises(WorkflowFailed, match=f"Refused: {KEPT}"):
                 await (await app.start(failing, id="o")).result()
+            with pytest.raises(WorkflowStopped, match=f"ValueError: {KEPT}"):
+                await (await app.start(stopping, id="s")).result(if_stopped="raise")
             assert await (await app.start(catching, id="p")).result() == "caught"
-    assert runs == ["failing", "catching"]
+    assert runs == ["failing", "stopping", "catching"]
 
 
 async def test_p10_findings_and_audit_rows(shop):

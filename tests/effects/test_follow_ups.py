@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from recordfirst import Call, Context, Declined, WorkflowFailed, Write, changed_one, effect, inject, workflow
+from recordfirst import Call, Context, Declined, WorkflowStopped, Write, changed_one, effect, inject, workflow
 from tests.effects.harness import ORDER, Order, Script, mark, orders, receipt
 from tests.effects.program import KEYED, PLAIN, insert_order
 
@@ -45,7 +45,7 @@ ANSWERS = [("card", "card", ("paid by card", 1)), (Declined("no", "c1"), "declin
 @pytest.mark.parametrize(("answer", "result", "row"), ANSWERS, ids=["succeeded", "declined"])
 @pytest.mark.parametrize("provider", [KEYED, PLAIN], ids=lambda provider: provider.name)
 async def test_reply_is_kept(shop, provider, answer, result, row):
-    """P3, P5: a follow-up fails, so does its workflow; after a deploy that mends it, a retry stores it: one call."""
+    """P3, P5: a bug in a follow-up stops its workflow; after a deploy that mends it, the answer is stored: one call."""
     broken, mended, script = (
         deployed(mended=False, provider=provider),
         deployed(mended=True, provider=provider),
@@ -55,14 +55,14 @@ async def test_reply_is_kept(shop, provider, answer, result, row):
     async with shop.working(broken, provide={Script: script}) as app:
         handle = await app.start(broken, ORDER, id="o")
         for _ in range(2):
-            with pytest.raises(WorkflowFailed, match="AssertionError: a mistake"):
-                await handle.result()
+            with pytest.raises(WorkflowStopped, match="AssertionError: a mistake"):
+                await handle.result(if_stopped="raise")
             stored = await receipt(app, "order:1:charge")
             assert (stored.state, stored.reply is not None) == ("intended", True)
             assert await orders(app) == [("new", 0)]
             handle = await app.retry("o")
-        with pytest.raises(WorkflowFailed):
-            await handle.result()
+        with pytest.raises(WorkflowStopped):
+            await handle.result(if_stopped="raise")
     async with shop.working(mended, provide={Script: script}) as app:
         assert await (await app.retry("o")).result() == result
         assert await orders(app) == [row]
@@ -86,10 +86,10 @@ async def losing(ctx: Context, order: Order) -> str:
 
 
 async def test_row_is_not_there(shop):
-    """P8: an on_success that changes no row is a failure that says so, and the receipt says why it is not settled."""
+    """P8: an on_success that changes no row stops the workflow, and the receipt says why it is not settled."""
     async with shop.working(losing) as app:
-        with pytest.raises(WorkflowFailed, match=r"NoRow: order none, to be paid: .*changed 0 rows"):
-            await (await app.start(losing, ORDER, id="o")).result()
+        with pytest.raises(WorkflowStopped, match=r"NoRow: order none, to be paid: .*changed 0 rows"):
+            await (await app.start(losing, ORDER, id="o")).result(if_stopped="raise")
         assert "mark_lost failed after the call had succeeded: NoRow" in str((await receipt(app, "order:1:lost")).error)
 
 

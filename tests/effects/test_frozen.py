@@ -14,7 +14,7 @@ from recordfirst import (
     Embedded,
     NotDone,
     Unknown,
-    WorkflowFailed,
+    WorkflowStopped,
     Write,
     effect,
     inject,
@@ -107,8 +107,8 @@ async def test_deploy_changed_the_arguments(shop):
     async with shop.app(after, provide=given) as app:
         await app.resolve("order:1:charge", outcome="not done")
         async with app.worker():
-            with pytest.raises(WorkflowFailed, match=r"DifferentRequest: key 'order:1:charge' .*order\.amount_minor"):
-                await (await app.handle("o")).result()
+            with pytest.raises(WorkflowStopped, match=r"DifferentRequest: key 'order:1:charge' .*order\.amount_minor"):
+                await (await app.handle("o")).result(if_stopped="raise")
     async with shop.working(before, provide=given) as app:
         assert await (await app.retry("o")).result() == "done 1999"
     assert len(script.calls) == 2

@@ -15,6 +15,7 @@ from recordfirst import (
     Misuse,
     Unencodable,
     WorkflowFailed,
+    WorkflowStopped,
     Write,
     effect,
     inject,
@@ -66,18 +67,18 @@ def shop_that_returns(type_: Any, after: Any = insert_order, undo: Any = None) -
     return ordering
 
 
-async def fails(app: Any, match: str) -> None:
-    with pytest.raises(WorkflowFailed, match=match):
-        await (await app.handle("order:1")).result()
+async def stops(app: Any, match: str) -> None:
+    with pytest.raises(WorkflowStopped, match=match):
+        await (await app.handle("order:1")).result(if_stopped="raise")
 
 
 @pytest.mark.parametrize("returned", [object(), {"amount": 5}], ids=["no JSON", "another type"])
 async def test_person_says_the_result(shop, returned):
-    """P3, P5: a success without a result: a person says it, on_success runs with it, a retry goes on; one call."""
+    """P3, P5: a success without a result: a person says it, on_success runs with it, and it goes on; one call."""
     ordering, script = shop_that_returns(Charge), Script(returned)
     async with shop.working(ordering, provide={Script: script}) as app:
         await app.start(ordering, ORDER, id="order:1")
-        await fails(app, rf"ResultNotStored: .* recordfirst resolve {KEY} --succeeded JSON")
+        await stops(app, rf"ResultNotStored: .* recordfirst resolve {KEY} --succeeded JSON")
         with pytest.raises(Unencodable, match="result of effect 'charge' is not"):
             await app.resolve(KEY, outcome="succeeded", result={"amount": 5})
         assert (await app.resolve(KEY, outcome="succeeded", result={"id": "c1"}, dry_run=True)).result is None
@@ -85,7 +86,7 @@ async def test_person_says_the_result(shop, returned):
         for _ in range(2):
             await app.resolve(KEY, outcome="succeeded", result={"id": "c1"})
         assert await orders(app) == [("paid Charge(id='c1')", 1)]
-        assert await (await app.retry("order:1")).result() == "Charge(id='c1')"
+        assert await (await app.handle("order:1")).result() == "Charge(id='c1')"
         assert await orders(app) == [("paid Charge(id='c1')", 1)]
     assert len(script.calls) == 1
 
@@ -95,7 +96,7 @@ async def test_that_it_happened_stands(shop):
     ordering, script = shop_that_returns(Charge), Script(object())
     async with shop.working(ordering, provide={Script: script}) as app:
         await app.start(ordering, ORDER, id="order:1")
-        await fails(app, "ResultNotStored")
+        await stops(app, "ResultNotStored")
         for outcome in ("declined", "not done"):
             with pytest.raises(Misuse, match="is succeeded, and only its result is missing: say it with --succeeded"):
                 await app.resolve(KEY, outcome=outcome)
@@ -111,7 +112,7 @@ async def test_two_results_side_by_side(shop):
     ordering = shop_that_returns(Charge)
     async with shop.working(ordering, provide={Script: Script(object())}) as app:
         await app.start(ordering, ORDER, id="order:1")
-        await fails(app, "ResultNotStored")
+        await stops(app, "ResultNotStored")
         said = [app.resolve(KEY, outcome="succeeded", result={"id": id}) for id in ("c1", "c2")]
         told = await asyncio.gather(*said, return_exceptions=True)
         assert sorted(isinstance(each, Misuse) for each in told) == [False, True]
@@ -123,7 +124,7 @@ async def test_on_success_fails(shop):
     ordering, plug = shop_that_returns(Charge), Plug({"in on_success": LookupError("a bug")})
     async with shop.working(ordering, provide={Script: Script(object())}, plug=plug) as app:
         await app.start(ordering, ORDER, id="order:1")
-        await fails(app, "ResultNotStored")
+        await stops(app, "ResultNotStored")
         with pytest.raises(LookupError):
             await app.resolve(KEY, outcome="succeeded", result={"id": "c1"})
         assert (await orders(app), (await receipt(app, KEY)).result) == ([("new", 0)], None)
@@ -136,12 +137,12 @@ async def test_from_the_command_line(shop, tmp_path):
     ordering = shop_that_returns(Charge)
     async with shop.working(ordering, provide={Script: Script(object())}) as app:
         await app.start(ordering, ORDER, id="order:1")
-        await fails(app, "ResultNotStored")
+        await stops(app, "ResultNotStored")
+        assert (await command(tmp_path, shop, "retry", "order:1"))[0] == 0
+        await stops(app, "ResultNotStored")
         code, out, err = await command(tmp_path, shop, "resolve", KEY, "--succeeded", '{"id": "c1"}')
         assert (code, err) == (0, "")
-        ends = "workflow order:1 is failed, and stays so until: recordfirst retry order:1\n"
-        assert out == f"{KEY} (attempt 1) is succeeded; {ends}"
-        assert (await command(tmp_path, shop, "retry", "order:1"))[0] == 0
+        assert out == f"{KEY} (attempt 1) is succeeded; workflow order:1 goes on\n"
         assert await (await app.handle("order:1")).result() == "Charge(id='c1')"
 
 
@@ -152,18 +153,21 @@ async def give_back(call: Call, order: Order, *, gate: asyncio.Event = inject())
 
 
 async def test_while_it_may_be_undone(shop):
-    """P5: a life that fails for want of the result takes the effect back: until it has ended nothing is said of it."""
+    """P5: cancelled for want of the result, it takes the effect back: until it has ended nothing is said of it."""
     gate, script = asyncio.Event(), Script(object())
     ordering = shop_that_returns(Charge, undo=give_back)
     async with shop.working(ordering, provide={Script: script, asyncio.Event: gate}) as app:
         await app.start(ordering, ORDER, id="order:1")
+        await stops(app, "ResultNotStored")
+        await app.cancel("order:1", undo=True)
         while not [row for row in await receipts(app) if row.key == "order:1:back" and row.calls]:
             await asyncio.sleep(0.01)
         with pytest.raises(Misuse, match="is open, and may be undoing 'order:1:charge'"):
             await app.resolve(KEY, outcome="succeeded", result={"id": "c1"})
         assert await orders(app) == [("new", 0)]
         gate.set()
-        await fails(app, "ResultNotStored")
+        with pytest.raises(WorkflowFailed, match="NOT UNDONE: 'order:1:charge'"):
+            await (await app.handle("order:1")).result()
         await app.resolve(KEY, outcome="succeeded", result={"id": "c1"})
         assert await orders(app) == [("paid Charge(id='c1')", 1)]
 
@@ -186,7 +190,7 @@ async def test_result_of_an_older_version(shop):
             await w.tx.execute(f"UPDATE {prefix}start SET state = 'failed', error = '{{}}'")
     async with shop.working(new, provide={Script: script}) as app:
         await app.retry("order:1")
-        await fails(app, "Unencodable: the result of effect 'charge'")
+        await stops(app, "Unencodable: the result of effect 'charge'")
         with pytest.raises(Misuse, match="only an unknown outcome"):
             await app.resolve(KEY, outcome="succeeded", result={"amount": 5})
         assert (await receipt(app, KEY)).result == before

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from recordfirst import Call, Context, Read, WorkflowFailed, Write, effect, inject, read, workflow, write
+from recordfirst import Call, Context, Read, WorkflowStopped, Write, effect, inject, read, workflow, write
 from recordfirst.observe import Repeated
 from tests.effects.harness import Bank, Script, Shop, receipt, until
 from tests.effects.program import PLAIN
@@ -79,8 +79,8 @@ async def test_a_server_that_takes_no_writes(shop):
 async def test_a_read_that_writes_is_the_users_mistake(shop):
     """It would be refused for ever."""
     async with shop.working(reading) as app:
-        with pytest.raises(WorkflowFailed, match="ReadOnlySqlTransaction"):
-            await (await app.start(reading, id="r")).result()
+        with pytest.raises(WorkflowStopped, match="ReadOnlySqlTransaction"):
+            await (await app.start(reading, id="r")).result(if_stopped="raise")
 
 
 async def test_a_statement_of_ours_that_the_server_gives_up(shop, postgres_dsn):

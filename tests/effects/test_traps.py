@@ -20,6 +20,7 @@ from recordfirst import (
     SharedKey,
     Unknown,
     WorkflowFailed,
+    WorkflowStopped,
     Write,
     effect,
     inject,
@@ -58,8 +59,8 @@ async def test_result_that_is_not_json(shop):
     script = Script(object())
     async with shop.working(scripting, provide={Script: script}) as app:
         for _ in range(2):
-            with pytest.raises(WorkflowFailed, match=r"ResultNotStored: effect 'order:1:scripted' succeeded.*object"):
-                await (await app.start(scripting, ORDER, id="o")).result()
+            with pytest.raises(WorkflowStopped, match=r"ResultNotStored: effect 'order:1:scripted' succeeded.*object"):
+                await (await app.start(scripting, ORDER, id="o")).result(if_stopped="raise")
             await app.retry("o")
         assert (await receipt(app, "order:1:scripted")).state == "succeeded"
     assert len(script.calls) == 1
@@ -157,8 +158,8 @@ async def test_client_cannot_be_made(shop):
         return Client()
 
     async with shop.working(making, provide={Script: script}, factories={Client: make}) as app:
-        with pytest.raises(WorkflowFailed, match="no certificate"):
-            await (await app.start(making, id="o")).result()
+        with pytest.raises(WorkflowStopped, match="no certificate"):
+            await (await app.start(making, id="o")).result(if_stopped="raise")
         assert (await receipt(app, "made")).doubts == 0
         assert await (await app.retry("o")).result() == "done"
     assert len(script.calls) == 1
@@ -232,9 +233,13 @@ async def forgetful(ctx: Context, order: Order) -> str:
     return await charge_early(ctx, order)
 
 
+class Closed(Exception):  # noqa: N818 - an outcome, as users name it
+    """Of the app's own: its body may catch it."""
+
+
 @workflow
 async def stubborn(ctx: Context, order: Order) -> str:
-    with contextlib.suppress(LookupError):
+    with contextlib.suppress(LookupError, Closed):
         await insert_slowly(ctx, order)
     return await charge_early(ctx, order)
 
@@ -250,18 +255,19 @@ async def test_call_waits_for_the_write(shop):
 async def test_call_without_its_write(shop):
     """P1, trap 9: with no write at all it is refused, and the error says what to await."""
     async with shop.working(forgetful) as app:
-        with pytest.raises(WorkflowFailed, match=r"AfterMissing.*await insert_slowly\(ctx, \.\.\.\) before"):
-            await (await app.start(forgetful, ORDER, id="o")).result()
+        with pytest.raises(WorkflowStopped, match=r"AfterMissing.*await insert_slowly\(ctx, \.\.\.\) before"):
+            await (await app.start(forgetful, ORDER, id="o")).result(if_stopped="raise")
     assert shop.bank.requests == []
 
 
 @pytest.mark.parametrize("workflow_", [impatient, stubborn], ids=lambda w: w.name)
 @pytest.mark.parametrize("point", ["slow write", "commit add_receipts"])
-async def test_write_failed(shop, workflow_, point):
+@pytest.mark.parametrize("error", [LookupError("no"), Closed("no")], ids=["defect", "own"])
+async def test_write_failed(shop, workflow_, point, error):
     """P1: the write fails, or its COMMIT does: whoever swallows that gets no call."""
-    async with shop.working(workflow_, plug=Plug({point: LookupError("no")})) as app:
-        with pytest.raises(WorkflowFailed):
-            await (await app.start(workflow_, ORDER, id="o")).result()
+    async with shop.working(workflow_, plug=Plug({point: error})) as app:
+        with pytest.raises(WorkflowStopped):
+            await (await app.start(workflow_, ORDER, id="o")).result(if_stopped="raise")
         assert await orders(app) == []
     assert shop.bank.requests == []
 
@@ -279,16 +285,19 @@ async def charge_promised(call: Call, order: Order, *, bank: Bank = inject(), pl
 
 @workflow
 async def promising(ctx: Context, order: Order) -> str:
-    with contextlib.suppress(LookupError):
+    with contextlib.suppress(LookupError, Closed):
         await announce_and_fail(ctx, order)
     return await charge_promised(ctx, order)
 
 
-async def test_announcing_write_failed(shop):
+@pytest.mark.parametrize(
+    ("error", "told"), [(LookupError("no"), "LookupError: no"), (Closed("no"), "AfterMissing")], ids=["defect", "own"]
+)
+async def test_announcing_write_failed(shop, error, told):
     """P1: an intent that rode in a transaction whose COMMIT failed is no intent: no call."""
-    async with shop.working(promising, plug=Plug({"commit intend": LookupError("no")})) as app:
-        with pytest.raises(WorkflowFailed, match="AfterMissing"):
-            await (await app.start(promising, ORDER, id="o")).result()
+    async with shop.working(promising, plug=Plug({"commit intend": error})) as app:
+        with pytest.raises(WorkflowStopped, match=told):
+            await (await app.start(promising, ORDER, id="o")).result(if_stopped="raise")
     assert shop.bank.requests == []
 
 
@@ -363,9 +372,9 @@ async def test_two_requests_under_one_key(shop):
         assert await (await app.start(keyed, ORDER, id="a")).result() == "charge of 1"
         other = await app.start(charging, Order("1", 999), id="b")
         with pytest.raises(
-            WorkflowFailed, match=r"DifferentRequest: .*workflow 'a'.*workflow 'b'.*order\.amount_minor"
+            WorkflowStopped, match=r"DifferentRequest: .*workflow 'a'.*workflow 'b'.*order\.amount_minor"
         ):
-            await other.result()
+            await other.result(if_stopped="raise")
         same = await app.start(charging, ORDER, id="c")
         assert await same.result() == "charge of 1"
     assert len(shop.bank.requests) == 1

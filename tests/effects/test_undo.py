@@ -12,14 +12,18 @@ from recordfirst import (
     Call,
     Context,
     Declined,
+    Misuse,
+    Read,
     Undone,
     Unknown,
+    WorkflowCancelled,
     WorkflowFailed,
+    WorkflowStopped,
     Write,
     effect,
     inject,
+    read,
     workflow,
-    write,
 )
 from tests.effects.harness import ORDER, Order, mark, orders, receipt, until_state
 from tests.effects.program import PLAIN, insert_order
@@ -58,7 +62,7 @@ class OutOfStockError(Exception):
     """Why the workflows fail."""
 
 
-@workflow
+@workflow(fails=OutOfStockError)
 async def three(ctx: Context) -> None:
     for name in "abc":
         with contextlib.suppress(Declined):
@@ -80,7 +84,12 @@ async def failing(shop, workflow_, world, *args):
 
 async def fails(handle, why="OutOfStockError: out of stock;"):
     with pytest.raises(WorkflowFailed, match=why):
-        await handle.result()
+        await handle.result(if_stopped="raise")
+
+
+async def stops(handle, why):
+    with pytest.raises(WorkflowStopped, match=why):
+        await handle.result(if_stopped="raise")
 
 
 async def undone_by(app, *keys):
@@ -172,14 +181,14 @@ async def test_one_undo_is_refused(shop):
         assert await undone_by(app, "do:a", "do:b", "do:c") == ["back:a", "back:b", None]
 
 
-@workflow
+@workflow(fails=OutOfStockError)
 async def one_then_mended(ctx: Context) -> str:
     result = await do(ctx, "a")
     return await mended(ctx, result)
 
 
-@write
-async def mended(w: Write, result: str, *, world: World = inject()) -> str:
+@read
+async def mended(r: Read, result: str, *, world: World = inject()) -> str:
     if not world.mended:
         raise OutOfStockError("out of stock")
     return result
@@ -208,15 +217,22 @@ async def test_parked_undo(shop):
 
 
 async def test_undo_that_a_deploy_took_away(shop):
-    """P8: an effect that was to be undone by what nobody knows any more is named in the failure, never passed over."""
-    async with failing(shop, parking, World(do_b=Unknown("timeout"))) as (app, _):
+    """P8, P9: an effect that was to be undone by what nobody knows stops the workflow; who knows it undoes it."""
+    world = World(do_b=Unknown("timeout"))
+    async with failing(shop, parking, world) as (app, _):
         await until_state(app, "do:b", "unknown")
     async with shop.app(parking, provide={World: World()}) as app:
         await app.resolve("do:b", outcome="declined")
     async with shop.working(without(parking), provide={World: World()}) as app:
-        await fails(
-            await app.handle("o"), r"NOT UNDONE: 'do:a' \(Misuse: it must be undone by 'back'[^)]*\(steps=...\)\);"
-        )
+        handle = await app.handle("o")
+        await stops(handle, r"Misuse: it must be undone by 'back'[^)]*\(steps=...\)")
+        start = await handle.status()
+        assert (start.state, start.is_stopped, start.undo_only) == ("open", True, True)
+    async with shop.working(parking, provide={World: world}) as app:
+        with pytest.raises(WorkflowFailed, match="declined"):
+            await (await app.handle("o")).result()  # by itself
+        assert await undone_by(app, "do:a") == ["back:a"]
+    assert world.log == ["do a", "do b", "back a"]
 
 
 @workflow
@@ -243,7 +259,7 @@ def without(_: Any) -> Any:
 # ── a workflow that is retried after its effects were undone ────────────────
 
 
-@workflow
+@workflow(fails=OutOfStockError)
 async def retried(ctx: Context) -> str:
     for attempt in (1, 2, 3):
         with contextlib.suppress(Undone):
@@ -253,11 +269,13 @@ async def retried(ctx: Context) -> str:
 
 
 async def test_every_attempt_has_its_undo(shop):
-    """P3: a new attempt after an undo is called under its own key, and so is the undo of that attempt."""
+    """P3: a retry after an undo must be told to do it again: under its own key, and so is the undo of that attempt."""
     world = World()
     async with failing(shop, retried, world) as (app, handle):
         await fails(handle, "at attempt 1")
-        await fails(await app.retry("o"), "at attempt 2")
+        with pytest.raises(Misuse, match="what it had done was undone: do:a;"):
+            await app.retry("o")
+        await fails(await app.retry("o", again=True), "at attempt 1")
         assert world.keys == ["shop/do:a", "shop/back:a", "shop/do:a#2", "shop/back:a#2"]
         assert [(await receipt(app, "do:a", attempt)).undone_by for attempt in (1, 2)] == ["back:a"] * 2
 
@@ -278,10 +296,11 @@ async def charge_unmarked(call: Call, order: Order, *, world: World = inject()) 
 @charge_unmarked.on_success
 async def mark_or_fail(w: Write, order: Order, *, world: World = inject()) -> None:
     await mark(w, order.id, "paid")
-    assert world.mended, "not mended"
+    if not world.mended:
+        raise world.answers["marking"]
 
 
-@workflow
+@workflow(fails=OutOfStockError)
 async def unmarked(ctx: Context, order: Order) -> str:
     await insert_order(ctx, order)
     return await charge_unmarked(ctx, order)
@@ -289,12 +308,28 @@ async def unmarked(ctx: Context, order: Order) -> str:
 
 async def test_happened_but_not_stored(shop):
     """P3, P5: on_success fails, so the workflow does; what happened is undone all the same, and never stored later."""
-    world = World()
+    world = World(marking=OutOfStockError("not mended"))
     async with failing(shop, unmarked, world, ORDER) as (app, handle):
-        await fails(handle, "AssertionError: not mended")
+        await fails(handle, "OutOfStockError: not mended")
         stored = await receipt(app, "order:1:unmarked")
         assert (stored.state, stored.undone_by, stored.reply) == ("succeeded", "order:1:back", None)
         world.mended = True
-        await fails(await app.retry("o"), "Undone: ")
+        with pytest.raises(Misuse, match="what it had done was undone: order:1:unmarked;"):
+            await app.retry("o")
+        assert await orders(app) == [("new", 0)]
+    assert world.log == ["charge", "back CHARGE"]
+
+
+async def test_happened_not_stored_and_cancelled(shop):
+    """P3, P9: a bug in on_success undoes nothing; a person who cancels takes back what happened, and it stays so."""
+    world = World(marking=AssertionError("not mended"))
+    async with failing(shop, unmarked, world, ORDER) as (app, handle):
+        await stops(handle, "AssertionError: not mended")
+        assert world.log == ["charge"]
+        await app.cancel("o", undo=True)
+        with pytest.raises(WorkflowCancelled):
+            await handle.result()
+        stored = await receipt(app, "order:1:unmarked")
+        assert (stored.state, stored.undone_by, stored.reply) == ("succeeded", "order:1:back", None)
         assert await orders(app) == [("new", 0)]
     assert world.log == ["charge", "back CHARGE"]
