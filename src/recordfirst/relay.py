@@ -246,7 +246,7 @@ class Relay:
                 pause_s = _RESUME_EVERY_S / 10 if len(stopped) == _RESUMES and known else _RESUME_EVERY_S
             except Exception as error:  # noqa: BLE001 - it stays stopped, visibly, and is looked for again
                 self._runtime.observe(RelayFailed(f"{type(error).__name__}: {error}"))
-            await self._runtime.sleeper(pause_s)
+            await asyncio.sleep(pause_s)
 
     async def _resume(self, start: Start) -> None:
         async with self._runtime.record.transaction() as tx:
