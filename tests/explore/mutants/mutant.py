@@ -20,7 +20,7 @@ class Edit(NamedTuple):
     """One line that is changed."""
 
     where: str
-    """``module:Class.function``, or ``sqlite:statement``."""
+    """``module:Class.function``, or ``sqlite:statement``, or ``postgres:statement``."""
     was: str
     becomes: str
 
@@ -40,12 +40,25 @@ class Mutant(msgspec.Struct, frozen=True, kw_only=True):
     @contextlib.contextmanager
     def at_large(self) -> Iterator[None]:
         """Let it loose."""
-        with contextlib.ExitStack() as stack:
-            for where in dict.fromkeys(edit.where for edit in self.edits):
-                place, _, name = where.partition(":")
-                edits = [edit for edit in self.edits if edit.where == where]
-                stack.enter_context((_statement if place == "sqlite" else _code)(place, name, edits))
+        with edited(self.edits):
             yield
+
+
+at_large: list[Edit] = []
+"""What is changed now."""
+
+
+@contextlib.contextmanager
+def edited(edits: Sequence[Edit]) -> Iterator[None]:
+    """Run the block with these lines changed."""
+    with contextlib.ExitStack() as stack:
+        stack.callback(at_large.__setitem__, slice(None), [*at_large])
+        at_large.extend(edits)
+        for where in dict.fromkeys(edit.where for edit in edits):
+            place, _, name = where.partition(":")
+            there = [edit for edit in edits if edit.where == where]
+            stack.enter_context((_statement if place in ("sqlite", "postgres") else _code)(place, name, there))
+        yield
 
 
 @contextlib.contextmanager
@@ -54,12 +67,19 @@ def _code(module_name: str, path: str, edits: Sequence[Edit]) -> Iterator[None]:
     *classes, name = path.split(".")
     for each in classes:
         owner = getattr(owner, each)
-    names = dict(vars(importlib.import_module(module_name)))
-    text = _edited(inspect.getsource(inspect.unwrap(getattr(owner, name))), edits)
-    # Indented as it stands, so that an edit can be read beside the file.
-    source = f"if True:\n{text}" if classes else text
-    exec(compile(source, f"<mutant of {path}>", "exec", _ANNOTATIONS, True), names)
-    with mock.patch.object(owner, name, names[name]):
+    fn = inspect.unwrap(getattr(owner, name))
+    # Those of the module that it was written in, which may not be the one that is to find the mutant.
+    names = dict(vars(importlib.import_module(fn.__module__)))
+    text = _edited(inspect.getsource(fn), edits)
+    if classes:
+        # Indented as it stands, so that an edit can be read beside the file; super() finds its class.
+        source = f"def _made(__class__):\n{text}\n    return {name}\n"
+        exec(compile(source, f"<mutant of {path}>", "exec", _ANNOTATIONS, True), names)
+        mutated = names["_made"](owner)
+    else:
+        exec(compile(text, f"<mutant of {path}>", "exec", _ANNOTATIONS, True), names)
+        mutated = names[name]
+    with mock.patch.object(owner, name, mutated):
         yield
 
 
@@ -67,12 +87,14 @@ _ANNOTATIONS = __future__.annotations.compiler_flag
 
 
 @contextlib.contextmanager
-def _statement(_: str, name: str, edits: Sequence[Edit]) -> Iterator[None]:
+def _statement(product: str, name: str, edits: Sequence[Edit]) -> Iterator[None]:
     load = statements.load
 
     @cache
     def mutated(package: str) -> statements.Statements:
         all_of_it = load(package)
+        if not package.endswith(product):
+            return all_of_it
         return msgspec.structs.replace(all_of_it, **{name: _edited(getattr(all_of_it, name), edits)})
 
     with mock.patch.object(statements, "load", mutated):

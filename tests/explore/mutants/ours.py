@@ -68,8 +68,8 @@ MUTANTS = [
         "P3",
         "order",
         Edit(
-            "recordfirst.core.decide:_key_settles_it",
-            "receipt.key_since_ms is not None and now_ms < receipt.key_since_ms + guarantee.key_honoured_ms",
+            "recordfirst.core.decide:_is_young",
+            "at_ms < receipt.key_since_ms + guarantee.key_honoured_ms",
             "True",
         ),
         shown_by="keys-expired",
@@ -96,7 +96,12 @@ MUTANTS = [
         "two executions in one process know nothing of each other",
         "P3",
         "keyless",
-        Edit("recordfirst.runtime:Runtime.one_at_a_time", "            async with lock:\n", "            if True:\n"),
+        Edit(
+            "recordfirst.runtime:Runtime.one_at_a_time",
+            "self._in_flight.setdefault(key, (asyncio.Lock(), []))",
+            "asyncio.Lock(), []",
+        ),
+        Edit("recordfirst.runtime:Runtime.one_at_a_time", "del self._in_flight[key]", "pass"),
         Edit("recordfirst.core.decide:decide", "if receipt.claim and", "if False and"),
         Edit("recordfirst.core.decide:absent", "if now_ms < visible_at_ms:", "if False:"),
         shown_by="redeliver",
@@ -154,7 +159,7 @@ MUTANTS = [
         "deployed",
         Edit(
             "recordfirst.engine.context:WorkflowContext._begin",
-            "identity.call_segment(name, what, self._calls[what])",
+            "identity.call_segment(name, self.covered(what), self._calls[what])",
             'identity.call_segment("step", "", sum(self._calls.values()))',
         ),
         shown_by="deploy",
