@@ -217,6 +217,7 @@ async def test_time_counts_from_the_beginning():
         with pytest.raises(TimeoutError) as caught:
             async with limit:
                 await function.call(None, {}, {}, executor, limit)
+        busy.set()
         over.set()
     assert (limit.given_up, limit.expired(), begun.is_set()) == (False, True, True)
     assert verdict_of(caught.value, PLAIN, FUNCTION, limit).reason == "no answer within 0.05 s"
@@ -353,3 +354,28 @@ async def test_five_exceptions_that_nobody_declared(shop):
         stored = await receipt(app, "order:1:buggy")
         assert (stored.state, stored.result) == ("succeeded", '"charge of 1"')
     assert (len(script.calls), len(shop.bank.applied)) == (7, 1)
+
+
+@effect(key="order:{order.id}:unread", provider=Broken(), after=None)
+async def charge_unread(call: Call, order: Order, *, bank: Bank = inject()) -> str:
+    bank.post("charge", order, key=None, marker=call.marker)
+    raise OwnError("?")
+
+
+@workflow
+async def paying_unread(ctx: Context, order: Order) -> str:
+    return await charge_unread(ctx, order)
+
+
+async def test_a_provider_that_cannot_be_read_is_not_called_again(shop):
+    """P3, P5: its classify raises, it takes no keys, and it has the money: in doubt, and an operator is asked."""
+    async with shop.working(paying_unread) as app:
+        await app.start(paying_unread, ORDER, id="a")
+
+        async def unknown():
+            assert len(shop.bank.applied) <= 1
+            found = await _receipts(app, "a")
+            return found and found[0].state == "unknown" and found[0]
+
+        stored = await until(unknown)
+    assert (stored.calls, stored.doubts, len(shop.bank.applied)) == (1, 1, 1)

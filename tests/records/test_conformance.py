@@ -31,7 +31,12 @@ class TestSqlite(
 
 
 class TestPostgres(
-    ReceiptConformance, StartConformance, RecordProcessConformance, ReconcileConformance, ProjectionConformance
+    GuardConformance,
+    ReceiptConformance,
+    StartConformance,
+    RecordProcessConformance,
+    ReconcileConformance,
+    ProjectionConformance,
 ):
     """PostgreSQL."""
 

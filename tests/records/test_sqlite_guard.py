@@ -286,6 +286,38 @@ def test_p2_savepoints_are_told_by_sqlite_itself(sqlite_path, steps):
     run(go())
 
 
+# ── who may use it, and until when ──────────────────────────────────────────
+
+USES = {
+    "execute": lambda tx, cursor: insert(tx, "late"),
+    "executemany": lambda tx, cursor: tx.executemany("INSERT INTO entry VALUES (?)", [("late",)]),
+    "execute_insert": lambda tx, cursor: tx.execute_insert("INSERT INTO entry VALUES ('late')"),
+    "a cursor of before": lambda tx, cursor: cursor.execute("INSERT INTO entry VALUES ('late')"),
+    "a new cursor": lambda tx, cursor: tx.cursor(),
+    "a function": lambda tx, cursor: tx.create_function("late", 0, lambda: 1),
+    "interrupt": lambda tx, cursor: tx.interrupt(),
+}
+
+
+@pytest.mark.parametrize("how", USES)
+def test_p2_after_its_block_a_connection_is_of_no_use(sqlite_path, how):
+    """Also while another block has its transaction open: nothing lands there, whoever kept the connection."""
+
+    async def go():
+        async with shop(sqlite_path) as record:
+            async with record.transaction() as tx:
+                kept = tx.connection
+                cursor = await kept.cursor()
+            async with record.transaction() as tx:
+                await insert(tx.connection, "another's")
+                with pytest.raises(Misuse, match="has ended"):
+                    await USES[how](kept, cursor)
+                await tx.add_receipts([wrote()])
+            assert await stored(record) == (["another's"], True)
+
+    run(go())
+
+
 # ── what stays on a connection ──────────────────────────────────────────────
 
 

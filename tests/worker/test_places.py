@@ -146,9 +146,12 @@ async def test_plain_functions_hold_no_place(shop: Shop, kind: Any):
     async with asyncio.timeout(40), shop.working(waits, blocks, greet, concurrency=1) as app:
         handle = await app.start(kind, id="w")
         await hangs["begun"].wait()
-        assert await (await app.start(greet, "a", id="healthy")).result() == "hello a"
-        hangs["go on"].set()
-        hangs["go on in a thread"].set()
+        try:
+            healthy = await app.start(greet, "a", id="healthy")
+            assert await asyncio.wait_for(healthy.result(), 15) == "hello a"
+        finally:
+            hangs["go on"].set()
+            hangs["go on in a thread"].set()
         assert await handle.result() == "waited"
     if kind is blocks:
         assert hangs["thread"].startswith("recordfirst-shop")

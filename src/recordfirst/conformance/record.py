@@ -246,6 +246,29 @@ class ReceiptConformance:
 
         run(go())
 
+    def test_p1_a_first_call_needs_the_write_that_it_depends_on(self, make_record: MakeRecord) -> None:
+        """Of an intent that is there already: its call does not begin without that receipt, of that very step."""
+
+        async def go() -> None:
+            async with opened(make_record) as record, record.session() as session:
+                [announced] = await added(session, effect())
+                await session.add_receipts([effect("other", state="succeeded"), wrote("another")])
+                await session.add_receipts([wrote("refused", state="declined"), wrote("order:1/insert")])
+                call = changed(announced, calls=1, doubts=1, begins_call=True, claim="a", claim_for_ms=1000)
+                for missing in (
+                    after("never written"),
+                    after("other"),
+                    after("another", function="g"),
+                    after("refused"),
+                ):
+                    assert await session.change_receipt(announced, call, after=missing) is None
+                assert (await session.find_receipt(effect().key)).receipt == announced
+                begun = await session.change_receipt(announced, call, after=after("order:1/insert"))
+                assert begun is not None
+                assert begun.calls == 1
+
+        run(go())
+
     def test_p3_an_intent_begins_the_first_call(self, make_record: MakeRecord) -> None:
         """From here on the call may have happened: one call, one doubt, claimed, its key's age running."""
 
