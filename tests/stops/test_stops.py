@@ -380,6 +380,7 @@ async def test_a_declared_exception_fails_the_workflow_and_undoes(shop: Shop, ba
 
 async def test_a_write_that_says_no_keeps_its_word_and_no_row(shop: Shop, bank: Bank) -> None:
     """P2, P5: its exception is in the record before the body sees it; the rows are not; a replay sees the same."""
+    catching_seen.clear()
     bank.raises = lambda: OutOfStock("sku", 3)
     async with at_work(shop, bank) as app:
         assert await (await app.start(catching, "1", id="1")).result() == ["OutOfStock", "sku", 3, 1]

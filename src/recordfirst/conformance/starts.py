@@ -25,6 +25,8 @@ from recordfirst.core.receipt import Receipt
 from recordfirst.core.start import Finish, Start
 from recordfirst.records.contract import Lease, Record, Session
 
+_COUNTED = ("open", "stopped", "succeeded", "failed", "cancelled", "collected")
+
 
 async def end_lives(tx: Session[Any]) -> list[Receipt]:
     """End them, as a person does; return what there is of the workflow by then."""
@@ -283,7 +285,7 @@ class StartConformance:
             async with opened(make_record) as record, record.session() as session:
                 zero = await session.counts()
                 names = ["effect.declined", "effect.intended", "effect.succeeded", "effect.unknown"]
-                names += [f"start.{state}" for state in ("open", "succeeded", "failed", "cancelled", "collected")]
+                names += [f"start.{state}" for state in _COUNTED]
                 assert zero == dict.fromkeys(names, 0)
                 await session.add_starts([start("a"), start("b"), start("c")])
                 await session.finish([Finish(id="a", epoch=1, state="failed")])
