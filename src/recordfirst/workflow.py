@@ -316,6 +316,7 @@ async def _stop(name: str, ctx: WorkflowContext, execution: Execution, failure: 
 
     async def store() -> Start | None:
         async with runtime.record.transaction() as tx:
+            await tx.lock_start(id)  # a step that another process is storing is stored before it, or not at all
             stopped = await tx.stop(id, execution.epoch, stop=text, version=runtime.version, failure=failure)
             if stopped is not None:
                 await tx.unpark(id)

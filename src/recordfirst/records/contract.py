@@ -294,6 +294,8 @@ class Session[C](Reconciling, Timelines, Projections, Protocol):
     async def stop(self, id: str, epoch: int, *, stop: str, version: str, failure: str | None = None) -> Start | None:
         """Stop an open start: its epochs so far begin no further step, and the next one is not dispatched.
 
+        Behind :meth:`lock_start`, no step of theirs is being stored either.
+
         ``failure``: it was failing with this, so its next epoch only undoes.
 
         ``None`` if it is not open, is stopped, or its epoch is not this one.
