@@ -11,6 +11,7 @@ from recordfirst.conformance.projections import ProjectionConformance
 from recordfirst.conformance.reconciling import ReconcileConformance
 from recordfirst.conformance.record import ReceiptConformance
 from recordfirst.conformance.starts import RecordProcessConformance, StartConformance
+from recordfirst.conformance.stops import StopConformance
 from recordfirst.records.postgres import PostgresRecord
 from recordfirst.records.sqlite import SqliteRecord
 
@@ -19,6 +20,7 @@ class TestSqlite(
     GuardConformance,
     ReceiptConformance,
     StartConformance,
+    StopConformance,
     RecordProcessConformance,
     ReconcileConformance,
     ProjectionConformance,
@@ -34,6 +36,7 @@ class TestPostgres(
     GuardConformance,
     ReceiptConformance,
     StartConformance,
+    StopConformance,
     RecordProcessConformance,
     ReconcileConformance,
     ProjectionConformance,

@@ -1,12 +1,18 @@
-"""What a record must do with receipts, as tests. Inherit from all five classes, and say how your record is made::
+"""What a record must do with receipts, as tests. Inherit from all six classes, and say how your record is made::
 
     from recordfirst.conformance.projections import ProjectionConformance
     from recordfirst.conformance.reconciling import ReconcileConformance
     from recordfirst.conformance.record import ReceiptConformance
     from recordfirst.conformance.starts import RecordProcessConformance, StartConformance
+    from recordfirst.conformance.stops import StopConformance
 
     class TestMyRecord(
-        ReceiptConformance, StartConformance, RecordProcessConformance, ReconcileConformance, ProjectionConformance
+        ReceiptConformance,
+        StartConformance,
+        StopConformance,
+        RecordProcessConformance,
+        ReconcileConformance,
+        ProjectionConformance,
     ):
         @pytest.fixture
         def make_record(self, tmp_path):
