@@ -12,7 +12,7 @@ from resonate.connections import LocalConnection
 from resonate.resonate import Resonate
 from resonate.retry import Never
 
-from recordfirst import Call, Context, Provider, WorkflowFailed, effect, workflow, write
+from recordfirst import Call, Context, Provider, WorkflowStopped, effect, workflow, write
 from recordfirst.conformance.record import run
 from tests.engine.double import Server
 
@@ -138,8 +138,9 @@ def test_step_takes_no_deadline(shop):
 
     async def go():
         async with shop.working(hurried_step) as app:
-            with pytest.raises(WorkflowFailed, match=r"options\(timeout=...\): what becomes of a step"):
-                await (await app.start(hurried_step, id="h")).result()
+            handle = await app.start(hurried_step, id="h")
+            with pytest.raises(WorkflowStopped, match=r"options\(timeout=...\): what becomes of a step"):
+                await handle.result(if_stopped="raise")
             assert await visits(shop, app) == []
 
     run(go())
@@ -292,7 +293,8 @@ def test_detached_is_refused(shop, body):
 
     async def go():
         async with shop.working(body, named) as app:
-            with pytest.raises(WorkflowFailed, match=r"lost with the engine .* w\.start\(named, \.\.\., id=\.\.\.\)"):
-                await (await app.start(body, id="d")).result()
+            handle = await app.start(body, id="d")
+            with pytest.raises(WorkflowStopped, match=r"lost with the engine .* w\.start\(named, \.\.\., id=\.\.\.\)"):
+                await handle.result(if_stopped="raise")
 
     run(go())

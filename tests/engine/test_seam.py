@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 
 import pytest
@@ -12,12 +13,12 @@ from resonate.resonate import Resonate
 
 from recordfirst import (
     App,
-    BadArguments,
     Call,
     Context,
     Misuse,
     NotDone,
     Provider,
+    WorkflowStopped,
     effect,
     inject,
     read,
@@ -74,12 +75,10 @@ async def mixed(ctx: Context, *, by_run: bool) -> list:
 
 
 @workflow
-async def misfit(ctx: Context) -> str:
-    try:
+async def misfit(ctx: Context) -> None:
+    with contextlib.suppress(Exception):
         visit(ctx, "ann", "too", "many")
-    except BadArguments as error:
-        return str(error)
-    return "taken"
+    await visit(ctx, "ben")
 
 
 @pytest.mark.parametrize("by_run", [False, True], ids=["step(ctx)", "ctx.run(step)"])
@@ -106,17 +105,22 @@ def test_one_engine_id_per_call(make_shop, sqlite_path, by_run):
 
 
 def test_arguments_that_do_not_fit_are_refused_at_the_call(make_shop, sqlite_path):
-    """P8: before the step takes an id, and with its signature named."""
+    """P8, P9: before the step takes an id, and with its signature named; no body goes on behind that."""
     shop = make_shop(f"sqlite:///{sqlite_path}")
+    connection = LocalConnection()
+    resonate = Resonate(network=connection, env={}, autostart=False)
 
     async def go():
-        async with shop.working(
-            misfit,
-            provide={Trouble: Trouble()},
-        ) as app:
-            message = await (await app.start(misfit, id="m")).result()
-            assert "write 'visit' does not take these arguments" in message
-            assert "visit(who: str" in message
+        trouble = Trouble()
+        async with shop.working(misfit, engine=resonate, provide={Trouble: trouble}) as app:
+            handle = await app.start(misfit, id="m")
+            with pytest.raises(WorkflowStopped) as stopped:
+                await handle.result(if_stopped="raise")
+            assert stopped.value.type_name == "recordfirst.errors.BadArguments"
+            assert "write 'visit' does not take these arguments" in stopped.value.message
+            assert "visit(who: str" in stopped.value.message
+            assert [id for id in connection.state.promises if ":write_visit" in id] == []
+            assert trouble.writes == 0
 
     run(go())
 

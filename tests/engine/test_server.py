@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from resonate.connections import HttpConnection
 
-from recordfirst import Call, Context, Provider, WorkflowFailed, effect, inject, workflow, write
+from recordfirst import Call, Context, Provider, WorkflowStopped, effect, inject, workflow, write
 from recordfirst.conformance.record import run
 from recordfirst.engine import server, shared
 from recordfirst.observe import RelayFailed, WorkInterrupted
@@ -309,15 +309,16 @@ def test_request_that_is_never_answered_is_no_end_of_a_workflow(shop, monkeypatc
 
 
 def test_retry_reaches_whichever_worker(shop):
-    """P7: what failed on one worker is opened again and ends, whoever is given it."""
+    """P7, P9: what a defect has stopped on one worker goes on when it is fixed, and ends, whichever is given it."""
 
     async def go():
         world = World()
         async with served(shop, world, checking) as (_, apps):
             for number in range(4):
                 world.bug = True
-                with pytest.raises(WorkflowFailed, match="a bug"):
-                    await (await apps[0].start(checking, id=f"c{number}")).result()
+                handle = await apps[0].start(checking, id=f"c{number}")
+                with pytest.raises(WorkflowStopped, match="a bug"):
+                    await handle.result(if_stopped="raise")
                 world.bug = False
                 assert await (await apps[number % 2].retry(f"c{number}")).result() == "fine"
 
