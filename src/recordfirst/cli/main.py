@@ -146,7 +146,7 @@ async def worker(app_path: str, group: str | None, blocked_s: float, quiet: bool
 @click.argument("workflow")
 @click.argument("arguments", default="{}")
 @click.option("--id", required=True, help="The workflow's business id, such as order:42.")
-@click.option("--wait", is_flag=True, help="Wait for its end and print the result.")
+@click.option("--wait", is_flag=True, help="Wait for its end and print the result, or say what has stopped it.")
 @json_option
 @runs
 async def start(app_path: str, workflow: str, arguments: str, id: str, wait: bool, as_json: bool) -> None:
