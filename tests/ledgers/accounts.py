@@ -123,7 +123,8 @@ class Counter:
     async def signed_up(self, name: str = "sign_up", plug: Plug | None = None) -> Any:
         wanted = next(workflow for workflow in WORKFLOWS if workflow.name == name)
         async with self.working(plug=plug) as app:
-            return await (await app.start(wanted, self.customer, id=f"customer:{self.customer.id}")).result()
+            handle = await app.start(wanted, self.customer, id=f"customer:{self.customer.id}")
+            return await handle.result(if_stopped="raise")
 
     async def account(self) -> Account | None:
         found = await self.books.lookup_accounts([account_id(f"customer:{self.customer.id}")])

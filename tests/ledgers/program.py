@@ -176,7 +176,7 @@ async def two_phase(ctx: Context, purchase: Purchase, amount: int | None = None)
     return (await settle(ctx, purchase, held, amount)).amount
 
 
-@workflow
+@workflow(fails=OutOfStockError)
 async def in_vain(ctx: Context, purchase: Purchase) -> None:
     await insert_purchase(ctx, purchase)
     await hold(ctx, purchase)

@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from recordfirst import Account, WorkflowFailed
+from recordfirst import Account, WorkflowStopped
 from recordfirst.core.identity import account_id
 from tests.effects.harness import Plug, pass_time
 from tests.ledgers.accounts import Counter, Customer, dies_at
@@ -75,7 +75,7 @@ async def test_p8_an_account_before_its_profile(counter):
         theirs = Account(id=account_id(f"customer:{counter.customer.id}"), ledger=1, code=1, flags=2)  # type: ignore[arg-type]
         [made] = await counter.books.create_accounts([theirs])
         assert made.status == "created"
-    with pytest.raises(WorkflowFailed, match=r"DifferentTransfer: .*user_data_128 0, not "):
+    with pytest.raises(WorkflowStopped, match=r"DifferentTransfer: .*user_data_128 0, not "):
         await counter.signed_up()
     assert (await counter.seen()) == ("Ada", 0)
 
@@ -84,7 +84,7 @@ async def test_p8_another_profile(counter):
     """Somebody else's profile under this id: said, and no account is opened."""
     await counter.prepare()
     counter.profiles.set(counter.customer.id, {"id": counter.customer.id, "name": "Bob"})
-    with pytest.raises(WorkflowFailed, match=r"DifferentEntry: .*name='Bob', not with name='Ada'"):
+    with pytest.raises(WorkflowStopped, match=r"DifferentEntry: .*name='Bob', not with name='Ada'"):
         await counter.signed_up()
     assert await counter.seen() is None
 
@@ -92,7 +92,7 @@ async def test_p8_another_profile(counter):
 async def test_p1_an_account_without_a_profile(counter):
     """Refused before anything is sent; side by side, the account waits for the profile."""
     await counter.prepare()
-    with pytest.raises(WorkflowFailed, match="AfterMissing: effect open_customer runs after stage_profile"):
+    with pytest.raises(WorkflowStopped, match="AfterMissing: effect open_customer runs after stage_profile"):
         await counter.signed_up("hasty")
     assert await counter.seen() is None
     counter.customer = Customer(uuid.uuid4().hex, "Bea")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from recordfirst import WorkflowFailed
+from recordfirst import WorkflowStopped
 from tests.ledgers.program import paying, with_fee
 
 
 async def fee(app, till, id, amount):
-    return await (await app.start(with_fee, till.purchase, amount, id=f"{till.purchase.id}:{id}")).result()
+    handle = await app.start(with_fee, till.purchase, amount, id=f"{till.purchase.id}:{id}")
+    return await handle.result(if_stopped="raise")
 
 
 async def collected(app, **options):
@@ -26,7 +27,7 @@ async def test_p3_another_workflow_asks_for_the_same_transfer(till):
         first = await fee(app, till, "one", 5)
         assert (await collected(app)).receipts == 0
         assert await fee(app, till, "two", 5) == first
-        with pytest.raises(WorkflowFailed, match="fee"):
+        with pytest.raises(WorkflowStopped, match="fee"):
             await fee(app, till, "three", 6)
         assert (await till.balances())["customer"] == (0, 4995)
         assert [len(sent) for sent in till.ledger.sent] == [1]

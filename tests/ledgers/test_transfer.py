@@ -13,6 +13,7 @@ from recordfirst import (
     Transfer,
     TransferFlags,
     WorkflowFailed,
+    WorkflowStopped,
     post,
     transfer,
     void,
@@ -166,8 +167,8 @@ async def test_p8_an_id_with_other_fields_is_a_conflict(till):
         handle = await app.start(program.paying, till.purchase, id="purchase")
         await until(tried)
         await ledger._ledger.create_transfers([msgspec.structs.replace(ledger.sent[0][0], amount=1)])
-        with pytest.raises(WorkflowFailed, match=r"exists_with_different_amount\): amount 1, not 1999"):
-            await handle.result()
+        with pytest.raises(WorkflowStopped, match=r"exists_with_different_amount\): amount 1, not 1999"):
+            await handle.result(if_stopped="raise")
         assert (await receipt(app, f"purchase:{till.purchase.id}:pay")).state == "intended"
         assert await till.balances() == {"customer": (0, 4999), "shop": (0, 1), "tax": (0, 0)}
 
@@ -216,8 +217,8 @@ async def test_p8_an_account_that_was_opened_by_another_way(till):
         [made] = await till.ledger.create_accounts([Account(id=till.purchase.account("voucher"), ledger=1, code=3)])
         assert made.status == "created"
         handle = await app.start(program.opening, till.purchase, id="purchase")
-        with pytest.raises(WorkflowFailed, match=r"DifferentTransfer: .* user_data_128 0, not "):
-            await handle.result()
+        with pytest.raises(WorkflowStopped, match=r"DifferentTransfer: .* user_data_128 0, not "):
+            await handle.result(if_stopped="raise")
         assert (await receipt(app, f"purchase:{till.purchase.id}:account")).state == "intended"
 
 
@@ -227,8 +228,8 @@ async def test_somebody_elses_account_is_a_conflict(till):
     async with till.working() as app:
         await till.ledger.create_accounts([Account(id=till.purchase.account("voucher"), ledger=1, code=9)])
         handle = await app.start(program.opening, till.purchase, id="purchase")
-        with pytest.raises(WorkflowFailed, match="code 9, not 3"):
-            await handle.result()
+        with pytest.raises(WorkflowStopped, match="code 9, not 3"):
+            await handle.result(if_stopped="raise")
 
 
 async def test_p8_an_account_without_its_limit_is_a_conflict(till):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recordfirst import Misuse, WorkflowFailed, effect, stage, write
+from recordfirst import Misuse, WorkflowStopped, effect, stage, write
 from recordfirst.observe import StagedBefore, Suspected
 from recordfirst.providers.contract import Provider
 from tests.effects.harness import ORDER, Order, Plug, orders, pass_time, receipt
@@ -16,7 +16,7 @@ PAPER = {"order": "1", "amount": 1999}
 
 async def placed(desk, **options):
     async with desk.working(**options) as app:
-        return await (await app.start(program.place, ORDER, id="order:1")).result()
+        return await (await app.start(program.place, ORDER, id="order:1")).result(if_stopped="raise")
 
 
 async def test_p1_staged_committed_shown(desk):
@@ -67,7 +67,7 @@ async def test_p8_the_same_is_success_whoever_put_it_there(desk):
 async def test_p8_something_else_is_a_conflict(desk):
     """Exists differently: both sides are named, nothing is changed, and no row is written."""
     desk.archive.set("paper-1", {"order": "1", "amount": 5})
-    with pytest.raises(WorkflowFailed, match=r"DifferentEntry: entry 'paper-1' of archive .* amount=5, not .*=1999"):
+    with pytest.raises(WorkflowStopped, match=r"DifferentEntry: entry 'paper-1' of archive .* amount=5, not .*=1999"):
         await placed(desk)
     assert desk.archive.now("paper-1").document["amount"] == 5
     async with desk.app() as app:
@@ -102,8 +102,8 @@ async def test_p1_a_write_waits_for_its_stage(desk):
 async def test_p1_a_write_without_its_stage_is_refused(desk):
     """Nothing is written."""
     async with desk.working() as app:
-        with pytest.raises(WorkflowFailed, match=r"AfterMissing: write insert_order runs after stage_paper"):
-            await (await app.start(program.unstaged, ORDER, id="order:1")).result()
+        with pytest.raises(WorkflowStopped, match=r"AfterMissing: write insert_order runs after stage_paper"):
+            await (await app.start(program.unstaged, ORDER, id="order:1")).result(if_stopped="raise")
         assert await orders(app) == []
 
 
