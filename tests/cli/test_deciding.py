@@ -107,7 +107,8 @@ def test_what_was_said_otherwise_is_refused(shop):
     assert refused.endswith("(attempt 1) is declined; only an unknown outcome can be resolved")
     assert "is failed; only an open one can be cancelled" in shop.refused("cancel", "order:failed")
     shop.done("cancel", "order:open")
-    assert "is cancelled; only a failed one can be retried" in shop.refused("retry", "order:open", "--dry-run")
+    refused = shop.refused("retry", "order:open", "--dry-run")
+    assert "is cancelled; only one that has failed or is stopped can be retried" in refused
     assert "exclude each other" in shop.refused("reconcile", "--apply", "--dry-run", status=2)
     assert shop.json("status", "--state", "cancelled")["counts"]["start.cancelled"] == 1
     words = ("start", "create_order", ORDER % "open", "--id", "order:open", "--wait")
