@@ -66,8 +66,7 @@ def test_a_shops_day(cli):
     found = cli.json("status", "--state", "succeeded", "--limit", "2")
     assert found["counts"]["start.succeeded"] == 3
     assert found["counts"]["start.stopped"] == 0
-    print(cli.json("findings"))  # XXX
-    assert (found["counts"]["start.stopped"], found["findings"]) == (0, 0)
+    assert "RF-WORKFLOW-STOPPED" not in {finding["code"] for finding in cli.json("findings")}
     assert [start["id"] for start in found["workflows"]] == ["order:lost", "order:bad"]
 
 
