@@ -154,10 +154,14 @@ async def mark_paid(w: Write[Any], order: Order, payment: Payment) -> None:
     changed_one(await w.tx.execute(statement, (payment.id, order.number)), f"order {order.number}, to be paid")
 
 
-@write
-async def refuse(w: Write[Any], order: Order) -> None:
+class OutOfStock(Exception):  # noqa: N818 - an outcome, as users name it
     """There is no such thing in the house."""
-    raise LookupError(f"order {order.number} cannot be met")
+
+
+@write(fails=OutOfStock)
+async def refuse(w: Write[Any], order: Order) -> None:
+    """So that what was done is undone."""
+    raise OutOfStock(f"order {order.number} cannot be met")
 
 
 @effect(key="{order.number}:letter", provider=POST, after=place, timeout_s=TIMEOUT_S)
