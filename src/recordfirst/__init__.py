@@ -95,7 +95,8 @@ from recordfirst.transaction import AppRecord
 from recordfirst.transfer import OpenAccountStep, TransferStep, open_account, transfer
 from recordfirst.worker import Worker
 from recordfirst.workflow import Workflow, workflow
-from recordfirst.write import Write, WriteStep, write
+from recordfirst.write import WriteStep, write
+from recordfirst.writing import Write
 
 __all__ = [
     "AMOUNT_MAX",

@@ -31,6 +31,7 @@ from recordfirst.observe import Observer, log_events
 from recordfirst.operated import Operated
 from recordfirst.project import ProjectStep
 from recordfirst.records.contract import Record
+from recordfirst.registered import by_name, distinct, effects_of, projections_of, version_of_app
 from recordfirst.relay import Relay
 from recordfirst.runtime import Runtime
 from recordfirst.sealing import Encryptor, Sealing
@@ -38,11 +39,11 @@ from recordfirst.step import Step
 from recordfirst.threads import Threads
 from recordfirst.together import Together
 from recordfirst.transaction import AppRecord
-from recordfirst.version import check_version, version_of
+from recordfirst.version import check_version
 from recordfirst.watchdog import Watchdog
 from recordfirst.worker import Crew, Worker, to_its_end
 from recordfirst.workflow import Workflow
-from recordfirst.write import check_same_start, new_start
+from recordfirst.writing import check_same_start, new_start
 
 _START_WITHIN_S = 40.0
 """The longest that a start waits for the record."""
@@ -101,11 +102,11 @@ class App(Operated):
             raise Misuse(f"record= takes PostgresRecord(dsn) or SqliteRecord(path), not {shown(record)}")
         if concurrency < 1:
             raise Misuse(f"concurrency= takes a whole number above 0, not {concurrency!r}")
-        self._workflows: dict[str, Workflow[..., Any]] = _by_name(workflows, "workflow")
+        self._workflows: dict[str, Workflow[..., Any]] = by_name(workflows, "workflow")
         self._steps = [step for workflow in self._workflows.values() for step in workflow.steps()]
-        self._effects: dict[str, Effect[..., Any]] = _effects_of(self._steps)
-        self._projections: dict[str, ProjectStep[...]] = _projections_of(self._steps)
-        self._invariants = _distinct(invariants)
+        self._effects: dict[str, Effect[..., Any]] = effects_of(self._steps)
+        self._projections: dict[str, ProjectStep[...]] = projections_of(self._steps)
+        self._invariants = distinct(invariants)
         keys_seen: dict[str, Step[..., Any]] = {}
         for workflow in self._workflows.values():
             workflow.check_keys(keys_seen)
@@ -131,7 +132,7 @@ class App(Operated):
             observer=observer,
             nudge=lambda: self._relay.nudge() if self._relay is not None else None,
             works_here=lambda: self._relay is not None,
-            version=check_version(version) if version is not None else _version_of(self._workflows.values()),
+            version=check_version(version) if version is not None else version_of_app(self._workflows.values()),
             errors=OwnErrors(fails, packages),
         )
         self._encryptor = encryptor
@@ -399,61 +400,3 @@ class App(Operated):
             known = ", ".join(self._workflows) or "none"
             raise UnknownWorkflow(f"app {self.name!r} has no workflow {name!r}; it has: {known}")
         return self._workflows[name]
-
-
-def _version_of(workflows: Iterable[Workflow[..., Any]]) -> str:
-    functions: dict[Any, None] = {}
-    options: list[str] = []
-    for workflow in workflows:
-        functions |= dict.fromkeys(workflow.functions())
-        options.append(f"{workflow.name} {[each.__qualname__ for each in workflow.declared.fails]}")
-        options += [step.told for step in workflow.steps()]
-    return version_of(functions, options)
-
-
-def _distinct(invariants: Iterable[Invariant]) -> list[Invariant]:
-    found: dict[str, Invariant] = {}
-    for each in invariants:
-        if not isinstance(each, Invariant):
-            raise Misuse(f"invariants= takes what @invariant makes, not {each!r}")
-        if each.name in found:
-            raise Misuse(f"two invariants named {each.name!r}")
-        found[each.name] = each
-    return list(found.values())
-
-
-def _by_name(workflows: Iterable[Workflow[..., Any]], what: str) -> dict[str, Workflow[..., Any]]:
-    found: dict[str, Workflow[..., Any]] = {}
-    if isinstance(workflows, Workflow):
-        raise Misuse(f"workflows= takes a list: workflows=[{workflows.name}]")
-    for workflow in workflows:
-        if not isinstance(workflow, Workflow):
-            raise Misuse(f"workflows= takes @workflow functions, not {workflow!r}")
-        first = found.setdefault(workflow.name, workflow)
-        if first is not workflow:
-            raise Misuse(f"two {what}s named {workflow.name!r}: {first.function.place} and {workflow.function.place}")
-    return found
-
-
-def _effects_of(steps: Iterable[Step[..., Any]]) -> dict[str, Effect[..., Any]]:
-    found: dict[str, Effect[..., Any]] = {}
-    queue = [step for step in steps if isinstance(step, Effect)]
-    while queue:
-        effect = queue.pop()
-        first = found.setdefault(effect.name, effect)
-        if first.function.fn is not effect.function.fn:
-            raise Misuse(f"two effects named {effect.name!r}: {first.function.place} and {effect.function.place}")
-        if effect.undo is not None and effect.undo.name not in found:
-            queue.append(effect.undo)
-    return found
-
-
-def _projections_of(steps: Iterable[Step[..., Any]]) -> dict[str, ProjectStep[...]]:
-    found: dict[str, ProjectStep[...]] = {}
-    for step in steps:
-        if isinstance(step, ProjectStep):
-            first = found.setdefault(step.name, step)
-            if first is not step:
-                places = f"{first.function.place} and {step.function.place}"
-                raise Misuse(f"two projections named {step.name!r}: {places}")
-    return found

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from recordfirst.after import after_missing, is_done
+from recordfirst.arguments import Arguments
 from recordfirst.core.receipt import Receipt, Seen
 from recordfirst.errors import AttemptRefused
-from recordfirst.function import Arguments
 from recordfirst.runtime import Execution
 
 if TYPE_CHECKING:

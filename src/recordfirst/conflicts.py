@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from recordfirst.arguments import Arguments
 from recordfirst.core import codec
 from recordfirst.errors import DifferentKey, RecordfirstError
-from recordfirst.function import Arguments, Function
+from recordfirst.function import Function
 from recordfirst.records.contract import Session
 
 if TYPE_CHECKING:

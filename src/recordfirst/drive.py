@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from resonate.context import Context
 
 from recordfirst.after import Precedent
+from recordfirst.arguments import Arguments
 from recordfirst.before import Before
 from recordfirst.core import codec
 from recordfirst.core import decide as d
@@ -29,20 +30,19 @@ from recordfirst.errors import (
     Undeclared,
     Undone,
 )
-from recordfirst.function import Arguments
 from recordfirst.late import Report, dropped
 from recordfirst.limit import Limit
 from recordfirst.observe import Suspected
-from recordfirst.outcome import Outcome, after_outcome
+from recordfirst.outcome import Outcome, after_outcome, stored_decline, stored_result
 from recordfirst.places import Admission, here
 from recordfirst.probing import Failed, probed
 from recordfirst.providers.contract import Absent, CannotTell, Found, Verdict, describe
 from recordfirst.runtime import Begun, Execution
 from recordfirst.step import follow_up_arguments
 from recordfirst.undo import begun_undo, is_begun
-from recordfirst.verdict import MOST_UNDECLARED, reason, reason_after, reason_in, undeclared_in, verdict_of
+from recordfirst.verdict import MOST_UNDECLARED, reason, reason_after, undeclared_in, verdict_of
 from recordfirst.waiting import IN_PLACE_MS, Waiting
-from recordfirst.write import compare, flush, open_write
+from recordfirst.writing import compare, flush, open_write
 
 if TYPE_CHECKING:
     from recordfirst.effect import Effect
@@ -81,7 +81,7 @@ class Drive:
                         return await self._standing(receipt)
                     case d.RaiseDeclined():
                         await self.waiting.unpark(receipt)
-                        raise self._declined(receipt)
+                        raise stored_decline(receipt)
                     case d.Wait(until_ms):
                         await self.waiting.until(receipt, until_ms - now_ms)
                     case d.Call():
@@ -435,12 +435,8 @@ class Drive:
     # ── handing out ─────────────────────────────────────────────────────────
 
     async def _standing(self, receipt: Receipt) -> Any:
-        """The result, unless it is being taken back.
-
-        Its workflow failed, then, and died before that was stored; what failed in it may succeed by now. The money is
-        on its way back all the same, so this life fails as well, and finishes the undo.
-        """
-        value = self._result(receipt)
+        """The result, unless it is being taken back: its workflow has failed, and this epoch finishes the undo."""
+        value = stored_result(self.runtime, self.effect, receipt)
         if receipt.undo is None or self.effect.settles or self._settled_here:
             return value
         begun = await begun_undo(self.runtime, self.effect, receipt, value)
@@ -449,21 +445,6 @@ class Drive:
                 f"effect {self.key!r} succeeded and is being undone by {begun.key!r}, since its workflow had failed"
             )
         return value
-
-    def _result(self, receipt: Receipt) -> Any:
-        if receipt.undone_by is not None:
-            raise Undone(
-                f"effect {self.key!r} succeeded and was undone by {receipt.undone_by!r}; "
-                f"ask for a new attempt: {self.effect.name}.attempt({receipt.attempt + 1})(ctx, ...)"
-            )
-        if receipt.result is None:
-            raise ResultNotStored(self.key, reason_in(receipt) or "no result was stored")
-        value = codec.decode(self.runtime.unseal(receipt.result))
-        return codec.shape(value, self.effect.function.returns, f"the result of {self.effect.function!r}")
-
-    def _declined(self, receipt: Receipt) -> Declined:
-        error = codec.decode(receipt.error or "{}")
-        return Declined(error.get("reason", "declined"), error.get("code"), self.key)
 
 
 _NEVER_TOLD = "the call was made, and nothing tells whether it had its effect (no key to repeat it under, no probe)"

@@ -15,19 +15,20 @@ import msgspec
 from resonate.context import Context
 
 from recordfirst.after import Precedent, after_missing, check_after, is_done
+from recordfirst.arguments import Arguments
 from recordfirst.conflicts import refuse_other_key
 from recordfirst.core import codec, decide, identity, keys
 from recordfirst.core.decide import Guarantee
 from recordfirst.core.receipt import After, NewReceipt, Receipt
 from recordfirst.drive import Drive
 from recordfirst.errors import Misuse, NotDone
-from recordfirst.function import Arguments, Function
+from recordfirst.function import Function
 from recordfirst.limit import Limit
 from recordfirst.providers.contract import Provider
 from recordfirst.records.contract import Session
 from recordfirst.runtime import Begun, Execution, Runtime
 from recordfirst.step import Step, follow_up
-from recordfirst.write import Intent, compare
+from recordfirst.writing import Intent, compare
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):

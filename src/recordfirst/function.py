@@ -12,12 +12,13 @@ import functools
 import inspect
 import traceback
 import types
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any, NoReturn, Optional
 
 from resonate.error import PlatformError, Suspended
 
+from recordfirst.arguments import Arguments
 from recordfirst.blocking import lent_with
 from recordfirst.core import codec, values
 from recordfirst.errors import BadArguments, Escaped, Misuse, Unencodable
@@ -54,34 +55,6 @@ def inject() -> Any:
     The annotation is the key: a class, a base class, a Protocol or a NewType (see :meth:`App.provide`).
     """
     return _INJECT
-
-
-class Arguments(dict[str, Any]):
-    """A call's arguments by name: the copy that is read back of them, as it will be after a crash, with its defaults.
-
-    What was given may be changed by then; this is the call's own.
-    """
-
-    __slots__ = ("asked", "defaulted", "is_plain", "text")
-
-    def __init__(self, values: Mapping[str, Any], text: str, asked: str, defaulted: Collection[str] = ()) -> None:
-        super().__init__(values)
-        self.text = text
-        """All of them, as canonical JSON: the frozen request."""
-        self.asked = asked
-        """Without the defaults, which a deploy may change: by these a call is known to be the same."""
-        self.defaulted = defaulted
-        """Names of those that are defaults: no key may rest on one."""
-        self.is_plain = False
-        """Nothing of them can be changed by a function that gets them."""
-
-    @classmethod
-    def of(cls, arguments: Mapping[str, Any], what: str) -> Arguments:
-        """The same, or what was read from a row."""
-        if isinstance(arguments, cls):
-            return arguments
-        text = codec.encode(arguments, what)
-        return cls(arguments, text, text)
 
 
 class Function:

@@ -15,6 +15,7 @@ from typing import Any, Concatenate, Protocol, cast, overload
 
 from resonate.context import Context
 
+from recordfirst.arguments import Arguments
 from recordfirst.blocking import Blocking
 from recordfirst.core import codec, keys
 from recordfirst.core.decide import backoff_ms
@@ -23,7 +24,7 @@ from recordfirst.core.projection import NewProjection, Projection
 from recordfirst.core.text import masked
 from recordfirst.engine import leaf
 from recordfirst.errors import DifferentFunction, DifferentRequest, Misuse
-from recordfirst.function import Arguments, Function
+from recordfirst.function import Function
 from recordfirst.observe import LateProjection, ProjectionFailed, RecordOutrun
 from recordfirst.places import Admission, here
 from recordfirst.providers.contract import describe
@@ -31,7 +32,7 @@ from recordfirst.read import Read
 from recordfirst.references.contract import Entry, Reference
 from recordfirst.runtime import Execution, Runtime
 from recordfirst.step import Step
-from recordfirst.write import same_today
+from recordfirst.writing import same_today
 
 _IN_PLACE_MS = 5_000
 """Waits up to this long happen in place; longer ones are durable sleeps that hold no worker."""

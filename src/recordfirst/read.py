@@ -11,9 +11,10 @@ from typing import Any, Concatenate, Protocol, cast, overload
 
 from resonate.context import Context
 
+from recordfirst.arguments import Arguments
 from recordfirst.blocking import Blocking
 from recordfirst.declared import Fails, check_fails
-from recordfirst.function import Arguments, Function
+from recordfirst.function import Function
 from recordfirst.runtime import Execution
 from recordfirst.step import Step
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -17,12 +18,12 @@ import msgspec
 from recordfirst.core import codec, identity
 from recordfirst.core.receipt import Wake
 from recordfirst.core.start import Finish, Start
-from recordfirst.core.stops import stop_of
 from recordfirst.ends import Ends
 from recordfirst.engine import leaf
-from recordfirst.observe import RelayFailed, Resumed
+from recordfirst.observe import RelayFailed
 from recordfirst.places import WAITING_MOST
 from recordfirst.reconcile.timelines import unneeded_marks
+from recordfirst.resuming import cancelled, resume_regularly
 from recordfirst.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -42,11 +43,6 @@ _PAGE = 1_000
 
 _LIVES = 8
 """So many of a workflow's last lives are settled when it is ended; an older one ends by itself when it next runs."""
-
-_RESUME_EVERY_S = 10.0
-"""Between two looks for what a defect has stopped in another version."""
-_RESUMES = 20
-"""So many go on at a time."""
 
 _ENDS = 10_000
 """So many ends are remembered: who has read a start just before its end must not hand it over behind it."""
@@ -185,7 +181,8 @@ class Relay:
 
     def start(self) -> None:
         self._look.set()
-        works = [self._relaying, self._watching, self._resuming]
+        resuming = partial(resume_regularly, self._runtime, self._workflows, self.nudge)
+        works: list[Callable[[], Coroutine[Any, Any, None]]] = [self._relaying, self._watching, resuming]
         if self.engine.lasting:
             works.append(self._putting_back)
         self._tasks = [asyncio.create_task(work()) for work in works]
@@ -193,12 +190,12 @@ class Relay:
 
     async def stop(self) -> None:
         """Hand over no more. What still runs may come to its end: call :meth:`close` when the engine has stopped."""
-        await _cancelled(*self._tasks)
+        await cancelled(*self._tasks)
 
     async def close(self) -> None:
         """Store the ends that are not stored yet, and what no process has died under."""
         if self._closer is not None:
-            await _cancelled(self._closer)
+            await cancelled(self._closer)
         await self.ends.store()
         with contextlib.suppress(Exception):  # counted once too often does no harm
             await self._runtime.tries.take_back()
@@ -228,33 +225,6 @@ class Relay:
             except Exception as error:  # noqa: BLE001 - the poll goes on when the record is back
                 self._runtime.observe(RelayFailed(f"{type(error).__name__}: {error}"))
                 await self._runtime.sleeper(_POLL_S)
-            self._look.set()
-
-    async def _resuming(self) -> None:
-        """Let go on what a defect has stopped in other versions of the app: this one tries each once (P9).
-
-        A few at a time: a deploy must not bring all that was stopped for weeks in one second.
-        """
-        while True:
-            pause_s = _RESUME_EVERY_S
-            try:
-                async with self._runtime.record.session() as session:
-                    stopped = await session.stopped(self._runtime.version, _RESUMES)
-                known = [start for start in stopped if start.workflow in self._workflows]
-                for start in known:
-                    await self._resume(start)
-                pause_s = _RESUME_EVERY_S / 10 if len(stopped) == _RESUMES and known else _RESUME_EVERY_S
-            except Exception as error:  # noqa: BLE001 - it stays stopped, visibly, and is looked for again
-                self._runtime.observe(RelayFailed(f"{type(error).__name__}: {error}"))
-            await asyncio.sleep(pause_s)
-
-    async def _resume(self, start: Start) -> None:
-        async with self._runtime.record.transaction() as tx:
-            resumed = await tx.resume(start.id, start.epoch, forget=False)
-            if resumed is not None:
-                await tx.close_findings([stop_of(start)], f"resumed by version {self._runtime.version}")
-        if resumed is not None:
-            self._runtime.observe(Resumed(start.id, self._runtime.version))
             self._look.set()
 
     async def _settle_left(self) -> None:
@@ -472,9 +442,3 @@ class Relay:
 
     def _ours(self, start: Start) -> bool:
         return start.engine == self.engine.identity and start.workflow in self._workflows
-
-
-async def _cancelled(*tasks: asyncio.Task[None]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

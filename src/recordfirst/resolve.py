@@ -20,7 +20,7 @@ from recordfirst.outcome import Outcome, after_outcome
 from recordfirst.records.contract import Session
 from recordfirst.runtime import Runtime
 from recordfirst.step import follow_up_arguments
-from recordfirst.write import flush, open_write
+from recordfirst.writing import flush, open_write
 
 type Answer = tuple[Literal["succeeded", "declined", "not done"], Any, str | None]
 """The outcome, with the result or the reason."""

@@ -15,10 +15,11 @@ from typing import Any, Protocol, cast
 from resonate.context import Context
 
 from recordfirst.after import Precedent
+from recordfirst.arguments import Arguments
 from recordfirst.core import codec, keys
 from recordfirst.effect import Call, Effect, Sender
 from recordfirst.errors import DifferentEntry, Misuse
-from recordfirst.function import Arguments, Function
+from recordfirst.function import Function
 from recordfirst.limit import Limit
 from recordfirst.observe import StagedBefore
 from recordfirst.providers.contract import Provider

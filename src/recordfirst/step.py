@@ -9,10 +9,11 @@ from typing import Any
 from resonate.context import Context
 
 from recordfirst import places
+from recordfirst.arguments import Arguments
 from recordfirst.engine import leaf
 from recordfirst.engine.context import Leaf, StepLike
 from recordfirst.errors import Misuse
-from recordfirst.function import Arguments, Function
+from recordfirst.function import Function
 from recordfirst.runtime import Execution, current, step_begins
 
 

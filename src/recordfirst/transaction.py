@@ -10,7 +10,7 @@ from recordfirst.core.text import safe_text
 from recordfirst.errors import CommitUnknown, RecordUnavailable
 from recordfirst.observe import CommitFound
 from recordfirst.runtime import Runtime, fault_of
-from recordfirst.write import Write, flush, open_write
+from recordfirst.writing import Write, flush, open_write
 
 
 class AppRecord:

@@ -22,13 +22,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 from resonate.context import Context
 
+from recordfirst.arguments import Arguments
 from recordfirst.core import codec
 from recordfirst.core import decide as d
 from recordfirst.core.receipt import Change, Receipt
 from recordfirst.core.receipt import Undoing as Undo
 from recordfirst.core.start import Finish
 from recordfirst.errors import BadKey, Declined, Misuse, NotDone, SharedKey, Undone
-from recordfirst.function import RAISED_AT, Arguments
+from recordfirst.function import RAISED_AT
 from recordfirst.providers.contract import describe
 from recordfirst.runtime import Execution, Runtime
 from recordfirst.step import follow_up_arguments

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from recordfirst.body import body_of
 from recordfirst.collecting import collect_regularly
 from recordfirst.effect import Effect
 from recordfirst.engine.contract import Engine
@@ -22,7 +23,7 @@ from recordfirst.reconcile.timelines import check
 from recordfirst.relay import Relay
 from recordfirst.renewing import renew
 from recordfirst.runtime import Runtime
-from recordfirst.workflow import Workflow, body_of
+from recordfirst.workflow import Workflow
 
 
 class Crew(msgspec.Struct, frozen=True):

@@ -25,9 +25,9 @@ from recordfirst import (
     workflow,
     write,
 )
+from recordfirst.arguments import Arguments
 from recordfirst.conflicts import refuse_other_key
 from recordfirst.errors import DifferentKey
-from recordfirst.function import Arguments
 from recordfirst.observe import DefaultKept
 from recordfirst.records.open import record_from_url
 from tests.effects.harness import receipt, until, until_state

@@ -101,7 +101,7 @@ MUTANTS = [
         "a sibling in flight is not waited for when a defect stops",
         lambda on: stops.test_siblings_in_flight_store_their_outcomes(on.shop(), stops.Bank()),
         "assert",
-        Edit("recordfirst.workflow:_join_siblings", "await ctx.flush_local_work()", "pass"),
+        Edit("recordfirst.body:_join_siblings", "await ctx.flush_local_work()", "pass"),
     ),
     _1(
         "a declared exception of a write is not stored",
@@ -131,7 +131,7 @@ MUTANTS = [
         "a defect in an undo is told as a failure",
         lambda on: stops.test_a_defect_in_an_undo_stops_and_the_rest_is_undone(on.shop(), stops.Bank()),
         "NOT UNDONE",
-        Edit("recordfirst.workflow:undo_all", "if not execution.declared.fails_on(error):", "if False:"),
+        Edit("recordfirst.body:undo_all", "if not execution.declared.fails_on(error):", "if False:"),
     ),
     # ── identity is computed once, and then read ──
     _2(
@@ -212,7 +212,7 @@ MUTANTS = [
         "a changed default is not told",
         lambda on: deploys.test_a_retry_sends_the_default_that_was_stored(on.bank_shop()),
         "IndexError",
-        Edit("recordfirst.write:_say_changed_default", "    if changed:\n", "    if False:\n"),
+        Edit("recordfirst.writing:_say_changed_default", "    if changed:\n", "    if False:\n"),
     ),
     # ── values are what they will be after a crash ──
     _3(

@@ -19,7 +19,6 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import quote, urlencode
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -37,7 +36,7 @@ from recordfirst.records.postgres.building import build
 from recordfirst.records.postgres.dialect import OURS, Dialect, InTransaction, PostgresSession, check_uncommitted
 from recordfirst.records.postgres.faults import cause_of, fault_of_state, is_stale_plan
 from recordfirst.records.postgres.lent import Lent, Pooled
-from recordfirst.records.postgres.naming import label, lock_number, put_in_schema
+from recordfirst.records.postgres.naming import label, lock_number, put_in_schema, without_password
 from recordfirst.records.postgres.settings import CLIENT, check_encoding, to_set
 from recordfirst.records.postgres.watch import HeldLease, Listener
 from recordfirst.records.statements import Statements
@@ -93,7 +92,7 @@ class PostgresRecord:
             raise Misuse(f"{schema!r} cannot be the name of a Postgres schema")
         if pool_size < 1:
             raise Misuse(f"pool_size must be 1 or more, not {pool_size}")
-        self.where = _without_password(dsn)
+        self.where = without_password(dsn)
         self.path = None
         self._schema = schema
         self._pool_size = pool_size
@@ -440,19 +439,6 @@ async def _is_there(connection: Pooled) -> bool:
 def _missing_from(dsn: str) -> Mapping[str, Any]:
     given = conninfo_to_dict(dsn)
     return {name: value for name, value in _KEEPALIVE.items() if name not in given}
-
-
-def _without_password(dsn: str) -> str:
-    """Name the database, so that a person can find it and a command can take it; secrets are left out."""
-    parts = {name: str(value) for name, value in conninfo_to_dict(dsn).items() if value is not None}
-    host = parts.get("host", "")
-    by_query = host.startswith("/") or "," in host
-    user = f"{quote(parts['user'], safe='')}@" if "user" in parts else ""
-    address = "" if by_query else host
-    port = f":{parts['port']}" if "port" in parts and not by_query else ""
-    extra = [(name, parts[name]) for name in ("host", "port") if by_query and name in parts]
-    query = f"?{urlencode(extra, safe='/,')}" if extra else ""
-    return f"postgresql://{user}{address}{port}/{quote(parts.get('dbname', ''), safe='')}{query}"
 
 
 def _in_schema(schema: str) -> Statements:

@@ -32,6 +32,7 @@ from recordfirst.records.sqlite import beside
 from recordfirst.records.sqlite.guard import Block, Guard, GuardedConnection, guarded, to_the_end
 from recordfirst.records.sqlite.holders import held_by
 from recordfirst.records.sqlite.lease import hold
+from recordfirst.records.sqlite.script import split
 from recordfirst.records.sqlite.turn import Turn
 
 _PACKAGE = __package__ or ""
@@ -289,7 +290,7 @@ class SqliteRecord:
             async with self._writing, _transaction(connection, "BEGIN IMMEDIATE"):
                 if await self._version(connection) >= step.version:
                     continue
-                for statement in _split(step.sql):
+                for statement in split(step.sql):
                     await connection.execute_fetchall(statement)
                 version = {"version": step.version, "name": step.name}
                 await _Dialect(connection).run(self._statements.migrated, version)
@@ -436,17 +437,6 @@ async def _until_free(work: Any) -> None:
             await asyncio.sleep(0.02)
         else:
             return
-
-
-def _split(script: str) -> list[str]:
-    """Cut a script into its statements."""
-    found, pending = [], ""
-    for piece in script.split(";")[:-1]:
-        pending += piece + ";"
-        if sqlite3.complete_statement(pending):
-            found.append(pending)
-            pending = ""
-    return found
 
 
 def _code(error: sqlite3.Error) -> int | None:
