@@ -20,7 +20,7 @@ import psycopg
 import pytest
 from stripe import StripeClient
 
-from recordfirst import App, Context, WorkflowFailed, workflow
+from recordfirst import App, Context, WorkflowFailed, WorkflowStopped, workflow
 from recordfirst.providers.stripe import stripe_client
 from recordfirst.records.postgres import PostgresRecord
 from recordfirst.testing import StripeSimulator
@@ -177,7 +177,7 @@ def test_howto_stripe_charges_declines_and_refunds(
         raise LookupError("sold out")
 
     in_vain.__annotations__["order"] = module.Order
-    charge_in_vain = workflow(in_vain, steps=(module.insert_order, module.charge_card))
+    charge_in_vain = workflow(in_vain, steps=(module.insert_order, module.charge_card), fails=LookupError)
 
     async def scenario(sim: StripeSimulator) -> list[Any]:
         app = App("shop", record=PostgresRecord(postgres_dsn), workflows=[module.create_order, charge_in_vain])
@@ -289,8 +289,9 @@ def test_howto_references_are_staged_and_mirrored(tmp_path: Path, monkeypatch: p
             await (await module.app.start(module.end, "1", id="end:1")).result()
             assert (await search.find("1")).document == {"customer": "ada", "state": "ended"}
             await archive.put(module.Entry(id="2.txt", document="Somebody else's."))
-            with pytest.raises(WorkflowFailed, match="DifferentEntry"):
-                await (await module.app.start(module.sign, module.Contract("2", "bob", "Ours."), id="sign:2")).result()
+            taken = await module.app.start(module.sign, module.Contract("2", "bob", "Ours."), id="sign:2")
+            with pytest.raises(WorkflowStopped, match="DifferentEntry"):
+                await taken.result(if_stopped="raise")
             assert await module.text_of(module.app, archive, "1") == "We agree."
             assert await module.text_of(module.app, archive, "2") is None
 
@@ -327,7 +328,8 @@ async def main():
     async with shop.app.worker():
         flags = AccountFlags.DEBITS_MUST_NOT_EXCEED_CREDITS
         await shop.ledger.create_accounts([Account(id=account_id("customer:bob"), ledger=1, code=1, flags=flags)])
-        await (await shop.app.start(shop.sign_up, shop.Customer("bob", "Bob"), id="customer:bob")).result()
+        handle = await shop.app.start(shop.sign_up, shop.Customer("bob", "Bob"), id="customer:bob")
+        await handle.result(if_stopped="raise")
 
 asyncio.run(main())
 """
