@@ -17,7 +17,7 @@ from resonate.connections import LocalConnection
 from resonate.context import Context
 from resonate.error import PlatformError, ResonateError, StoppedError
 from resonate.ids import join_id
-from resonate.retry import Never
+from resonate.retry import Exponential, Never
 from resonate.send import Envelope, Head, SubEnvelope, parse_promise
 from resonate.timing import now_ms
 from resonate.transport import Response
@@ -30,6 +30,11 @@ from recordfirst.places import Places
 
 FAR = timedelta(days=3650)
 """The engine's own deadlines: set so far out that a deadline is only ever the user's, in the record."""
+
+
+PLAIN_RETRIES = Exponential(delay=1, factor=2, max_delay=60, max_retries=3)
+"""Of a plain function under ``ctx.run``: after 2, 4 and 8 s; then what it raises is an outcome, or a defect that stops
+the workflow (P9). The SDK's own would try for half an hour, and say nothing of it."""
 
 
 def never_retried(ctx: Context) -> None:

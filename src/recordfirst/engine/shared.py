@@ -56,6 +56,7 @@ class SharedEngine(ResonateEngine):
             group=membership.group,
             pid=pid,
             ttl=LEASE,
+            retry_policy=leaf.PLAIN_RETRIES,
             max_concurrent_tasks=membership.concurrency,
             encryptor=membership.encryptor,
             token=token,

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 
 from resonate.resonate import Resonate
-from resonate.retry import Exponential
 
 from recordfirst.core import identity
 from recordfirst.engine import leaf
@@ -48,7 +47,7 @@ class EmbeddedEngine(ResonateEngine):
             ttl=_LEASE,
             max_concurrent_tasks=membership.concurrency,
             group=membership.group,
-            retry_policy=Exponential(delay=1, factor=2, max_delay=60, max_retries=30),
+            retry_policy=leaf.PLAIN_RETRIES,
             subscription_refresh_secs=0,
             encryptor=membership.encryptor,
             observer=faults_alone,
