@@ -49,14 +49,17 @@ class Workflow[**P, R]:
     def steps(self) -> list[Step[..., Any]]:
         """The steps that the body names, directly or through functions of its package, and those in ``steps=``."""
         if self._steps is None:
-            self._steps = list(dict.fromkeys([*self._named_steps, *_named_in(self.function.fn, set())]))
+            named = [step for step in _named_in(self.function.fn, set()) if isinstance(step, Step)]
+            self._steps = list(dict.fromkeys([*self._named_steps, *named]))
         return self._steps
 
     @cached_property
     def declared(self) -> Declared:
         """What its author has declared to be business (P9)."""
         steps = self.steps()
+        parts = [part for part in _named_in(self.function.fn, set()) if isinstance(part, Workflow)]
         fails = [*self.fails, *(each for step in steps for each in step.fails)]
+        fails += [each for part in parts for each in part.fails]
         functions = [self.function, *(function for step in steps for function in step.functions())]
         return Declared(fails, {package_of(function.fn) for function in functions} - {"recordfirst"})
 
@@ -102,7 +105,7 @@ class Workflow[**P, R]:
             others.append(effect)
 
 
-def _named_in(fn: Callable[..., Any], visited: set[Any]) -> Iterator[Step[..., Any]]:
+def _named_in(fn: Callable[..., Any], visited: set[Any]) -> Iterator[Step[..., Any] | Workflow[..., Any]]:
     """Walk what a function's code names: steps, and plain functions of its own package, and so on through them.
 
     It reads names, not data flow: a step that is reached through a dictionary, say, goes into ``steps=``.
@@ -127,6 +130,7 @@ def _named_in(fn: Callable[..., Any], visited: set[Any]) -> Iterator[Step[..., A
         if isinstance(value, Step):
             yield value
         elif isinstance(value, Workflow):
+            yield value
             yield from _named_in(value.function.fn, visited)
         elif inspect.isfunction(value) and value.__module__.split(".")[0] == fn.__module__.split(".")[0]:
             yield from _named_in(value, visited)

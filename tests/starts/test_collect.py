@@ -67,7 +67,7 @@ async def charged(ctx: Context, who: str) -> None:
     await charge(ctx, who)
 
 
-@workflow
+@workflow(fails=ValueError)
 async def failing(ctx: Context, who: str) -> None:
     raise ValueError(who)
 
@@ -113,7 +113,7 @@ def test_rows_go_and_the_id_stays_taken(shop):
                 await app.start(order, "z", id="a")
             with pytest.raises(DifferentArguments, match="'a' was already started as order, not as charged"):
                 await app.start(charged, "a", id="a")
-            with pytest.raises(Misuse, match="'b' is collected; only a failed one"):
+            with pytest.raises(Misuse, match="'b' is collected; only one that has failed"):
                 await app.retry("b")
             assert world.calls == ["a"]
             assert await shop.rows(app, "SELECT who FROM visits") == [("a",)]

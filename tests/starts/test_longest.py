@@ -8,7 +8,7 @@ import hashlib
 import psycopg
 import pytest
 
-from recordfirst import App, BadId, BadKey, Call, Context, Provider, Unknown, WorkflowFailed, effect, workflow, write
+from recordfirst import App, BadId, BadKey, Call, Context, Provider, Unknown, WorkflowStopped, effect, workflow, write
 from recordfirst.conformance.record import run
 from recordfirst.core import identity
 from recordfirst.records.open import record_from_url
@@ -94,8 +94,8 @@ def test_longer_key_is_refused(record_url):
         async with app_on(record_url) as app, app.worker():
             handle = await app.start(longest, KEY + "x", id="w")
             why = r"the key of effect 'ask' may have 1,000 bytes of UTF-8, not 1,001"
-            with pytest.raises(WorkflowFailed, match=f"BadKey: {why}"):
-                await handle.result()
+            with pytest.raises(WorkflowStopped, match=f"BadKey: {why}"):
+                await handle.result(if_stopped="raise")
             async with app.runtime.record.session() as session:
                 assert [receipt.function for receipt in await session.receipts_of("w")] == ["note"]
 

@@ -6,7 +6,18 @@ from datetime import timedelta
 
 import pytest
 
-from recordfirst import Call, Context, Embedded, Provider, WorkflowFailed, effect, inject, workflow, write
+from recordfirst import (
+    Call,
+    Context,
+    Embedded,
+    Provider,
+    WorkflowFailed,
+    WorkflowStopped,
+    effect,
+    inject,
+    workflow,
+    write,
+)
 from recordfirst.conformance.record import run
 
 
@@ -55,7 +66,7 @@ async def noting(ctx: Context, who: str) -> str:
     return await note(ctx, who)
 
 
-@workflow
+@workflow(fails=LookupError)
 async def failing(ctx: Context, who: str) -> None:
     await visit(ctx, who)
     await charge(ctx, who)
@@ -137,8 +148,8 @@ def test_default_key_in_a_part(shop):
 
     async def go():
         async with shop.working(calling_noting, noting) as app:
-            with pytest.raises(WorkflowFailed, match=r'note has no key of its own.*name its key: .*note\.with_key\("'):
-                await (await app.start(calling_noting, id="c")).result()
+            with pytest.raises(WorkflowStopped, match=r'note has no key of its own.*name its key: .*note\.with_key\("'):
+                await (await app.start(calling_noting, id="c")).result(if_stopped="raise")
             assert await receipts(app, "c") == ["c/note"]
 
     run(go())

@@ -63,7 +63,6 @@ def asgi(app: App) -> Any:
             async with app.record.write() as w:
                 await insert_or_same(w.tx, "orders", {"id": order.id}, {"amount": order.amount})
                 w.start(create_order, order, id=f"order:{order.id}")
-                w.intend(charge, order)
                 if dies == "before":
                     os.kill(os.getpid(), signal.SIGKILL)
             if dies == "after":

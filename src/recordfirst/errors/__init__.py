@@ -113,5 +113,5 @@ __all__ = [
 
 for _name in __all__:
     # An error is known by its full name, in what an engine and the record store: where it is written down may change.
-    if isinstance(_class := globals()[_name], type):
-        _class.__module__ = __name__
+    if isinstance(globals()[_name], type):
+        globals()[_name].__module__ = __name__
