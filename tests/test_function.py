@@ -10,7 +10,7 @@ import itertools
 import pytest
 
 from recordfirst.errors import BadArguments, Misuse
-from recordfirst.function import Function
+from recordfirst.steps.function import Function
 
 
 def none(first): ...

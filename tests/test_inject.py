@@ -10,8 +10,8 @@ import pytest
 
 from recordfirst import inject
 from recordfirst.errors import DuplicateDependency, MissingDependency
-from recordfirst.function import Function
-from recordfirst.inject import Injector, type_name
+from recordfirst.steps.function import Function
+from recordfirst.steps.injection import Injector, type_name
 
 
 class Pool:

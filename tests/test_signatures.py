@@ -14,7 +14,7 @@ import pytest
 
 from recordfirst import inject
 from recordfirst.errors import BadArguments, Misuse
-from recordfirst.function import Function
+from recordfirst.steps.function import Function
 
 if TYPE_CHECKING:
     from decimal import Decimal

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from recordfirst.together import Together
+from recordfirst.process.group_commit import Together
 
 
 def test_p7_what_is_asked_for_meanwhile_goes_together_and_each_gets_its_own_answer():

@@ -7,11 +7,11 @@ This module is the whole public surface. Records are in ``recordfirst.records.po
 
 from resonate.context import Context
 
-from recordfirst.app import App
-from recordfirst.cancel import Cancellation
+from recordfirst.client.app import App
+from recordfirst.client.handle import Handle
+from recordfirst.client.transaction import AppRecord
 from recordfirst.core.finding import NewFinding
 from recordfirst.core.identity import account_id, derived_uuid
-from recordfirst.effect import Call, Effect, effect
 from recordfirst.engine.options import Embedded
 from recordfirst.errors import (
     AfterMissing,
@@ -62,10 +62,7 @@ from recordfirst.errors import (
     WorkflowStopped,
     WrongEncryptor,
 )
-from recordfirst.function import inject
-from recordfirst.gc import Collection
-from recordfirst.handle import Handle
-from recordfirst.invariant import Invariant, invariant
+from recordfirst.execution.sealing import Keyring
 from recordfirst.ledgers.contract import (
     AMOUNT_MAX,
     Account,
@@ -81,22 +78,25 @@ from recordfirst.ledgers.contract import (
 )
 from recordfirst.ledgers.pending import post, reserve, void
 from recordfirst.ledgers.sql import SqlLedger
-from recordfirst.project import ProjectStep, project
+from recordfirst.operations.api import Operations
+from recordfirst.operations.cancel import Cancellation
+from recordfirst.operations.gc import Collection
 from recordfirst.providers.contract import Absent, CannotTell, Found, Item, Listing, Provider
-from recordfirst.read import Read, ReadStep, read
 from recordfirst.reconcile.dismissing import Dismissal
 from recordfirst.reconcile.reconciler import Report, Sighting
+from recordfirst.reconcile.resealing import Resealing
 from recordfirst.references.contract import Entry, Reference
-from recordfirst.rows import changed_one, insert_or_same
-from recordfirst.sealing import Keyring
-from recordfirst.sealing.resealing import Resealing
-from recordfirst.stage import StageStep, stage
-from recordfirst.transaction import AppRecord
-from recordfirst.transfer import OpenAccountStep, TransferStep, open_account, transfer
-from recordfirst.worker import Worker
-from recordfirst.workflow import Workflow, workflow
-from recordfirst.write import WriteStep, write
-from recordfirst.writing import Write
+from recordfirst.steps.checked_sql import changed_one, insert_or_same
+from recordfirst.steps.effect import Call, Effect, effect
+from recordfirst.steps.function import inject
+from recordfirst.steps.invariant import Invariant, invariant
+from recordfirst.steps.projection import ProjectStep, project
+from recordfirst.steps.read import Read, ReadStep, read
+from recordfirst.steps.stage import StageStep, stage
+from recordfirst.steps.transfer import OpenAccountStep, TransferStep, open_account, transfer
+from recordfirst.steps.workflow import Workflow, workflow
+from recordfirst.steps.write import Write, WriteStep, write
+from recordfirst.worker.worker import Worker
 
 __all__ = [
     "AMOUNT_MAX",
@@ -157,6 +157,7 @@ __all__ = [
     "NoRow",
     "NotDone",
     "OpenAccountStep",
+    "Operations",
     "OutcomeLost",
     "ProcessDied",
     "ProjectStep",

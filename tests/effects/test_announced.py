@@ -19,6 +19,7 @@ from recordfirst import (
     workflow,
     write,
 )
+from recordfirst.execution.flush import Gathered
 from tests.effects.harness import Bank, Order, orders, receipt, rows, until_state
 from tests.effects.program import KEYED, PLAIN, insert
 
@@ -149,14 +150,15 @@ def table(shop):
 
 def test_refused_at_once():
     """P8: what does not fit, or belongs to no workflow, is refused where it is written."""
-    w = Write.__new__(Write)
-    w._workflow, w._promises = None, []
+    gathered = Gathered.__new__(Gathered)
+    gathered._workflow, gathered._promises = None, []
+    w = Write(None, gathered)
     with pytest.raises(Misuse, match="start its workflow first, in the same transaction"):
         w.intend(charge, ORDER)
-    w._workflow = "a"
+    gathered._workflow = "a"
     with pytest.raises(BadArguments):
         w.intend(charge)  # type: ignore[call-arg]
-    assert w._promises == []
+    assert gathered._promises == []
 
 
 @effect(key="order:{order.id}:mail", provider=KEYED, after=insert_order)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, SecretStr
 
 from recordfirst import Call, Context, Read, Write, effect, inject, read, workflow, write
 from recordfirst.errors import BadArguments, Misuse
-from recordfirst.function import Function
+from recordfirst.steps.function import Function
 from tests.effects.harness import contended
 from tests.effects.program import KEYED
 

@@ -25,11 +25,11 @@ from recordfirst import (
     workflow,
     write,
 )
-from recordfirst.arguments import Arguments
-from recordfirst.conflicts import refuse_other_key
 from recordfirst.errors import DifferentKey
+from recordfirst.execution.conflicts import refuse_other_key
 from recordfirst.observe import DefaultKept
 from recordfirst.records.open import record_from_url
+from recordfirst.steps.arguments import Arguments
 from tests.effects.harness import receipt, until, until_state
 from tests.effects.program import KEYED, PLAIN
 

@@ -30,8 +30,8 @@ from recordfirst import (
 )
 from recordfirst.core import decide as d
 from recordfirst.core.receipt import Wake
-from recordfirst.engine import leaf
-from recordfirst.resolve import Answer, resolve
+from recordfirst.engine.sdk import steps as sdk
+from recordfirst.execution.resolve import Answer, resolve
 from tests.effects.harness import ORDER, Order, Plug, Script, mark, orders, receipt, until, until_state
 from tests.effects.program import PLAIN, insert_order
 
@@ -287,7 +287,7 @@ async def test_answered_while_it_parks(shop):
             seen = (await session.find_receipt(KEY)).receipt
             await session.change_receipt(seen, d.parked(seen, "another promise"))
         answer: Answer = ("succeeded", {"id": "c1"}, None)
-        answered = await resolve(app.runtime, app._effects, [seen], KEY, answer, None, said_by=("ann", None))
+        answered = await resolve(app.runtime, app._registered.effects, [seen], KEY, answer, None, said_by=("ann", None))
         assert (answered.state, answered.parked_on) == ("succeeded", "another promise")
         assert await orders(app) == [("paid c1", 1)]
 
@@ -342,11 +342,11 @@ async def sharing_in_doubt(app: App) -> Any:
 
 async def test_two_workflows_wait_on_one_key(shop, monkeypatch):
     """P5, P7: a second workflow asks for the same, and waits too: it does not take the place of the first."""
-    monkeypatch.setattr("recordfirst.waiting._SHARED_MS", 300)
+    monkeypatch.setattr("recordfirst.execution.parking._SHARED_MS", 300)
     async with shop.working(sharing, provide=in_doubt(), random=lambda: 0.0) as app:
         first, place = await sharing_in_doubt(app)
         seen: list[str] = []
-        monkeypatch.setattr("recordfirst.waiting.leaf.sleep", noted(leaf.sleep, seen))
+        monkeypatch.setattr("recordfirst.execution.parking.sdk.sleep", noted(sdk.sleep, seen))
         second = await app.start(sharing, 2, id="second")
         await until(lambda: looked(seen))
         assert (await receipt(app, "shared")).parked_on == place
@@ -386,7 +386,7 @@ async def test_second_goes_on_before_the_first_is_woken(shop, monkeypatch):
 
 async def test_owner_of_a_shared_key_is_cancelled(shop, monkeypatch):
     """P7: the workflow that stored the key is ended, while another is parked on it: that one is still woken."""
-    monkeypatch.setattr("recordfirst.waiting._SHARED_MS", 300)
+    monkeypatch.setattr("recordfirst.execution.parking._SHARED_MS", 300)
     async with shop.working(sharing, provide=in_doubt(), random=lambda: 0.0) as app:
         _, place = await sharing_in_doubt(app)
         second = await app.start(sharing, 2, id="second")

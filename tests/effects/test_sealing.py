@@ -33,7 +33,8 @@ from recordfirst import (
 )
 from recordfirst.core import codec
 from recordfirst.core.text import masked
-from recordfirst.sealing import Sealing, resealing
+from recordfirst.execution.sealing import Sealing
+from recordfirst.reconcile import resealing
 from tests.effects.cipher import Cipher
 from tests.effects.harness import Bank, Order, receipt, rows
 from tests.effects.program import PLAIN

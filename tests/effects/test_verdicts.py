@@ -12,10 +12,10 @@ import pytest
 from recordfirst import Absent, Call, Context, Found, Provider, effect, inject, workflow
 from recordfirst.core import codec
 from recordfirst.errors import Declined, NotDone, Undeclared, Unknown
-from recordfirst.function import Function
-from recordfirst.limit import Limit
+from recordfirst.execution.verdict import MOST_UNDECLARED, undeclared_in, verdict_of
+from recordfirst.process.limit import Limit
 from recordfirst.providers.contract import Probed, describe
-from recordfirst.verdict import MOST_UNDECLARED, undeclared_in, verdict_of
+from recordfirst.steps.function import Function
 from tests.effects.harness import ORDER, Bank, Order, Script, pass_time, receipt, until
 from tests.effects.program import KEYED
 

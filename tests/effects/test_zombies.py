@@ -197,7 +197,7 @@ async def writing_late(ctx: Context, order: Order) -> None:
 @pytest.mark.parametrize("late", [charging_late, writing_late], ids=["effect", "write"])
 async def test_zombie_of_a_workflow_that_has_ended(shop, monkeypatch, late):
     """P3, P7: another worker took it over, failed and undid what there was: who was held up begins nothing any more."""
-    monkeypatch.setattr("recordfirst.runtime._HELD_S", 0.01)
+    monkeypatch.setattr("recordfirst.execution.execution.HELD_S", 0.01)
     held_up, goes_on = asyncio.Event(), asyncio.Event()
 
     async def dependency() -> Dependency:

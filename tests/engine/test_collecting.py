@@ -6,14 +6,15 @@ import asyncio
 
 import pytest
 
-from recordfirst import Context, Embedded, collecting, workflow
-from recordfirst.collecting import collect, collect_regularly
+from recordfirst import Context, Embedded, workflow
 from recordfirst.conformance.record import run
 from recordfirst.core import identity
 from recordfirst.core.start import Finish
 from recordfirst.engine.connect import connect
 from recordfirst.engine.embedded.engine import EmbeddedEngine
 from recordfirst.observe import CollectFailed
+from recordfirst.worker import engine_cleaner as collecting
+from recordfirst.worker.engine_cleaner import collect, collect_regularly
 from tests.engine.test_forgetting import counts, rows
 
 

@@ -11,8 +11,8 @@ from resonate.resonate import Resonate
 from resonate.types import PromiseCreateReq, PromiseRegisterCallbackData, PromiseSettleReq, Value
 
 from recordfirst.conformance.record import run
-from recordfirst.engine.direct import Direct, ask_directly, faults_alone
 from recordfirst.engine.embedded import EmbeddedConnection
+from recordfirst.engine.sdk.sender import Direct, ask_directly, faults_alone
 
 FAR = 10**9
 TARGET = {"resonate:target": "local://any@default"}

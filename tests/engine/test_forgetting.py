@@ -120,7 +120,7 @@ async def asleep(ctx: Context, who: str) -> None:
 
 def test_lives_are_kept_page_by_page(make_shop, sqlite_path, tmp_path, monkeypatch):
     """P6, P7: of more open workflows than are read at once none is taken for one that has ended, and dropped."""
-    monkeypatch.setattr("recordfirst.relay._PAGE", 2)
+    monkeypatch.setattr("recordfirst.worker.dispatcher._PAGE", 2)
     shop, mine = make_shop(f"sqlite:///{sqlite_path}"), tmp_path / "mine"
 
     def lives():

@@ -16,7 +16,7 @@ from resonate.retry import Constant
 from resonate.types import Value
 
 from recordfirst.conformance.record import run
-from recordfirst.engine import leaf
+from recordfirst.engine.sdk import steps as sdk
 
 
 @contextlib.asynccontextmanager
@@ -54,7 +54,7 @@ def test_never_retried(marked, runs):
     async def step(ctx) -> None:
         seen.append(1)
         if marked:
-            leaf.never_retried(ctx)
+            sdk.never_retried(ctx)
         raise LookupError
 
     async def body(ctx) -> None:
@@ -74,8 +74,8 @@ def test_sleep_is_numbered_by_the_caller():
     runs: list[str] = []
 
     async def step(ctx) -> str:
-        runs.append(leaf.wait_id(ctx, 7))
-        await leaf.sleep(ctx, 7, 0.05)
+        runs.append(sdk.wait_id(ctx, 7))
+        await sdk.sleep(ctx, 7, 0.05)
         return "slept"
 
     async def body(ctx) -> str:
@@ -94,7 +94,7 @@ def test_park_waits_for_the_promise_of_its_number():
     """P5: the leaf's park suspends until somebody settles its promise, by the id that the receipt stores."""
 
     async def step(ctx) -> str:
-        await leaf.park(ctx, 12)
+        await sdk.park(ctx, 12)
         return "woken"
 
     async def body(ctx) -> str:
@@ -107,7 +107,7 @@ def test_park_waits_for_the_promise_of_its_number():
                 await asyncio.sleep(0.005)
             ten_years = timedelta(days=3649) / timedelta(milliseconds=1)
             assert state.promises["w"].timeout_at >= state.promises["w:1.12"].timeout_at
-            assert leaf.FAR / timedelta(milliseconds=1) > ten_years
+            assert sdk.FAR / timedelta(milliseconds=1) > ten_years
             await resonate.promises.resolve("w:1.12", Value())
             assert await handle.result() == "woken"
 
@@ -119,8 +119,8 @@ def test_wait_number_reads_what_wait_id_wrote():
     found: list[object] = []
 
     async def step(ctx) -> None:
-        ids = [leaf.wait_id(ctx, 3), "w~2:1.3", "w:1", "w:10.3", "w:1.3.4"]
-        found.extend(leaf.wait_number(ctx, id) for id in ids)
+        ids = [sdk.wait_id(ctx, 3), "w~2:1.3", "w:1", "w:10.3", "w:1.3.4"]
+        found.extend(sdk.wait_number(ctx, id) for id in ids)
 
     async def body(ctx) -> None:
         await ctx.run(step)
@@ -140,7 +140,7 @@ def test_waits_for_others():
     async def body(ctx) -> str:
         waiting = ctx.promise()
         await ctx.flush_local_work()
-        seen.append(leaf.waits_for_others(ctx))
+        seen.append(sdk.waits_for_others(ctx))
         del waiting
         return "ended"
 
@@ -164,7 +164,7 @@ def test_release_gives_the_task_back(caplog):
     async def step(ctx) -> str:
         runs.append(1)
         if len(runs) == 1:
-            raise leaf.release(ConnectionError("the record is away"))
+            raise sdk.release(ConnectionError("the record is away"))
         return "done"
 
     async def body(ctx) -> str:
@@ -184,10 +184,10 @@ def test_address_and_clock():
 
     async def go():
         async with resonating() as (resonate, _):
-            assert leaf.address_of(resonate) == "local://any@default"
-            assert leaf.far_from_now_ms(resonate) - 3650 * 86_400_000 == pytest.approx(resonate._clock(), abs=5_000)
+            assert sdk.address_of(resonate) == "local://any@default"
+            assert sdk.far_from_now_ms(resonate) - 3650 * 86_400_000 == pytest.approx(resonate._clock(), abs=5_000)
         served = Resonate(url="http://127.0.0.1:9", autostart=False, env={})
-        assert leaf.address_of(served) == "poll://any@default"
+        assert sdk.address_of(served) == "poll://any@default"
 
     run(go())
 
@@ -207,8 +207,8 @@ def test_register_replaces_and_knows_the_alias():
 
     async def go():
         async with resonating(body) as (resonate, _):
-            leaf.register(resonate, "child", child_before, alias)
-            leaf.register(resonate, "child", child_after, alias)
+            sdk.register(resonate, "child", child_before, alias)
+            sdk.register(resonate, "child", child_after, alias)
             assert await resonate.run("w", body).result() == "after"
 
     run(go())
@@ -216,8 +216,8 @@ def test_register_replaces_and_knows_the_alias():
 
 def test_kind_of_connection():
     """P6: what is in memory is told from what outlives the process."""
-    assert leaf.is_local(Resonate(network=LocalConnection(), autostart=False, env={}))
-    assert not leaf.is_local(Resonate(network=HttpConnection("http://127.0.0.1:9"), autostart=False, env={}))
+    assert sdk.is_local(Resonate(network=LocalConnection(), autostart=False, env={}))
+    assert not sdk.is_local(Resonate(network=HttpConnection("http://127.0.0.1:9"), autostart=False, env={}))
 
 
 def test_stopped():
@@ -225,8 +225,8 @@ def test_stopped():
 
     async def go():
         async with resonating() as (resonate, _):
-            assert not leaf.was_stopped(resonate)
-        assert leaf.was_stopped(resonate)
+            assert not sdk.was_stopped(resonate)
+        assert sdk.was_stopped(resonate)
 
     run(go())
 
@@ -249,12 +249,12 @@ def test_a_shut_gate_lets_no_step_begin():
         connection = LocalConnection(tick_interval=60)
         resonate = Resonate(network=connection, subscription_refresh_secs=0, env={}, autostart=False)
         resonate.register(body)
-        shut_now.append(leaf.gate(resonate))
+        shut_now.append(sdk.gate(resonate))
         resonate.start()
         resonate.run("w", body)
         while "w:1" not in connection.state.promises or connection.state.promises["w:1"].state == "pending":
             await asyncio.sleep(0.005)
-        await leaf.finish_tasks(resonate)
+        await sdk.finish_tasks(resonate)
         assert went == ["first"]
         assert connection.state.tasks["w"].state == "pending"  # given back, and not taken again
         await resonate.stop()
@@ -279,7 +279,7 @@ def test_draining_waits_for_what_runs_and_for_what_that_starts():
                 went.append("sooner")
 
             resonate._spawn(sooner())
-            await leaf.finish_tasks(resonate)
+            await sdk.finish_tasks(resonate)
             assert went == ["sooner", "later"]
 
     run(go())
@@ -291,11 +291,11 @@ def test_a_leaf_is_settled_by_a_request_of_our_own():
 
     async def step(ctx) -> str:
         connection = ctx._state.effects.sender.transport._network
-        reply = await connection.send(leaf.settling(ctx, "ours"))
-        promise = leaf.settled(reply)
+        reply = await connection.send(sdk.settling(ctx, "ours"))
+        promise = sdk.settled(reply)
         assert promise is not None
         replies.append(promise.id)
-        leaf.take_as_settled(ctx, promise)
+        sdk.take_as_settled(ctx, promise)
         return "the SDK's"
 
     async def body(ctx) -> str:
@@ -327,4 +327,4 @@ def test_what_counts_as_settled(status, inner, state, is_settled):
         "data": {"promise": promise} if state else "not found",
     }
     reply = {"kind": "task.fence", "head": {"status": status}, "data": {"action": action} if status == 200 else "stale"}
-    assert (leaf.settled(json.dumps(reply)) is not None) == is_settled
+    assert (sdk.settled(json.dumps(reply)) is not None) == is_settled

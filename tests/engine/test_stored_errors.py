@@ -17,8 +17,8 @@ from resonate.types import PromiseRecord, Value
 
 from recordfirst import Declined
 from recordfirst.core.exceptions import AllowedErrors
-from recordfirst.engine import leaf
 from recordfirst.engine.codec import EngineCodec, original
+from recordfirst.engine.sdk import steps as sdk
 from tests.effects.cipher import Cipher
 
 SRC = Path(__file__).parents[2] / "src" / "recordfirst"
@@ -110,7 +110,7 @@ def test_values_from_before_the_encryptor_are_read_and_others_are_told():
 def test_each_resonate_of_an_app_has_this_codec():
     """Wherever the SDK keeps one."""
     resonate = Resonate(network=LocalConnection(), env={}, autostart=False)
-    codec = leaf.store_safely(resonate, AllowedErrors())
+    codec = sdk.store_safely(resonate, AllowedErrors())
     held = [resonate._codec, resonate._core.codec, resonate.promises.codec, resonate.schedules.codec]
     assert all(each is codec for each in held)
     assert not [name for name, value in vars(resonate).items() if type(value) is Codec]

@@ -76,7 +76,7 @@ def test_what_is_broken_without_faults_is_said_so():
     [
         ({"provide": lambda _: {}}, r"MissingDependency: .* let provide= of the case return it:.* needs bank: Bank"),
         ({"provide": lambda _: 1 / 0}, r"provide= of the case raised ZeroDivisionError"),
-        ({"provide": lambda _: {Bank: 1}}, r"does not end without faults: a call raised AttributeError: 'int' object"),
+        ({"provide": lambda _: {Bank: 1}}, r"fails without faults: EffectStopped: .*AttributeError: 'int' object"),
         ({"tables": "", "invariants": ()}, r"fails without faults: .*no such table: orders; look at tables="),
         ({"tables": "CREATE TABEL x"}, r"tables= of the case cannot be made: near \"TABEL\": syntax error"),
         ({"invariants": ("SELECT x FROM y",)}, r"the invariant SELECT x FROM y cannot be asked: OperationalError"),

@@ -11,7 +11,7 @@ from resonate.timing import now_ms
 
 from recordfirst import account_id, reserve
 from recordfirst.ledgers.contract import Transfer
-from recordfirst.sealing import resealing
+from recordfirst.reconcile import resealing
 from tests.findings.desk import Desk
 from tests.restores.copies import DatabaseCopies
 

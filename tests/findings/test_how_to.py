@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from recordfirst.core.finding import KINDS
-from recordfirst.reconcile import auditing
+from recordfirst.reconcile.passes import providers as auditing
 from recordfirst.reconcile.reconciler import PASSES
 from tests.findings.cases import CASES, Case
 from tests.findings.desk import Desk, Outside

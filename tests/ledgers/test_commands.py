@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from recordfirst.cli import main
 from recordfirst.conformance.record import run
-from recordfirst.reconcile.ledgers import CODES
+from recordfirst.reconcile.passes.ledgers import CODES
 from recordfirst.records.open import record_from_url
 from tests.ledgers import program
 from tests.ledgers.program import Purchase, Till
@@ -22,7 +22,7 @@ from tests.ledgers.program import Purchase, Till
 def till(record_url, monkeypatch) -> Till:
     """A shop that has sold something, held something, and given it back."""
     monkeypatch.setenv("TILL_RECORD", record_url)
-    monkeypatch.setattr("recordfirst.reconcile.ledgers._SETTLING_S", 0.01)
+    monkeypatch.setattr("recordfirst.reconcile.passes.ledgers._SETTLING_S", 0.01)
     monkeypatch.delitem(sys.modules, "tests.ledgers.till", raising=False)
     till = Till(record_url, "", Purchase("1"))
 

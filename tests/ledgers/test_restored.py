@@ -17,7 +17,7 @@ from recordfirst import Account, DifferentTransfer, SqlLedger, Transfer, Transfe
 from recordfirst.core import identity
 from recordfirst.ledgers.check import Receipts, check
 from recordfirst.ledgers.restored import as_made
-from recordfirst.transfer import TransferStep
+from recordfirst.steps.transfer import TransferStep
 from tests.effects.harness import Plug, orders, until
 from tests.engines import engine_for
 from tests.ledgers import program
@@ -182,7 +182,7 @@ async def test_a_record_that_never_went_back_asks_nothing(world, monkeypatch):
     """The look costs a query for each transfer, so it is for those who need it."""
     await world.prepare()
     looks: list[object] = []
-    monkeypatch.setattr(sys.modules["recordfirst.transfer"], "as_made", looks.append)
+    monkeypatch.setattr(sys.modules["recordfirst.steps.transfer"], "as_made", looks.append)
     assert await world.done("paying") == 1999
     assert looks == []
 

@@ -12,7 +12,7 @@ from tests.starts.harness import Shop
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Between two looks at a life passes no more time than these tests need."""
-    monkeypatch.setattr("recordfirst.reconcile.lives._SETTLING_S", 0.05)
+    monkeypatch.setattr("recordfirst.reconcile.passes.starts._SETTLING_S", 0.05)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from recordfirst.providers.stripe import (
     refund_of,
     stripe_client,
 )
-from recordfirst.reconcile import auditing
+from recordfirst.reconcile.passes import providers as auditing
 from recordfirst.testing import StripeSimulator
 from tests.reconcile.test_passes import codes, open_findings
 

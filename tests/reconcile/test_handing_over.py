@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from recordfirst.conformance.record import run
-from recordfirst.reconcile import keeper, lives
+from recordfirst.reconcile import loop as keeper
+from recordfirst.reconcile.passes import starts as lives
 from tests.engine.double import Server
 from tests.reconcile.harness import Bank, order, sleeper
 from tests.starts.harness import Shop
@@ -20,7 +21,9 @@ PAGE = 4
 IDS = [f"s{number}" for number in range(10)]
 HOLDER = f"""
 import asyncio, sys
-from recordfirst.reconcile import keeper, lives, reconciler
+from recordfirst.reconcile import reconciler
+from recordfirst.reconcile import loop as keeper
+from recordfirst.reconcile.passes import starts as lives
 from tests.reconcile.harness import Bank, order, sleeper
 from tests.starts.harness import Shop
 async def main():

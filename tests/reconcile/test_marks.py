@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from recordfirst import Context, Embedded, workflow
-from recordfirst.collecting import collect
 from recordfirst.conformance.record import run
 from recordfirst.core import timeline
 from recordfirst.core.timeline import NEWEST, Mark
 from recordfirst.engine.connect import connect
 from recordfirst.errors import EffectsHeld
-from recordfirst.reconcile import timelines
-from recordfirst.reconcile.timelines import check, glance, leave_mark, look
+from recordfirst.reconcile import restores as timelines
+from recordfirst.reconcile.restores import check, glance, leave_mark, look
 from recordfirst.records.session import SqlSession
-from recordfirst.relay import Relay
+from recordfirst.worker.dispatcher import Relay
+from recordfirst.worker.engine_cleaner import collect
 
 
 class Notes:

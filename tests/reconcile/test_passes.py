@@ -491,8 +491,8 @@ def test_killed_at_every_step_of_every_pass(make_shop, tmp_path, monkeypatch):
             return died
 
     async def go():
-        monkeypatch.setattr("recordfirst.reconcile.effects.PAGE", 1)
-        monkeypatch.setattr("recordfirst.reconcile.lives.PAGE", 1)
+        monkeypatch.setattr("recordfirst.reconcile.passes.effects.PAGE", 1)
+        monkeypatch.setattr("recordfirst.reconcile.passes.starts.PAGE", 1)
         at = 1
         while await once(at):
             at += 1
@@ -508,7 +508,7 @@ def test_pass_goes_on_behind_the_last_page(make_shop, sqlite_path, monkeypatch):
     """P6: what was looked at before the reconciler died is not looked at again."""
 
     async def go():
-        monkeypatch.setattr("recordfirst.reconcile.lives.PAGE", 2)
+        monkeypatch.setattr("recordfirst.reconcile.passes.starts.PAGE", 2)
         async with make_shop(f"sqlite:///{sqlite_path}").app(order, provide={Bank: Bank()}) as app:
             for number in range(5):
                 await app.start(order, f"{number}", id=f"{number}")
@@ -560,7 +560,7 @@ def test_engine_is_asked_without_working_for_it(shop):
 
 def test_worker_reconciles_by_itself(shop, monkeypatch):
     """P6: nobody has to ask for it."""
-    monkeypatch.setattr("recordfirst.reconcile.keeper._FIRST_S", 0.0)
+    monkeypatch.setattr("recordfirst.reconcile.loop._FIRST_S", 0.0)
 
     async def go():
         bank = Bank()

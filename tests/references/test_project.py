@@ -17,8 +17,9 @@ from recordfirst import (
     project,
     workflow,
 )
+from recordfirst.execution.calls import current
+from recordfirst.execution.projection_runner import bring
 from recordfirst.observe import LateProjection, ProjectionFailed, RecordOutrun
-from recordfirst.runtime import current
 from tests.effects.harness import ORDER, Plug, until
 from tests.references import program
 from tests.references.program import Mirror, dies_at
@@ -116,8 +117,8 @@ async def test_p6_what_counts_and_what_reads_is_one_transaction(desk):
 
     async with desk.app() as app:
         apps.append(app)
-        await own_version.bring(app.runtime, {"id": "1"}, None)
-        await own_version.bring(app.runtime, {"id": "1"}, None)
+        await bring(own_version, app.runtime, {"id": "1"}, None)
+        await bring(own_version, app.runtime, {"id": "1"}, None)
     assert desk.mirror.changes("self:1") == [([1], 1), ([2, 1], 2)]
 
 
@@ -191,9 +192,9 @@ async def test_p8_a_key_is_of_one_projection(desk):
 
     async with desk.app() as app:
         with pytest.raises(DifferentFunction, match=r"project show_order.*project another"):
-            await another.bring(app.runtime, {"id": "1"}, None)
+            await bring(another, app.runtime, {"id": "1"}, None)
         with pytest.raises(DifferentRequest, match="another also"):
-            await wider.bring(app.runtime, {"id": "1", "also": 2}, None)
+            await bring(wider, app.runtime, {"id": "1", "also": 2}, None)
         assert (await row(app)).version == 1
 
 

@@ -13,8 +13,8 @@ from tests.references.program import dies_at
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     """Nothing else is under way here, so that a second look may come at once, and what is behind is so for long."""
-    monkeypatch.setattr("recordfirst.reconcile.references._SETTLING_S", 0.01)
-    monkeypatch.setattr("recordfirst.reconcile.references._BEHIND_MS", -1)
+    monkeypatch.setattr("recordfirst.reconcile.passes.references._SETTLING_S", 0.01)
+    monkeypatch.setattr("recordfirst.reconcile.passes.references._BEHIND_MS", -1)
 
 
 def codes(report):

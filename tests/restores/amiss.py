@@ -11,10 +11,10 @@ from recordfirst import Absent, App, Call, Context, Found, Provider, Read, effec
 from recordfirst.core import decide as d
 from recordfirst.core.start import Finish
 from recordfirst.engine.contract import Engine
-from recordfirst.project import NotConfirmed
+from recordfirst.execution.projection_runner import NotConfirmed, bring
 from recordfirst.providers.contract import Item, Listing, Probed
-from recordfirst.reconcile import lives
-from recordfirst.reconcile.timelines import leave_mark
+from recordfirst.reconcile.passes import starts as lives
+from recordfirst.reconcile.restores import leave_mark
 from recordfirst.records.open import record_from_url
 from tests.references.program import Mirror
 from tests.restores.carrier import Books
@@ -148,6 +148,6 @@ async def _make_others_amiss(app: App, books: Books) -> None:
     mirror = await app.runtime.injector.get(Mirror)
     mirror.plug = _is_away
     with contextlib.suppress(NotConfirmed):
-        await show.bring(app.runtime, {"who": "ann"}, None)
+        await bring(show, app.runtime, {"who": "ann"}, None)
     mirror.set("bob", {"visits": 7}, 1)
     mirror.set("eve", {"visits": 1}, 1)

@@ -16,8 +16,9 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
-from recordfirst.engine.local import ResonateEngine
-from recordfirst.reconcile import auditing, references
+from recordfirst.engine.resonate import ResonateEngine
+from recordfirst.reconcile.passes import providers as auditing
+from recordfirst.reconcile.passes import references
 from recordfirst.records.session import _Statements
 from tests.restores.amiss import app_of
 

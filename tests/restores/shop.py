@@ -230,8 +230,9 @@ def app_of(setting: Setting) -> App:
 
 async def work(app: App, log: Path) -> None:
     """Work until killed. What is looked at every minute is looked at every moment here, to come to an end today."""
-    from recordfirst import waiting  # noqa: PLC0415 - a worker alone
-    from recordfirst.reconcile import keeper, lives  # noqa: PLC0415 - a worker alone
+    from recordfirst.execution import parking as waiting  # noqa: PLC0415 - a worker alone
+    from recordfirst.reconcile import loop as keeper  # noqa: PLC0415 - a worker alone
+    from recordfirst.reconcile.passes import starts as lives  # noqa: PLC0415 - a worker alone
 
     logging.basicConfig(filename=log, level="WARNING", format="%(asctime)s %(message)s")
     assert _S is not None

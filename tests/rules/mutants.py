@@ -69,14 +69,14 @@ MUTANTS = [
         "an undeclared exception fails the workflow and undoes",
         lambda on: stops.test_defects_of_reads_calls_and_bodies_stop(on.shop(), stops.Bank(), stops.buggy),
         "WorkflowFailed",
-        Edit("recordfirst.declared:Declared.fails_on", "(Declined, Undone, *self.fails)", "Exception"),
+        Edit("recordfirst.steps.declared:Declared.fails_on", "(Declined, Undone, *self.fails)", "Exception"),
     ),
     _1(
         "a defect of a step reaches the body",
         lambda on: stops.test_a_defect_never_reaches_the_body(on.shop(), stops.Bank(), KeyError("sku")),
         "stopped(app, order)",
         Edit(
-            "recordfirst.declared:Declared.reaches_body",
+            "recordfirst.steps.declared:Declared.reaches_body",
             "all(self.fails_on(each) or self._is_own(each) for each in _leaves(error))",
             "True",
         ),
@@ -86,7 +86,7 @@ MUTANTS = [
         lambda on: stops.test_a_plain_function_is_judged_as_a_step_is(on.shop(), stops.Bank()),
         "stopped(app, pricing",
         Edit(
-            "recordfirst.engine.context:_Watched.__await__",
+            "recordfirst.engine.sdk.context:_Watched.__await__",
             "stop = self._over.judge(error, self._name)",
             "stop = None",
         ),
@@ -95,19 +95,23 @@ MUTANTS = [
         "a body that a defect has stopped begins steps",
         lambda on: stops.test_no_way_to_hide_a_defect_lets_the_body_go_on(on.shop(), stops.Bank(), "unawaited"),
         "refund:1",
-        Edit("recordfirst.runtime:Execution.stopped_by", "        self.over.all = True\n", ""),
+        Edit("recordfirst.execution.execution:Execution.stopped_by", "        self.over.all = True\n", ""),
     ),
     _1(
         "a sibling in flight is not waited for when a defect stops",
         lambda on: stops.test_siblings_in_flight_store_their_outcomes(on.shop(), stops.Bank()),
         "assert",
-        Edit("recordfirst.body:_join_siblings", "await ctx.flush_local_work()", "pass"),
+        Edit("recordfirst.execution.body:_join_siblings", "await ctx.flush_local_work()", "pass"),
     ),
     _1(
         "a declared exception of a write is not stored",
         lambda on: stops.test_a_write_that_says_no_keeps_its_word_and_no_row(on.shop(), stops.Bank()),
         "assert receipt is not None",
-        Edit("recordfirst.write:WriteStep._ended_with", "not execution.declared.reaches_body(error)", "True"),
+        Edit(
+            "recordfirst.execution.write_runner:WriteRun._ended_with",
+            "not self.execution.declared.reaches_body(error)",
+            "True",
+        ),
     ),
     _1(
         "a version tries a stopped workflow again and again",
@@ -119,37 +123,37 @@ MUTANTS = [
         "a workflow that was undone is retried for the asking",
         lambda on: stops.test_a_retry_of_what_was_undone_must_be_said(on.shop(), stops.Bank()),
         "DID NOT RAISE",
-        Edit("recordfirst.retrying:_plan", "if undone and not again:", "if False:"),
+        Edit("recordfirst.operations.retry:_plan", "if undone and not again:", "if False:"),
     ),
     _1(
         "a retry that says again uses the old keys",
         lambda on: stops.test_what_is_done_again_is_undone_under_its_own_key(on.shop(), stops.Bank()),
         "charge:1#2",
-        Edit("recordfirst.effect:Effect._run", "if behind else self", "if False else self"),
+        Edit("recordfirst.execution.effect_runner:run", "if behind else effect", "if False else effect"),
     ),
     _1(
         "a defect in an undo is told as a failure",
         lambda on: stops.test_a_defect_in_an_undo_stops_and_the_rest_is_undone(on.shop(), stops.Bank()),
         "NOT UNDONE",
-        Edit("recordfirst.body:undo_all", "if not execution.declared.fails_on(error):", "if False:"),
+        Edit("recordfirst.execution.body:undo_all", "if not execution.declared.fails_on(error):", "if False:"),
     ),
     # ── identity is computed once, and then read ──
     _2(
         "what takes back is named by today's code",
         lambda on: deploys.test_undone_by_what_the_receipt_names(on.bank_shop()),
         "refund_v2",
-        Edit("recordfirst.undo:_undo", "else receipt.undo\n", "else effects[receipt.function].undo.name\n"),
+        Edit("recordfirst.execution.undo:_undo", "else receipt.undo\n", "else effects[receipt.function].undo.name\n"),
     ),
     _2(
         "what settles is looked for under today's key",
         lambda on: deploys.test_undone_by_its_own_key(on.bank_shop()),
         "Error",
         Edit(
-            "recordfirst.effect:Effect.go_on",
-            'return self.called(ctx, execution, Arguments({}, "{}", "{}"))',
-            "receipt, self.of = self.of, None\n"
-            "        stored = codec.decode(execution.runtime.unseal(receipt.request))\n"
-            "        return self.called(ctx, execution, self.function.adopt(stored, {}))",
+            "recordfirst.execution.undo:go_on",
+            'return run_bound(effect, execution, ctx, Arguments({}, "{}", "{}"))',
+            "receipt, effect.of = effect.of, None\n"
+            "    stored = __import__('json').loads(execution.runtime.unseal(receipt.request))\n"
+            "    return run_bound(effect, execution, ctx, effect.function.adopt(stored, {}))",
         ),
         Edit("sqlite:requests_of", "key <> :key", "FALSE AND key <> :key"),
     ),
@@ -157,7 +161,7 @@ MUTANTS = [
         "what settles calls where nothing has happened",
         lambda on: deploys.test_undo_waits_for_nothing_that_did_not_happen(on.bank_shop(), "is refused first"),
         "TimeoutError",
-        Edit("recordfirst.effect:Effect.next", "if self.settles and", "if False and"),
+        Edit("recordfirst.steps.effect:Effect.next", "if self.settles and", "if False and"),
     ),
     _2(
         "what settles repeats a call that is in doubt",
@@ -169,13 +173,13 @@ MUTANTS = [
         "two effects that share the key of their undo are built",
         lambda on: deploys.test_two_effects_with_one_undo_are_refused(on.fixture("tmp_path")),
         "DID NOT RAISE",
-        Edit("recordfirst.workflow:Workflow.check_undos", "if undo is None:", "if True:"),
+        Edit("recordfirst.steps.workflow:Workflow.check_undos", "if undo is None:", "if True:"),
     ),
     _2(
         "one undo under one key undoes two effects",
         lambda on: deploys.test_one_key_undoes_one_effect(on.bank_shop()),
         "Error",
-        Edit("recordfirst.undo:_begin", "if undoes != receipt.key:", "if False:"),
+        Edit("recordfirst.execution.undo:_begin", "if undoes != receipt.key:", "if False:"),
     ),
     _2(
         "the changed key of an effect is not seen",
@@ -193,9 +197,9 @@ MUTANTS = [
         "the key of an undo that has begun is rendered anew",
         lambda on: deploys.test_an_undo_goes_on_under_the_key_that_it_has(on.bank_shop()),
         "Error",
-        Edit("recordfirst.undo:_undo", "    if begun is not None:\n", "    if False:\n"),
+        Edit("recordfirst.execution.undo:_undo", "    if begun is not None:\n", "    if False:\n"),
         Edit(
-            "recordfirst.undo:_undo",
+            "recordfirst.execution.undo:_undo",
             "name = begun.function if begun is not None else receipt.undo",
             "name = effects[receipt.function].undo.name",
         ),
@@ -205,28 +209,32 @@ MUTANTS = [
         lambda on: deploys.test_a_retry_sends_the_default_that_was_stored(on.bank_shop()),
         "eur",
         Edit(
-            "recordfirst.function:Function.freeze", "codec.encode(full, self._what)", "codec.encode(given, self._what)"
+            "recordfirst.steps.function:Function.freeze",
+            "codec.encode(full, self._what)",
+            "codec.encode(given, self._what)",
         ),
     ),
     _2(
         "a changed default is not told",
         lambda on: deploys.test_a_retry_sends_the_default_that_was_stored(on.bank_shop()),
         "IndexError",
-        Edit("recordfirst.writing:_say_changed_default", "    if changed:\n", "    if False:\n"),
+        Edit("recordfirst.execution.conflicts:_say_changed_default", "    if changed:\n", "    if False:\n"),
     ),
     # ── values are what they will be after a crash ──
     _3(
         "arguments go by reference",
         lambda on: bound.test_each_call_has_what_it_was_given(on.bank_shop()),
         "assert",
-        Edit("recordfirst.function:Function.freeze", "if not values.is_plain(value, self._plans[name])", "if False"),
+        Edit(
+            "recordfirst.steps.function:Function.freeze", "if not values.is_plain(value, self._plans[name])", "if False"
+        ),
     ),
     _3(
         "tries of a write share their arguments",
         lambda on: bound.test_each_try_of_a_write_has_what_it_was_given(on.bank_shop()),
         "assert",
         Edit(
-            "recordfirst.function:Function.fresh",
+            "recordfirst.steps.function:Function.fresh",
             "arguments if arguments.is_plain else self.thaw(arguments.text)",
             "arguments",
         ),
@@ -236,7 +244,7 @@ MUTANTS = [
         lambda on: bound.test_a_start_that_would_not_come_back_is_refused(on.bank_shop()),
         "DID NOT RAISE",
         Edit(
-            "recordfirst.function:Function._proved",
+            "recordfirst.steps.function:Function._proved",
             "values.difference(given, back, type_)",
             'values.difference(codec.encode(given, "it"), codec.encode(back, "it"), str)',
         ),
@@ -245,13 +253,17 @@ MUTANTS = [
         "a part of a workflow is given what its caller changes afterwards",
         lambda on: bound.test_parts_and_reads(on.bank_shop()),
         "assert",
-        Edit("recordfirst.engine.context:WorkflowContext.rpc", "_bound(fn, name, args, kwargs, given)", "args, kwargs"),
+        Edit(
+            "recordfirst.engine.sdk.context:WorkflowContext.rpc",
+            "_bound(fn, name, args, kwargs, given)",
+            "args, kwargs",
+        ),
     ),
     _3(
         "a word that cannot be rebuilt is stored",
         lambda on: stops.test_a_word_that_cannot_be_stored_stops(on.shop(), stops.Bank()),
         "assert",
-        Edit("recordfirst.write:WriteStep._refusal", "if why is not None:", "if False:"),
+        Edit("recordfirst.execution.write_runner:WriteRun._refusal", "if why is not None:", "if False:"),
     ),
     # ── a transaction's bookkeeping is the transaction's ──
     _4(
@@ -385,7 +397,7 @@ MUTANTS = [
         "a classify that raises means that nothing was done",
         lambda on: verdicts.test_a_provider_that_cannot_be_read_is_not_called_again(on.bank_shop()),
         "assert",
-        Edit("recordfirst.drive:verdict_of", 'return Undeclared(f"', 'return NotDone(f"'),
+        Edit("recordfirst.execution.effect_runner:verdict_of", 'return Undeclared(f"', 'return NotDone(f"'),
     ),
     _5(
         "a later decline erases an earlier doubt",
@@ -397,19 +409,23 @@ MUTANTS = [
         "time in our own queue is the provider's",
         lambda on: verdicts.test_time_counts_from_the_beginning(),
         "assert",
-        Edit("recordfirst.limit:Limit.__aenter__", "asyncio.timeout(None)", "asyncio.timeout(self.timeout_s)"),
+        Edit("recordfirst.process.limit:Limit.__aenter__", "asyncio.timeout(None)", "asyncio.timeout(self.timeout_s)"),
     ),
     _5(
         "exceptions that nobody declared are repeated for ever",
         lambda on: verdicts.test_five_exceptions_that_nobody_declared(on.bank_shop()),
         "Error",
-        Edit("recordfirst.drive:Drive._store_verdict", "undeclared_in(stored) >= MOST_UNDECLARED", "False"),
+        Edit(
+            "recordfirst.execution.effect_runner:EffectRun._store_verdict",
+            "undeclared_in(stored) >= MOST_UNDECLARED",
+            "False",
+        ),
     ),
     _5(
         "a decline inside a group of one is unknown",
         lambda on: verdicts.test_who_declares_what(ExceptionGroup("one", [Declined("no", "c")]), Declined),
         "assert",
-        Edit("recordfirst.verdict:alone", "while isinstance", "while False and isinstance"),
+        Edit("recordfirst.execution.verdict:alone", "while isinstance", "while False and isinstance"),
     ),
     # ── absent is believed when nothing can arrive any more ──
     _6(
@@ -426,13 +442,13 @@ MUTANTS = [
         "a second success is dropped in silence",
         lambda on: late.test_second_success(on.bank_shop(), late.mailing, [late.declined], "declined"),
         "assert",
-        Edit("recordfirst.drive:dropped", "    await tell_late(", "    _ = lambda: tell_late("),
+        Edit("recordfirst.execution.effect_runner:dropped", "    await tell_late(", "    _ = lambda: tell_late("),
     ),
     _6(
         "a second success has an event and no finding",
         lambda on: late.test_second_success(on.bank_shop(), late.mailing, [late.declined], "declined"),
         "assert",
-        Edit("recordfirst.late:tell_late", 'await session.saw_findings([finding], "as it came")', "pass"),
+        Edit("recordfirst.execution.late:tell_late", 'await session.saw_findings([finding], "as it came")', "pass"),
     ),
     # ── what comes after a step comes after that very step ──
     _7(
@@ -440,7 +456,7 @@ MUTANTS = [
         lambda on: announced.test_own_transaction_is_not_the_write(on.bank_shop(), announced.charge_late),
         "DID NOT RAISE",
         Edit(
-            "recordfirst.effect:store_intents",
+            "recordfirst.execution.flush:store_intents",
             "own is not None and _is_of(own, after)",
             "(own is None or _is_of(own, after))",
         ),
@@ -468,19 +484,21 @@ MUTANTS = [
             scene,
             says,
             Edit(
-                f"recordfirst.{place}:is_done", "return (receipt.kind, receipt.function) ==", "return True or None =="
+                f"recordfirst.execution.{place}:is_done",
+                "return (receipt.kind, receipt.function) ==",
+                "return True or None ==",
             ),
         )
         for place, scene, says in (
             (
-                "effect",
+                "intents",
                 lambda on: after.test_another_receipt_does_not_let_the_caller_announce(
                     on.bank_shop(), after.charge_plain
                 ),
                 "DID NOT RAISE",
             ),
             (
-                "write",
+                "write_runner",
                 lambda on: after.test_another_receipt_under_the_key_is_not_the_write(
                     on.bank_shop(), after.written, "another"
                 ),
@@ -492,14 +510,18 @@ MUTANTS = [
         "a step that has declined is done",
         lambda on: after.test_another_receipt_under_the_key_is_not_the_write(on.bank_shop(), after.written, "declined"),
         "DID NOT RAISE",
-        Edit("recordfirst.write:is_done", 'receipt is None or receipt.state != "succeeded"', "receipt is None"),
+        Edit(
+            "recordfirst.execution.write_runner:is_done",
+            'receipt is None or receipt.state != "succeeded"',
+            "receipt is None",
+        ),
     ),
     _7(
         "an intent is let through by a receipt of its own transaction that has the key alone",
         lambda on: after.test_a_write_with_its_key_does_not_announce_for_it(on.bank_shop(), after.announce),
         "DID NOT RAISE",
         Edit(
-            "recordfirst.effect:_is_of",
+            "recordfirst.execution.intents:_is_of",
             "return (receipt.key, receipt.kind, receipt.function) == (after.key, after.kind, after.function)",
             "return receipt.key == after.key",
         ),
@@ -510,7 +532,7 @@ MUTANTS = [
         lambda on: stops.test_a_defect_never_reaches_the_body(on.shop(), stops.Bank(), SystemExit(1)),
         "SystemExit",
         Edit(
-            "recordfirst.function:Function.call",
+            "recordfirst.steps.function:Function.call",
             "        except Exception:\n            raise\n        except BaseException as error:\n",
             "        except Exception:\n            raise\n        except BaseException as error:\n            raise\n",
         ),
@@ -519,31 +541,31 @@ MUTANTS = [
         "a step that raises CancelledError is cancelled",
         lambda on: stops.test_a_defect_never_reaches_the_body(on.shop(), stops.Bank(), asyncio.CancelledError()),
         "",
-        Edit("recordfirst.function:Function.call", "if task is not None and task.cancelling():", "if True:"),
+        Edit("recordfirst.steps.function:Function.call", "if task is not None and task.cancelling():", "if True:"),
     ),
     _8(
         "a body that waits holds its place",
         lambda on: places.test_calls_in_flight_hold_up_nobody_and_are_bounded(on.shop()),
         "TimeoutError",
-        Edit("recordfirst.places:Place._give_back_if_idle", "if held is not None and", "if False and"),
+        Edit("recordfirst.process.places:Place._give_back_if_idle", "if held is not None and", "if False and"),
     ),
     _8(
         "a plain function holds its place",
         lambda on: places.test_plain_functions_hold_no_place(on.shop(), places.waits),
         "TimeoutError",
-        Edit("recordfirst.engine.context:WorkflowContext.run", "place.waits_for(future._task)", "pass"),
+        Edit("recordfirst.engine.sdk.context:WorkflowContext.run", "place.waits_for(future._task)", "pass"),
     ),
     _8(
         "a second loop is let in",
         lambda on: owner.test_another_loop_is_refused(on.shop()),
         "assert",
-        Edit("recordfirst.owner:Owned._compare", "if here is loop:", "if True:"),
+        Edit("recordfirst.process.owner:Owned._compare", "if here is loop:", "if True:"),
     ),
     _8(
         "a forked child uses what its parent has open",
         lambda on: owner.test_a_forked_child_harms_nobody(_process(on)),
         "assert",
-        Edit("recordfirst.owner:Owned._compare", "if os.getpid() != pid:", "if False:"),
+        Edit("recordfirst.process.owner:Owned._compare", "if os.getpid() != pid:", "if False:"),
     ),
     _8(
         "a forked child keeps a lease",
@@ -556,12 +578,12 @@ MUTANTS = [
         "a blocked event loop does not end the process",
         lambda on: blocked.test_it_is_told_while_it_lasts(on.shop(), on.fixture("caplog")),
         "assert",
-        Edit("recordfirst.watchdog:Watchdog._watch", "self._end(EXIT_CODE)", "pass"),
+        Edit("recordfirst.worker.watchdog:Watchdog._watch", "self._end(EXIT_CODE)", "pass"),
     ),
     _8(
         "a blocked event loop is not told",
         lambda on: blocked.test_it_is_told_while_it_lasts(on.shop(), on.fixture("caplog")),
         "assert",
-        Edit("recordfirst.watchdog:Watchdog._watch", "self._tell(blocked_s, ends=False)", "pass"),
+        Edit("recordfirst.worker.watchdog:Watchdog._watch", "self._tell(blocked_s, ends=False)", "pass"),
     ),
 ]

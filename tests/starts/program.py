@@ -17,9 +17,9 @@ from datetime import timedelta
 from typing import Any
 
 from recordfirst import Call, Context, Provider, effect, workflow, write
-from recordfirst.ends import Ends
 from recordfirst.engine.embedded.engine import EmbeddedEngine
-from recordfirst.relay import Relay
+from recordfirst.worker.completer import Ends
+from recordfirst.worker.dispatcher import Relay
 from tests.starts.harness import Shop
 
 POINTS = [

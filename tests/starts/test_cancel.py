@@ -30,12 +30,12 @@ from recordfirst import (
 )
 from recordfirst.conformance.record import run
 from recordfirst.core import identity
+from recordfirst.execution.parking import Waiting
 from recordfirst.observe import NotBegun
 from recordfirst.providers.contract import Probed
-from recordfirst.relay import Relay
-from recordfirst.waiting import Waiting
+from recordfirst.worker.dispatcher import Relay
 
-KEYED = Provider(name="bank", retention_s=86_400)
+KEYED = Provider(name="bank", retention_s=86_400, arrives_within_s=0.5)
 
 
 class World:
@@ -489,7 +489,7 @@ def test_nothing_commits_once_it_is_said(shop):
                 seen[f"{n}"] = await receipts(app, f"{n}")
             await asyncio.sleep(1.0)
             assert {id: await receipts(app, id) for id in seen} == seen
-            assert {len(found) for found in seen.values()} > {0}
+            assert len({len(found) for found in seen.values()}) > 1  # at more than one moment
 
     run(go())
 

@@ -192,7 +192,7 @@ async def left(app):
 
 PROGRAM = """
 import asyncio, os, sys
-from recordfirst import gc
+from recordfirst.operations import gc
 from tests.starts.harness import Shop
 from tests.starts.test_collect import World, order
 async def main():
@@ -205,7 +205,7 @@ asyncio.run(main())
 
 def test_killed_in_the_middle(shop, monkeypatch):
     """P2, P10: what was collected is collected and told; another run goes on, and each says what it did."""
-    monkeypatch.setattr("recordfirst.gc._PAGE", 10)
+    monkeypatch.setattr("recordfirst.operations.gc._PAGE", 10)
 
     async def go():
         async with shop.working(order, provide={World: World()}) as app:

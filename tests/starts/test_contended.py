@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from recordfirst import Context, workflow
-from recordfirst import app as app_module
-from recordfirst import runtime as runtime_module
+from recordfirst.client import app as app_module
 from recordfirst.errors import RecordUnavailable
+from recordfirst.execution import patience
 
 HOLDS = """
 import sqlite3, sys
@@ -36,7 +36,7 @@ async def test_a_start_ends_while_another_process_holds_the_record(
     sqlite_path: Path, make_shop: Any, monkeypatch: pytest.MonkeyPatch, starts: int
 ) -> None:
     """P7: none of them was accepted, and each says so; when the record is free again, they are."""
-    monkeypatch.setattr(runtime_module, "CONTENDED_MOST_S", 1.0)
+    monkeypatch.setattr(patience, "CONTENDED_MOST_S", 1.0)
     monkeypatch.setattr(app_module, "_START_WITHIN_S", 6.0)
     shop = make_shop(f"sqlite:///{sqlite_path}")
     async with shop.app(nothing) as app:

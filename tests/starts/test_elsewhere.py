@@ -82,7 +82,7 @@ def test_nobody_looks_when_nobody_waits(shop, looks):
         async with shop.app(far) as app:
             waiting = asyncio.create_task((await app.start(far, 1, id="w1")).result())
             await looks.more(5)
-            looking = app.runtime.elsewhere._looking
+            looking = app.completions._looking
             assert looking is not None
             waiting.cancel()
             await asyncio.wait([waiting])
@@ -90,8 +90,8 @@ def test_nobody_looks_when_nobody_waits(shop, looks):
             handle = await app.start(far, 2, id="w2")
             await end(app, 2)
             assert await handle.result() == 2
-            assert app.runtime.elsewhere._looking is not None
-        assert app.runtime.elsewhere._looking is None
+            assert app.completions._looking is not None
+        assert app.completions._looking is None
 
     run(go())
 
@@ -103,8 +103,8 @@ def test_who_waits_when_the_app_is_closed_is_told(shop):
         async with shop.app(far) as app:
             waiting = asyncio.create_task((await app.start(far, 1, id="w1")).result())
             await asyncio.sleep(0)
-            assert app.runtime.elsewhere._waiting
-        assert app.runtime.elsewhere._looking is None
+            assert app.completions._waiting
+        assert app.completions._looking is None
         with pytest.raises(Misuse, match="was closed before workflow 'w1' had ended"):
             await asyncio.wait_for(waiting, 20)
 
@@ -118,10 +118,10 @@ def test_looks_are_seldom_while_nothing_ends(shop, looks):
         async with shop.app(far) as app:
             waiting = [asyncio.create_task((await app.start(far, 1, id="w1")).result())]
             await looks.more(8)
-            assert app.runtime.elsewhere._pause_s == 0.1
+            assert app.completions._pause_s == 0.1
             waiting.append(asyncio.create_task((await app.start(far, 2, id="w2")).result()))
             await asyncio.sleep(0)
-            assert app.runtime.elsewhere._pause_s == 0.02
+            assert app.completions._pause_s == 0.02
             await end(app, 1, 2)
             assert await asyncio.gather(*waiting) == [1, 2]
 

@@ -12,7 +12,7 @@ from recordfirst import App, BadId, BadKey, Call, Context, Provider, Unknown, Wo
 from recordfirst.conformance.record import run
 from recordfirst.core import identity
 from recordfirst.records.open import record_from_url
-from recordfirst.write import default_key
+from recordfirst.steps.write import default_key
 from tests.starts.harness import migrated
 
 ROW_MOST = 2_704

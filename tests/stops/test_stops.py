@@ -32,8 +32,8 @@ from recordfirst import (
     write,
 )
 from recordfirst.core import codec
+from recordfirst.execution.calls import current
 from recordfirst.observe import Resumed, Stopped
-from recordfirst.runtime import current
 from tests.starts.harness import Shop
 
 BANK = Provider(name="bank", retention_s=86_400)

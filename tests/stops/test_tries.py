@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from recordfirst.tries import MOST
+from recordfirst.execution.tries import MOST
 from tests.starts.harness import Shop, migrated
 from tests.stops.deadly import app_on, healthy
 

@@ -15,8 +15,8 @@ import pytest
 
 from recordfirst import Call, Context, effect, workflow
 from recordfirst.observe import LoopBlocked, ThreadsBusy
-from recordfirst.threads import Threads
-from recordfirst.watchdog import EXIT_CODE, Watchdog
+from recordfirst.process.threads import Threads
+from recordfirst.worker.watchdog import EXIT_CODE, Watchdog
 from tests.starts.harness import Shop
 from tests.worker import shared
 from tests.worker.shared import BANK

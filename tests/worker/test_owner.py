@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -116,6 +117,7 @@ async def test_two_tasks_open_it_together(shop: Shop):
     assert await asyncio.gather(*[use(number) for number in range(5)]) == [str(number) for number in range(5)]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # nobody can close it any longer
 def test_a_loop_that_ended_without_closing_is_named(shop: Shop):
     """P9: what cannot be closed any longer is not used either."""
     asyncio.run(migrated(shop.url))
@@ -128,6 +130,8 @@ def test_a_loop_that_ended_without_closing_is_named(shop: Shop):
     loop.close()
     with pytest.raises(Misuse, match="ended without closing"):
         asyncio.run(app.__aenter__())
+    del app, pool
+    gc.collect()  # here, and not during another test
 
 
 # ── processes ───────────────────────────────────────────────────────────────

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from recordfirst import Call, Context, effect, inject, workflow
-from recordfirst.places import _STALLED_S, Admission, Line, Place, Places, Rank
+from recordfirst.process.places import _STALLED_S, Admission, Line, Place, Places, Rank
 from tests.starts.harness import Shop
 from tests.worker.shared import BANK, greet
 

@@ -12,12 +12,12 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from recordfirst import CommitUnknown, Context, RecordUnavailable, inject, workflow, write
+from recordfirst.client.transaction import AppRecord
 from recordfirst.conformance.record import run
 from recordfirst.observe import CommitFound
 from recordfirst.records.contract import Session
 from recordfirst.records.postgres import PostgresRecord
 from recordfirst.records.sqlite import SqliteRecord
-from recordfirst.transaction import AppRecord
 
 ARRIVED = pytest.mark.parametrize("arrives", [True, False], ids=["committed", "not committed"])
 
@@ -254,7 +254,7 @@ def test_nothing_to_decide_by(broken, arrives):
 @pytest.mark.parametrize("at", [0, 10], ids=["first batch", "a later batch"])
 def test_batch_of_a_collection(broken, monkeypatch, arrives, at):
     """P2, P7: what a batch has collected is collected once, and told once, by the run and by its audit row."""
-    monkeypatch.setattr("recordfirst.gc._PAGE", 10)
+    monkeypatch.setattr("recordfirst.operations.gc._PAGE", 10)
 
     async def go():
         async with broken(visiting, wired=True) as (_, app, wire):

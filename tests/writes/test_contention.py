@@ -11,9 +11,9 @@ import pytest
 import recordfirst.records.sqlite.client
 from recordfirst import Context, Misuse, inject, insert_or_same, workflow, write
 from recordfirst.conformance.record import run
+from recordfirst.execution.patience import fault_of
 from recordfirst.observe import Repeated
-from recordfirst.relay import Relay
-from recordfirst.runtime import fault_of
+from recordfirst.worker.dispatcher import Relay
 
 
 class Meeting:

@@ -14,7 +14,7 @@ from recordfirst.conformance.record import run
 from recordfirst.observe import LostRace
 from recordfirst.records.postgres import PostgresRecord
 from recordfirst.records.sqlite import SqliteRecord
-from recordfirst.relay import Relay
+from recordfirst.worker.dispatcher import Relay
 
 
 class Both(asyncio.Barrier):
@@ -64,7 +64,8 @@ async def place(w, *, inside: InWrite = inject(), after: AfterRows = inject()) -
     await inside.meet()
     if not first:
         await after.meet()
-    await w.tx.execute(f"INSERT INTO orders (id, amount) VALUES ('one', 1); INSERT INTO visits (who) VALUES ('{me}')")
+    await w.tx.execute("INSERT INTO orders (id, amount) VALUES ('one', 1)")
+    await w.tx.execute(f"INSERT INTO visits (who) VALUES ('{me}')")
     if first:
         await after.meet()
     return me

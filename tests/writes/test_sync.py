@@ -12,13 +12,13 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from recordfirst.blocking import Blocking
 from recordfirst.conformance.record import opened, run
 from recordfirst.errors import Misuse
-from recordfirst.function import Function
-from recordfirst.read import Read
+from recordfirst.process.blocking import Blocking
 from recordfirst.records.postgres import PostgresRecord
 from recordfirst.records.sqlite import SqliteRecord
+from recordfirst.steps.function import Function
+from recordfirst.steps.read import Read
 
 
 def by_name(cursor: Any, row: Any) -> dict[str, Any]:

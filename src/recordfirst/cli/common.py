@@ -24,8 +24,8 @@ from typing import Any, NoReturn
 
 import click
 
-from recordfirst.app import App
 from recordfirst.cli.screen import say, say_failure
+from recordfirst.client.app import App
 from recordfirst.core import codec
 from recordfirst.core.text import escaped, masked
 from recordfirst.errors import RecordfirstError

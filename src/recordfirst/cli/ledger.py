@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from recordfirst.app import App
 from recordfirst.cli.common import app_option, fail, json_option, load_app, print_json, runs, table
+from recordfirst.client.app import App
 from recordfirst.core import identity
 from recordfirst.ledgers.check import Receipts, check
 from recordfirst.ledgers.contract import (
@@ -22,7 +22,7 @@ from recordfirst.ledgers.contract import (
     Transfer,
     TransferFlags,
 )
-from recordfirst.transfer import TransferStep
+from recordfirst.steps.transfer import TransferStep
 
 _LIMIT = click.option(
     "--limit", default=20, show_default=True, type=click.IntRange(1, 8189), help="How many, newest first."

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from recordfirst.app import App
 from recordfirst.cli.common import LISTED, app_option, fail, json_option, load_app, print_json, runs, table, time_of
 from recordfirst.cli.screen import say
+from recordfirst.client.app import App
 from recordfirst.core import codec, identity
 from recordfirst.core.receipt import Receipt
 from recordfirst.core.start import Start

@@ -8,7 +8,6 @@ import sys
 
 import click
 
-from recordfirst.app import App
 from recordfirst.cli.common import (
     OneLine,
     app_option,
@@ -28,6 +27,7 @@ from recordfirst.cli.reconciling import audit, dismiss, findings, reconcile
 from recordfirst.cli.resolving import cancel, gc, reseal, resolve, retry
 from recordfirst.cli.screen import say, say_lines
 from recordfirst.cli.stopping import Stopping
+from recordfirst.client.app import App
 from recordfirst.core.start import Start
 from recordfirst.errors import SchemaMismatch
 

@@ -10,7 +10,6 @@ from typing import Literal
 
 import click
 
-from recordfirst.cancel import Cancellation
 from recordfirst.cli.common import (
     LISTED,
     app_option,
@@ -24,8 +23,9 @@ from recordfirst.cli.common import (
     table,
 )
 from recordfirst.cli.screen import say, say_over
-from recordfirst.gc import REASONS
-from recordfirst.retrying import Retry
+from recordfirst.operations.cancel import Cancellation
+from recordfirst.operations.gc import REASONS
+from recordfirst.operations.retry import Retry
 
 
 @click.command()

@@ -14,7 +14,7 @@ import signal
 from types import FrameType
 from typing import NoReturn
 
-from recordfirst.app import App
+from recordfirst.client.app import App
 from recordfirst.core.text import escaped
 
 _NAMED = 10

@@ -179,7 +179,7 @@ class Flight(msgspec.Struct, kw_only=True, eq=False):
 
 
 class Executor(msgspec.Struct, kw_only=True, eq=False):
-    """One run of the loop in ``drive.py``, stopped between two of its lines."""
+    """One run of the loop in ``execution/effect_runner.py``, stopped between two of its lines."""
 
     stage: Literal["idle", "decided", "begun", "waiting", "answered", "probed"] = "idle"
     seen: Receipt | None = None
@@ -272,7 +272,7 @@ class World:
             if who.flight is flight and who.stage == "waiting" and reply:
                 who.answer, who.repeats, who.stage = answer, repeats, "answered"
 
-    # ── the loop of drive.py ────────────────────────────────────────────────
+    # ── the loop of effect_runner.py ────────────────────────────────────────────────
 
     def _look(self, who: Executor) -> None:
         if self.receipt is None:

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import aiohttp
 import msgspec
 
-from recordfirst.app import App
+from recordfirst.client.app import App
 from recordfirst.demo import orders as data
 from recordfirst.demo.books import Books, Row, balance
 from recordfirst.demo.engine import engine_for
@@ -29,7 +29,7 @@ from recordfirst.demo.staying import keep_open, record_in
 from recordfirst.demo.warehouse import WarehouseServer
 from recordfirst.errors import Misuse
 from recordfirst.records.open import record_from_url
-from recordfirst.workflow import Workflow
+from recordfirst.steps.workflow import Workflow
 
 _TAKEN_TOGETHER = 100
 """Orders that the demo's web shop takes in one transaction."""

@@ -7,7 +7,7 @@ import logging
 import signal
 import sys
 
-from recordfirst.app import App
+from recordfirst.client.app import App
 from recordfirst.demo.shop import build_app
 from recordfirst.records.open import record_from_url
 

@@ -11,10 +11,10 @@ from typing import Any
 from resonate.resonate import Resonate
 
 from recordfirst.core.text import shown
-from recordfirst.engine import leaf
 from recordfirst.engine.contract import Engine, Joined
-from recordfirst.engine.local import ResonateEngine, memory_identity
 from recordfirst.engine.options import Embedded
+from recordfirst.engine.resonate import ResonateEngine, memory_identity
+from recordfirst.engine.sdk import steps as sdk
 from recordfirst.engine.server import server_engine
 from recordfirst.engine.shared import Membership
 from recordfirst.errors import Misuse
@@ -53,11 +53,11 @@ def connect(given: str | Embedded | Resonate | None, membership: Membership, rec
 
         how = given or Embedded()
         return EmbeddedEngine(how.path or _default_path(membership, record), how.durability, membership)
-    if leaf.was_stopped(given):
+    if sdk.was_stopped(given):
         raise Misuse("the Resonate object given as engine= was stopped, and cannot be started again: make a new one")
-    local = leaf.is_local(given)
+    local = sdk.is_local(given)
     if local:
-        leaf.guard_releases(given)
+        sdk.guard_releases(given)
     # An in-memory Resonate of the caller's forgets with this process, so it is a new engine each time.
     identity = memory_identity() if local else "resonate"
     return ResonateEngine(given, identity, exclusive=local, lasting=not local, errors=membership.errors)

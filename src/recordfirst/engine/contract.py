@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 
 from resonate.context import Context
 
-from recordfirst.places import Places
+from recordfirst.process.places import Places
 from recordfirst.records.contract import Session
 
 type Life = Literal["running", "settled"]

@@ -26,9 +26,9 @@ from resonate_pg.connection import DEQUEUE_EXECUTE_SQL
 from resonate_pg.wire import execute_message, resolve_target
 
 from recordfirst.core.text import safe_text
-from recordfirst.engine import leaf
 from recordfirst.engine.codec import EngineCodec
 from recordfirst.engine.contract import Life
+from recordfirst.engine.sdk import steps as sdk
 from recordfirst.engine.shared import Membership, SharedEngine
 from recordfirst.errors import EngineUnavailable, Misuse
 from recordfirst.records import statements
@@ -188,14 +188,14 @@ class JoinedPostgres:
         self._codec = EngineCodec(encryptor)
 
     async def create(self, tx: Session[Any], lives: Sequence[tuple[str, str, Mapping[str, Any]]]) -> list[Life]:
-        requests = [leaf.creating(*life, self._address, self._codec) for life in lives]
+        requests = [sdk.creating(*life, self._address, self._codec) for life in lives]
         replies = await self._record.ask_engine(tx, requests)
-        return ["running" if leaf.created(reply) else "settled" for reply in replies]
+        return ["running" if sdk.created(reply) else "settled" for reply in replies]
 
     async def settle(self, tx: Session[Any], ctx: Context, value: Any) -> Callable[[], None] | None:
-        [reply] = await self._record.ask_engine(tx, [leaf.settling(ctx, value)])
-        promise = leaf.settled(reply)
-        return partial(leaf.take_as_settled, ctx, promise) if promise is not None else None
+        [reply] = await self._record.ask_engine(tx, [sdk.settling(ctx, value)])
+        promise = sdk.settled(reply)
+        return partial(sdk.take_as_settled, ctx, promise) if promise is not None else None
 
 
 async def join(dsn: str, membership: Membership, record: Record[Any]) -> JoinedPostgres | None:

@@ -15,8 +15,8 @@ from resonate.resonate import Resonate
 from resonate_base.connections import Network, Source
 
 from recordfirst.core.exceptions import AllowedErrors
-from recordfirst.engine import leaf
-from recordfirst.engine.local import ResonateEngine
+from recordfirst.engine.resonate import ResonateEngine
+from recordfirst.engine.sdk import steps as sdk
 
 LEASE = timedelta(seconds=15)
 """So long the tasks of a worker that was killed wait for another one. It is twice the time between two heartbeats: a
@@ -56,7 +56,7 @@ class SharedEngine(ResonateEngine):
             group=membership.group,
             pid=pid,
             ttl=LEASE,
-            retry_policy=leaf.PLAIN_RETRIES,
+            retry_policy=sdk.PLAIN_RETRIES,
             max_concurrent_tasks=membership.concurrency,
             encryptor=membership.encryptor,
             token=token,
@@ -64,7 +64,7 @@ class SharedEngine(ResonateEngine):
             subscription_refresh_secs=0,
             autostart=False,
         )
-        self._shut: Callable[[], None] = leaf.gate(resonate)
+        self._shut: Callable[[], None] = sdk.gate(resonate)
         super().__init__(
             resonate, identity, exclusive=False, lasting=True, home=membership.home, errors=membership.errors
         )
@@ -73,7 +73,7 @@ class SharedEngine(ResonateEngine):
         """How many tasks work in this worker, or were delivered and are to be taken. Those that only wait take no room,
         unless there are so many that none is to be added.
         """
-        here = leaf.tasks_here(self.resonate)
+        here = sdk.tasks_here(self.resonate)
         return here if self.places.is_crowded else here - self.places.waiting
 
     async def stop(self, *, at_once: bool = False) -> None:
@@ -82,5 +82,5 @@ class SharedEngine(ResonateEngine):
         self.places.closing = True
         await self._source.stop()
         # The leases are kept meanwhile: a step that takes long is not begun by somebody else.
-        await leaf.finish_tasks(self.resonate)
+        await sdk.finish_tasks(self.resonate)
         await self.resonate.stop()

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Mappi
 from typing import Any
 
 from recordfirst.errors import Misuse
-from recordfirst.invariant import Invariant
-from recordfirst.read import Read
+from recordfirst.steps.invariant import Invariant
+from recordfirst.steps.read import Read
 
 
 def found(invariant: Invariant, connection: Any, provided: Callable[[], Mapping[Any, Any]]) -> list[Any]:

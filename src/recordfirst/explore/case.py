@@ -10,9 +10,9 @@ import msgspec
 
 from recordfirst.core import identity
 from recordfirst.errors import Misuse
-from recordfirst.invariant import Invariant as AppInvariant
+from recordfirst.steps.invariant import Invariant as AppInvariant
+from recordfirst.steps.workflow import Workflow
 from recordfirst.testing.outside import Outside
-from recordfirst.workflow import Workflow
 
 type Invariant = str | AppInvariant | Callable[[sqlite3.Connection, Outside], Iterable[Any]]
 """What must never be: a query that returns the rows which offend, a function that does, or an ``@invariant``."""

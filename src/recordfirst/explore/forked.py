@@ -29,7 +29,7 @@ from recordfirst.explore.place import Place
 from recordfirst.explore.run import Run
 from recordfirst.explore.schedule import At, Point
 from recordfirst.explore.underway import End
-from recordfirst.workflow import Workflow
+from recordfirst.steps.workflow import Workflow
 
 _LENGTH_BYTES = 8
 

@@ -15,21 +15,21 @@ from typing import Any
 import msgspec
 
 from recordfirst.core.receipt import Receipt
-from recordfirst.drive import Drive
-from recordfirst.effect import Call, Effect, Sender
 from recordfirst.engine.embedded.connection import EmbeddedConnection
 from recordfirst.engine.embedded.store import Store
+from recordfirst.execution.effect_runner import EffectRun
 from recordfirst.explore import boundary
 from recordfirst.explore.kept import Kept
-from recordfirst.function import Function
-from recordfirst.limit import Limit
-from recordfirst.runtime import Runtime
+from recordfirst.process.limit import Limit
+from recordfirst.steps.effect import Call, Effect, Sender
+from recordfirst.steps.function import Function
+from recordfirst.steps.host import Host
 
 _LOOKS = ("promise.get", "promise.search", "task.get", "task.search", "task.heartbeat")
 
 _after: ContextVar[str | None] = ContextVar("recordfirst_explored_after", default=None)
 _open, _send = EmbeddedConnection.open, EmbeddedConnection.send
-_sender, _call, _drive = Effect.sender, Function.call, Drive._call  # noqa: SLF001
+_sender, _call, _drive = Effect.sender, Function.call, EffectRun._call  # noqa: SLF001
 
 
 class _Target(msgspec.Struct):
@@ -81,9 +81,9 @@ async def _explored_send(self: EmbeddedConnection, req: str, headers: dict[str, 
 
 
 @functools.wraps(_sender)
-async def _explored_sender(self: Effect[..., Any], runtime: Runtime, call: Call, arguments: dict[str, Any]) -> Sender:
+async def _explored_sender(self: Effect[..., Any], host: Host, call: Call, arguments: dict[str, Any]) -> Sender:
     """As the effect's own, through the boundary."""
-    send = await _sender(self, runtime, call, arguments)
+    send = await _sender(self, host, call, arguments)
     process = boundary.current
     if process is None:
         return send
@@ -105,7 +105,7 @@ async def _explored_sender(self: Effect[..., Any], runtime: Runtime, call: Call,
 
 
 @functools.wraps(_drive)
-async def _explored_drive(self: Drive, receipt: Receipt, claim: str, until_s: float) -> Receipt:
+async def _explored_drive(self: EffectRun, receipt: Receipt, claim: str, until_s: float) -> Receipt:
     token = _after.set(self.effect.after_key(self.execution.workflow_id, self.arguments))
     try:
         return await _drive(self, receipt, claim, until_s)
@@ -138,4 +138,4 @@ def install() -> None:
     EmbeddedConnection.send = _explored_send  # type: ignore[method-assign]
     Effect.sender = _explored_sender  # type: ignore[method-assign]
     Function.call = _explored_call  # type: ignore[method-assign,assignment]
-    Drive._call = _explored_drive  # type: ignore[method-assign]  # noqa: SLF001
+    EffectRun._call = _explored_drive  # type: ignore[method-assign]  # noqa: SLF001

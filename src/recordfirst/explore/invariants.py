@@ -9,7 +9,7 @@ from recordfirst.errors import Misuse
 from recordfirst.explore.apps_own import found as found_by_the_app
 from recordfirst.explore.case import Invariant
 from recordfirst.explore.checks import Violation
-from recordfirst.invariant import Invariant as AppInvariant
+from recordfirst.steps.invariant import Invariant as AppInvariant
 from recordfirst.testing.outside import Outside
 
 type Provide = Callable[[Outside], Mapping[Any, Any]]

@@ -49,8 +49,8 @@ from recordfirst.explore.run import Outcome, Run
 from recordfirst.explore.schedule import At, Schedule
 from recordfirst.explore.world import World, home
 from recordfirst.records.postgres import PostgresRecord
+from recordfirst.steps.workflow import Workflow
 from recordfirst.testing.outside import Asked, Outside
-from recordfirst.workflow import Workflow
 
 _FIRST = "-c search_path=public,recordfirst_explore,pg_catalog"
 _TIME = """

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from recordfirst.app import App
+from recordfirst.client.app import App
 from recordfirst.core import identity
 from recordfirst.core.receipt import Receipt
 from recordfirst.errors import Misuse, WorkflowFailed
@@ -17,8 +17,8 @@ from recordfirst.explore.boundary import Process
 from recordfirst.explore.case import Case
 from recordfirst.explore.place import Place
 from recordfirst.observe import Event, Stopped
+from recordfirst.steps.workflow import Workflow
 from recordfirst.testing.outside import Outside
-from recordfirst.workflow import Workflow
 
 _LOOK_S = 2.5
 """If nothing changed for so long, whatever is waited for is further away: the clock is put forward to it."""

@@ -18,8 +18,8 @@ from recordfirst.explore.place import Place
 from recordfirst.explore.process import work
 from recordfirst.explore.schedule import ENDS, At, Fault, Point, Schedule, faults_at
 from recordfirst.explore.underway import End, Running
+from recordfirst.steps.workflow import Workflow
 from recordfirst.testing.outside import Outside
-from recordfirst.workflow import Workflow
 
 if TYPE_CHECKING:
     from recordfirst.explore.world import World

@@ -7,20 +7,15 @@ record: whoever is late changes nothing, and what a repaired workflow does again
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import NamedTuple, Protocol
 
 import msgspec
 
 from recordfirst.core.finding import Audit, NewFinding
-from recordfirst.effect import Effect
 from recordfirst.engine.contract import Engine
-from recordfirst.invariant import Invariant
-from recordfirst.runtime import Runtime
-
-if TYPE_CHECKING:
-    from recordfirst.project import ProjectStep
-    from recordfirst.workflow import Workflow
+from recordfirst.execution.runtime import Runtime
+from recordfirst.steps.registrations import Registrations
 
 PAGE = 200
 """Rows that a pass reads at once: its memory is bounded by this."""
@@ -30,12 +25,9 @@ class Scope(msgspec.Struct, frozen=True):
     """What a pass looks at."""
 
     runtime: Runtime
-    workflows: Mapping[str, Workflow[..., Any]]
-    effects: Mapping[str, Effect[..., Any]]
-    projections: Mapping[str, ProjectStep[...]]
+    registered: Registrations
     engine: Engine | None
     """``None`` where it cannot be asked: it lives in a worker's process."""
-    invariants: Sequence[Invariant] = ()
     since_ms: int = 0
     """Only what began at this time of the record's clock or later."""
     who: str = "worker"

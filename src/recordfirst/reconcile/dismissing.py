@@ -15,9 +15,9 @@ from recordfirst.core import codec
 from recordfirst.core.finding import KINDS, Audit, NewFinding
 from recordfirst.core.text import masked
 from recordfirst.errors import Misuse
+from recordfirst.execution.runtime import Runtime
 from recordfirst.reconcile.contract import Sight
 from recordfirst.records.contract import Session
-from recordfirst.runtime import Runtime
 
 _COMMAND = "dismiss"
 _SAID = 100

@@ -14,20 +14,20 @@ import msgspec
 
 from recordfirst.core.finding import NewFinding
 from recordfirst.errors import EffectsHeld, Misuse
+from recordfirst.execution.patience import fault_of
 from recordfirst.observe import RepairFailed
 from recordfirst.providers.contract import describe
-from recordfirst.reconcile.auditing import Providers
 from recordfirst.reconcile.contract import PAGE, Page, Pass, Scope, Sight
 from recordfirst.reconcile.dismissing import standing
-from recordfirst.reconcile.effects import Intents, Late, Unknowns
-from recordfirst.reconcile.indexes import Indexes, must_keep
-from recordfirst.reconcile.invariants import Invariants
-from recordfirst.reconcile.ledgers import Ledgers
-from recordfirst.reconcile.lives import Lives
-from recordfirst.reconcile.references import Projections, References
-from recordfirst.reconcile.sealed import Sealed
-from recordfirst.reconcile.timelines import Timelines
-from recordfirst.runtime import fault_of
+from recordfirst.reconcile.passes.effects import Intents, Late, Unknowns
+from recordfirst.reconcile.passes.indexes import Indexes, must_keep
+from recordfirst.reconcile.passes.invariants import Invariants
+from recordfirst.reconcile.passes.ledgers import Ledgers
+from recordfirst.reconcile.passes.providers import Providers
+from recordfirst.reconcile.passes.references import Projections, References
+from recordfirst.reconcile.passes.sealed import Sealed
+from recordfirst.reconcile.passes.starts import Lives
+from recordfirst.reconcile.restores import Timelines
 
 PASSES: tuple[Pass, ...] = (
     Timelines(),

@@ -9,7 +9,7 @@ def _mutant(name: str, promise: str, story: str, *edits: Edit, shown_by: str) ->
     return Mutant(name=name, promise=promise, story=story, edits=edits, shown_by=frozenset(shown_by.split()))
 
 
-_NO_KEEPER = Edit("recordfirst.reconcile.keeper:_round", "record: Any = scope.runtime.record", "return")
+_NO_KEEPER = Edit("recordfirst.reconcile.loop:_round", "record: Any = scope.runtime.record", "return")
 """The reconciler of a worker would put much of it right."""
 
 MUTANTS = [
@@ -24,13 +24,13 @@ MUTANTS = [
         "the receipt of a write is stored after its commit",
         "P2",
         "order",
-        Edit("recordfirst.write:WriteStep._write", "flush(w, tx, [done])", "flush(w, tx, [])"),
+        Edit("recordfirst.execution.write_runner:WriteRun._once", "gathered.flush(done)", "gathered.flush()"),
         Edit(
-            "recordfirst.write:WriteStep._write",
-            "            settled()\n",
-            "            async with runtime.record.session() as late:\n"
-            "                await late.add_receipts([done], epoch=execution.epoch)\n"
-            "            settled()\n",
+            "recordfirst.execution.write_runner:WriteRun._once",
+            "        settled()\n",
+            "        async with runtime.record.session() as late:\n"
+            "            await late.add_receipts([done], epoch=self.execution.epoch)\n"
+            "        settled()\n",
         ),
         shown_by="none",
     ),
@@ -38,7 +38,7 @@ MUTANTS = [
         "the loser of a race goes on",
         "P2",
         "order",
-        Edit("recordfirst.write:WriteStep._write", "raise _Lost", "pass"),
+        Edit("recordfirst.execution.write_runner:WriteRun._once", "raise _Lost", "pass"),
         shown_by="stall",
     ),
     _mutant(
@@ -46,9 +46,10 @@ MUTANTS = [
         "P2",
         "order",
         Edit(
-            "recordfirst.drive:Drive._apply",
-            "                return None\n            w = open_write(",
-            "                return None\n        async with record.transaction() as tx:\n            w = open_write(",
+            "recordfirst.execution.effect_runner:EffectRun._apply",
+            "                return None\n            w, gathered = open_write(",
+            "                return None\n        async with record.transaction() as tx:\n"
+            "            w, gathered = open_write(",
         ),
         shown_by="none",
     ),
@@ -57,7 +58,7 @@ MUTANTS = [
         "P3",
         "order",
         Edit(
-            "recordfirst.effect:Effect.call_for",
+            "recordfirst.steps.effect:Effect.call_for",
             "key=identity.provider_key(",
             'key=str(__import__("time").time_ns()) + identity.provider_key(',
         ),
@@ -78,7 +79,11 @@ MUTANTS = [
         "whose call it is does not matter",
         "P3",
         "keyless",
-        Edit("recordfirst.drive:Drive._first_look", "receipt.claim == claim and receipt.calls == 1", "True"),
+        Edit(
+            "recordfirst.execution.effect_runner:EffectRun._first_look",
+            "receipt.claim == claim and receipt.calls == 1",
+            "True",
+        ),
         shown_by="crash-after",
     ),
     _mutant(
@@ -86,7 +91,7 @@ MUTANTS = [
         "P3",
         "keyless",
         Edit(
-            "recordfirst.verdict:_read",
+            "recordfirst.execution.verdict:_read",
             'Unknown(f"no answer within {limit.timeout_s:g} s")',
             'NotDone("no answer")',
         ),
@@ -97,11 +102,11 @@ MUTANTS = [
         "P3",
         "keyless",
         Edit(
-            "recordfirst.runtime:Runtime.one_at_a_time",
+            "recordfirst.execution.runtime:Runtime.one_at_a_time",
             "self._in_flight.setdefault(key, (asyncio.Lock(), []))",
             "asyncio.Lock(), []",
         ),
-        Edit("recordfirst.runtime:Runtime.one_at_a_time", "del self._in_flight[key]", "pass"),
+        Edit("recordfirst.execution.runtime:Runtime.one_at_a_time", "del self._in_flight[key]", "pass"),
         Edit("recordfirst.core.decide:decide", "if receipt.claim and", "if False and"),
         Edit("recordfirst.core.decide:absent", "if now_ms < visible_at_ms:", "if False:"),
         shown_by="redeliver",
@@ -111,9 +116,9 @@ MUTANTS = [
         "P4",
         "park",
         Edit(
-            "recordfirst.effect:Effect.call_for",
-            "codec.decode(runtime.unseal(receipt.frozen)) if",
-            "self.freeze.fn(**self.function.fit(codec.decode(runtime.unseal(receipt.request)))) if",
+            "recordfirst.steps.effect:Effect.call_for",
+            "codec.decode(host.unseal(receipt.frozen)) if",
+            "self.freeze.fn(**self.function.fit(codec.decode(host.unseal(receipt.request)))) if",
         ),
         shown_by="crash-after lose hang",
     ),
@@ -121,7 +126,7 @@ MUTANTS = [
         "unknown is taken for declined",
         "P5",
         "order",
-        Edit("recordfirst.verdict:_read", "provider.classify(inner)", "Declined(str(inner))"),
+        Edit("recordfirst.execution.verdict:_read", "provider.classify(inner)", "Declined(str(inner))"),
         shown_by="lose",
     ),
     _mutant(
@@ -145,9 +150,9 @@ MUTANTS = [
         "P6",
         "timer",
         _NO_KEEPER,
-        Edit("recordfirst.relay:Relay._putting_back", "for start in page:", "for start in ():"),
+        Edit("recordfirst.worker.dispatcher:Relay._putting_back", "for start in page:", "for start in ():"),
         Edit(
-            "recordfirst.reconcile.timelines:look",
+            "recordfirst.reconcile.restores:look",
             "if less is not None or engine is None or not engine.lasting:",
             "if less is not None or engine is None or engine.lasting:",
         ),
@@ -158,7 +163,7 @@ MUTANTS = [
         "P9",
         "deployed",
         Edit(
-            "recordfirst.engine.context:WorkflowContext._begin",
+            "recordfirst.engine.sdk.context:WorkflowContext._begin",
             "identity.call_segment(name, self.covered(what), self._calls[what])",
             'identity.call_segment("step", "", sum(self._calls.values()))',
         ),
@@ -186,7 +191,7 @@ MUTANTS = [
         "after a lost COMMIT nobody looks",
         "P7",
         "order",
-        Edit("recordfirst.write:WriteStep._write", "                look = True\n", ""),
+        Edit("recordfirst.execution.write_runner:WriteRun.outcome", "                look = True\n", ""),
         shown_by="lose",
     ),
     _mutant(
@@ -194,7 +199,9 @@ MUTANTS = [
         "P7",
         "order",
         Edit(
-            "recordfirst.worker:Worker._with", "            await engine.stop()\n            raise", "            raise"
+            "recordfirst.worker.worker:Worker._with",
+            "            await engine.stop()\n            raise",
+            "            raise",
         ),
         shown_by="fail lose contend",
     ),

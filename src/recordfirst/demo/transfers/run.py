@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 
-from recordfirst.app import App
+from recordfirst.client.app import App
 from recordfirst.demo import orders as data
 from recordfirst.demo.engine import engine_for
 from recordfirst.demo.processes import Workers

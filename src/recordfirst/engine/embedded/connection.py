@@ -27,7 +27,7 @@ from recordfirst.engine.embedded.store import Store
 from recordfirst.engine.embedded.turn import Execute, Message, Turn
 from recordfirst.engine.options import Durability
 from recordfirst.errors import EngineUnreadable, Misuse
-from recordfirst.owner import Owned
+from recordfirst.process.owner import Owned
 
 _TICK_MS = 1_000
 """The clock is looked at this often at least, so that a step of it delays a wake by no more."""

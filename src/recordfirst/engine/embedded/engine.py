@@ -11,11 +11,11 @@ from pathlib import Path
 from resonate.resonate import Resonate
 
 from recordfirst.core import identity
-from recordfirst.engine import leaf
-from recordfirst.engine.direct import ask_directly, faults_alone
 from recordfirst.engine.embedded.connection import EmbeddedConnection
-from recordfirst.engine.local import ResonateEngine
 from recordfirst.engine.options import Durability
+from recordfirst.engine.resonate import ResonateEngine
+from recordfirst.engine.sdk import steps as sdk
+from recordfirst.engine.sdk.sender import ask_directly, faults_alone
 from recordfirst.engine.shared import Membership
 
 _LEASE = timedelta(seconds=60)
@@ -47,7 +47,7 @@ class EmbeddedEngine(ResonateEngine):
             ttl=_LEASE,
             max_concurrent_tasks=membership.concurrency,
             group=membership.group,
-            retry_policy=leaf.PLAIN_RETRIES,
+            retry_policy=sdk.PLAIN_RETRIES,
             subscription_refresh_secs=0,
             encryptor=membership.encryptor,
             observer=faults_alone,
@@ -68,7 +68,7 @@ class EmbeddedEngine(ResonateEngine):
         self.places.closing = True
         if not at_once:
             # The file stays open for what runs. What waits for its turn stays pending.
-            await leaf.finish_tasks(self.resonate)
+            await sdk.finish_tasks(self.resonate)
         await super().stop()
 
     async def drop(self, stale: Callable[[Sequence[str]], Awaitable[Sequence[str]]]) -> None:

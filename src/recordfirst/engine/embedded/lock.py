@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from recordfirst.errors import EngineInUse, EngineUnreadable, Misuse
-from recordfirst.owner import keep_from_children
+from recordfirst.process.owner import keep_from_children
 
 try:
     import fcntl

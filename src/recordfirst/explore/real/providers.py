@@ -9,12 +9,12 @@ from urllib.parse import parse_qs
 import msgspec
 
 from recordfirst.core import codec, identity
-from recordfirst.effect import Effect
 from recordfirst.explore.case import Case
 from recordfirst.explore.checks import Violation, at_a_call
 from recordfirst.explore.real.http_proxy import Request
 from recordfirst.explore.real.names import Named
 from recordfirst.explore.real.records import WorldsRecord
+from recordfirst.steps.effect import Effect
 from recordfirst.testing.stripe.ledger import METADATA_KEY
 
 

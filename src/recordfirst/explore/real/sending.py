@@ -18,8 +18,8 @@ import msgspec
 
 from recordfirst.errors import Misuse
 from recordfirst.explore.case import Case
-from recordfirst.step import Step
-from recordfirst.workflow import Workflow
+from recordfirst.steps.step import Step
+from recordfirst.steps.workflow import Workflow
 
 
 class Sent(msgspec.Struct, frozen=True):

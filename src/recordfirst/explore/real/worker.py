@@ -17,7 +17,7 @@ from typing import Literal
 
 import msgspec
 
-from recordfirst.app import App
+from recordfirst.client.app import App
 from recordfirst.engine import connect, shared
 from recordfirst.engine.options import Embedded
 from recordfirst.errors import UnknownWorkflow, WorkflowFailed, WorkflowStopped

@@ -36,7 +36,7 @@ from recordfirst.ledgers.contract import (
     TransferFlags,
     TransferStatus,
 )
-from recordfirst.owner import Owned
+from recordfirst.process.owner import Owned
 
 _BATCH_MAX = 8189
 """Items in one request: a message is 1 MiB, an item 128 bytes; TigerBeetle's own number."""

@@ -10,7 +10,7 @@ from typing import Any, Never
 import aiohttp
 import stripe
 
-from recordfirst.owner import Owned
+from recordfirst.process.owner import Owned
 
 
 @asynccontextmanager

@@ -27,7 +27,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from recordfirst.core.text import misplaced_at, safe_text
 from recordfirst.errors import Misuse, RecordUnavailable, StartContended
-from recordfirst.owner import Owned
+from recordfirst.process.owner import Owned
 from recordfirst.records import statements
 from recordfirst.records.contract import Cover, Fault, Lease, Migration, Session
 from recordfirst.records.postgres import pooled

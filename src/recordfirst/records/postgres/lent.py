@@ -25,7 +25,7 @@ from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.rows import tuple_row
 
 from recordfirst.errors import Misuse
-from recordfirst.owner import keep_from_children
+from recordfirst.process.owner import keep_from_children
 from recordfirst.records.postgres import guard
 from recordfirst.records.postgres.guard import ENDED
 from recordfirst.records.savepoints import Savepoint, Savepoints

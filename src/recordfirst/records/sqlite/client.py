@@ -24,7 +24,7 @@ import aiosqlite
 
 from recordfirst.core.text import safe_text, shown
 from recordfirst.errors import Misuse, RecordUnavailable, SchemaMismatch
-from recordfirst.owner import Owned
+from recordfirst.process.owner import Owned
 from recordfirst.records import statements
 from recordfirst.records.contract import Cover, Fault, Lease, Migration, Session
 from recordfirst.records.session import Params, Row, SqlSession

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from recordfirst.errors import Misuse, RecordUnavailable
-from recordfirst.owner import keep_from_children
+from recordfirst.process.owner import keep_from_children
 
 try:
     import fcntl

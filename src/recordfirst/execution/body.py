@@ -1,0 +1,286 @@
+"""What the engine runs for a workflow: its body, and what that comes to: a result, a failure, or a stop (P9)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import traceback
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from resonate.context import Context
+from resonate.error import PlatformError, Suspended
+
+from recordfirst.core import codec, identity
+from recordfirst.core.start import Finish, Start
+from recordfirst.core.stops import stop_of
+from recordfirst.core.text import class_name, safe_text, storable_text
+from recordfirst.engine.sdk import steps as sdk
+from recordfirst.engine.sdk.context import WorkflowContext, unhidden
+from recordfirst.errors import Misuse
+from recordfirst.execution.calls import running
+from recordfirst.execution.execution import Execution
+from recordfirst.execution.runtime import Runtime
+from recordfirst.execution.undo import close_undone, undo_all, withdraw_uncalled
+from recordfirst.observe import Failed, StaleLife, Stopped
+from recordfirst.providers.contract import describe
+from recordfirst.steps.function import Function
+
+if TYPE_CHECKING:
+    from recordfirst.steps.effect import Effect
+    from recordfirst.steps.workflow import Workflow
+
+
+_log = logging.getLogger("recordfirst")
+
+
+class Lifecycle(Protocol):
+    """Who wants to know that a body runs, stops running, and has come to its end."""
+
+    async def cleared(self) -> None:
+        """Return when bodies may run: record and engine have been compared. Gives the task back if they may not."""
+
+    def entered(self, engine_id: str) -> bool:
+        """A body runs. Whether it is, as far as is known here, the first run of a new workflow."""
+
+    def left(self, engine_id: str) -> None: ...
+    async def finished(self, engine_id: str, finish: Finish, error: Exception | None) -> None:
+        """It has ended. Returns when the engine may be told so."""
+
+
+def body_of(
+    workflow: Workflow[..., Any], runtime: Runtime, life: Lifecycle, effects: dict[str, Effect[..., Any]]
+) -> Any:
+    """The function that the engine runs for a workflow: its body, and what must be done at its end."""
+
+    async def body(given: Context, *args: Any, **kwargs: Any) -> Any:
+        ctx = WorkflowContext(given, threads=runtime.executor)
+        ctx.covered = runtime.sealing.covered
+        # What a workflow runs by ctx.rpc is a part of it, elsewhere: its receipts are the workflow's, and its end is
+        # told by the engine alone.
+        _, id, epoch, lineage = identity.parse_engine_id(ctx.info.id)
+        await life.cleared()
+        start, barred = None, (id, epoch) in runtime.over
+        if barred or epoch > 1 or runtime.restores:
+            # Only these can be over, or be the one that undoes; another is told so at its next step.
+            start = await _find(runtime, id)
+            has_ended = barred and start is not None and start.state != "open"
+            if has_ended or _is_stale(start, epoch, is_part=bool(lineage), restored=runtime.restores > 0):
+                return _pass_over(runtime, life, ctx.info.id, (id, epoch))
+        # A body that fails is not run again by the SDK, not even one that had no step yet: its end is in the record.
+        sdk.never_retried(ctx)
+        execution = Execution(
+            runtime,
+            id,
+            epoch,
+            is_part=bool(lineage),
+            first_run=life.entered(ctx.info.id),
+            declared=workflow.declared,
+            over=ctx.over,
+            again=codec.decode(start.again) if start is not None and start.again is not None else {},
+            local=ctx.local,
+        )
+        first = execution.first_run or sdk.is_first_delivery(ctx)
+        try:
+            async with runtime.tries.of(ctx.info.id, id, epoch, first=first) as died:
+                with running(execution):
+                    if died is not None:
+                        execution.stopped_by(died, None, None)
+                        raise await _stop(workflow.name, ctx, execution)
+                    if start is not None and start.is_undoing:
+                        return await _undo(ctx, execution, start, life, effects)
+                    ctx.over.judge = execution.judge
+                    return await _live(workflow, ctx, execution, life, effects, (args, kwargs))
+        finally:
+            life.left(ctx.info.id)
+
+    body.__name__ = workflow.name
+    body.__signature__ = workflow.function.signature  # type: ignore[attr-defined]
+    return body
+
+
+async def _live(
+    workflow: Workflow[..., Any],
+    ctx: WorkflowContext,
+    execution: Execution,
+    life: Lifecycle,
+    effects: dict[str, Effect[..., Any]],
+    given: tuple[tuple[Any, ...], dict[str, Any]],
+) -> Any:
+    """Run the body, and store what it comes to: a result, a failure that is declared, or a stop."""
+    runtime, id, (args, kwargs) = execution.runtime, execution.workflow_id, given
+    failure: Exception | None = None
+    result, text = None, ""
+    try:
+        result = await unhidden(ctx, _awaiting(workflow.function.fn(ctx, *args, **kwargs)))
+        # Siblings may still run, or wait elsewhere: then the engine suspends this epoch, and it has not ended.
+        await ctx.flush_local_work()
+        if execution.defect is None and sdk.waits_for_others(ctx):
+            return result
+        if execution.defect is None:
+            text = _text_of(result, ctx, id, workflow.function)
+    except Suspended:
+        if execution.defect is None:
+            await withdraw_uncalled(execution)
+            raise
+    except BaseException as error:  # noqa: BLE001 - what is no Exception must not end the worker
+        failure = _failure(workflow, execution, error)
+    at = workflow.function.raised_at(failure) if failure is not None else None
+    if failure is not None:
+        await _join_siblings(ctx)
+    if execution.defect is not None:
+        raise await _stop(workflow.name, ctx, execution)
+    await withdraw_uncalled(execution)
+    if failure is None:
+        if not execution.is_part:
+            finish = Finish(id=id, epoch=execution.epoch, state="succeeded", result=runtime.seal(text))
+            await life.finished(ctx.info.id, finish, None)
+        return result
+    # What has certainly not happened is not waited for: it does not happen any more.
+    sdk.leave(ctx, execution.idle)
+    # A part undoes nothing: its workflow may go on without it, and if not, undoes the whole.
+    if sdk.waits_for_others(ctx) or execution.is_part:
+        raise failure
+    # What is gone from a record that was set back is nobody's failure.
+    await runtime.release_if_held(id)
+    undone = await undo_all(ctx, execution, effects)
+    if execution.defect is not None:
+        raise await _stop(workflow.name, ctx, execution, codec.encode(_error(failure, at), "an error"))
+    finish = _failed(execution, workflow.name, failure, at, undone.left)
+    await close_undone(execution, undone.done, finish)
+    await life.finished(ctx.info.id, finish, failure)
+    raise failure
+
+
+def _failure(workflow: Workflow[..., Any], execution: Execution, error: BaseException) -> Exception | None:
+    """The failure that a body ends in; ``None`` if it is a defect, which is noted. Else raises what is no outcome."""
+    task = asyncio.current_task()
+    if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+        raise error
+    if execution.defect is not None:
+        return None
+    if isinstance(error, (PlatformError, Suspended)):
+        raise error
+    if isinstance(error, Exception) and execution.declared.fails_on(error):
+        return error
+    execution.stopped_by(error, workflow.function.raised_at(error), None)
+    return None
+
+
+async def _join_siblings(ctx: WorkflowContext) -> None:
+    """Let what runs beside come to its end: it stores its outcome. A defect of it is noted in the execution."""
+    with contextlib.suppress(PlatformError):
+        await ctx.flush_local_work()
+
+
+async def _stop(name: str, ctx: WorkflowContext, execution: Execution, failure: str | None = None) -> BaseException:
+    """Store that a defect has stopped the workflow, and return what gives its task back (P9).
+
+    Nothing is undone. The epochs so far begin no further step; the next one waits for a fix. ``failure``: the workflow
+    was failing with this, and an undo has stopped it: the next epoch undoes the rest, whatever the body would do.
+    """
+    runtime, id, defect = execution.runtime, execution.workflow_id, execution.defect
+    assert defect is not None
+    await _join_siblings(ctx)
+    await withdraw_uncalled(execution)
+    await runtime.release_if_held(id)
+    stop = {"type": class_name(defect.error), "message": safe_text(defect.error), "at": defect.at, "step": defect.step}
+    if (key := getattr(defect.error, "key", None)) is not None:
+        stop["key"] = storable_text(str(key))
+    text = codec.encode(stop, "a stop")
+
+    async def store() -> Start | None:
+        async with runtime.record.transaction() as tx:
+            await tx.lock_start(id)  # a step that another process is storing is stored before it, or not at all
+            stopped = await tx.stop(id, execution.epoch, stop=text, version=runtime.version, failure=failure)
+            if stopped is not None:
+                await tx.unpark(id)
+                await tx.saw_findings([stop_of(stopped)], f"stop {stopped.epoch}")
+            return stopped
+
+    if await runtime.patiently(f"stop of {id!r}", store) is not None:
+        where = "".join(traceback.format_tb(defect.error.__traceback__))
+        _log.error("workflow %r is stopped by a defect, raised here:\n%s", id, where)
+        runtime.observe(Stopped(id, name, describe(defect.error), defect.at, defect.step, runtime.version))
+    runtime.over.add((id, execution.epoch))
+    return sdk.stopped(defect.error)
+
+
+async def _undo(
+    ctx: WorkflowContext, execution: Execution, start: Start, life: Lifecycle, effects: dict[str, Effect[..., Any]]
+) -> None:
+    """The epoch of a workflow that is being cancelled: it takes back what was done, and nothing else."""
+    undone = await undo_all(ctx, execution, effects)
+    if execution.defect is not None:
+        raise await _stop(start.workflow, ctx, execution)
+    finish = _cancelled(start, undone.left)
+    await close_undone(execution, undone.done, finish)
+    await life.finished(ctx.info.id, finish, None)
+
+
+async def _find(runtime: Runtime, id: str) -> Start | None:
+    async def find() -> Start | None:
+        async with runtime.record.session() as session:
+            return await session.find_start(id)
+
+    return await runtime.patiently(f"start of {id!r}", find)
+
+
+def _pass_over(runtime: Runtime, life: Lifecycle, engine_id: str, over: tuple[str, int]) -> None:
+    """Run nothing of a life that is over. It may have been counted as running from when it was handed over."""
+    runtime.over.discard(over)
+    runtime.observe(StaleLife(engine_id))
+    life.left(engine_id)
+
+
+def _is_stale(start: Start | None, epoch: int, *, is_part: bool, restored: bool) -> bool:
+    """Whether a life is over: a person has ended it, or it is left over from before a restore of either."""
+    if start is not None and start.lives_from is not None and epoch < start.lives_from:
+        return True
+    if not restored:
+        return False
+    if start is None or start.epoch != epoch or start.engine is None:
+        return True
+    return start.state != "open" and not is_part
+
+
+async def _awaiting(body: Awaitable[Any]) -> Any:
+    """A coroutine, whatever stands around the user's function."""
+    return await body
+
+
+def _cancelled(start: Start, left: list[str]) -> Finish:
+    """The end of a workflow that only undoes: cancelled, or failed, if it was that or something was not undone."""
+    error = codec.decode(start.error or "{}")
+    if not left:
+        state: Literal["cancelled", "failed"] = "cancelled" if error.get("type") == "Cancelled" else "failed"
+        return Finish(id=start.id, epoch=start.epoch, state=state, error=start.error)
+    message = f"{error.get('message', '').partition('; NOT UNDONE: ')[0]}; NOT UNDONE: {', '.join(left)}"
+    failure = codec.encode(error | {"message": message}, "an error")
+    return Finish(id=start.id, epoch=start.epoch, state="failed", error=failure)
+
+
+def _error(error: Exception, at: str | None) -> dict[str, Any]:
+    return {"type": type(error).__qualname__, "message": safe_text(error), "at": at}
+
+
+def _failed(execution: Execution, name: str, error: Exception, at: str | None, left: list[str]) -> Finish:
+    """The end of a life in failure; what could not be undone is said, since somebody must see to it."""
+    execution.runtime.observe(Failed(execution.workflow_id, name, describe(error), at))
+    said = _error(error, at)
+    if left:
+        said["message"] += f"; NOT UNDONE: {', '.join(left)}"
+    failure = codec.encode(said | {"message": codec.told(said["message"])}, "an error")
+    return Finish(id=execution.workflow_id, epoch=execution.epoch, state="failed", error=failure)
+
+
+def _text_of(result: Any, ctx: WorkflowContext, id: str, function: Function) -> str:
+    """A result as it is stored, once it is sure that whoever asks for it can read it."""
+    # A step that nobody awaits runs all the same; that it failed must not end in a success.
+    for name, error in ctx.unheard():
+        raise Misuse(
+            f"workflow {id!r} calls {name} and never awaits it, and it failed: {describe(error)}; "
+            "await it, and catch there what may fail"
+        ) from error
+    return function.result(result)[0]

@@ -1,0 +1,77 @@
+"""Asking an effect's probe what became of its call. Whatever the probe does, there is an answer (P5).
+
+Nothing is lost if it fails: it has no effect, so it is asked again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from recordfirst.core.receipt import Receipt
+from recordfirst.core.text import class_name, safe_text
+from recordfirst.errors import Declined, NotDone, Unknown
+from recordfirst.execution.parking import IN_PLACE_MS
+from recordfirst.execution.verdict import alone, sound
+from recordfirst.process.limit import Limit
+from recordfirst.providers.contract import Absent, CannotTell, Found, Verdict, describe
+from recordfirst.steps.step import follow_up_arguments
+
+if TYPE_CHECKING:
+    from recordfirst.execution.runtime import Runtime
+    from recordfirst.steps.effect import Effect
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """The probe did not answer: it is asked again."""
+
+    why: str
+    verdict: Verdict
+    """What the exception means, as that of a call: a refused credential, say."""
+
+
+type Answer = Found[Any] | Absent | CannotTell | Declined | Failed
+
+
+async def probed(effect: Effect[..., Any], runtime: Runtime, receipt: Receipt) -> Answer:
+    """Ask the probe. What it raises, and what it returns that is no answer, is one that says so."""
+    try:
+        return _read(effect, await _asked(effect, runtime, receipt))
+    except Exception as error:  # noqa: BLE001 - a probe that fails tells nothing
+        return _raised(effect, error)
+
+
+async def _asked(effect: Effect[..., Any], runtime: Runtime, receipt: Receipt) -> Any:
+    function = effect.probe
+    assert function is not None
+    arguments = effect.function.thaw(runtime.unseal(receipt.request))
+    chosen = follow_up_arguments(function, None, arguments, None)
+    injected = await runtime.injector.resolve(function)
+    call = effect.call_for(runtime, receipt)
+    async with Limit(effect.timeout_s, runtime.loop.time() + effect.timeout_s + IN_PLACE_MS / 1000) as limit:
+        return await function.call(call, chosen, injected, runtime.executor, limit)
+
+
+def _read(effect: Effect[..., Any], answer: Any) -> Answer:
+    match answer:
+        case Found() | Absent():
+            return answer
+        case CannotTell(why):
+            return CannotTell(safe_text(why))
+    name = effect.probe.name if effect.probe is not None else "?"
+    kind = class_name(answer)
+    return CannotTell(f"{name} returned {kind}, none of Found, Absent, CannotTell")
+
+
+def _raised(effect: Effect[..., Any], error: Exception) -> Answer:
+    try:
+        inner = alone(error)
+        if isinstance(inner, Declined):
+            declined = sound(inner, inner)
+            assert isinstance(declined, Declined)
+            return declined
+        known = isinstance(inner, (NotDone, Unknown))
+        return Failed(describe(inner), sound(inner if known else effect.provider.classify(inner), inner))
+    except Exception as broken:  # noqa: BLE001 - an exception, and a provider, may be of any make
+        return Failed(describe(error), Unknown(describe(broken)))

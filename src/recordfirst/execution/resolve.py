@@ -1,0 +1,165 @@
+"""Resolving: a person says what became of an effect. The record is written first, then the workflow woken (P5, P6).
+
+So it is with an effect that succeeded and whose result could not be stored: that it happened stands, and a person says
+with what result, so that ``on_success`` runs after all and a retry goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from recordfirst.core import codec
+from recordfirst.core import decide as d
+from recordfirst.core.finding import Audit
+from recordfirst.core.receipt import Change, Receipt
+from recordfirst.core.stops import stop_of
+from recordfirst.errors import Declined, Misuse
+from recordfirst.execution.flush import open_write
+from recordfirst.execution.outcome import Outcome, after_outcome
+from recordfirst.execution.runtime import Runtime
+from recordfirst.records.contract import Session
+from recordfirst.steps.effect import Effect
+from recordfirst.steps.step import follow_up_arguments
+
+type Answer = tuple[Literal["succeeded", "declined", "not done"], Any, str | None]
+"""The outcome, with the result or the reason."""
+_SAID = 100
+"""Audit rows of one key that are looked at."""
+
+
+async def resolve(
+    runtime: Runtime,
+    effects: Mapping[str, Effect[..., Any]],
+    receipts: Sequence[Receipt],
+    key: str,
+    answer: Answer,
+    attempt: int | None,
+    *,
+    said_by: tuple[str, str | None],
+    dry_run: bool = False,
+) -> Receipt:
+    """Store what a person said, with ``on_success`` or ``on_decline`` in the same transaction; see ``App.resolve``."""
+    receipt = _one(receipts, key, attempt)
+    outcome, result, reason = answer
+    effect = effects.get(receipt.function)
+    if effect is None:
+        raise Misuse(f"key {key!r} belongs to effect {receipt.function!r}, which this app does not have")
+    arguments = effect.function.thaw(runtime.unseal(receipt.request))
+    hook: Any = None
+    final: Outcome | None = None
+    match outcome:
+        case "succeeded":
+            what = f"the result of {effect.function!r}"
+            value = codec.shape(result, effect.function.returns, what)
+            final, hook = Outcome("succeeded", codec.encode(value, what), value), effect.success
+        case "declined":
+            declined = Declined(codec.told(reason or "declined, as a person said"), None, key)
+            text = codec.encode({"reason": declined.reason, "code": None}, "a decline")
+            final, hook = Outcome("declined", text, declined), effect.decline
+
+    detail = f"attempt {receipt.attempt}: {outcome}"
+    if not _may_be_said(receipt, final):
+        return await _said_before(runtime, receipt, final, detail)
+    if dry_run:
+        return receipt
+
+    async def store() -> Receipt:
+        async with runtime.record.transaction() as tx:
+            seen, changed = receipt, None
+            while changed is None:
+                if not _may_be_said(seen, final):
+                    return seen
+                await _must_not_be_undone_meanwhile(tx, seen)
+                changed = await tx.change_receipt(seen, _answered(runtime, seen, final))
+                if changed is None:
+                    # It parks anew, say; or somebody else answered; or we did, and the reply to COMMIT was lost.
+                    found = (await tx.find_receipt(key, receipt.attempt)).receipt
+                    assert found is not None
+                    seen = found
+            blocking = hook is not None and not hook[0].is_async
+            w, gathered = open_write(runtime, tx, None, workflow=receipt.workflow, blocking=blocking)
+            if hook is not None and final is not None:
+                injected = await runtime.injector.resolve(hook[0])
+                chosen = follow_up_arguments(hook[0], hook[1], arguments, final.value)
+                await hook[0].call(w, chosen, injected, runtime.executor)
+            await gathered.flush()
+            who, why = said_by
+            await tx.add_audit(Audit(who=who, command="resolve", subject=key, why=why, detail=detail))
+            await _let_go_on(tx, receipt)
+            await runtime.record.notify(tx)
+            return changed
+
+    changed: Receipt = await runtime.patiently(f"resolving {key!r}", store, release=False)
+    if not _says(runtime, changed, final):
+        raise Misuse(f"effect {key!r} is {changed.state} by now, as somebody else said; nothing was changed")
+    runtime.nudge()
+    return changed
+
+
+async def _let_go_on(tx: Session[Any], receipt: Receipt) -> None:
+    """A workflow that was stopped for want of this answer goes on."""
+    start = await tx.find_start(receipt.workflow)
+    if start is not None and start.is_stopped and codec.decode(start.stop or "{}").get("key") == receipt.key:
+        await tx.resume(start.id, start.epoch, forget=True)
+        await tx.close_findings([stop_of(start)], "its effect was resolved")
+
+
+def _may_be_said(receipt: Receipt, final: Outcome | None) -> bool:
+    """Whether a person's answer is wanted: nobody knows what came of it; or it happened, and its result is missing."""
+    return receipt.state == "unknown" or (final is not None and final.state == "succeeded" and _lacks_result(receipt))
+
+
+def _lacks_result(receipt: Receipt) -> bool:
+    return receipt.state == "succeeded" and receipt.result is None and receipt.undone_by is None
+
+
+async def _must_not_be_undone_meanwhile(tx: Session[Any], receipt: Receipt) -> None:
+    """A life that fails for want of the result takes the effect back, and on_success must not come on top of that."""
+    if receipt.state == "unknown" or receipt.undo is None:
+        return
+    start = await tx.find_start(receipt.workflow)
+    if start is not None and start.state == "open" and not start.is_stopped:
+        raise Misuse(
+            f"workflow {receipt.workflow!r} is open, and may be undoing {receipt.key!r}, which succeeded without a "
+            "result: say it when the workflow has ended, and retry it then; nothing was changed"
+        )
+
+
+def _answered(runtime: Runtime, receipt: Receipt, final: Outcome | None) -> Change:
+    if final is None:
+        return d.resolved_not_done(receipt)
+    # Where only the result was missing, a call that is in doubt besides is not spoken of.
+    doubts = receipt.doubts if receipt.state == "succeeded" else 0
+    return after_outcome(receipt, final, runtime.seal, doubts=doubts)
+
+
+def _says(runtime: Runtime, receipt: Receipt, final: Outcome | None) -> bool:
+    """Whether a receipt says what was to be said, whoever has said it."""
+    if final is None:
+        return receipt.state == "intended"
+    if final.state != receipt.state:
+        return False
+    if final.state == "declined":
+        return receipt.error == final.text
+    return receipt.result is not None and runtime.unseal(receipt.result) == final.text
+
+
+def _one(receipts: Sequence[Receipt], key: str, attempt: int | None) -> Receipt:
+    effects = [r for r in receipts if r.kind == "effect" and attempt in (None, r.attempt)]
+    if not effects:
+        named = f"no effect has the key {key!r}" + (f" and attempt {attempt}" if attempt else "")
+        raise Misuse(f"{named}; those whose outcome is unknown are listed by: recordfirst effects")
+    return effects[-1]
+
+
+async def _said_before(runtime: Runtime, receipt: Receipt, final: Outcome | None, detail: str) -> Receipt:
+    """Return a receipt that is not unknown if a person has said the same before: then there is nothing to do."""
+    async with runtime.record.session() as session:
+        said = [(audit.command, audit.detail) for audit in await session.audits(receipt.key, _SAID)]
+    if ("resolve", detail) in said and (final is None or _says(runtime, receipt, final)):
+        return receipt
+    what = f"effect {receipt.key!r} (attempt {receipt.attempt})"
+    if _lacks_result(receipt):
+        raise Misuse(f"{what} is succeeded, and only its result is missing: say it with --succeeded JSON")
+    raise Misuse(f"{what} is {receipt.state}; only an unknown outcome can be resolved")

@@ -1,0 +1,186 @@
+"""Effects that nobody drives: overdue ones of open workflows, and what ended workflows left in doubt.
+
+An open workflow drives its effects itself; one that is overdue lost its timer, or its worker hangs, and gets a new
+epoch. Perhaps it has caught what the effect raised, and sleeps meanwhile: each further epoch comes twice as late, so
+that it gets to the end of its sleep. For a workflow that has ended nothing is called any more: the provider is asked,
+and the answer stored.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from functools import partial
+
+from recordfirst.core import codec
+from recordfirst.core.finding import NewFinding
+from recordfirst.core.receipt import Receipt
+from recordfirst.core.start import Start
+from recordfirst.errors import REFUSED_CREDENTIAL
+from recordfirst.execution.late import CODE, subject_of
+from recordfirst.reconcile.contract import PAGE, Page, Scope, Sight
+from recordfirst.reconcile.passes.starts import new_epoch
+from recordfirst.reconcile.probing import ask
+from recordfirst.records.contract import Session
+
+_OVERDUE_MS = 10 * 60_000
+"""So much later than it said, an effect is overdue: longer than any wait in place, and than a restart of a worker."""
+_MOST = 10_000
+"""Findings that are looked through."""
+_SAID = 100
+"""Newest audit rows of an effect that are looked through."""
+
+_ENDED = {"succeeded": "has succeeded", "failed": "has failed", "cancelled": "was cancelled"}
+
+
+class Intents:
+    """Effects that were begun and are not settled."""
+
+    name = "intents"
+    codes: tuple[str, ...] = ("RF-EFFECT-OVERDUE", "RF-EFFECT-ABANDONED", "RF-CREDENTIAL-REFUSED")
+    looks_at_all = False
+
+    async def pages(self, scope: Scope, position: str | None) -> AsyncIterator[Page]:
+        """Look at every intent whose call was begun."""
+        refused: set[str] = set()
+        async for receipts, now_ms, position_ in _pages(scope, "intended", position):
+            sights = []
+            for receipt in receipts:
+                refusal = _refusal(scope, receipt)
+                if refusal is not None and refusal.subject not in refused:
+                    refused.add(refusal.subject)
+                    sights.append(Sight(refusal))
+                if _is_due(receipt, now_ms):
+                    async with scope.runtime.record.session() as session:
+                        start = await workflow_of(session, receipt.workflow)
+                    sight = _judge(scope, receipt, start)
+                    if sight is not None:
+                        sights.append(sight)
+            yield Page(sights, len(receipts), position_)
+
+
+def _refusal(scope: Scope, receipt: Receipt) -> NewFinding | None:
+    """That a provider has refused the app's credential when this effect last called it. One finding for each."""
+    effect, said = (
+        scope.registered.effects.get(receipt.function),
+        codec.decode(receipt.error) if receipt.error else None,
+    )
+    if effect is None or not isinstance(said, dict) or said.get("code") != REFUSED_CREDENTIAL:
+        return None
+    detail = f"{receipt.function} of {receipt.workflow!r} and whatever else calls it waits: {said.get('reason')}"
+    return NewFinding(code="RF-CREDENTIAL-REFUSED", subject=effect.provider.name, detail=detail)
+
+
+class Late:
+    """Successes that came when another outcome was stored. Each was seen once, so its finding is all that is left."""
+
+    name = "late"
+    codes: tuple[str, ...] = (CODE,)
+    looks_at_all = False
+
+    async def pages(self, scope: Scope, position: str | None) -> AsyncIterator[Page]:
+        """Look at what is open of them."""
+        del position
+        async with scope.runtime.record.session() as session:
+            found = [each for each in await session.findings(_MOST) if each.code == CODE]
+        sights = [
+            Sight(NewFinding(code=CODE, subject=each.subject, workflow=each.workflow, detail=each.detail))
+            for each in found
+        ]
+        if sights:
+            yield Page(sights, len(sights), sights[-1].finding.subject)
+
+
+class Unknowns:
+    """Effects of which nobody could tell what became of them."""
+
+    name = "unknown"
+    codes: tuple[str, ...] = ("RF-EFFECT-UNKNOWN",)
+    looks_at_all = False
+
+    async def pages(self, scope: Scope, position: str | None) -> AsyncIterator[Page]:
+        """Look at every unknown outcome."""
+        async for receipts, _, position_ in _pages(scope, "unknown", position):
+            sights = []
+            for receipt in receipts:
+                finding = _finding("RF-EFFECT-UNKNOWN", receipt, f"{receipt.function} was called {_times(receipt)}")
+                sights.append(Sight(finding, partial(ask, scope, finding, receipt), audits=True))
+            yield Page(sights, len(receipts), position_)
+
+
+async def _pages(scope: Scope, state: str, position: str | None) -> AsyncIterator[tuple[list[Receipt], int, str]]:
+    while True:
+        after = _parse(position)
+        async with scope.runtime.record.session() as session:
+            receipts = await session.unsettled(state, after, scope.since_ms, PAGE)
+            now_ms = await session.now_ms()
+        if not receipts:
+            return
+        position = f"{receipts[-1].attempt} {receipts[-1].key}"
+        yield receipts, now_ms, position
+
+
+def _parse(position: str | None) -> tuple[str, int] | None:
+    if position is None:
+        return None
+    attempt, _, key = position.partition(" ")
+    return key, int(attempt)
+
+
+def _is_due(receipt: Receipt, now_ms: int) -> bool:
+    """Whether something was to be done about it long ago. What was announced and not called may wait for ever."""
+    if receipt.calls == 0 or (receipt.doubts == 0 and receipt.next_at_ms is None and receipt.reply is None):
+        return False
+    times = [receipt.next_at_ms, receipt.claim_until_ms, receipt.last_call_at_ms, receipt.created_at_ms]
+    return now_ms > max(at for at in times if at is not None) + _OVERDUE_MS
+
+
+def _judge(scope: Scope, receipt: Receipt, start: Start | None) -> Sight | None:
+    if start is not None and start.state == "open" and not start.is_stopped:
+        if start.engine is None:
+            return None  # it waits for a worker, which drives its effects on: RF-START-UNTAKEN, if none comes
+        finding = _finding("RF-EFFECT-OVERDUE", receipt, f"{receipt.function} was called {_times(receipt)}")
+        return Sight(finding, partial(_drive_on, scope, finding, start), audits=True)
+    if receipt.reply is not None:
+        # A person mends on_success and retries: nothing is stored behind the back of a workflow that has failed.
+        return Sight(_finding("RF-EFFECT-ABANDONED", receipt, f"{receipt.function} was answered, and not stored"))
+    if receipt.doubts == 0:
+        return None
+    ended = (
+        "is not in the record"
+        if start is None
+        else "is stopped"
+        if start.is_stopped
+        else _ENDED.get(start.state, f"is {start.state}")
+    )
+    finding = _finding("RF-EFFECT-ABANDONED", receipt, f"{receipt.function} may have happened; its workflow {ended}")
+    return Sight(finding, partial(ask, scope, finding, receipt), audits=True)
+
+
+async def _drive_on(scope: Scope, finding: NewFinding, start: Start) -> str | None:
+    async with scope.runtime.record.session() as session:
+        said, now_ms = await session.audits(finding.subject, _SAID), await session.now_ms()
+    before = [audit.at_ms for audit in said if audit.detail.startswith(f"{finding.code}: ")]
+    if before and now_ms < before[0] + _OVERDUE_MS * 2 ** (len(before) - 1):
+        return None
+    return await new_epoch(scope, finding, start)
+
+
+def _times(receipt: Receipt) -> str:
+    return f"{receipt.calls} time{'s' if receipt.calls != 1 else ''}"
+
+
+def _finding(code: str, receipt: Receipt, detail: str) -> NewFinding:
+    return NewFinding(code=code, subject=subject_of(receipt), workflow=receipt.workflow, detail=detail)
+
+
+async def workflow_of(session: Session[object], workflow: str) -> Start | None:
+    """The start that a receipt belongs to: its own, or that of the workflow whose child has written it."""
+    while True:
+        start = await session.find_start(workflow)
+        if start is not None:
+            return start
+        parent = re.fullmatch(r"(.+):\d+", workflow, re.DOTALL)
+        if parent is None:
+            return None
+        workflow = parent[1]

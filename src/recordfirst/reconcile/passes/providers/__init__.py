@@ -1,0 +1,304 @@
+"""What providers have, against receipts: what is there and has no receipt, what has a receipt and is not there, and
+amounts and currencies that differ.
+
+Time is walked in windows, each compared both ways: memory holds the markers of one window, and a window with too many
+is made smaller. Where a round has come to is kept, so another goes on there. What was found earlier, in time that is
+not walked any more, is looked at by itself, and stays open until it is gone. It costs what there is, so it runs only
+when it is named. A finding changes nothing: money is for a person.
+
+Not seen: what a provider has under a marker whose end was cut off as too long, and no receipt (it cannot be told whose
+it is); and what was collected by ``recordfirst gc``, which must keep more than is audited.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from recordfirst.core import codec, identity
+from recordfirst.core.finding import Finding, NewFinding
+from recordfirst.errors import NotDone
+from recordfirst.providers.contract import Item, Listing, describe
+from recordfirst.reconcile.contract import PAGE, Page, Scope, Sight
+from recordfirst.steps.effect import Effect
+
+WINDOW_MS = 7 * 86_400_000
+"""So far back without ``--since``."""
+_STEP_MS = 3_600_000
+_LEAST_MS = 1_000
+_ITEMS = 20_000
+"""Most of a provider's items that are held at once, as markers."""
+_SETTLING_MS = 120_000
+"""What is younger is still on its way on one side or the other."""
+_SLACK_MS = 120_000
+"""Clocks differ, and a call may be under way for longer than its intent's second."""
+_TRIES = 5
+_KNOWN = 10_000
+
+_ORPHAN, _MISSING, _DIFFERS, _REVERSED, _INCOMPLETE = (
+    "RF-ORPHAN-EFFECT", "RF-EFFECT-MISSING", "RF-EFFECT-DIFFERS", "RF-EFFECT-REVERSED", "RF-AUDIT-INCOMPLETE",
+)  # fmt: skip
+
+
+class Row(NamedTuple):
+    """What is compared of a receipt."""
+
+    key: str
+    attempt: int
+    workflow: str
+    state: str
+    function: str
+    result: str | None
+    created_at_ms: int
+    settled_at_ms: int | None
+
+    @property
+    def subject(self) -> str:
+        return self.key if self.attempt == 1 else f"{self.key}#{self.attempt}"
+
+
+class Providers:
+    """Effects of providers that can list."""
+
+    name = "providers"
+    codes: tuple[str, ...] = (_ORPHAN, _MISSING, _DIFFERS, _REVERSED, _INCOMPLETE)
+    looks_at_all = True
+
+    async def pages(self, scope: Scope, position: str | None) -> AsyncIterator[Page]:
+        """Compare window after window, for each listing."""
+        async with scope.runtime.record.session() as session:
+            now_ms = await session.now_ms()
+            known = [each for each in await session.findings(_KNOWN) if each.code in self.codes]
+        start_ms = scope.since_ms or now_ms - WINDOW_MS
+        at, begin_ms = (int(part) for part in position.split()) if position is not None else (0, start_ms)
+        for number, (listing, effects) in enumerate(_listings(scope.registered.effects.values())):
+            if number < at:
+                continue
+            audit = _Audit(scope, listing, effects)
+            since_ms = begin_ms if number == at else start_ms
+            until_ms = now_ms - _SETTLING_MS - max(effect.guarantee.lag_ms for effect in effects)
+            try:
+                yield Page(await audit.again(known, start_ms), len(known), f"{number} {since_ms}")
+                async for sights, looked, come_to_ms in audit.windows(since_ms, until_ms):
+                    since_ms = come_to_ms
+                    yield Page(sights, looked, f"{number} {since_ms}")
+            except _Unlisted as error:
+                finding = NewFinding(code=_INCOMPLETE, subject=listing.name, detail=f"since {_time(since_ms)}: {error}")
+                kept = [Sight(_same(each)) for each in known if each.code != _INCOMPLETE]
+                yield Page([Sight(finding), *kept], 0, f"{number} {since_ms}")
+
+
+def _listings(effects: Iterable[Effect[..., Any]]) -> list[tuple[Listing, list[Effect[..., Any]]]]:
+    found: dict[str, tuple[Listing, list[Effect[..., Any]]]] = {}
+    for effect in sorted(effects, key=lambda each: each.name):
+        listing = effect.provider.listing
+        if listing is not None:
+            found.setdefault(listing.name, (listing, []))[1].append(effect)
+    return [found[name] for name in sorted(found)]
+
+
+class _Unlisted(Exception):  # noqa: N818 - control flow inside this module
+    """The provider does not list."""
+
+
+class _TooMany(Exception):  # noqa: N818 - control flow inside this module
+    """A window must be smaller."""
+
+
+class _Audit:
+    """One listing against the receipts of its effects."""
+
+    def __init__(self, scope: Scope, listing: Listing, effects: Sequence[Effect[..., Any]]) -> None:
+        self._scope, self._runtime, self._listing = scope, scope.runtime, listing
+        self._effects = {effect.name: effect for effect in effects}
+        self._sql = scope.runtime.record.statements_of(__name__)
+        self._prefix = identity.marker(scope.runtime.app, "", 1, 1 << 16)
+
+    async def windows(self, since_ms: int, until_ms: int) -> AsyncIterator[tuple[list[Sight], int, int]]:
+        """Compare what lies between; yield with where it has come to."""
+        step_ms = _STEP_MS
+        while since_ms < until_ms:
+            before_ms = min(since_ms + step_ms, until_ms)
+            try:
+                sights, looked = await self._window(since_ms, before_ms)
+            except _TooMany:
+                step_ms = max(step_ms // 2, _LEAST_MS)
+                continue
+            since_ms, step_ms = before_ms, min(2 * step_ms, _STEP_MS)
+            yield sights, looked, since_ms
+
+    async def _window(self, since_ms: int, before_ms: int) -> tuple[list[Sight], int]:
+        sights: list[Sight] = []
+        markers: set[str] = set()
+        looked = 0
+        async for items in self._items(since_ms - _SLACK_MS, before_ms + _SLACK_MS):
+            ours = [item for item in items if item.marker is not None and item.marker.startswith(self._prefix)]
+            markers |= {str(item.marker) for item in ours if item.stands}
+            if len(markers) > _ITEMS and before_ms - since_ms > _LEAST_MS:
+                raise _TooMany
+            looked += len(items)
+            sights += await self._without_receipt([i for i in ours if i.stands and since_ms <= i.at_ms < before_ms])
+            others = [i for i in items if i not in ours and i.stands and since_ms <= i.at_ms < before_ms]
+            sights += await self._reversed([i for i in others if (i.reverses or "").startswith(self._prefix)])
+        behind = ("", 0)
+        while rows := await self._succeeded(since_ms, before_ms, behind):
+            behind = (rows[-1].key, rows[-1].attempt)
+            looked += len(rows)
+            for row in rows:
+                if self._marker(row) not in markers:
+                    sights += await self._alone(row)
+        return sights, looked
+
+    # ── the provider ────────────────────────────────────────────────────────
+
+    async def _items(self, since_ms: int, before_ms: int) -> AsyncIterator[list[Item]]:
+        client = await self._runtime.injector.get(self._listing.client)
+        after: str | None = None
+        while True:
+            items, after = await self._patiently(partial(self._listing.page, client, since_ms, before_ms, after))
+            yield items
+            if after is None:
+                return
+            await self._runtime.sleeper(1 / self._listing.pages_per_s)
+
+    async def _patiently[T](self, ask: Callable[[], Awaitable[T]]) -> T:
+        provider = next(iter(self._effects.values())).provider
+        for tried in range(1, _TRIES + 1):
+            try:
+                return await ask()
+            except Exception as error:
+                verdict = provider.classify(error)
+                if tried == _TRIES or not isinstance(verdict, NotDone):
+                    raise _Unlisted(describe(error)) from error
+                await asyncio.sleep((verdict.retry_after_ms or 1000 * tried) / 1000)
+        raise AssertionError
+
+    # ── the record ──────────────────────────────────────────────────────────
+
+    async def _find(self, keys: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Row]:
+        rows = [{"key": key, "attempt": attempt} for key, attempt in keys]
+        async with self._runtime.record.session() as session:
+            found = [Row(*row) for row in await session.run_many(self._sql["by_key"], rows)]
+        return {(row.key, row.attempt): row for row in found}
+
+    async def _succeeded(self, since_ms: int, before_ms: int, behind: tuple[str, int]) -> list[Row]:
+        functions = [{"function": name} for name in self._effects]
+        between = {"since_ms": since_ms, "before_ms": before_ms, "limit": PAGE}
+        async with self._runtime.record.session() as session:
+            found = await session.run_many(
+                self._sql["succeeded"], functions, **between, key=behind[0], after_attempt=behind[1]
+            )
+        return [Row(*row) for row in found]
+
+    def _marker(self, row: Row) -> str:
+        return identity.marker(self._runtime.app, row.key, row.attempt, self._effects[row.function].provider.key_limit)
+
+    # ── comparing ───────────────────────────────────────────────────────────
+
+    async def _without_receipt(self, items: list[Item]) -> list[Sight]:
+        """What these say that their receipts do not."""
+        keys = [identity.parse_marker(self._runtime.app, item.marker or "") for item in items]
+        named = [(item, key) for item, key in zip(items, keys, strict=True) if key is not None]
+        rows = await self._find(sorted({key for _, key in named})) if named else {}
+        sights = []
+        for item, (key, attempt) in named:
+            row = rows.get((key, attempt))
+            if row is None:
+                subject = key if attempt == 1 else f"{key}#{attempt}"
+                sights.append(_sight(_ORPHAN, subject, item.at_ms, f"{_told(item)}, and there is no receipt"))
+            elif what := self._difference(row, item):
+                sights.append(_sight(_DIFFERS, row.subject, item.at_ms, what, row.workflow))
+        return sights
+
+    async def _reversed(self, items: list[Item]) -> list[Sight]:
+        """What somebody else has taken back of what calls of this app have made."""
+        by_key: dict[tuple[str, int], list[Item]] = {}
+        for item in items:
+            named = identity.parse_marker(self._runtime.app, item.reverses or "")
+            if named is not None:
+                by_key.setdefault(named, []).append(item)
+        rows = await self._find(sorted(by_key)) if by_key else {}
+        sights = []
+        for (key, attempt), taken in by_key.items():
+            row, subject = rows.get((key, attempt)), (key if attempt == 1 else f"{key}#{attempt}")
+            what = f"{', '.join(map(_told, taken))}, which takes it back, and no call of this app has made that"
+            sights.append(_sight(_REVERSED, subject, taken[0].at_ms, what, row.workflow if row is not None else None))
+        return sights
+
+    def _difference(self, row: Row, item: Item) -> str | None:
+        if row.state == "declined":
+            return f"{_told(item)}, and the receipt says declined"
+        if row.state != "succeeded" or row.result is None:
+            return None  # it is not settled: other passes look at it
+        result = codec.decode(self._runtime.unseal(row.result))
+        if not isinstance(result, dict):
+            return None
+        names = [name for name in ("id", "amount_minor", "currency") if result.get(name) is not None]
+        wrong = [name for name in names if getattr(item, name) not in (None, result[name])]
+        both = ", ".join(f"{name} {getattr(item, name)!r}, not {result[name]!r}" for name in wrong)
+        return f"{_told(item)}; it differs from the receipt in {both}" if wrong else None
+
+    async def _alone(self, row: Row) -> list[Sight]:
+        """A receipt that its window has nothing for: it may have been called later than it was intended."""
+        marker, until_ms = self._marker(row), (row.settled_at_ms or row.created_at_ms) + _SLACK_MS
+        async for items in self._items(row.created_at_ms - _SLACK_MS, until_ms):
+            if any(item.marker == marker and item.stands for item in items):
+                return []
+        told = f"the receipt says succeeded, and {self._listing.name} have nothing of it"
+        return [_sight(_MISSING, row.subject, row.created_at_ms, told, row.workflow)]
+
+    async def again(self, known: Sequence[Finding], start_ms: int) -> list[Sight]:
+        """What was found in time that is not walked any more, if it is still so."""
+        sights = []
+        for each in known:
+            if _at_ms(each) >= start_ms or each.code == _INCOMPLETE:
+                continue
+            row = await self._of(each.subject)
+            if each.code == _ORPHAN and row is not None:
+                continue
+            if row is not None and row.function not in self._effects:
+                sights.append(Sight(_same(each)))
+            elif each.code == _MISSING and row is not None:
+                sights += await self._alone(row)
+            else:
+                sights.append(Sight(_same(each)))
+        return sights
+
+    async def _of(self, subject: str) -> Row | None:
+        """The receipt that a finding is about. A key may end as the name of a further attempt does: ``order-#5``."""
+        key, _, attempt = subject.rpartition("#")
+        named = [(subject, 1)] + ([(key, int(attempt))] if key and attempt.isdecimal() else [])
+        rows = await self._find(named)
+        return next((rows[each] for each in named if each in rows), None)
+
+
+def _told(item: Item) -> str:
+    amount = f" of {item.amount_minor} {item.currency}" if item.amount_minor is not None else ""
+    return f"the provider has {item.id}{amount}"
+
+
+def _sight(code: str, subject: str, at_ms: int, detail: str, workflow: str | None = None) -> Sight:
+    return Sight(NewFinding(code=code, subject=subject, workflow=workflow, detail=f"{_time(at_ms)}: {detail}"))
+
+
+def _same(finding: Finding) -> NewFinding:
+    return NewFinding(code=finding.code, subject=finding.subject, workflow=finding.workflow, detail=finding.detail)
+
+
+def _time(at_ms: int) -> str:
+    return dt.datetime.fromtimestamp(at_ms / 1000, dt.UTC).isoformat(timespec="seconds")
+
+
+def _at_ms(finding: Finding) -> int:
+    """When what was found was made: it stands at the beginning of the detail."""
+    try:
+        at = dt.datetime.fromisoformat(finding.detail.split(": ", 1)[0])
+    except ValueError:
+        return 0
+    return int(at.timestamp() * 1000)
+
+
+__all__ = ["WINDOW_MS", "Providers"]

@@ -1,0 +1,57 @@
+"""Collects, now and then, what has ended in an engine and was left there, while a worker runs.
+
+Most lives are forgotten at once, when the record has stored their end. Left over is what a crash, a retry or a new
+epoch leaves. Kept is what the record may still ask for: a life that has ended in the engine while its start is open in
+that epoch is one whose end is on its way, or was lost; an id that the record does not know may come with a restore. So
+are the marks by which a restore is noticed; others leave the engine as soon as they tell nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from recordfirst.core import identity
+from recordfirst.core.start import Start
+from recordfirst.engine.contract import Engine
+from recordfirst.execution.runtime import Runtime
+from recordfirst.observe import CollectFailed
+from recordfirst.reconcile.restores import unneeded_marks
+
+EVERY_S = 60.0
+"""Between two rounds."""
+
+
+async def collect_regularly(
+    runtime: Runtime, engine: Engine, *, pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> None:
+    """Collect until cancelled. What fails is tried again in the next round."""
+    while True:
+        await pause(EVERY_S)
+        try:
+            await collect(runtime, engine)
+        except Exception as error:  # noqa: BLE001 - nothing depends on it, and the next round looks again
+            runtime.observe(CollectFailed(f"{type(error).__name__}: {error}"))
+
+
+async def collect(runtime: Runtime, engine: Engine) -> None:
+    """Let the engine forget every ended life whose start the record has closed, or has in a later epoch.
+
+    Marks that are needed no more go as well: their worker may have died before it could say so.
+    """
+    after = ""
+    while page := await engine.ended(after):
+        after = page[-1]
+        lives = {each: life for each in page if (life := identity.life_of(runtime.app, each)) is not None}
+        async with runtime.record.session() as session:
+            starts = {start.id: start for start in await session.find_starts([id for id, _ in lives.values()])}
+        for mark in await unneeded_marks(runtime, engine, page):
+            engine.forget(mark)
+        for engine_id, (id, epoch) in lives.items():
+            start = starts.get(id)
+            if start is not None and _is_over(start, epoch):
+                engine.forget(engine_id)
+
+
+def _is_over(start: Start, epoch: int) -> bool:
+    return start.epoch > epoch or (start.epoch == epoch and start.state != "open")

@@ -1,0 +1,56 @@
+"""Lives that the engine holds and this worker cannot read: they get a new epoch, made from the record (P6, P7).
+
+What they hold was encrypted with a key that is not here, by a worker that had a wrong one or before the key was given
+up, or it is damaged. The engine would deliver such a life again and again. Receipts answer for what was done.
+Lost: what the engine alone had of it, the results of plain ``ctx.run`` functions and how far a sleep was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from recordfirst.core import identity
+from recordfirst.core.text import safe_text
+from recordfirst.engine.contract import Engine
+from recordfirst.execution.runtime import Runtime
+from recordfirst.observe import LifeUnreadable, RelayFailed
+
+_AGAIN_S = 1.0
+
+
+async def renew(runtime: Runtime, engine: Engine) -> None:
+    """Open a new epoch of each life that the engine says to be unreadable, until cancelled."""
+    found: asyncio.Queue[str] = asyncio.Queue()
+    done: set[tuple[str, int]] = set()
+    engine.tell_unreadable(found.put_nowait)
+    while True:
+        promise = await found.get()
+        # A step's or a part's promise belongs to the life whose id it begins with.
+        life = identity.life_of(runtime.app, promise.partition(":")[0])
+        if life is None or life in done:
+            continue
+        try:
+            await _renew(runtime, engine, promise, *life)
+            done.add(life)
+        except Exception as error:  # noqa: BLE001 - it is delivered again, and so found again
+            runtime.observe(RelayFailed(f"{promise} cannot be read, and was not renewed: {safe_text(error)}"))
+            await runtime.sleeper(_AGAIN_S)
+            found.put_nowait(promise)
+
+
+async def _renew(runtime: Runtime, engine: Engine, promise: str, id: str, epoch: int) -> None:
+    async def store() -> list[str]:
+        async with runtime.record.session() as session:
+            start = await session.find_start(id)
+            if start is None or start.state != "open" or start.epoch != epoch:
+                return []
+            return await session.reborn([start])
+
+    born = await runtime.patiently(f"new epoch of {id!r}", store, release=False)
+    if born:
+        runtime.over.add((id, epoch))
+        runtime.observe(LifeUnreadable(id, epoch, promise))
+    life = identity.engine_id(runtime.app, id, epoch)
+    await engine.settle(life)
+    engine.forget(life)
+    runtime.nudge()
