@@ -12,7 +12,6 @@ from typing import Any, NamedTuple, cast
 from weakref import WeakValueDictionary
 
 from recordfirst.core.start import Finish, Start
-from recordfirst.errors import RecordUnavailable
 from recordfirst.execution.runtime import Runtime
 from recordfirst.observe import RelayFailed
 
@@ -99,9 +98,9 @@ class Ends:
                 return {id: start for id in others if (start := await session.find_start(id)) is not None}
 
         try:
-            others: dict[str, Start] = await self._runtime.patiently("closing starts", close, release=False)
+            others = await close()
         except Exception as error:  # noqa: BLE001 - they are kept for another try
-            if len(batch) > 1 and not isinstance(error, RecordUnavailable):
+            if len(batch) > 1 and await self._is_reachable():
                 # One of them may be what the record refuses, or all together too much: the others do not wait for it.
                 half = len(batch) // 2
                 return [*await self._store(batch[:half]), *await self._store(batch[half:])]
@@ -118,6 +117,15 @@ class Ends:
             if future is not None and not future.done():
                 future.set_result(told)
         return []
+
+    async def _is_reachable(self) -> bool:
+        """Whether the record answers: then it refuses what it was given, and is not away."""
+        try:
+            async with self._runtime.record.session() as session:
+                await session.now_ms()
+        except Exception:  # noqa: BLE001 - that is the answer
+            return False
+        return True
 
 
 def _as_the_record_has_it(ending: _Ending, start: Start | None) -> tuple[Finish, Exception | None] | None:
