@@ -81,7 +81,7 @@ def test_crash_tutorial_things_to_break(
 
 
 def test_crash_tutorial_a_person_answers_for_the_mail(crash: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """P5, P7: the mail's key is forgotten, so a person is asked, and answers as the effect does: with nothing."""
+    """P5, P7: the mail's key is forgotten, so an operator is asked, and answers as the effect does: with nothing."""
     monkeypatch.syspath_prepend(str(crash))
     assert broken(crash, monkeypatch, "call thank", "crash-after", "keys-expired") == []
 

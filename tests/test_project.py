@@ -52,7 +52,7 @@ def text_files(*folders: str, suffixes: tuple[str, ...]) -> Iterator[Path]:
 
 
 def prose() -> list[Path]:
-    """Everything that a person reads as documentation."""
+    """Everything that an operator reads as documentation."""
     return [*sorted(ROOT.glob("*.md")), *text_files("docs", suffixes=(".md",))]
 
 

@@ -133,7 +133,7 @@ class WorkInterrupted(msgspec.Struct, frozen=True):
     cause: str
 
 
-class RelayFailed(msgspec.Struct, frozen=True):
+class DispatchFailed(msgspec.Struct, frozen=True):
     """A round of handing starts and wakes to the engine, or of closing starts, failed and will be repeated."""
 
     cause: str
@@ -174,21 +174,23 @@ class Resumed(msgspec.Struct, frozen=True):
     version: str
 
 
-class StaleLife(msgspec.Struct, frozen=True):
-    """The engine ran a life that the record knows nothing of, or not any more: it has ended without a step (P6)."""
+class StaleEpoch(msgspec.Struct, frozen=True):
+    """The engine ran an epoch that the record knows nothing of, or not any more: it has ended without a step (P6)."""
 
     engine_id: str
 
 
 class NotBegun(msgspec.Struct, frozen=True):
-    """A life that is over (a person, or another worker, has ended its workflow) came to a step: it was not begun."""
+    """An epoch that is over (an operator, or another worker, has ended its workflow) came to a step: it was not
+    begun.
+    """
 
     workflow: str
     what: str
 
 
 class Reconciled(msgspec.Struct, frozen=True):
-    """A worker's own reconcile has found something new, and repaired it or left it to a person."""
+    """A worker's own reconcile has found something new, and repaired it or left it to an operator."""
 
     code: str
     subject: str
@@ -203,7 +205,7 @@ class RepairFailed(msgspec.Struct, frozen=True):
     cause: str
 
 
-class LifeUnreadable(msgspec.Struct, frozen=True):
+class EpochUnreadable(msgspec.Struct, frozen=True):
     """What the engine holds of a workflow cannot be read with this app's encryptor; it has a new epoch."""
 
     workflow: str
@@ -268,17 +270,17 @@ type Event = (
     | RecordOutrun
     | ProjectionFailed
     | WorkInterrupted
-    | RelayFailed
+    | DispatchFailed
     | CollectFailed
     | Failed
     | Stopped
     | Resumed
-    | StaleLife
+    | StaleEpoch
     | NotBegun
     | Reconciled
     | RepairFailed
     | ReconcileFailed
-    | LifeUnreadable
+    | EpochUnreadable
     | CredentialRefused
     | CredentialAccepted
     | ThreadsBusy
@@ -293,12 +295,12 @@ _WARNINGS = (
     ProjectionFailed,
     Released,
     WorkInterrupted,
-    RelayFailed,
+    DispatchFailed,
     CollectFailed,
     RepairFailed,
     Failed,
     ReconcileFailed,
-    LifeUnreadable,
+    EpochUnreadable,
     ThreadsBusy,
 )
 type Observer = Callable[[Event], None]

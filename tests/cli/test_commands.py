@@ -1,4 +1,4 @@
-"""Every command, as a process, for a person and for a machine."""
+"""Every command, as a process, for an operator and for a machine."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_shops_day(cli):
 
 
 def wait_until_parked(cli):
-    """Until the charge's outcome is nobody's but a person's to tell."""
+    """Until the charge's outcome is nobody's but an operator's to tell."""
     how, cli.here = cli.here, True
     until(lambda: [r["state"] for r in cli.json("show", "order:lost")["receipts"]], lambda states: "unknown" in states)
     cli.here = how
@@ -95,7 +95,7 @@ def test_lists_come_from_the_record(after_hours):
 
 
 def test_an_effect_shows_its_marker(after_hours):
-    """P10: what its call leaves at the provider, where a person looks for it; a write has none."""
+    """P10: what its call leaves at the provider, where an operator looks for it; a write has none."""
     cli = after_hours
     cli.execute(
         """

@@ -1,4 +1,6 @@
-"""Commands by which a person decides: each says first what it would do, may be said again, and leaves one audit row."""
+"""Commands by which an operator decides: each says first what it would do, may be said again, and leaves one audit
+row.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from tests.cli.test_commands import ORDER
 
 @pytest.fixture
 def shop(cli):
-    """One order that is open, one that has failed, and one whose charge only a person can tell of."""
+    """One order that is open, one that has failed, and one whose charge only an operator can tell of."""
     cli.here = True
     cli.done("migrate", "--apply")
     for id in ("open", "failed", "parked"):

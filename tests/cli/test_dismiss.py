@@ -1,4 +1,4 @@
-"""``recordfirst dismiss``: what a person has seen to is not found again, until it says something else."""
+"""``recordfirst dismiss``: what an operator has seen to is not found again, until it says something else."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def lost(cli_here):
 
 
 def test_from_a_finding_to_a_clean_reconcile(lost):
-    """P5: shown, and nothing changed; then kept as unknown; then settled by a person, with who and why."""
+    """P5: shown, and nothing changed; then kept as unknown; then settled by an operator, with who and why."""
     assert "order:lost:charge  1        order:lost  1" in lost.done("effects", "--open")
     ended = lost.run("reconcile")
     assert ended.returncode == 1
@@ -102,7 +102,7 @@ def unfit(cli):
 def test_interrupted_and_gone_on_with(unfit):
     """P6: on a terminal it shows how far it is; interrupted it says one line, and goes on behind what it has kept."""
     ours, theirs = pty.openpty()
-    words = command("reconcile", "--apply", "--pass", "lives")
+    words = command("reconcile", "--apply", "--pass", "epochs")
     env = unfit.env | {"SHOP_PAUSE": "60"}
     with subprocess.Popen(words, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=theirs) as process:
         until(lambda: unfit.execute(f"SELECT position FROM {table(unfit, 'pass')} WHERE position IS NOT NULL"))
@@ -114,12 +114,12 @@ def test_interrupted_and_gone_on_with(unfit):
     assert "\rlives: 200 looked at " in said[0]
     assert said[0].endswith("recordfirst: interrupted; what is stored stays, and the same command may be run again")
 
-    again = json.loads(unfit.run("reconcile", "--apply", "--pass", "lives", "--json").stdout)
-    assert (again["looked"], again["left"]) == ({"lives": 50}, 50)
+    again = json.loads(unfit.run("reconcile", "--apply", "--pass", "epochs", "--json").stdout)
+    assert (again["looked"], again["left"]) == ({"epochs": 50}, 50)
     assert len(unfit.json("findings", "--limit", "1000")) == 250
-    whole = unfit.run("reconcile", "--apply", "--pass", "lives")
+    whole = unfit.run("reconcile", "--apply", "--pass", "epochs")
     assert (whole.returncode, whole.stderr) == (1, "")
-    assert "250 found, 250 left; looked at: lives 250" in whole.stdout
+    assert "250 found, 250 left; looked at: epochs 250" in whole.stdout
 
 
 def test_since(unfit):
@@ -128,9 +128,9 @@ def test_since(unfit):
     unfit.done("start", "create_order", ORDER % "1", "--id", "order:1")
     for apply in ((), ("--apply",)):
         looked = json.loads(unfit.done("reconcile", "--since", "2000-01-01", *apply, "--json"))["looked"]
-        assert looked["lives"] == 1
+        assert looked["epochs"] == 1
     assert len(unfit.json("findings", "--limit", "1000")) == 250
-    assert json.loads(unfit.run("reconcile", "--since", "1970-01-01", "--json").stdout)["looked"]["lives"] == 251
+    assert json.loads(unfit.run("reconcile", "--since", "1970-01-01", "--json").stdout)["looked"]["epochs"] == 251
 
 
 def test_who_cannot_be_run_is_not_waited_for(unfit):
@@ -151,7 +151,7 @@ def test_who_cannot_be_run_is_not_waited_for(unfit):
         (
             ["reconcile", "--since", "2026-01-01", "--pass", "ledger"],
             2,
-            "--since is for intents, lives, providers, unkn",
+            "--since is for intents, epochs, providers, unkn",
         ),
         (["effects", "--open", "--declined"], 2, "--unknown, --declined and --open exclude each other"),
         (["gc", "--older-than", "99999999999d"], 2, "--older-than '99999999999d': that is longer than there is time"),

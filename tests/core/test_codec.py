@@ -210,7 +210,7 @@ CYCLE["self"] = [CYCLE]
          "half a surrogate", "endless int", "cycle", "function"],
 )  # fmt: skip
 def test_unencodable_names_type_and_field(value, named):
-    """P3 (trap 1): before anything depends on it, and so that a person finds it."""
+    """P3 (trap 1): before anything depends on it, and so that an operator finds it."""
     with pytest.raises(Unencodable, match=named):
         encode(value)
 

@@ -152,7 +152,7 @@ def machine_of(guarantee: Guarantee, executors: int) -> type[RuleBasedStateMachi
 
 
 def walk(guarantee: Guarantee, dice: random.Random, executors: int) -> None:
-    """One effect's life, by dice."""
+    """One effect's epoch, by dice."""
     world, naps = world_of(guarantee, executors), naps_of(guarantee)
     for _ in range(40):
         who, deed, reply = dice.randrange(executors), dice.choice(DEEDS), dice.random() < 0.5

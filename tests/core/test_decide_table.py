@@ -53,7 +53,7 @@ def after(stored: Receipt, change) -> Receipt:
 ROWS = [
     ("P5 succeeded: hand out the result", receipt(state="succeeded"), KEYED, d.Return()),
     ("P5 declined: raise it again", receipt(state="declined"), KEYED, d.RaiseDeclined()),
-    ("P5 unknown: wait for a person", receipt(state="unknown"), KEYED, d.Park()),
+    ("P5 unknown: wait for an operator", receipt(state="unknown"), KEYED, d.Park()),
     ("P5 unknown, even without a doubt", receipt(state="unknown", doubts=0), REPEAT, d.Park()),
     ("P3 the answer is stored: finish", receipt(reply="{}"), KEYED, d.Settle()),
     ("P3 the answer is stored, before its time", receipt(reply="{}", next_at_ms=NOW + 1), KEYED, d.Settle()),

@@ -105,7 +105,7 @@ def test_engine_id_carries_its_lineage():
 
 @given(st.tuples(TEXT, TEXT, st.integers(1, 3)), st.tuples(TEXT, TEXT, st.integers(1, 3)))
 def test_engine_ids_differ(one, other):
-    """P8: two workflows never share a promise, nor do two lives of one."""
+    """P8: two workflows never share a promise, nor do two epochs of one."""
     assert (identity.engine_id(*one) == identity.engine_id(*other)) == (one == other)
 
 
@@ -175,7 +175,7 @@ def test_a_marker_is_read_back(app, key, attempt):
 
 
 def test_whose_wait_it_is():
-    """P7: a step knows its own wait from any life of its workflow, and takes no other's for it."""
+    """P7: a step knows its own wait from any epoch of its workflow, and takes no other's for it."""
     step = "shop~order%3A1~3:charge-ab"
     for promise in ("shop~order%3A1~3:charge-ab.7", "shop~order%3A1:charge-ab.2"):
         assert identity.is_wait_of(promise, step)

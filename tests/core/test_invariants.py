@@ -55,7 +55,7 @@ def test_final_outcome_changes():
 
 
 def test_unknown_is_called_again():
-    """P5: only after a person has answered."""
+    """P5: only after an operator has answered."""
     unknown, again = became(state="unknown"), became(calls=2)
     assert invariants.outcomes_stand([unknown, again]) != []
     assert invariants.outcomes_stand([unknown, Resolved("k", 1), became(), again]) == []

@@ -184,7 +184,7 @@ async def mailing(ctx: Context, order: Order) -> str:
 
 
 async def test_announced_as_a_person_answers(shop):
-    """P5: on_success announces what is next also where a person says that it succeeded, and the workflow goes on."""
+    """P5: on_success announces what is next also where an operator says that it succeeded, and the workflow goes on."""
     async with shop.working(mailing) as app:
         handle = await app.start(mailing, ORDER, id="a")
         await until_state(app, "order:1:asked", "unknown")

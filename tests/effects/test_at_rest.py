@@ -79,7 +79,7 @@ async def test_nothing_is_readable(shop):
 
 
 async def test_resolved(shop):
-    """P5: what a person says is covered as well, and the workflow reads it."""
+    """P5: what an operator says is covered as well, and the workflow reads it."""
     options = {"encryptor": Mirror(), "random": lambda: 0.0, "provide": {Script: Script(Unknown("timeout"))}}
     async with shop.working(paying, **options) as app:
         handle = await app.start(paying, "1", SECRET, id="o")

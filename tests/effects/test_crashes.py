@@ -107,7 +107,7 @@ async def test_call_after_a_probe_found_nothing(shop):
 
 @pytest.mark.parametrize("point", ["after intend", "charge calling", "charge applied", "before succeeded"])
 async def test_without_key_and_probe(shop, point):
-    """P3, trap 6: a call that nothing can tell of is not repeated: a person says what became of it."""
+    """P3, trap 6: a call that nothing can tell of is not repeated: an operator says what became of it."""
     await dies_at(shop, "blind", point)
     happened = bool(shop.bank.applied)
     async with shop.app(*WORKFLOWS) as app:
@@ -204,7 +204,7 @@ async def test_standby_takes_over(shop):
 
 @pytest.mark.parametrize("point", ["charge calling", "charge applied"])
 async def test_key_too_old_and_no_probe(shop, point):
-    """P3, trap 3: the provider may have forgotten the key and nothing else can tell: no call, a person says."""
+    """P3, trap 3: the provider may have forgotten the key and nothing else can tell: no call, an operator says."""
     await dies_at(shop, "keyed", point)
     requests = len(shop.bank.requests)
     async with shop.app(*WORKFLOWS) as app:

@@ -101,7 +101,7 @@ async def cancelled(app: App) -> None:
 
 
 async def undone(shop: Any, order: Any, world: World) -> None:
-    """A later deploy: a person cancels, and what was charged is taken back."""
+    """A later deploy: an operator cancels, and what was charged is taken back."""
     async with shop.app(order, provide={World: world}) as app:
         await app.resolve("ask:1", outcome="declined")
         await app.cancel("o", undo=True)

@@ -97,7 +97,7 @@ def shop_of(amount: int) -> Any:
 
 
 async def test_deploy_changed_the_arguments(shop):
-    """P4, P8: between two lives a deploy changed what is asked for: a conflict that names both, and no call."""
+    """P4, P8: between two epochs a deploy changed what is asked for: a conflict that names both, and no call."""
     before, after, script = shop_of(1999), shop_of(2999), Script(Unknown("timeout"))
     given = {Script: script}
     async with shop.working(before, provide=given, random=lambda: 0.0) as app:

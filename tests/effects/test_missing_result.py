@@ -74,7 +74,7 @@ async def stops(app: Any, match: str) -> None:
 
 @pytest.mark.parametrize("returned", [object(), {"amount": 5}], ids=["no JSON", "another type"])
 async def test_person_says_the_result(shop, returned):
-    """P3, P5: a success without a result: a person says it, on_success runs with it, and it goes on; one call."""
+    """P3, P5: a success without a result: an operator says it, on_success runs with it, and it goes on; one call."""
     ordering, script = shop_that_returns(Charge), Script(returned)
     async with shop.working(ordering, provide={Script: script}) as app:
         await app.start(ordering, ORDER, id="order:1")
@@ -92,7 +92,7 @@ async def test_person_says_the_result(shop, returned):
 
 
 async def test_that_it_happened_stands(shop):
-    """P3, P5: what has succeeded without a result is neither declined nor not done, whatever a person says."""
+    """P3, P5: what has succeeded without a result is neither declined nor not done, whatever an operator says."""
     ordering, script = shop_that_returns(Charge), Script(object())
     async with shop.working(ordering, provide={Script: script}) as app:
         await app.start(ordering, ORDER, id="order:1")

@@ -1,4 +1,4 @@
-"""P5: unknown is a state: it parks its workflow until a person answers, in the record first; then it goes on."""
+"""P5: unknown is a state: it parks its workflow until an operator answers, in the record first; then it goes on."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ async def parks(shop: Any, app: App) -> Any:
 
 @EACH
 async def test_resolved_here(shop, answer, result, row, calls):
-    """P5: a person answers, the follow-up's row is there with the answer, and the workflow goes on from it."""
+    """P5: an operator answers, the follow-up's row is there with the answer, and the workflow goes on from it."""
     given = in_doubt()
     async with shop.working(ordering, provide=given, random=lambda: 0.0) as app:
         handle = await parks(shop, app)
@@ -207,7 +207,7 @@ async def test_promise_settled_by_nobody(shop):
         handle = await parks(shop, app)
         for _ in range(2):
             before = (await receipt(app, KEY)).parked_on
-            assert await app._relay.engine.settle(before)
+            assert await app._dispatcher.engine.settle(before)
 
             async def again(before: str | None = before) -> bool:
                 return (await receipt(app, KEY)).parked_on != before
@@ -293,7 +293,7 @@ async def test_answered_while_it_parks(shop):
 
 
 async def test_follow_up_fails(shop):
-    """P5: on_success fails as a person answers: they are told, nothing is stored, and they may answer again."""
+    """P5: on_success fails as an operator answers: they are told, nothing is stored, and they may answer again."""
     plug = Plug({"in on_success": LookupError("a mistake")})
     async with shop.working(ordering, provide=in_doubt(), plug=plug, random=lambda: 0.0) as app:
         handle = await parks(shop, app)
@@ -372,12 +372,12 @@ async def test_second_goes_on_before_the_first_is_woken(shop, monkeypatch):
     """P7: who finds it resolved goes on, and leaves the wake of the one that is parked where it is."""
     async with shop.working(sharing, provide=in_doubt(), random=lambda: 0.0) as app:
         first, _ = await sharing_in_doubt(app)
-        wakes, may = app._relay._wakes, asyncio.Event()
+        wakes, may = app._dispatcher._wakes, asyncio.Event()
 
         async def late(wake: Wake) -> bool:
             return may.is_set() and await wakes(wake)
 
-        monkeypatch.setattr(app._relay, "_wakes", late)
+        monkeypatch.setattr(app._dispatcher, "_wakes", late)
         await app.resolve("shared", outcome="succeeded", result="found")
         assert await (await app.start(sharing, 2, id="second")).result() == "2: found"
         may.set()

@@ -359,7 +359,7 @@ async def test_a_life_that_cannot_be_read_gets_a_new_epoch(shop, tmp_path):
         async with asyncio.timeout(20):
             assert await (await app.handle("1")).result() == f"paid {CARD}"
         assert (await (await app.handle("1")).status()).epoch == 2
-    assert [event.workflow for event in shop.events if type(event).__name__ == "LifeUnreadable"] == ["1"]
+    assert [event.workflow for event in shop.events if type(event).__name__ == "EpochUnreadable"] == ["1"]
     assert len(shop.bank.applied) == 1
 
 

@@ -321,7 +321,7 @@ async def test_happened_but_not_stored(shop):
 
 
 async def test_happened_not_stored_and_cancelled(shop):
-    """P3, P9: a bug in on_success undoes nothing; a person who cancels takes back what happened, and it stays so."""
+    """P3, P9: a bug in on_success undoes nothing; an operator who cancels takes back what happened, and it stays so."""
     world = World(marking=AssertionError("not mended"))
     async with failing(shop, unmarked, world, ORDER) as (app, handle):
         await stops(handle, "AssertionError: not mended")

@@ -229,8 +229,8 @@ async def test_no_answer_in_time(shop, workflow_, key):
         parked = await until_state(app, key, "unknown")
         assert "no answer within 0.05 s" in str(parked.error)
         let_go.set()
-        await app.resolve(key, outcome="succeeded", result="as a person saw")
-        assert await handle.result() == "as a person saw"
+        await app.resolve(key, outcome="succeeded", result="as an operator saw")
+        assert await handle.result() == "as an operator saw"
 
 
 async def test_no_answer_in_time_with_a_key(shop):

@@ -15,7 +15,7 @@ from resonate.resonate import Resonate
 
 from recordfirst import Call, Context, Write, effect, inject, workflow, write
 from recordfirst.core.start import Finish
-from recordfirst.observe import NotBegun, StaleLife
+from recordfirst.observe import NotBegun, StaleEpoch
 from recordfirst.testing import SimClock
 from tests.effects.harness import Bank, Order, Plug, Shop, mark, orders, pass_time, until
 from tests.effects.program import KEYED, PLAIN, insert, insert_order, post, probe_charge
@@ -210,7 +210,7 @@ async def test_zombie_of_a_workflow_that_has_ended(shop, monkeypatch, late):
         await held_up.wait()
         await ends(app, "late")
         goes_on.set()
-        await until(lambda: asyncio.sleep(0, bool(shop.seen(StaleLife))))
+        await until(lambda: asyncio.sleep(0, bool(shop.seen(StaleEpoch))))
         assert (await handle.status()).state == "failed"
         assert [event.workflow for event in shop.seen(NotBegun)] == ["late"]
         assert await orders(app) == []

@@ -24,7 +24,7 @@ from tests.engine.live import Live, Process
 from tests.engine.program import DONE, OUTSIDE, WORKFLOWS, World, journey, spelt
 
 _WAITS_EVERY = 10
-"""One in so many workflows waits on a promise until a person answers."""
+"""One in so many workflows waits on a promise until an operator answers."""
 _STUCK_S = 120.0
 """Leases last 15 s, and a server may take 30 s to offer again what a dead worker was offered."""
 

@@ -93,7 +93,7 @@ async def charge(call: Call, who: str, *, world: World = inject()) -> str:
 
 @effect(key="{who}/letter", provider=UNKEYED, after=None)
 async def letter(call: Call, who: str, *, world: World = inject()) -> str:
-    """Nobody can tell whether it arrived: a person says so, while the workflow waits on a promise."""
+    """Nobody can tell whether it arrived: an operator says so, while the workflow waits on a promise."""
     await world.ask("INSERT INTO calls (key, pid) VALUES (%s, %s)", call.key, os.getpid())
     raise TimeoutError
 

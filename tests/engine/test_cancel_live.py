@@ -1,4 +1,4 @@
-"""A person ends workflows on engines that workers share (P3, P7): the record first, then the engine."""
+"""An operator ends workflows on engines that workers share (P3, P7): the record first, then the engine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def counter(live):
 
 
 async def ended_there(app, id):
-    """Its first life is over in the engine, whether or not that has forgotten it by now."""
+    """Its first epoch is over in the engine, whether or not that has forgotten it by now."""
     async with app._engine_to_ask() as engine:
         while await engine.look(identity.engine_id(app.name, id, 1)) == "running":
             await asyncio.sleep(0.05)
@@ -67,7 +67,7 @@ def test_cancelled_in_the_middle_of_a_call(live):
 
 
 def test_cancelled_while_it_waits_for_a_person(live):
-    """It is not parked any more, its life in the engine ends, and what it has left in doubt is told."""
+    """It is not parked any more, its epoch in the engine ends, and what it has left in doubt is told."""
 
     async def go():
         async with counter(live) as app:
@@ -93,7 +93,7 @@ def test_cancelled_while_it_waits_for_a_person(live):
 
 
 def test_cancelled_while_all_workers_are_dead(live):
-    """The next worker ends its life in the engine, and begins no step of it."""
+    """The next worker ends its epoch in the engine, and begins no step of it."""
 
     async def go(process):
         async with counter(live) as app:

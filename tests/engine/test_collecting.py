@@ -24,10 +24,10 @@ async def order(ctx: Context, who: str) -> None:
 
 
 def test_only_what_the_record_has_closed_is_collected(record_url, make_shop, tmp_path):
-    """P6, P7: an ended life stays as long as its start is open in that epoch, or unknown; whatever else ended goes."""
+    """P6, P7: an ended epoch stays as long as its start is open in that epoch, or unknown; whatever else ended goes."""
     shop, file = make_shop(record_url), tmp_path / "engine"
 
-    def life(id, epoch=1):
+    def epoch(id, epoch=1):
         return identity.engine_id("shop", id, epoch)
 
     async def go():
@@ -44,17 +44,17 @@ def test_only_what_the_record_has_closed_is_collected(record_url, make_shop, tmp
                 assert await session.reopen("failed and retried") is not None
             engine = connect(Embedded(file), app._membership(None), app._store)
             await engine.open()
-            ended = [life(id) for id in ("open", "closed", "failed and retried", "unknown")]
-            ended += ["other~closed", "no life~at~all"]
-            for id in (*ended, life("runs on"), life("failed and retried", 2)):
+            ended = [epoch(id) for id in ("open", "closed", "failed and retried", "unknown")]
+            ended += ["other~closed", "no epoch~at~all"]
+            for id in (*ended, epoch("runs on"), epoch("failed and retried", 2)):
                 await engine.create(id, "order", {"who": "ann"})
             for id in ended:
                 assert await engine.settle(id)
             assert await engine.ended("") == sorted(ended)
             await collect(app.runtime, engine)
             kept = set(await engine.ended(""))
-            assert kept == {life("open"), life("unknown"), "other~closed", "no life~at~all"}
-            assert await engine.look(life("runs on")) == await engine.look(life("failed and retried", 2)) == "running"
+            assert kept == {epoch("open"), epoch("unknown"), "other~closed", "no epoch~at~all"}
+            assert await engine.look(epoch("runs on")) == await engine.look(epoch("failed and retried", 2)) == "running"
             await engine.stop()
 
     run(go())
@@ -67,7 +67,7 @@ def test_a_worker_collects_by_itself(sqlite_path, make_shop, tmp_path, monkeypat
 
     async def go():
         with monkeypatch.context() as forgetful:
-            forgetful.setattr(EmbeddedEngine, "forget", lambda self, life: None)
+            forgetful.setattr(EmbeddedEngine, "forget", lambda self, epoch: None)
             async with shop.working(order, engine=Embedded(file)) as app:
                 await (await app.start(order, "ann", id="left")).result()
                 while (await counts(app))["start.succeeded"] < 1 or rows(file) != [("shop~left", "resolved")]:
@@ -122,8 +122,8 @@ def test_a_worker_that_begins_sees_each_life_that_the_engine_has(record_url, mak
         async with shop.app(order) as app:
             engine = connect(Embedded(tmp_path / "engine"), app._membership(None), app._store)
             await engine.open()
-            lives = ["shop~o1", "shop~o1-a", "shop~o10", "shop~o100", "shop~o1~2", "shop~o2"]
-            for each in lives:
+            epochs = ["shop~o1", "shop~o1-a", "shop~o10", "shop~o100", "shop~o1~2", "shop~o2"]
+            for each in epochs:
                 await engine.create(each, "order", {"who": "ann"})
                 await engine.note(f"{each}:step", "below it")
             seen: list[str] = []
@@ -133,7 +133,7 @@ def test_a_worker_that_begins_sees_each_life_that_the_engine_has(record_url, mak
                 return page
 
             await engine.drop(stale)
-            assert sorted(seen) == sorted(lives)
+            assert sorted(seen) == sorted(epochs)
             assert rows(tmp_path / "engine") == []
             await engine.stop()
 

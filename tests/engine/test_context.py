@@ -38,7 +38,7 @@ async def visits(shop, app) -> list[str]:
 # ── ids ─────────────────────────────────────────────────────────────────────
 
 
-@effect(key="ask", provider=Provider(name="a person"), after=None)
+@effect(key="ask", provider=Provider(name="an operator"), after=None)
 async def ask(call: Call) -> str:
     raise TimeoutError
 

@@ -31,7 +31,7 @@ def rows(engine: Path) -> list[tuple[str, str]]:
 
 
 def test_finished_lineages_are_forgotten(make_shop, sqlite_path, tmp_path):
-    """P6: after two thousand workflows, with a child promise each, engine, file and relay hold nothing of them."""
+    """P6: after two thousand workflows, with a child promise each, engine, file and dispatcher hold nothing of them."""
     shop, file = make_shop(f"sqlite:///{sqlite_path}"), tmp_path / "engine"
 
     async def go():
@@ -43,9 +43,16 @@ def test_finished_lineages_are_forgotten(make_shop, sqlite_path, tmp_path):
                 await (await app.handle(f"o{first + 499}")).result()
             while (await counts(app))["start.succeeded"] < MANY:
                 await asyncio.sleep(0.02)
-            relay = app._relay
-            assert relay is not None
-            held = [relay._handed, relay._running, relay._unmarked, relay._new, relay.ends._waiting, relay._unfit]
+            dispatcher = app._dispatcher
+            assert dispatcher is not None
+            held = [
+                dispatcher._handed,
+                dispatcher._running,
+                dispatcher._unmarked,
+                dispatcher._new,
+                dispatcher.ends._waiting,
+                dispatcher._unfit,
+            ]
             assert max(map(len, held)) < 5
         assert rows(file) == []
 
@@ -69,13 +76,13 @@ def test_sleepers_are_forgotten_by_who_started_them(make_shop, sqlite_path, tmp_
             for number in range(200):
                 await app.start(resting, "ann", id=f"s{number}")
             kept = await app.start(order, "ann", id="o")
-            relay = app._relay
-            assert relay is not None
+            dispatcher = app._dispatcher
+            assert dispatcher is not None
             await kept.result()
-            held = [relay._handed, relay._running, relay._unmarked, relay._new, relay._unfit]
+            held = [dispatcher._handed, dispatcher._running, dispatcher._unmarked, dispatcher._new, dispatcher._unfit]
             while len(ran) < 200 or max(map(len, held)) >= 5:
                 await asyncio.sleep(0.02)
-            assert len(relay.ends._waiting) == 0
+            assert len(dispatcher.ends._waiting) == 0
 
     run(go())
 
@@ -91,7 +98,7 @@ async def napping(ctx: Context, who: str) -> str:
 
 
 def test_lives_that_another_engine_went_on_with_are_dropped(make_shop, sqlite_path, tmp_path):
-    """P6: a host comes back whose file has a life that another host has ended meanwhile: nothing of it runs again."""
+    """P6: a host comes back whose file has an epoch that another host has ended meanwhile: nothing of it runs again."""
     shop, mine, other = make_shop(f"sqlite:///{sqlite_path}"), tmp_path / "mine", tmp_path / "other"
 
     async def go():
@@ -106,7 +113,7 @@ def test_lives_that_another_engine_went_on_with_are_dropped(make_shop, sqlite_pa
         before = len(ran)
         async with shop.working(napping, engine=Embedded(mine)) as app:
             assert rows(mine) == []
-            await asyncio.sleep(1.2)  # the old life's sleep is over by now, and would have gone on
+            await asyncio.sleep(1.2)  # the old epoch's sleep is over by now, and would have gone on
         assert len(ran) == before
 
     run(go())
@@ -123,7 +130,7 @@ def test_lives_are_kept_page_by_page(make_shop, sqlite_path, tmp_path, monkeypat
     monkeypatch.setattr("recordfirst.worker.dispatcher._PAGE", 2)
     shop, mine = make_shop(f"sqlite:///{sqlite_path}"), tmp_path / "mine"
 
-    def lives():
+    def epochs():
         return {id for id, state in rows(mine) if ":" not in id and state == "pending"}
 
     async def go():
@@ -134,9 +141,9 @@ def test_lives_are_kept_page_by_page(make_shop, sqlite_path, tmp_path, monkeypat
             while len(ran) < 5:
                 await asyncio.sleep(0.01)
         wanted = {f"shop~{who}" for who in "abcde"}
-        assert lives() == wanted
+        assert epochs() == wanted
         async with shop.working(asleep, engine=Embedded(mine)) as app:
-            assert lives() == wanted
+            assert epochs() == wanted
             assert [(await (await app.handle(who)).status()).epoch for who in "abcde"] == [1] * 5
 
     run(go())

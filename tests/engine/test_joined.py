@@ -215,7 +215,7 @@ def test_least_rights(live, clerk, caplog):
 
 
 def test_record_that_may_not_ask_the_engine(live, clerk):
-    """P7: then nothing is joined, and the relay does after the commit what could have been done in it."""
+    """P7: then nothing is joined, and the dispatcher does after the commit what could have been done in it."""
 
     async def go():
         world = World()

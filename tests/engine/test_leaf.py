@@ -115,7 +115,7 @@ def test_park_waits_for_the_promise_of_its_number():
 
 
 def test_wait_number_reads_what_wait_id_wrote():
-    """P6: and calls another life's wait a stranger."""
+    """P6: and calls another epoch's wait a stranger."""
     found: list[object] = []
 
     async def step(ctx) -> None:

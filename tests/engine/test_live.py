@@ -89,7 +89,9 @@ def test_drained_worker_ends_its_step_and_gives_back_the_workflow(live):
 
 
 def test_group_gets_what_is_sent_to_it(live):
-    """P7: starts go to the app's own group, whoever relays them; a child that is sent to another runs there alone."""
+    """P7: starts go to the app's own group, whoever dispatchers them; a child that is sent to another runs there
+    alone.
+    """
 
     async def go():
         home, heavy = Place(live.name), Place(f"{live.name}-heavy")

@@ -1,4 +1,4 @@
-"""What an engine says of itself: lives, and the notes that are left with it."""
+"""What an engine says of itself: epochs, and the notes that are left with it."""
 
 from __future__ import annotations
 

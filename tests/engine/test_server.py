@@ -16,7 +16,7 @@ from resonate.connections import HttpConnection
 from recordfirst import Call, Context, Provider, WorkflowStopped, effect, inject, workflow, write
 from recordfirst.conformance.record import run
 from recordfirst.engine import server, shared
-from recordfirst.observe import RelayFailed, WorkInterrupted
+from recordfirst.observe import DispatchFailed, WorkInterrupted
 from tests.engine.double import Server
 
 ORDERS = 40
@@ -150,7 +150,12 @@ def test_two_workers_at_once(shop):
                 starts = await session.starts(None, 100)
             assert {start.state for start in starts} == {"succeeded"}
             for app in (one, other):
-                kept = [app._relay._running, app._relay._handed, app._relay.ends._waiting, app._relay._unmarked]
+                kept = [
+                    app._dispatcher._running,
+                    app._dispatcher._handed,
+                    app._dispatcher.ends._waiting,
+                    app._dispatcher._unmarked,
+                ]
                 assert kept == [set(), {}, {}, set()]
 
     run(go())
@@ -174,7 +179,7 @@ def test_open_starts_are_put_back_at_start_up(shop):
 
 
 def test_what_the_server_had_already_is_not_run_again(shop):
-    """P6: put back as well by a second worker while the first one runs it, a workflow has one life."""
+    """P6: put back as well by a second worker while the first one runs it, a workflow has one epoch."""
 
     async def go():
         world = World()
@@ -208,7 +213,7 @@ def test_loser_runs_nothing_after_the_write(shop):
             world.go_on.set()
             while not server.requests["task.release"]:  # the loser gives up what it no longer has
                 await asyncio.sleep(0.01)
-            # The record hears of the end after the server does: in between the other worker may open another life.
+            # The record hears of the end after the server does: in between the other worker may open another epoch.
             assert BODIES.count("shop~h") == 1
             assert await shop.rows(app, "SELECT who FROM visits") == [("ann",)]
 
@@ -216,7 +221,9 @@ def test_loser_runs_nothing_after_the_write(shop):
 
 
 def test_engine_that_refuses_a_workflow(shop):
-    """P7: it was accepted, and stays so: the relay tries again until the engine takes it, and says so each time."""
+    """P7: it was accepted, and stays so: the dispatcher tries again until the engine takes it, and says so each
+    time.
+    """
 
     async def go():
         async with served(shop, World(), checking, workers=1) as (server, [app]):
@@ -227,7 +234,7 @@ def test_engine_that_refuses_a_workflow(shop):
             while server.refused["promise.create"] < 4:
                 await asyncio.sleep(0.01)
             assert {(await handle.status()).engine, (await handle.status()).state} == {None, "open"}
-            assert "workflow 'c' was not handed over: ServerError" in str(shop.seen(RelayFailed))
+            assert "workflow 'c' was not handed over: ServerError" in str(shop.seen(DispatchFailed))
             server.refusing = False
             assert [await handle.result(), await (await app.handle("d")).result()] == ["fine", "fine"]
             assert [(await (await app.handle(id)).status()).epoch for id in "cd"] == [1, 1]

@@ -303,7 +303,7 @@ async def timer(ctx: Context, order: Order) -> str:
 
 @workflow
 async def park(ctx: Context, order: Order) -> str:
-    """What became of the card, a person must say; the letter is the same each time."""
+    """What became of the card, an operator must say; the letter is the same each time."""
     await insert_order(ctx, order)
     await send_letter(ctx, order)
     card: str = await send_card(ctx, order)
@@ -313,7 +313,7 @@ async def park(ctx: Context, order: Order) -> str:
 
 @workflow
 async def keyless(ctx: Context, order: Order) -> list[str]:
-    """Without keys: one may be asked for, the other only looked for by a person."""
+    """Without keys: one may be asked for, the other only looked for by an operator."""
     await insert_order(ctx, order)
     return [await send_parcel(ctx, order), await send_note(ctx, order)]
 

@@ -77,7 +77,7 @@ def test_what_a_worker_does_for_itself_is_one_line(found):
 
 
 def test_a_person_and_a_process_that_stands_still_are_told(world):
-    """P10: with two processes at work, whose turn it is; and what a person was asked."""
+    """P10: with two processes at work, whose turn it is; and what an operator was asked."""
     stall = at(world.run(), 1, "call charge_card", "stall")
     told = list(timeline(tell(world.run(Schedule((stall,))))))
     stands = next(i for i, line in enumerate(told) if "process 1 STANDS STILL just before: call charge_card" in line)

@@ -18,7 +18,7 @@ from tests.explore.conftest import at
 
 
 class Shipments:
-    """The warehouse, here: keys are honoured, and a person who asks gets its answer."""
+    """The warehouse, here: keys are honoured, and an operator who asks gets its answer."""
 
     def __init__(self, outside: Outside) -> None:
         self._outside = outside

@@ -26,6 +26,8 @@ from tests.findings.states import (
     died_in_the_call,
     encrypted_from_now_on,
     engine_set_back,
+    epoch_collected,
+    epoch_settled,
     flag_set,
     given_up,
     held_for_ever,
@@ -35,8 +37,6 @@ from tests.findings.states import (
     key_replaced,
     key_revoked,
     ledger_set_back,
-    life_collected,
-    life_settled,
     listing_fails,
     mirror_changed,
     mirror_given_up,
@@ -84,7 +84,7 @@ class Case(NamedTuple):
     exits: Mapping[str, int] = {}
     """Commands of the section that say by their status that something is wrong."""
     seen: Callable[[Desk], dict[str, str]] = lambda _: {}
-    """What stands on the page, and what a person sees in its place."""
+    """What stands on the page, and what an operator sees in its place."""
     after: Act = Desk.finish
     """What becomes of order 42 in the end."""
     name: str = ""
@@ -100,8 +100,8 @@ CASES = [
     *(Case("RF-INDEX-MISSING", index_dropped, after=nothing, record=each) for each in ("sqlite", "postgres")),
     Case("RF-INVARIANT", row_spoiled, {1: row_put_right}),
     Case("RF-INVARIANT-FAILED", table_renamed, {0: table_named_back}),
-    Case("RF-START-LOST", life_collected, engine=True),
-    Case("RF-START-ENDED", life_settled, engine=True),
+    Case("RF-START-LOST", epoch_collected, engine=True),
+    Case("RF-START-ENDED", epoch_settled, engine=True),
     Case("RF-START-UNTAKEN", nobody_works),
     Case("RF-START-UNFIT", deployed_without, after=cancelled),
     *(

@@ -1,4 +1,4 @@
-"""How each finding comes about, and what a person does by hand while following the how-to."""
+"""How each finding comes about, and what an operator does by hand while following the how-to."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def table_named_back(desk: Desk) -> None:
     desk.execute("ALTER TABLE purchases RENAME TO orders")
 
 
-# ── lives ───────────────────────────────────────────────────────────────────
+# ── epochs ───────────────────────────────────────────────────────────────────
 
 
 def _asleep(desk: Desk) -> bool:
@@ -97,7 +97,7 @@ def _asleep(desk: Desk) -> bool:
     return any(task.state == "suspended" for task in list(state.tasks.values()))
 
 
-def life_collected(desk: Desk) -> None:
+def epoch_collected(desk: Desk) -> None:
     """The engine forgets it while it sleeps."""
     desk.start("42", "wait")
     desk.work(lambda: _asleep(desk))
@@ -109,7 +109,7 @@ def life_collected(desk: Desk) -> None:
     desk.touch("morning")
 
 
-def life_settled(desk: Desk) -> None:
+def epoch_settled(desk: Desk) -> None:
     """Somebody settles the workflow's promise by hand."""
     desk.start("42", "wait")
     desk.work(lambda: _asleep(desk))

@@ -1,6 +1,7 @@
 """Each finding, brought about by what brings it about, and cleared by the very commands of its how-to page.
 
-A person's own acts (a row put right, a version deployed) stand between the blocks of the page, where it tells of them.
+An operator's own acts (a row put right, a version deployed) stand between the blocks of the page, where it tells of
+them.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ SECTIONS = dict(re.findall(r"^## (RF-[A-Z-]+)\n(.*?)(?=^## |\Z)", PAGE, re.MULTI
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody else is at work here, so a second look may come at once; what was made just now is looked at, too."""
-    for module in ("lives", "references", "ledgers"):
+    for module in ("epochs", "references", "ledgers"):
         monkeypatch.setattr(f"recordfirst.reconcile.{module}._SETTLING_S", 0.01)
     monkeypatch.setattr(auditing, "_SETTLING_MS", -3_000)
     monkeypatch.setattr(auditing, "WINDOW_MS", 2 * 3_600_000)
@@ -52,7 +53,7 @@ def test_from_the_finding_to_a_clean_reconcile(desk: Desk, case: Case) -> None:
     """P10, P6: found; cleared by what the page says; nothing is found any more, and the books are in order (P3)."""
     case.bring(desk)
     [named] = [each for each in PASSES if case.code in each.codes]
-    only = ("--pass", named.name) if named.looks_at_all else ()
+    only = ("--pass", named.name) if named.full_scan else ()
     assert case.code in desk.found(*only)
     kept = desk.run("reconcile", "--pass", named.name, "--why", "to have it kept")
     assert (kept.returncode, case.code in kept.stdout) == (1, True)
@@ -75,5 +76,5 @@ def test_from_the_finding_to_a_clean_reconcile(desk: Desk, case: Case) -> None:
 
 
 def test_every_code_has_a_case() -> None:
-    """P10: a finding that nobody has ever cleared by its page is not one that a person can clear."""
+    """P10: a finding that nobody has ever cleared by its page is not one that an operator can clear."""
     assert {case.code for case in CASES} == set(KINDS)

@@ -66,7 +66,7 @@ class World(Till):
             connection.execute(sql.encode())
 
     async def accept(self) -> None:
-        """A worker notices and holds; a person accepts."""
+        """A worker notices and holds; an operator accepts."""
         async with self.working(engine=engine_for(self.url)) as app:
 
             async def held() -> bool:
@@ -114,9 +114,9 @@ async def begun(world: World) -> None:
 async def _marked(app) -> None:
     async def marked() -> bool:
         mark = None
-        if app._relay is not None:
+        if app._dispatcher is not None:
             async with app.runtime.record.session() as session:
-                mark = await session.find_mark(app._relay.engine.identity)
+                mark = await session.find_mark(app._dispatcher.engine.identity)
         return mark is not None and mark.confirmed
 
     await until(marked)

@@ -10,8 +10,8 @@ import pytest
 
 from recordfirst import Account, AccountFlags, LedgerUnavailable, Misuse, SqlLedger, Transfer, TransferFlags
 from recordfirst.conformance.ledger import Books, opened, run
-from recordfirst.ledgers.batches import Batches
 from recordfirst.ledgers.tigerbeetle import TigerBeetle
+from recordfirst.process.group_commit import GroupCommit
 from tests.ledgers.conftest import sql_ledger
 
 ADD = "INSERT INTO {t}transfer SELECT app, '77', debit_account_id, "
@@ -150,9 +150,9 @@ async def test_what_comes_meanwhile_goes_together():
         await asyncio.sleep(0)
         return [-item for item in items]
 
-    batches = Batches(work, most=4)
+    batches = GroupCommit(work, most=4)
     requests = [[1], [2, 3], [4, 5], [6], [7], [8, 9, 10]]
-    answers = await asyncio.gather(*(batches.add(items, alone=items == [6]) for items in requests))
+    answers = await asyncio.gather(*(batches.add_all(items, alone=items == [6]) for items in requests))
     assert answers == [[-item for item in items] for items in requests]
     assert sent == [[1, 2, 3], [4, 5, 6], [7, 8, 9, 10]]
 
@@ -165,7 +165,7 @@ async def test_one_that_cannot_be_taken_fails_alone():
             raise ValueError("13")
         return items
 
-    batches = Batches(work, most=10)
-    answers = await asyncio.gather(*(batches.add([n]) for n in (12, 13, 14)), return_exceptions=True)
+    batches = GroupCommit(work, most=10)
+    answers = await asyncio.gather(*(batches.add_all([n]) for n in (12, 13, 14)), return_exceptions=True)
     assert [answers[0], answers[2]] == [[12], [14]]
     assert isinstance(answers[1], ValueError)

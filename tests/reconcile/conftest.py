@@ -11,7 +11,7 @@ from tests.starts.harness import Shop
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between two looks at a life passes no more time than these tests need."""
+    """Between two looks at an epoch passes no more time than these tests need."""
     monkeypatch.setattr("recordfirst.reconcile.passes.starts._SETTLING_S", 0.05)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from recordfirst.conformance.record import run
 from recordfirst.reconcile import loop as keeper
-from recordfirst.reconcile.passes import starts as lives
+from recordfirst.reconcile.passes import starts as epochs
 from tests.engine.double import Server
 from tests.reconcile.harness import Bank, order, sleeper
 from tests.starts.harness import Shop
@@ -23,11 +23,11 @@ HOLDER = f"""
 import asyncio, sys
 from recordfirst.reconcile import reconciler
 from recordfirst.reconcile import loop as keeper
-from recordfirst.reconcile.passes import starts as lives
+from recordfirst.reconcile.passes import starts as epochs
 from tests.reconcile.harness import Bank, order, sleeper
 from tests.starts.harness import Shop
 async def main():
-    keeper._FIRST_S, keeper.EVERY_S, lives.PAGE, lives._SETTLING_S = 0, 0.1, {PAGE}, 0
+    keeper._FIRST_S, keeper.EVERY_S, epochs.PAGE, epochs._SETTLING_S = 0, 0.1, {PAGE}, 0
     reconciler._ROWS_PER_S = 0.001  # behind its first page it takes an hour's rest
     async with Shop(sys.argv[1]).working(order, sleeper, engine=sys.argv[2], provide={{Bank: Bank()}}):
         await asyncio.Event().wait()
@@ -46,9 +46,9 @@ def holder(*words: str):
         process.wait()
 
 
-async def lives_pass(app):
+async def epochs_pass(app):
     async with app.runtime.record.session() as session:
-        return await session.find_pass("lives")
+        return await session.find_pass("epochs")
 
 
 async def until(true):
@@ -74,7 +74,7 @@ async def as_it_is(app):
 
 def test_lease_passes_on_when_its_holder_is_killed(shop: Shop, monkeypatch):
     """P6: SIGKILL in the middle of a pass: who waited has the lease, ends that round, and repairs what was left."""
-    monkeypatch.setattr(lives, "PAGE", PAGE)
+    monkeypatch.setattr(epochs, "PAGE", PAGE)
     monkeypatch.setattr(keeper, "_FIRST_S", 3_600)
     monkeypatch.setattr(keeper, "EVERY_S", 0.1)
 
@@ -92,11 +92,11 @@ def test_lease_passes_on_when_its_holder_is_killed(shop: Shop, monkeypatch):
 
                     async def in_the_middle():
                         assert process.poll() is None
-                        state = await lives_pass(app)
+                        state = await epochs_pass(app)
                         return state is not None and state.finished_at_ms is None and state.position is not None
 
                     await until(in_the_middle)
-                    before = await lives_pass(app)
+                    before = await epochs_pass(app)
                     lease = app.runtime.record.lease
 
                     def seen(name):
@@ -107,7 +107,7 @@ def test_lease_passes_on_when_its_holder_is_killed(shop: Shop, monkeypatch):
                     monkeypatch.setattr(app.runtime.record, "lease", seen)
                     async with app.worker():
                         await waits.wait()
-                        assert await lives_pass(app) == before
+                        assert await epochs_pass(app) == before
                         process.kill()
 
                         async def repaired():
@@ -115,7 +115,7 @@ def test_lease_passes_on_when_its_holder_is_killed(shop: Shop, monkeypatch):
                                 return (await session.find_receipt("ann:charge")).receipt.state == "succeeded"
 
                         await until(repaired)
-                    after = await lives_pass(app)
+                    after = await epochs_pass(app)
                     assert (before.position, after.round) == (IDS[PAGE - 1], before.round)
                     assert after.finished_at_ms is not None
                     assert list(bank.charged.values()) == [1]

@@ -56,7 +56,7 @@ def test_a_probe_looks_back_to_the_copy(shop):
 
 
 def test_a_person_may_know_of_a_restore_that_nobody_noticed(shop):
-    """P6, P3: a file put back on another machine, without its engine: said by a person, it counts as noticed."""
+    """P6, P3: a file put back on another machine, without its engine: said by an operator, it counts as noticed."""
 
     async def go():
         charges = Charges()

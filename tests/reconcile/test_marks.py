@@ -15,7 +15,7 @@ from recordfirst.errors import EffectsHeld
 from recordfirst.reconcile import restores as timelines
 from recordfirst.reconcile.restores import check, glance, leave_mark, look
 from recordfirst.records.session import SqlSession
-from recordfirst.worker.dispatcher import Relay
+from recordfirst.worker.dispatcher import Dispatcher
 from recordfirst.worker.engine_cleaner import collect
 
 
@@ -130,7 +130,7 @@ def test_marks_leave_the_engine(shop, tmp_path, monkeypatch, how):
             if how == "died":
                 await collect(app.runtime, engine)
             if how == "upgraded":
-                await Relay(app.runtime, engine, {}, 1).drop_stale()
+                await Dispatcher(app.runtime, engine, {}, 1).drop_stale()
             there = await engine._connection.roots("", 10_000)
             assert len(there) == 2 * NEWEST + 1, "the first, the newest, and a multiple between them"
             assert await look(app.runtime, engine) is None

@@ -23,8 +23,8 @@ def test_felt_by_nobody(shop, apply):
             for number in range(PAGE + 1):
                 await app.start(sleeper, "ann", id=f"ann:{number}")
             pauses.clear()
-            report = await app.reconcile(only=["lives"], apply=apply, tell=lambda _name, count: looked.append(count))
-        assert report.looked == {"lives": PAGE + 1}
+            report = await app.reconcile(only=["epochs"], apply=apply, tell=lambda _name, count: looked.append(count))
+        assert report.looked == {"epochs": PAGE + 1}
         assert pauses == [(PAGE, PAGE / 2_000), (PAGE + 1, 1 / 2_000)]
 
     run(go())

@@ -87,7 +87,7 @@ def test_nothing_wrong_nothing_found(shop):
             await asleep(app, server, "ben")
             for apply in (False, True):
                 report = await app.reconcile(apply=apply)
-                assert (codes(report), report.looked) == ([], {"lives": 1})
+                assert (codes(report), report.looked) == ([], {"epochs": 1})
             assert (await (await app.handle("ben")).status()).epoch == 1
 
     run(go())
@@ -121,7 +121,7 @@ def test_life_that_the_engine_lost(shop):
 
 
 def forget_all(server):
-    """The server has collected too early: all lives are gone, and its notes are not."""
+    """The server has collected too early: all epochs are gone, and its notes are not."""
     state = server.state
     for id in [id for id in state.promises if not id.startswith("recordfirst~mark~")]:
         del state.promises[id]
@@ -137,7 +137,7 @@ async def until_alive(server, id):
 
 
 def test_life_that_has_ended_in_the_engine_alone(shop):
-    """P6: the record says that it is open, so it is; its next life ends it from the receipts."""
+    """P6: the record says that it is open, so it is; its next epoch ends it from the receipts."""
 
     async def go():
         bank = Bank()
@@ -254,7 +254,7 @@ def test_effect_that_a_failed_workflow_left_in_doubt(shop):
 
 
 def test_effect_in_doubt_that_nobody_can_tell_of(shop):
-    """P5: it becomes unknown, and stays a finding until a person, or the provider, says what happened."""
+    """P5: it becomes unknown, and stays a finding until an operator, or the provider, says what happened."""
 
     async def go():
         bank = Bank()
@@ -519,8 +519,8 @@ def test_pass_goes_on_behind_the_last_page(make_shop, sqlite_path, monkeypatch):
 
             with contextlib.suppress(Killed):
                 await app.reconcile(apply=True, tell=dies_on_the_third_page)
-            assert (await app.reconcile(apply=True)).looked == {"lives": 1}
-            assert (await app.reconcile(apply=True)).looked == {"lives": 5}
+            assert (await app.reconcile(apply=True)).looked == {"epochs": 1}
+            assert (await app.reconcile(apply=True)).looked == {"epochs": 5}
 
     run(go())
 

@@ -19,8 +19,8 @@ from tests.records.test_postgres import execute, plan_nodes
 ASLEEP = 20_000
 LIMIT = 10
 GIVEN = {"app": "shop", "engine": "m", "limit": LIMIT}
-POLLS = ["undispatched", "wakes", "left_lives", "find_timeline"]
-NAMED = ["dispatched", "finish", "reborn", "still_open", "lives_gone", "find_starts", "end_lives", "woken"]
+POLLS = ["undispatched", "wakes", "left_epochs", "find_timeline"]
+NAMED = ["dispatched", "finish", "new_epoch", "still_open", "epochs_gone", "find_starts", "end_epochs", "woken"]
 """Statements that are told which rows are meant."""
 
 _STARTS = """
@@ -127,17 +127,17 @@ def test_p9_what_is_asleep_costs_sqlite_nothing(on_sqlite, name):
 def test_p9_to_change_some_costs_sqlite_what_they_are(on_sqlite, name):
     """However much else is open, or to be woken: to the row by its key, and by nothing that all of them have."""
     rows = [
-        {"id": f"-{n}", "epoch": 1, "lives_from": 1, "engine": "m", "state": "succeeded"}
+        {"id": f"-{n}", "epoch": 1, "min_epoch": 1, "engine": "m", "state": "succeeded"}
         | {"key": f"few-{n}", "attempt": 1, "parked_on": f"p{n}"}
         for n in (1, 2, 3)
     ]
     given = {"rows": json.dumps(rows), "id": "-1", "undo": False}
     on_sqlite.execute(starts(SQLITE, 5, None))
-    on_sqlite.execute("UPDATE recordfirst_start SET lives_from = 1, left_in = ''")
+    on_sqlite.execute("UPDATE recordfirst_start SET min_epoch = 1, left_in = ''")
     on_sqlite.execute(effects(SQLITE, 5, "intended", "few-"))
     few = instructions(on_sqlite, name, **given)
     on_sqlite.execute(starts(SQLITE, ASLEEP, "m"))
-    on_sqlite.execute("UPDATE recordfirst_start SET lives_from = 1, left_in = ''")
+    on_sqlite.execute("UPDATE recordfirst_start SET min_epoch = 1, left_in = ''")
     on_sqlite.execute(effects(SQLITE, ASLEEP, "intended", "k"))
     assert instructions(on_sqlite, name, **given) == few
 

@@ -21,10 +21,10 @@ from recordfirst.records.statements import Statements
 
 PACKAGE = "recordfirst.records.postgres"
 KEYED = ["find_receipt", "receipts_by_key", "receipts_of", "change_receipt", "begin_call", "intend", "find_starts"]
-KEYED += ["dispatched", "finish", "woken", "undispatched", "open_starts", "unsettled", "reborn", "reborn_all"]
-KEYED += ["reopen", "wakes", "still_open", "end_lives", "lives_gone"]
+KEYED += ["dispatched", "finish", "woken", "undispatched", "open_starts", "unsettled", "new_epoch", "new_epochs"]
+KEYED += ["reopen", "wakes", "still_open", "end_epochs", "epochs_gone"]
 """Statements that must go to the rows they want by an index."""
-OF_ALL = {"undispatched", "open_starts", "unsettled", "reborn_all", "wakes"}
+OF_ALL = {"undispatched", "open_starts", "unsettled", "new_epochs", "wakes"}
 """Those of them that want all of a kind. The others must go by key: so much else may be open, or unknown."""
 _HERE = "WHERE datname = current_database() AND application_name"
 """The sessions of this test alone: others use other databases of the same server at the same time."""
@@ -179,7 +179,7 @@ def test_p10_the_newest_starts_are_read_from_the_end(postgres_dsn):
 
 
 def test_p10_times_are_readable(postgres_dsn):
-    """A person with psql sees times, not numbers."""
+    """An operator with psql sees times, not numbers."""
 
     async def go():
         async with opened(make(postgres_dsn)) as record, record.session() as session:

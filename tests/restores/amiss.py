@@ -13,7 +13,7 @@ from recordfirst.core.start import Finish
 from recordfirst.engine.contract import Engine
 from recordfirst.execution.projection_runner import NotConfirmed, bring
 from recordfirst.providers.contract import Item, Listing, Probed
-from recordfirst.reconcile.passes import starts as lives
+from recordfirst.reconcile.passes import starts as epochs
 from recordfirst.reconcile.restores import leave_mark
 from recordfirst.records.open import record_from_url
 from tests.references.program import Mirror
@@ -35,7 +35,7 @@ async def page(books: Books, since_ms: int, before_ms: int, after: str | None) -
 BANK = Provider(
     name="bank", arrives_within_s=0, listing=Listing(name="calls", client=Books, page=page, pages_per_s=1_000.0)
 )
-lives._SETTLING_S = 0.0
+epochs._SETTLING_S = 0.0
 
 
 @write

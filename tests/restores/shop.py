@@ -1,7 +1,7 @@
 """The shop of the restores, whose orders take every way through an effect, and its worker's work.
 
 By their number: some are charged by an intent that rides in a write, some are declined and try another card, some are
-charged and then refused, so that the charge is undone, and some send a letter of which nobody but a person can tell.
+charged and then refused, so that the charge is undone, and some send a letter of which nobody but an operator can tell.
 """
 
 from __future__ import annotations
@@ -232,12 +232,12 @@ async def work(app: App, log: Path) -> None:
     """Work until killed. What is looked at every minute is looked at every moment here, to come to an end today."""
     from recordfirst.execution import parking as waiting  # noqa: PLC0415 - a worker alone
     from recordfirst.reconcile import loop as keeper  # noqa: PLC0415 - a worker alone
-    from recordfirst.reconcile.passes import starts as lives  # noqa: PLC0415 - a worker alone
+    from recordfirst.reconcile.passes import starts as epochs  # noqa: PLC0415 - a worker alone
 
     logging.basicConfig(filename=log, level="WARNING", format="%(asctime)s %(message)s")
     assert _S is not None
     keeper.WATCH_S, keeper.MARK_EVERY, keeper.EVERY_S, keeper._FIRST_S = 0.1, 3, _S.reconcile_s, 0.3
-    lives._SETTLING_S, waiting.IN_PLACE_MS = 0.2, 1_000
+    epochs._SETTLING_S, waiting.IN_PLACE_MS = 0.2, 1_000
     async with app.worker():
         await asyncio.Event().wait()
 

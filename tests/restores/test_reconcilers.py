@@ -162,7 +162,7 @@ class Scene:
 
 @pytest.mark.timeout(600 if EVERY > 1 else 3_600)
 @pytest.mark.parametrize("record_url", ["sqlite", "postgres"] if EVERY == 1 else ["sqlite"], indirect=True)
-@pytest.mark.parametrize("what", ["lives", "engine", "restore", "named"])
+@pytest.mark.parametrize("what", ["epochs", "engine", "restore", "named"])
 def test_killed_at_every_step(record_url, tmp_path, what):
     """P6, P3: wherever it dies, the next comes to the same end; nothing is called, each repair has its audit row."""
     accept, only = what == "restore", "projections,references,providers" if what == "named" else ""
@@ -196,12 +196,12 @@ def test_killed_at_every_step(record_url, tmp_path, what):
 
 def check(what, state):
     """What an undisturbed reconcile comes to."""
-    reborn = {
-        "lives": {"lost", "ended", "overdue"},
+    new_epoch = {
+        "epochs": {"lost", "ended", "overdue"},
         "engine": {"lost", "ended", "there", "overdue"},
         "restore": {*OPEN},
     }
-    assert {id for id, _, anew in state["starts"] if anew} >= reborn[what]
+    assert {id for id, _, anew in state["starts"] if anew} >= new_epoch[what]
     assert {id for id, _, anew in state["starts"] if anew}.isdisjoint(CLOSED)
     states = {key: said for key, said, *_ in state["receipts"]}
     # After a restore, what was left in doubt may have been called a moment ago: it is asked for later.
@@ -227,7 +227,7 @@ def test_two_at_once(record_url, tmp_path):
 
     async def go():
         scene = Scene(record_url, tmp_path)
-        async with scene.open("lives") as crew:
+        async with scene.open("epochs") as crew:
             charged = scene.books.counts()
             assert await crew.run()
             assert await crew.run()

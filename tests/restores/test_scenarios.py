@@ -105,7 +105,7 @@ def test_engine_is_lost(record_url, expected, tmp_path):
 
 
 def test_engine_is_set_back(record_url, expected, tmp_path):
-    """P6, P3: it is restored from an old copy: lives that it runs again are answered by receipts, or end."""
+    """P6, P3: it is restored from an old copy: epochs that it runs again are answered by receipts, or end."""
 
     async def scenario(world):
         await half_way(world)
@@ -141,7 +141,7 @@ async def set_back(world, copies, *, at_work=False):
 
 
 async def held(world, copies):
-    """Noticed; nobody works, no call is begun, until a person has accepted."""
+    """Noticed; nobody works, no call is begun, until an operator has accepted."""
     code = "RF-RECORD-MOVED" if isinstance(copies, LogCopies | DatabaseCopies) else "RF-RECORD-BEHIND"
     world.work()
     await world.seen(lambda: world.count(f"{{timeline}} WHERE held = '{code}'") == 1)
@@ -154,7 +154,9 @@ async def held(world, copies):
 
 
 async def accepted(world, expected):
-    """A person accepts; who sent the lost orders sends them again; all comes to its end, and no call was made twice."""
+    """An operator accepts; who sent the lost orders sends them again; all comes to its end, and no call was made
+    twice.
+    """
     if world.setting.forgets:
         await asyncio.sleep(2.1)  # the keys are older than Stripe says it honours them
         world.control("clock", {"advance_s": 25 * 3600})
@@ -188,7 +190,7 @@ def test_record_is_set_back(copies, how, expected, tmp_path):
     ("base copy", "later"), ("base copy", "earlier"), ("base copy", "lost"), ("log", "later"), ("log", "earlier"),
 ])  # fmt: skip
 def test_both_are_set_back(copies, how, expected, tmp_path):
-    """P6, P3: to different times, or the engine is lost with it; what nothing can notice, a person says."""
+    """P6, P3: to different times, or the engine is lost with it; what nothing can notice, an operator says."""
 
     async def scenario(world):
         await set_back(world, copies)

@@ -154,7 +154,7 @@ class World:
                         w.start(sell, order_of(number), id=f"order:{number}")
 
     async def until(self, condition: Callable[[], bool], *, kills: int = KILLS) -> None:
-        """Work until it is so, while workers die at random moments, and a person answers for the post."""
+        """Work until it is so, while workers die at random moments, and an operator answers for the post."""
         deadline = time.monotonic() + PATIENCE_S
         left, next_kill = kills, time.monotonic() + self._moment()
         async with self.app:
@@ -243,7 +243,7 @@ class World:
 
     def state(self) -> dict[str, Any]:
         """All that must be as it would have been without faults; what each run draws anew is left out."""
-        # A life that finishes the undo of one that was lost says that, and not why the first one failed.
+        # An epoch that finishes the undo of one that was lost says that, and not why the first one failed.
         starts = self.rows(
             "SELECT id, workflow, fingerprint, state, result, CASE WHEN NOT EXISTS (SELECT 1 FROM {receipt} AS done "
             "WHERE done.workflow = a.id AND done.undone_by IS NOT NULL) THEN error END FROM {start} AS a"

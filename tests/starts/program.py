@@ -18,8 +18,8 @@ from typing import Any
 
 from recordfirst import Call, Context, Provider, effect, workflow, write
 from recordfirst.engine.embedded.engine import EmbeddedEngine
-from recordfirst.worker.completer import Ends
-from recordfirst.worker.dispatcher import Relay
+from recordfirst.worker.completer import Completer
+from recordfirst.worker.dispatcher import Dispatcher
 from tests.starts.harness import Shop
 
 POINTS = [
@@ -182,9 +182,9 @@ MIDDLE = {
 async def main(url: str) -> None:
     """Work until told to end; start what is asked for."""
     dying_after(EmbeddedEngine, "create", "given")
-    dying_before(Relay, "hand_over", "accepted")
-    dying_before(Ends, "store", "ended")
-    dying_after(Ends, "store", "marked")
+    dying_before(Dispatcher, "hand_over", "accepted")
+    dying_before(Completer, "store", "ended")
+    dying_after(Completer, "store", "marked")
     lines = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     async with Shop(url).app(order, part, *MIDDLE.values()) as app, app.worker() as worker:

@@ -9,7 +9,7 @@ import pytest
 
 from recordfirst import Context, inject, workflow, write
 from recordfirst.conformance.record import run
-from recordfirst.observe import RelayFailed
+from recordfirst.observe import DispatchFailed
 
 CONCURRENCY = 2
 
@@ -145,8 +145,8 @@ def test_unreadable_start_stays_open_and_blocks_nobody(shop):
                 assert (await session.counts())["start.open"] == 5 * CONCURRENCY
         # Which error the cipher raised is told, and not its text, which may hold what it could not read.
         told = "cannot be decrypted by encryptor= (ValueError)"
-        assert any("'s0'" in event.cause and told in event.cause for event in shop.seen(RelayFailed))
-        assert not any("wrong key" in event.cause for event in shop.seen(RelayFailed))
+        assert any("'s0'" in event.cause and told in event.cause for event in shop.seen(DispatchFailed))
+        assert not any("wrong key" in event.cause for event in shop.seen(DispatchFailed))
 
     run(go())
 
@@ -162,7 +162,7 @@ def test_start_whose_arguments_no_longer_fit_waits_for_a_version_that_takes_them
             assert await asyncio.wait_for((await app.start(order, "ben", id="o")).result(), 10) == "ben"
             async with app.runtime.record.session() as session:
                 assert (await session.counts())["start.open"] == 3 * CONCURRENCY
-        assert any("'c0'" in event.cause and "who" in event.cause for event in shop.seen(RelayFailed))
+        assert any("'c0'" in event.cause and "who" in event.cause for event in shop.seen(DispatchFailed))
         async with shop.working(before) as app:
             assert await (await app.handle("c0")).result() == "ann"
 

@@ -1,4 +1,4 @@
-"""A person ends an open workflow: the record first, then the engine. No step of it begins any more (P3, P5, P7)."""
+"""An operator ends an open workflow: the record first, then the engine. No step of it begins any more (P3, P5, P7)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from recordfirst.core import identity
 from recordfirst.execution.parking import Waiting
 from recordfirst.observe import NotBegun
 from recordfirst.providers.contract import Probed
-from recordfirst.worker.dispatcher import Relay
+from recordfirst.worker.dispatcher import Dispatcher
 
 KEYED = Provider(name="bank", retention_s=86_400, arrives_within_s=0.5)
 
@@ -166,9 +166,9 @@ async def state_of(app, key):
     return receipt and receipt.state
 
 
-async def left_lives(app):
+async def left_epochs(app):
     async with app.runtime.record.session() as session:
-        return await session.left_lives(app._relay.engine.identity, 10)
+        return await session.left_epochs(app._dispatcher.engine.identity, 10)
 
 
 @contextlib.asynccontextmanager
@@ -195,11 +195,11 @@ def test_no_step_of_a_running_body_begins_any_more(shop, body):
             with pytest.raises(WorkflowCancelled, match="'o' was cancelled by ann: called off"):
                 await handle.result()
             await until(lambda: asyncio.sleep(0, shop.seen(NotBegun)))
-            await until(lambda: asyncio.sleep(0, not app._relay._running))
+            await until(lambda: asyncio.sleep(0, not app._dispatcher._running))
             assert world.calls == ["charge"]
             assert await shop.rows(app, "SELECT who FROM visits") == []
             start = await handle.status()
-            assert (start.state, start.epoch, start.lives_from) == ("cancelled", 2, 2)
+            assert (start.state, start.epoch, start.min_epoch) == ("cancelled", 2, 2)
 
     run(go())
 
@@ -214,7 +214,7 @@ def test_no_step_of_a_part_begins_any_more(shop):
             with pytest.raises(WorkflowCancelled):
                 await handle.result()
             await until(lambda: asyncio.sleep(0, shop.seen(NotBegun)))
-            await until(lambda: asyncio.sleep(0, not app._relay._running))
+            await until(lambda: asyncio.sleep(0, not app._dispatcher._running))
             assert world.calls == []
 
     run(go())
@@ -254,7 +254,7 @@ def test_engine_is_told_of_one_that_sleeps(shop):
         ):
             await app.start(asleep, "o", id="o")
             await until(lambda: state_of(app, "o/visit"))
-            engine, engine_id = app._relay.engine, "shop~o"
+            engine, engine_id = app._dispatcher.engine, "shop~o"
             assert await engine.look(engine_id) == "running"
             await client.cancel("o")
             await until(lambda: _empty(app))
@@ -264,7 +264,7 @@ def test_engine_is_told_of_one_that_sleeps(shop):
 
 
 async def _empty(app):
-    return await left_lives(app) == []
+    return await left_epochs(app) == []
 
 
 def test_what_can_be_undone_must_be_decided(shop):
@@ -274,7 +274,7 @@ def test_what_can_be_undone_must_be_decided(shop):
         async with paused(shop, charged_then_shipped) as (app, world, handle):
             with pytest.raises(Misuse, match=r"has done what can be undone: o:charge; say --undo to .*, or --no-undo"):
                 await app.cancel("o")
-            assert (await handle.status()).lives_from is None
+            assert (await handle.status()).min_epoch is None
             ended = await app.cancel("o", undo=True, who="ann")
             assert (ended.state, ended.undone) == ("open", ["o:charge"])
             world.go.set()
@@ -296,8 +296,8 @@ def test_died_between_record_and_engine(shop, monkeypatch):
             """The process is gone as soon as the record has it."""
 
         with monkeypatch.context() as patch:
-            patch.setattr(Relay, "_settle_left", dead)
-            patch.setattr(Relay, "_round", dead)
+            patch.setattr(Dispatcher, "_settle_left", dead)
+            patch.setattr(Dispatcher, "_round", dead)
             world = WORLDS["o"] = World()
             async with shop.app(charged_then_shipped, provide={World: world}) as app:
                 patch.undo()
@@ -305,8 +305,8 @@ def test_died_between_record_and_engine(shop, monkeypatch):
                 await worker.__aenter__()
                 await app.start(charged_then_shipped, "o", id="o")
                 await world.here.wait()
-                patch.setattr(Relay, "_settle_left", dead)
-                patch.setattr(Relay, "_round", dead)
+                patch.setattr(Dispatcher, "_settle_left", dead)
+                patch.setattr(Dispatcher, "_round", dead)
                 await app.cancel("o", undo=True)
                 world.go.set()
                 await worker.__aexit__(None, None, None)
@@ -362,7 +362,7 @@ def test_certainly_not_done_is_not_done_at_all(shop):
 
 
 def test_parked_and_left(shop):
-    """P5: a parked workflow is ended; its effect stays unknown, and a person may still say what became of it."""
+    """P5: a parked workflow is ended; its effect stays unknown, and an operator may still say what became of it."""
 
     async def go():
         world = World(mail=TimeoutError())
@@ -426,7 +426,7 @@ async def _no_wakes(app):
 
 
 def test_parked_and_undone_once_it_is_known(shop):
-    """P5: what is unknown is not undone on a guess: it stays open, until a person says; given up, it is closed."""
+    """P5: what is unknown is not undone on a guess: it stays open, until an operator says; given up, it is closed."""
 
     async def go():
         world = World(mail=TimeoutError())

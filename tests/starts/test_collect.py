@@ -129,7 +129,7 @@ def test_life_that_comes_back_begins_no_step(shop):
         async with shop.working(order, provide={World: world}) as app:
             await ended(app, await app.start(order, "a", id="a"))
             await app.collect(older_than_s=0)
-            engine = app._relay.engine
+            engine = app._dispatcher.engine
             while await engine.look("shop~a") is not None:
                 await asyncio.sleep(0.01)
             await engine.create("shop~a", "order", {"who": "a"})
@@ -187,7 +187,7 @@ async def unknown(app):
 
 async def left(app):
     async with app.runtime.record.session() as session:
-        return await session.left_lives(app._relay.engine.identity, 10)
+        return await session.left_epochs(app._dispatcher.engine.identity, 10)
 
 
 PROGRAM = """

@@ -8,18 +8,18 @@ from datetime import timedelta
 
 from recordfirst import Context, workflow
 from recordfirst.conformance.record import run
-from recordfirst.observe import RelayFailed, StaleLife
+from recordfirst.observe import DispatchFailed, StaleEpoch
 
 ROOM = 2
 """``concurrency``; so many bodies twice are with the engine at a time."""
 
 
 async def count(ctx: Context, who: str) -> None:
-    """Not a step with a receipt: it tells of each life in the engine."""
-    lives[who] += 1
+    """Not a step with a receipt: it tells of each epoch in the engine."""
+    epochs[who] += 1
 
 
-lives: Counter[str] = Counter()
+epochs: Counter[str] = Counter()
 
 
 @workflow
@@ -48,7 +48,7 @@ gates: list[asyncio.Event] = []
 @workflow
 async def holding(ctx: Context) -> None:
     """Takes a body's place, and no more."""
-    lives["holding"] += 1
+    epochs["holding"] += 1
     await gates[-1].wait()
 
 
@@ -58,7 +58,7 @@ class Refused(Exception):  # noqa: N818 - an outcome, as users name it
 
 @workflow(fails=Refused)
 async def failing(ctx: Context, who: str) -> None:
-    lives[who] += 1
+    epochs[who] += 1
     raise Refused(who)
 
 
@@ -72,16 +72,16 @@ def test_sleepers_that_the_record_does_not_know_of_take_no_room(shop):
     """P7: a worker dies before the record knows what it handed over, and that is asleep: others run in the next one."""
 
     async def go():
-        lives.clear()
+        epochs.clear()
         async with shop.working(resting, order, concurrency=ROOM) as app:
             for number in range(4 * ROOM):
                 await app.start(resting, f"s{number}", id=f"s{number}")
-            await until(lambda: len(lives) == 4 * ROOM)
+            await until(lambda: len(epochs) == 4 * ROOM)
         await forget_engine(shop)
         async with shop.working(resting, order, concurrency=ROOM) as app:
             handles = [await app.start(order, f"o{number}", id=f"o{number}") for number in range(4 * ROOM)]
             assert [await asyncio.wait_for(each.result(), 10) for each in handles] == [each.id for each in handles]
-        assert set(lives.values()) == {1}
+        assert set(epochs.values()) == {1}
 
     run(go())
 
@@ -94,21 +94,21 @@ async def forget_engine(shop) -> None:
 
 
 def test_what_ends_while_it_is_put_back_does_not_run_once_more(shop):
-    """P3, P6: many sleeps end as a worker comes back, and the engine forgets what has ended: no second life begins."""
+    """P3, P6: many sleeps end as a worker comes back, and the engine forgets what has ended: no second epoch begins."""
     ids = [f"n{number}" for number in range(60)]
 
     async def go():
-        lives.clear()
+        epochs.clear()
         async with shop.working(napping) as app:
             async with app.record.write() as w:
                 for id in ids:
                     w.start(napping, id, id=id)
-            await until(lambda: len(lives) == len(ids))
+            await until(lambda: len(epochs) == len(ids))
         await asyncio.sleep(1)  # what the sleeps take: the time that is asked for, and not how fast the machine is
         async with shop.working(napping) as app:
             assert [await (await app.handle(id)).result() for id in ids] == ids
-            await asyncio.sleep(0.5)  # for a second life to begin in
-        assert set(lives.values()) == {1}
+            await asyncio.sleep(0.5)  # for a second epoch to begin in
+        assert set(epochs.values()) == {1}
 
     run(go())
 
@@ -117,17 +117,17 @@ def test_start_that_is_heard_of_late_does_not_run_once_more(shop):
     """P3, P6: the answer to storing a start comes when the workflow has ended, and the engine has forgotten it."""
 
     async def go():
-        lives.clear()
+        epochs.clear()
         async with shop.working(order) as app:
             handle = await app.start(order, "o", id="o")
             open_start = handle._start
             assert await handle.result() == "o"
-            relay = app._relay
-            assert relay is not None
-            await relay.hand_over(open_start)  # as App.start does, behind a reply of the record
+            dispatcher = app._dispatcher
+            assert dispatcher is not None
+            await dispatcher.hand_over(open_start)  # as App.start does, behind a reply of the record
             assert await (await app.start(order, "p", id="p")).result() == "p"
-            await until(lambda: not relay._running)
-        assert lives == {"o": 1, "p": 1}
+            await until(lambda: not dispatcher._running)
+        assert epochs == {"o": 1, "p": 1}
 
     run(go())
 
@@ -136,7 +136,7 @@ def test_lives_that_are_over_before_they_begin_leave_their_room(shop):
     """P7: retried, handed over and cancelled before their bodies began, workflows keep no room that others need."""
 
     async def go():
-        lives.clear()
+        epochs.clear()
         async with shop.working(failing, holding, order, concurrency=1) as app:
             for number in range(3):
                 handle = await app.start(failing, f"f{number}", id=f"f{number}")
@@ -145,16 +145,16 @@ def test_lives_that_are_over_before_they_begin_leave_their_room(shop):
                 gates.append(asyncio.Event())
                 await app.start(holding, id=f"h{number}")
                 # Before the retried one is open, which is older: if both waited for a round, that would be the first.
-                await until(lambda begun=number + 1: lives["holding"] >= begun)
-                relay = app._relay
-                assert relay is not None
+                await until(lambda begun=number + 1: epochs["holding"] >= begun)
+                dispatcher = app._dispatcher
+                assert dispatcher is not None
                 await app.retry(f"f{number}")
-                await until(lambda life=f"shop~f{number}~2", relay=relay: life in relay._running)
+                await until(lambda epoch=f"shop~f{number}~2", dispatcher=dispatcher: epoch in dispatcher._running)
                 await app.cancel(f"f{number}", who="ann")
                 gates[-1].set()
                 await until_state(await app.handle(f"h{number}"), "succeeded")
             assert await asyncio.wait_for((await app.start(order, "o", id="o")).result(), 10) == "o"
-        assert len(shop.seen(StaleLife)) == 3
+        assert len(shop.seen(StaleEpoch)) == 3
 
     run(go())
 
@@ -179,7 +179,7 @@ def test_end_that_the_record_refuses_keeps_no_other_one_back(shop):
                 if number != 7:
                     assert await asyncio.wait_for((await app.handle(f"o{number}")).result(), 10) == f"o{number}"
             assert (await (await app.handle("o7")).status()).state == "open"
-        assert any("not this one" in event.cause for event in shop.seen(RelayFailed))
+        assert any("not this one" in event.cause for event in shop.seen(DispatchFailed))
 
     run(go())
 

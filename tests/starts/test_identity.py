@@ -141,12 +141,12 @@ def test_any_text_is_an_id(shop):
 
 def test_engine_ids_are_reversible_and_apart():
     """P8: each id, app and epoch has an engine id of its own, free of what Resonate reserves, and can be read back."""
-    lives = [(app, id, epoch) for app in ("shop", "s~h:o%p") for id in ODD_IDS for epoch in (1, 2, 12)]
-    made = [identity.engine_id(*life) for life in lives]
-    assert len(set(made)) == len(lives)
+    epochs = [(app, id, epoch) for app in ("shop", "s~h:o%p") for id in ODD_IDS for epoch in (1, 2, 12)]
+    made = [identity.engine_id(*epoch) for epoch in epochs]
+    assert len(set(made)) == len(epochs)
     assert not any(":" in id for id in made)
-    assert [identity.parse_engine_id(id) for id in made] == [(*life, "") for life in lives]
-    assert identity.parse_engine_id(made[0] + ":1.2.3") == (*lives[0], "1.2.3")
+    assert [identity.parse_engine_id(id) for id in made] == [(*epoch, "") for epoch in epochs]
+    assert identity.parse_engine_id(made[0] + ":1.2.3") == (*epochs[0], "1.2.3")
 
 
 @pytest.mark.parametrize("id", ["", "a\0b", "\ud800", 7, None])

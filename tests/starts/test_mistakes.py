@@ -277,7 +277,7 @@ def test_arguments_of_another_type_than_today_hold_nobody_up(shop):
             while not log:
                 await app.runtime.record.changed(0.05)
         async with asyncio.timeout(30), shop.working(taking(int, log)) as app:
-            while app._relay is None or await app._relay.engine.look(engine_id) != "settled":
+            while app._dispatcher is None or await app._dispatcher.engine.look(engine_id) != "settled":
                 await app.runtime.record.changed(0.05)
         async with shop.working(first) as app:
             assert await (await app.handle("1")).result() == "seven"

@@ -144,7 +144,7 @@ def test_blocking_methods_are_answered_too(world: World) -> None:
 
 
 async def test_what_was_done_is_kept_as_the_effect_reads_it(world: World) -> None:
-    """P5: a person who looks what became of a call answers with the result that the effect would have had."""
+    """P5: an operator who looks what became of a call answers with the result that the effect would have had."""
     intent = await pay(world.client(read=lambda made: made.id))
     assert [made.result for made in world.outside().applied] == [intent.id]
 

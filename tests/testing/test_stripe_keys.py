@@ -34,7 +34,7 @@ def test_order_of_parameters_does_not_matter(api, post, pay):
 
 @pytest.mark.parametrize("fault", ["error_before", "error_after", "decline"])
 def test_failures_are_stored_too(api, post, fault):
-    """P5: a 402 or 500 replays for as long as the key lives; what was applied stays applied."""
+    """P5: a 402 or 500 replays for as long as the key epochs; what was applied stays applied."""
     api.plan.orders.append(Scripted(kind=fault))
     first = api.handle(post())
     replays = [api.handle(post()) for _ in range(3)]

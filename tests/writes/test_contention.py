@@ -13,7 +13,7 @@ from recordfirst import Context, Misuse, inject, insert_or_same, workflow, write
 from recordfirst.conformance.record import run
 from recordfirst.execution.patience import fault_of
 from recordfirst.observe import Repeated
-from recordfirst.worker.dispatcher import Relay
+from recordfirst.worker.dispatcher import Dispatcher
 
 
 class Meeting:
@@ -227,7 +227,7 @@ def test_real_deadlock(make_shop, postgres_dsn):
 def test_real_serialization_failure(make_shop, postgres_dsn, monkeypatch, first_run):
     """P9: a row that changed under a repeatable read makes the whole write run again, in a first run and in a later."""
     shop = make_shop(postgres_dsn)
-    monkeypatch.setattr(Relay, "entered", lambda self, engine_id: first_run)
+    monkeypatch.setattr(Dispatcher, "entered", lambda self, engine_id: first_run)
 
     async def go():
         seen, changed = Meeting(), Changed()

@@ -14,7 +14,7 @@ from recordfirst.conformance.record import run
 from recordfirst.observe import LostRace
 from recordfirst.records.postgres import PostgresRecord
 from recordfirst.records.sqlite import SqliteRecord
-from recordfirst.worker.dispatcher import Relay
+from recordfirst.worker.dispatcher import Dispatcher
 
 
 class Both(asyncio.Barrier):
@@ -114,7 +114,7 @@ def test_two_executions_of_one_write(make_shop, request, product):
     async def go():
         results: list[str] = []
         inside, before = InWrite(), BeforeWrite()
-        # Every life of the workflow runs in its own engine; the record alone is common to both.
+        # Every epoch of the workflow runs in its own engine; the record alone is common to both.
         race = racing(*((visit_alone, before.meet) if product == "sqlite" else (visit, nothing)), results)
         async with (
             shop.app(race, record=make(), provide={InWrite: inside}, engine=Embedded(":memory:")) as zombie,
@@ -140,7 +140,7 @@ def test_two_executions_of_one_write(make_shop, request, product):
 def test_loser_meets_the_winners_rows(make_shop, postgres_dsn, monkeypatch, first_run):
     """P2: one that saw no receipt, and then finds the winner's row in its way, has lost the race, and not failed."""
     shop = make_shop(postgres_dsn)
-    monkeypatch.setattr(Relay, "entered", lambda self, engine_id: first_run)
+    monkeypatch.setattr(Dispatcher, "entered", lambda self, engine_id: first_run)
 
     async def go():
         results: list[str] = []

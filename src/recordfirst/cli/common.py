@@ -248,7 +248,7 @@ def print_json(value: Any) -> None:
 
 
 def parse_json(text: str, what: str) -> Any:
-    """JSON that a person typed."""
+    """JSON that an operator typed."""
     try:
         return json.loads(text)
     except ValueError as error:

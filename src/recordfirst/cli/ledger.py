@@ -227,7 +227,7 @@ def _id(text: str) -> int:
 
 
 def _account(account: Account) -> dict[str, Any]:
-    """As a person wants it; ids as text, since few programs read 128 bits."""
+    """As an operator wants it; ids as text, since few programs read 128 bits."""
     return {
         "id": str(account.id),
         "ledger": account.ledger,

@@ -115,7 +115,7 @@ async def show(app_path: str, name: str, reveal: bool, as_json: bool) -> None:
 
 @click.command()
 @app_option
-@click.option("--unknown", is_flag=True, help="Those that only a person can tell of. The default.")
+@click.option("--unknown", is_flag=True, help="Those that only an operator can tell of. The default.")
 @click.option("--declined", is_flag=True, help="Those that the provider refused.")
 @click.option("--open", "open_", is_flag=True, help="Those that are under way, or wait for their next time.")
 @click.option("--limit", default=50, show_default=True, type=LISTED, help="How many to list, oldest first.")
@@ -184,7 +184,7 @@ def _receipt(app: App, receipt: Receipt, *, reveal: bool) -> dict[str, Any]:
 
 
 def _marker(app: App, receipt: Receipt, key_limit: int) -> str:
-    """What a call of the effect leaves at its provider, so that a person finds it there."""
+    """What a call of the effect leaves at its provider, so that an operator finds it there."""
     return identity.marker(app.name, receipt.key, receipt.attempt, key_limit)
 
 

@@ -194,7 +194,7 @@ async def _say_if_nobody_works(app: App, row: Start) -> None:
 
 
 _SILENT_S = 30
-"""Three times what lies between two signs of a worker's life."""
+"""Three times what lies between two signs of a worker's epoch."""
 
 
 for command in (

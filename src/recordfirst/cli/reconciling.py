@@ -25,13 +25,13 @@ from recordfirst.cli.screen import say, say_over
 from recordfirst.core.finding import KINDS
 from recordfirst.reconcile.reconciler import Report, Sighting
 
-_ASK_THE_ENGINE = frozenset({"timeline", "lives"})
+_ASK_THE_ENGINE = frozenset({"timeline", "epochs"})
 """Passes that compare the record with the engine; the others miss nothing without it."""
 
 
 _LINE = 40
 """As long as the longest line of progress, which a shorter one is to cover."""
-_DATED = frozenset({"lives", "intents", "unknown", "providers"})
+_DATED = frozenset({"epochs", "intents", "unknown", "providers"})
 """Passes that look at what has a beginning; the others look at all of theirs, whatever ``--since`` says."""
 
 
@@ -54,7 +54,7 @@ _DATED = frozenset({"lives", "intents", "unknown", "providers"})
 @click.option(
     "--since",
     metavar="TIME",
-    help="Look only at what began since then: 2026-11-24T15:00, in UTC. For lives, intents, unknown and providers.",
+    help="Look only at what began since then: 2026-11-24T15:00, in UTC. For epochs, intents, unknown and providers.",
 )
 @audited
 @dry_run_option
@@ -115,7 +115,7 @@ async def reconcile(
 @json_option
 @runs
 async def findings(app_path: str, closed: bool, limit: int, as_json: bool) -> None:
-    """List what reconciles have found and kept: the open findings, and what a person must do about each.
+    """List what reconciles have found and kept: the open findings, and what an operator must do about each.
 
     \b
     Examples:
@@ -150,7 +150,7 @@ async def dismiss(
     """Say that the finding CODE about SUBJECT has been seen to, and will not go away. Needs --why.
 
     It is not found again for as long as it says the same. What can be put right is put right instead, and only
-    findings that a person must settle can be dismissed.
+    findings that an operator must settle can be dismissed.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""Commands by which a person decides: resolve an outcome, retry, cancel and collect workflows."""
+"""Commands by which an operator decides: resolve an outcome, retry, cancel and collect workflows."""
 
 from __future__ import annotations
 

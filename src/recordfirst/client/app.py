@@ -34,7 +34,7 @@ from recordfirst.operations.api import Operations
 from recordfirst.operations.cancel import Cancellation
 from recordfirst.operations.gc import Collection
 from recordfirst.operations.retry import Retry
-from recordfirst.process.group_commit import Together
+from recordfirst.process.group_commit import GroupCommit
 from recordfirst.process.threads import Threads
 from recordfirst.reconcile.dismissing import Dismissal
 from recordfirst.reconcile.reconciler import Report
@@ -47,7 +47,7 @@ from recordfirst.steps.injection import Injector
 from recordfirst.steps.invariant import Invariant
 from recordfirst.steps.registrations import registrations
 from recordfirst.steps.workflow import Workflow
-from recordfirst.worker.dispatcher import Relay
+from recordfirst.worker.dispatcher import Dispatcher
 from recordfirst.worker.watchdog import Watchdog
 from recordfirst.worker.worker import Worker, to_its_end
 
@@ -118,7 +118,7 @@ class App:
             package for workflow in self._registered.workflows.values() for package in workflow.declared.packages
         }
         fails = [each for workflow in self._registered.workflows.values() for each in workflow.declared.fails]
-        self._relay: Relay | None = None
+        self._dispatcher: Dispatcher | None = None
         self._opened = 0
         self._opening = asyncio.Lock()
         self.runtime = Runtime(
@@ -130,8 +130,8 @@ class App:
             sleeper=sleeper,
             random=random,
             observer=observer,
-            nudge=lambda: self._relay.nudge() if self._relay is not None else None,
-            works_here=lambda: self._relay is not None,
+            nudge=lambda: self._dispatcher.nudge() if self._dispatcher is not None else None,
+            works_here=lambda: self._dispatcher is not None,
             version=check_version(version)
             if version is not None
             else version_of_app(self._registered.workflows.values()),
@@ -141,7 +141,7 @@ class App:
         """What operators ask of it."""
         self.completions = CompletionPoller(self.runtime)
         self._encryptor = encryptor
-        self._starting = Together(self._add_starts)
+        self._starting = GroupCommit(self._add_starts)
 
     def __repr__(self) -> str:
         return f"<App {self.name!r} on {self._store.where}>"
@@ -297,7 +297,7 @@ class App:
         membership = self._membership(identity.check_group(group) if group is not None else None)
         async with self:
             connected = partial(connect, self._engine_given, membership, self._store)
-            worker = Worker(self.runtime, self._registered, self._concurrency, connected, self._set_relay)
+            worker = Worker(self.runtime, self._registered, self._concurrency, connected, self._set_dispatcher)
             with Watchdog(self.runtime, blocked_s):
                 try:
                     yield worker
@@ -327,14 +327,14 @@ class App:
         self.workflow(workflow.name)
         new = new_start(self.runtime, workflow, args, kwargs, id)
         self._store.must_be_free()  # it is stored together with others, in a task that is not this one
-        relay = self._relay
+        dispatcher = self._dispatcher
         start, added = await self._accepted(new)
         check_same_start(self.runtime, workflow.function, start, new)
         handle = Handle(self.runtime, self.completions, workflow, id, start)
-        if start.state == "open" and relay is not None and relay is self._relay:
-            handle.follow(relay)
+        if start.state == "open" and dispatcher is not None and dispatcher is self._dispatcher:
+            handle.follow(dispatcher)
             if added:
-                await relay.hand_over(start)
+                await dispatcher.hand_over(start)
         return handle
 
     async def _accepted(self, new: NewStart) -> tuple[Start, bool]:
@@ -372,8 +372,8 @@ class App:
     @contextlib.asynccontextmanager
     async def _engine_to_ask(self) -> AsyncIterator[Engine | None]:
         """The worker's own engine, or one that can be asked from outside; ``None`` if it lives in another process."""
-        if self._relay is not None:
-            yield self._relay.engine
+        if self._dispatcher is not None:
+            yield self._dispatcher.engine
             return
         engine = connect(self._engine_given, self._membership(None), self._store)
         if engine.exclusive:
@@ -391,8 +391,8 @@ class App:
         home = identity.group(self.name)
         return Membership(group or home, home, self._concurrency, self._encryptor, self.runtime.errors)
 
-    def _set_relay(self, relay: Relay | None) -> None:
-        self._relay = relay
+    def _set_dispatcher(self, dispatcher: Dispatcher | None) -> None:
+        self._dispatcher = dispatcher
 
     def workflow(self, name: str) -> Workflow[..., Any]:
         """Return the workflow of this name.

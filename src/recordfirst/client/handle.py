@@ -12,7 +12,7 @@ from recordfirst.errors import Collected, UnknownWorkflow, WorkflowCancelled, Wo
 from recordfirst.execution.runtime import Runtime
 from recordfirst.steps.workflow import Workflow
 from recordfirst.worker.completer import Ended
-from recordfirst.worker.dispatcher import Relay
+from recordfirst.worker.dispatcher import Dispatcher
 
 _LEASE_LOST_S = 2.0
 """How often a handle asks the record for a result that the worker of this process is to tell."""
@@ -30,17 +30,17 @@ class Handle[R]:
     ) -> None:
         self._runtime, self._completions = runtime, completions
         self._workflow, self.id, self._start = workflow, id, start
-        self._relay: Relay | None = None
+        self._dispatcher: Dispatcher | None = None
         self._ended: Ended | None = None
 
     def __repr__(self) -> str:
         return f"<Handle of workflow {self.id!r}>"
 
-    def follow(self, relay: Relay) -> None:
+    def follow(self, dispatcher: Dispatcher) -> None:
         """Hear of the end from the worker in this process, should the workflow end in it."""
-        self._relay = relay
-        if relay.alone:
-            self._ended = relay.ends.wait_for(self.id)
+        self._dispatcher = dispatcher
+        if dispatcher.alone:
+            self._ended = dispatcher.ends.wait_for(self.id)
 
     async def status(self) -> Start:
         """The start as the record has it now."""
@@ -56,7 +56,7 @@ class Handle[R]:
         Raises:
             WorkflowStopped: if a defect has stopped it, and ``if_stopped`` says so.
             WorkflowFailed: if it failed; the exception itself is the cause when it happened in this process.
-            WorkflowCancelled: if a person has cancelled it.
+            WorkflowCancelled: if an operator has cancelled it.
             Collected: if it ended long ago, and its rows were collected.
             Misuse: in another event loop, thread or process than the one that has the app open.
         """
@@ -92,7 +92,7 @@ class Handle[R]:
             return self._start, None
         if self._ended is not None:
             return await self._end_here(self._ended)
-        here = self._relay.ends.wait_for(self.id) if self._relay is not None else None
+        here = self._dispatcher.ends.wait_for(self.id) if self._dispatcher is not None else None
         while True:
             there = self._completions.wait_for(self.id)
             try:

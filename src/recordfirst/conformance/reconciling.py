@@ -65,11 +65,11 @@ class ReconcileConformance:
 
         async def go() -> None:
             async with opened(make_record) as record, record.session() as session:
-                assert await session.find_pass("lives") is None
-                await session.save_pass("lives", "r1", "order:1", finished=False)
-                assert await session.find_pass("lives") == ("r1", "order:1", None)
-                await session.save_pass("lives", "r1", None, finished=True)
-                state = await session.find_pass("lives")
+                assert await session.find_pass("epochs") is None
+                await session.save_pass("epochs", "r1", "order:1", finished=False)
+                assert await session.find_pass("epochs") == ("r1", "order:1", None)
+                await session.save_pass("epochs", "r1", None, finished=True)
+                state = await session.find_pass("epochs")
                 assert state is not None
                 assert state.finished_at_ms is not None
                 assert abs(state.finished_at_ms - await session.now_ms()) < 60_000  # noqa: PLR2004 - a minute
@@ -124,8 +124,8 @@ class ReconcileConformance:
                 starts = [found for found, _ in await session.add_starts([start("a"), start("b")])]
                 await session.dispatched(starts, "engine")
                 await session.finish([Finish(id="b", epoch=1, state="succeeded")])
-                assert await session.reborn(starts) == ["a"]
-                assert await session.reborn(starts) == []
+                assert await session.new_epoch(starts) == ["a"]
+                assert await session.new_epoch(starts) == []
                 born = await session.find_start("a")
                 assert born is not None
                 assert (born.epoch, born.engine, born.state) == (2, None, "open")
@@ -197,7 +197,7 @@ class ReconcileConformance:
                 await session.hold("RF-RECORD-BEHIND", 0)
                 async with record.transaction() as tx:
                     await tx.accept("w", 1)
-                    assert await tx.reborn_all(None) == [lost.id]
+                    assert await tx.new_epochs(None) == [lost.id]
                 line = await session.find_timeline()
                 assert line is not None
                 assert line.accepted_at_ms is not None

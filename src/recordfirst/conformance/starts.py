@@ -28,16 +28,16 @@ from recordfirst.records.contract import Lease, Record, Session
 _COUNTED = ("open", "stopped", "succeeded", "failed", "cancelled", "collected")
 
 
-async def end_lives(tx: Session[Any]) -> list[Receipt]:
-    """End them, as a person does; return what there is of the workflow by then."""
+async def end_epochs(tx: Session[Any]) -> list[Receipt]:
+    """End them, as an operator does; return what there is of the workflow by then."""
     await tx.lock_start("order:1")
     receipts = await tx.receipts_of("order:1")
-    assert await tx.end_lives("order:1", undo=True, error="{}") is not None
+    assert await tx.end_epochs("order:1", undo=True, error="{}") is not None
     return receipts
 
 
 async def intend_late(tx: Session[Any]) -> Receipt | None:
-    """An intent of a life that is being ended."""
+    """An intent of an epoch that is being ended."""
     return (await tx.intend(effect("late call"), after=None, claim="a", claim_ms=1, epoch=2)).receipt
 
 
@@ -146,7 +146,7 @@ class StartConformance:
         run(go())
 
     def test_p6_an_end_counts_for_its_own_epoch(self, make_record: MakeRecord) -> None:
-        """A late end of an earlier life changes nothing, nor does a second end."""
+        """A late end of an earlier epoch changes nothing, nor does a second end."""
 
         async def go() -> None:
             async with opened(make_record) as record, record.session() as session:
@@ -189,7 +189,7 @@ class StartConformance:
         run(go())
 
     def test_p3_no_step_of_a_life_that_is_over_is_stored(self, make_record: MakeRecord) -> None:
-        """Not a write's receipt, not an intent, not the beginning of a call; of the life behind it, all of them."""
+        """Not a write's receipt, not an intent, not the beginning of a call; of the epoch behind it, all of them."""
 
         async def go() -> None:
             async with opened(make_record) as record, record.session() as session:
@@ -205,38 +205,38 @@ class StartConformance:
                     assert await session.change_receipt(parked, changed(parked, parked_on=promise)) is not None
                 async with record.transaction() as tx:
                     assert await tx.lock_start("order:1") == await tx.find_start("order:1")
-                    ended = await tx.end_lives("order:1", undo=True, error="{}")
+                    ended = await tx.end_epochs("order:1", undo=True, error="{}")
                     await tx.unpark("order:1")
                 assert ended is not None
-                assert (ended.state, ended.epoch, ended.lives_from, ended.is_undoing) == ("open", 2, 2, True)
+                assert (ended.state, ended.epoch, ended.min_epoch, ended.is_undoing) == ("open", 2, 2, True)
                 begin = decide.begin_call(early, claim="a", claim_ms=1)
                 for epoch, can in ((1, False), (2, True), (None, True)):
                     key = f"{epoch}"
                     intended = await session.intend(effect(key), after=None, claim="a", claim_ms=1, epoch=epoch)
                     assert (intended.receipt is not None, intended.inserted) == (can, can)
                     assert bool(await session.add_receipts([wrote(f"{key}/write")], epoch=epoch)) == can
-                assert await session.change_receipt(early, begin, life=("order:1", 1)) is None
-                late = await session.change_receipt(early, changed(early, error="{}"), life=("order:1", 1))
+                assert await session.change_receipt(early, begin, epoch_of=("order:1", 1)) is None
+                late = await session.change_receipt(early, changed(early, error="{}"), epoch_of=("order:1", 1))
                 assert late is not None
                 # Another workflow may ask for the same key: it is not over.
-                assert await session.change_receipt(late, begin, life=("order:2", 1)) is not None
-                assert await session.left_lives("an engine", 10) == [("order:1", 2)]
-                await session.lives_gone([("order:1", 1)])
-                assert await session.left_lives("an engine", 10) == [("order:1", 2)]
-                await session.lives_gone([("order:1", 2)])
-                assert await session.left_lives("an engine", 10) == []
+                assert await session.change_receipt(late, begin, epoch_of=("order:2", 1)) is not None
+                assert await session.left_epochs("an engine", 10) == [("order:1", 2)]
+                await session.epochs_gone([("order:1", 1)])
+                assert await session.left_epochs("an engine", 10) == [("order:1", 2)]
+                await session.epochs_gone([("order:1", 2)])
+                assert await session.left_epochs("an engine", 10) == []
                 left = [receipt.parked_on for key in waits for receipt in await session.receipts_by_key(key)]
                 assert left == [None, None, waits["another's"]]
-                closed = await session.end_lives("order:1", undo=False, error='"x"')
+                closed = await session.end_epochs("order:1", undo=False, error='"x"')
                 assert closed is not None
-                assert (closed.state, closed.epoch, closed.lives_from, closed.error) == ("cancelled", 3, 3, '"x"')
-                assert await session.end_lives("order:1", undo=False, error="{}") is None
+                assert (closed.state, closed.epoch, closed.min_epoch, closed.error) == ("cancelled", 3, 3, '"x"')
+                assert await session.end_epochs("order:1", undo=False, error="{}") is None
                 assert [found.id for found in await session.starts("cancelled", 10)] == ["order:1"]
 
         run(go())
 
     def test_p3_whoever_ends_a_life_and_its_last_step_wait_for_each_other(self, make_record: MakeRecord) -> None:
-        """A step that is being stored is stored before the life is over, or not at all."""
+        """A step that is being stored is stored before the epoch is over, or not at all."""
 
         async def go() -> None:
             async with opened(make_record) as one, opened(make_record) as other:
@@ -244,12 +244,12 @@ class StartConformance:
                     await session.add_starts([start()])
                 async with one.transaction() as tx:
                     assert await tx.add_receipts([wrote()], epoch=1) != []
-                    ending = asyncio.create_task(insisted(other, end_lives))
+                    ending = asyncio.create_task(insisted(other, end_epochs))
                     await asyncio.wait([ending], timeout=0.2)
                     assert not ending.done()
                 assert [receipt.key for receipt in await ending] == ["order:1/insert"]
                 async with one.transaction() as tx:
-                    await end_lives(tx)
+                    await end_epochs(tx)
                     late = [
                         asyncio.create_task(insisted(other, lambda tx: tx.add_receipts([wrote("late")], epoch=2))),
                         asyncio.create_task(insisted(other, intend_late)),

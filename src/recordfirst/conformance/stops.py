@@ -59,13 +59,13 @@ class StopConformance:
                 stopped = await stop(session)
                 assert await session.find_start("order:1") == stopped
                 assert (stopped.state, stopped.is_stopped, stopped.is_undoing) == ("open", True, False)
-                assert (stopped.epoch, stopped.lives_from, stopped.engine) == (2, 2, None)
+                assert (stopped.epoch, stopped.min_epoch, stopped.engine) == (2, 2, None)
                 assert (stopped.stop, stopped.stopped_in, stopped.error) == (ODD, " one ", None)
                 assert stopped.stopped_at_ms is not None
                 assert before_ms <= stopped.stopped_at_ms <= await session.now_ms()
                 assert await session.undispatched("here", 10) == await session.undispatched("another", 10) == []
-                assert await session.left_lives("here", 10) == [("order:1", 2)]
-                assert await session.left_lives("another", 10) == []
+                assert await session.left_epochs("here", 10) == [("order:1", 2)]
+                assert await session.left_epochs("another", 10) == []
                 assert await session.still_open(["order:1"]) == {"order:1"}
                 counts = await session.counts()
                 assert (counts["start.open"], counts["start.stopped"]) == (1, 1)
@@ -98,12 +98,12 @@ class StopConformance:
                 [early] = await added(session, effect("early"), epoch=1)
                 await stop(session)
                 begin = decide.begin_call(early, claim="a", claim_ms=1)
-                assert await session.change_receipt(early, begin, life=("order:1", 1)) is None
+                assert await session.change_receipt(early, begin, epoch_of=("order:1", 1)) is None
                 for epoch, can in ((1, False), (2, True)):
                     intended = await session.intend(effect(f"{epoch}"), after=None, claim="a", claim_ms=1, epoch=epoch)
                     assert (intended.receipt is not None, intended.inserted) == (can, can)
                     assert bool(await session.add_receipts([wrote(f"{epoch}/write")], epoch=epoch)) == can
-                done = await session.change_receipt(early, changed(early, state="succeeded"), life=("order:1", 1))
+                done = await session.change_receipt(early, changed(early, state="succeeded"), epoch_of=("order:1", 1))
                 assert done is not None
                 assert done.state == "succeeded"
 
@@ -144,7 +144,7 @@ class StopConformance:
                 assert [await session.resume("order:1", epoch, forget=True) for epoch in (1, 3)] == [None, None]
                 resumed = await resume(session, 2)
                 assert (resumed.is_stopped, resumed.stop, resumed.stopped_at_ms) == (False, None, None)
-                assert (resumed.epoch, resumed.lives_from, resumed.stopped_in) == (2, 2, " one ")
+                assert (resumed.epoch, resumed.min_epoch, resumed.stopped_in) == (2, 2, " one ")
                 assert await session.undispatched("here", 10) == [resumed]
                 assert await session.resume("order:1", 2, forget=True) is None
                 assert (await session.counts())["start.stopped"] == 0
@@ -205,9 +205,9 @@ class StopConformance:
                 await session.add_starts([start(), start("b")])
                 for id, undo, state in (("order:1", True, "open"), ("b", False, "cancelled")):
                     await stop(session, id=id)
-                    ended = await session.end_lives(id, undo=undo, error="{}")
+                    ended = await session.end_epochs(id, undo=undo, error="{}")
                     assert ended is not None
-                    assert (ended.state, ended.epoch, ended.lives_from) == (state, 3, 3)
+                    assert (ended.state, ended.epoch, ended.min_epoch) == (state, 3, 3)
                     assert (ended.is_stopped, ended.is_undoing) == (False, undo)
                     assert (ended.stop, ended.stopped_at_ms, ended.stopped_in) == (None, None, None)
                 assert [found.id for found in await session.undispatched("here", 10)] == ["order:1"]

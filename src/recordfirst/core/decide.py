@@ -58,7 +58,7 @@ class RaiseDeclined(msgspec.Struct, frozen=True):
 
 
 class Park(msgspec.Struct, frozen=True):
-    """Unknown: wait for a person, holding nothing."""
+    """Unknown: wait for an operator, holding nothing."""
 
 
 class Wait(msgspec.Struct, frozen=True):
@@ -280,7 +280,7 @@ def absent(receipt: Receipt, now_ms: int, guarantee: Guarantee) -> Change:
 
 
 def unknown(receipt: Receipt, error: str) -> Change:
-    """Nobody but a person can tell."""
+    """Nobody but an operator can tell."""
     return _next(receipt, state="unknown", error=error)
 
 
@@ -292,13 +292,15 @@ def parked(receipt: Receipt, promise: str) -> Change:
 def replied(receipt: Receipt, reply: str, error: str) -> Change:
     """The provider answered, and storing it failed in the user's own transaction: keep the answer.
 
-    Nobody needs to be asked any more, so one who waits for a person goes on.
+    Nobody needs to be asked any more, so one who waits for an operator goes on.
     """
     return _next(receipt, state="intended", reply=reply, error=error)
 
 
 def resolved_not_done(receipt: Receipt) -> Change:
-    """A person says that it certainly did not happen: it may be called again, under a new key if the old is spent."""
+    """An operator says that it certainly did not happen: it may be called again, under a new key if the old is
+    spent.
+    """
     return _next(receipt, state="intended", doubts=0, **_unspent_key(receipt))
 
 

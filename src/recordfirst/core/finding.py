@@ -18,7 +18,7 @@ class NewFinding(msgspec.Struct, frozen=True, kw_only=True):
     """What it is about: a workflow's id, an effect's key (and attempt), an engine. One is open per code and subject."""
     workflow: str | None = None
     detail: str
-    """One line for a person. Never holds arguments or results."""
+    """One line for an operator. Never holds arguments or results."""
 
 
 class Finding(NewFinding, frozen=True, kw_only=True):
@@ -34,7 +34,7 @@ class Finding(NewFinding, frozen=True, kw_only=True):
 
 
 class Audit(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person, or a reconcile on its own, has changed."""
+    """What an operator, or a reconcile on its own, has changed."""
 
     number: int = 0
     at_ms: int = 0
@@ -63,12 +63,12 @@ class Kind(msgspec.Struct, frozen=True):
     apply: str
     person: str
     dismissible: bool = False
-    """Whether a person may say that it is seen to, because it can stay for ever: what has happened is not undone by
+    """Whether an operator may say that it is seen to, because it can stay for ever: what has happened is not undone by
     whatever puts it right."""
 
 
 _NOTHING = "Nothing."
-_MONEY = "Nothing: where money is concerned, a person decides."
+_MONEY = "Nothing: where money is concerned, an operator decides."
 
 KINDS = {
     kind.code: kind
@@ -128,7 +128,7 @@ KINDS = {
         ),
         Kind(
             "RF-START-ENDED",
-            "The engine says that this workflow's life is over, and the record that the workflow is open.",
+            "The engine says that this workflow's epoch is over, and the record that the workflow is open.",
             "The worker died after the engine had stored the end and before the record had, or somebody settled the "
             "promise by hand.",
             "Opens a new epoch, which comes to the same end from the receipts.",
@@ -196,7 +196,7 @@ KINDS = {
         ),
         Kind(
             "RF-EFFECT-UNKNOWN",
-            "Nobody but a person can tell whether the effect happened; its workflow is parked.",
+            "Nobody but an operator can tell whether the effect happened; its workflow is parked.",
             "A call without an answer, whose key is past the provider's retention, and no probe that can tell.",
             "Asks the probe again, if there is one, and stores what it says.",
             "Look at the provider, then `recordfirst resolve KEY` with `--succeeded`, `--declined` or `--not-done`.",
@@ -281,7 +281,7 @@ KINDS = {
         Kind(
             "RF-EFFECT-MISSING",
             "The receipt says that the effect succeeded, and the provider has nothing of it.",
-            "The call left no marker, or went to another account; or a person resolved it wrongly.",
+            "The call left no marker, or went to another account; or an operator resolved it wrongly.",
             _MONEY,
             "Look at the provider by amount and time. Is it not there, a workflow of another id does it again.",
             dismissible=True,
@@ -291,7 +291,7 @@ KINDS = {
             "Somebody has taken back what an effect did, all or in part, and no call of this app has.",
             "A refund by hand, at the provider's dashboard, say, or by another program. The record still says that it "
             "stands.",
-            "Nothing: money is for a person.",
+            "Nothing: money is for an operator.",
             "Find out who did it and why, and put your rows right. Undo it through the app in future: then the record "
             "knows. Then dismiss it.",
             dismissible=True,
@@ -299,7 +299,7 @@ KINDS = {
         Kind(
             "RF-EFFECT-DIFFERS",
             "The provider has it with another amount, currency or id than the receipt; or has what was declined.",
-            "A person resolved it with another result, or it was changed at the provider.",
+            "An operator resolved it with another result, or it was changed at the provider.",
             _MONEY,
             "Find out which of the two is right, and put the other right: a refund, or a new charge under another id.",
             dismissible=True,
@@ -347,7 +347,7 @@ def page() -> str:
         f"## `{kind.code}`\n\n{kind.means}\n\n"
         f"How it comes about\n: {kind.cause}\n\n"
         f"What `--apply` does\n: {kind.apply}\n\n"
-        f"What a person does\n: {kind.person}\n\n"
+        f"What an operator does\n: {kind.person}\n\n"
         f"{_DISMISS if kind.dismissible else ''}"
         f"Step by step\n: [{kind.code}](../how-to/clear-findings.md#{kind.code.lower()})\n"
         for kind in KINDS.values()

@@ -83,8 +83,8 @@ def engine_id(app: str, id: str, epoch: int) -> str:
 
     Reversible (:func:`parse_engine_id`). Resonate reserves ``:``, so that and whatever is not plain is percent-encoded.
     """
-    life = f"~{epoch}" if epoch > 1 else ""
-    return f"{_quote(app)}~{_quote(id)}{life}"
+    suffix = f"~{epoch}" if epoch > 1 else ""
+    return f"{_quote(app)}~{_quote(id)}{suffix}"
 
 
 def group(app: str) -> str:
@@ -124,12 +124,12 @@ def parse_mark_id(app: str, engine: str) -> tuple[int, int] | None:
 def parse_engine_id(engine: str) -> tuple[str, str, int, str]:
     """Return app, workflow id, epoch, and the lineage below it (empty for the workflow itself) of an engine id."""
     root, _, lineage = engine.partition(":")
-    app, id, *life = root.split("~")
-    return unquote(app), unquote(id), int(life[0]) if life else 1, lineage
+    app, id, *epoch = root.split("~")
+    return unquote(app), unquote(id), int(epoch[0]) if epoch else 1, lineage
 
 
-def life_of(app: str, engine: str) -> tuple[str, int] | None:
-    """Return workflow id and epoch, if this is the engine id of an app's life; ``None`` if it is anything else."""
+def epoch_of(app: str, engine: str) -> tuple[str, int] | None:
+    """Return workflow id and epoch, if this is the engine id of an app's epoch; ``None`` if it is anything else."""
     try:
         owner, id, epoch, _ = parse_engine_id(engine)
     except ValueError:
@@ -138,7 +138,7 @@ def life_of(app: str, engine: str) -> tuple[str, int] | None:
 
 
 def is_wait_of(promise: str, step: str) -> bool:
-    """Whether a promise is one that this step waits on, in whichever of its workflow's lives. Both are engine ids."""
+    """Whether a promise is one that this step waits on, in whichever of its workflow's epochs. Both are engine ids."""
     try:
         app, id, _, lineage = parse_engine_id(promise)
     except ValueError:

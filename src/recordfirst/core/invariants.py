@@ -64,7 +64,7 @@ def frozen_request(history: Sequence[Event]) -> list[str]:
 
 
 def outcomes_stand(history: Sequence[Event]) -> list[str]:
-    """P5: a final outcome never changes, and what is unknown is not called again until a person has answered."""
+    """P5: a final outcome never changes, and what is unknown is not called again until an operator has answered."""
     found: list[str] = []
     last: dict[tuple[str, int], Receipt] = {}
     unknown_calls: dict[tuple[str, int], int] = {}

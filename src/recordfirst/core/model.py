@@ -32,7 +32,7 @@ class Stored(msgspec.Struct, frozen=True):
 
 
 class Resolved(msgspec.Struct, frozen=True):
-    """A person said what became of an effect; the next ``Stored`` of it is their word."""
+    """An operator said what became of an effect; the next ``Stored`` of it is their word."""
 
     key: str
     attempt: int
@@ -248,7 +248,7 @@ class World:
         who.stage, who.flight, who.seen, who.action = "idle", None, None, None
 
     def resolve(self) -> None:
-        """A person who knows the truth answers, once nothing is on its way any more."""
+        """An operator who knows the truth answers, once nothing is on its way any more."""
         assert self.receipt is not None
         if self.receipt.state == "unknown" and not self.flights:
             self.history.append(Resolved(self.receipt.key, self.receipt.attempt))

@@ -25,7 +25,7 @@ class Start(NewStart, frozen=True, kw_only=True):
 
     state: StartState = "open"
     epoch: int = 1
-    """Numbers the workflow's lives in the engine."""
+    """Numbers the workflow's epochs in the engine."""
     engine: str | None = None
     """Identity of the engine that was given this start; ``None`` until one was."""
     result: str | None = None
@@ -33,7 +33,7 @@ class Start(NewStart, frozen=True, kw_only=True):
     """JSON with ``type`` and ``message``."""
     created_at_ms: int
     finished_at_ms: int | None = None
-    lives_from: int | None = None
+    min_epoch: int | None = None
     """Earlier epochs are over, wherever they run: none of their steps begins."""
     undo_only: bool = False
     """Its epoch undoes what was done, and nothing else: it was cancelled, or stopped while it undid a failure."""
@@ -59,7 +59,7 @@ class Start(NewStart, frozen=True, kw_only=True):
 
 
 class Finish(msgspec.Struct, frozen=True, kw_only=True):
-    """The end of a workflow's life; counts only for the epoch that it names."""
+    """The end of a workflow's epoch; counts only for the epoch that it names."""
 
     id: str
     epoch: int

@@ -41,7 +41,7 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     seen_at_ms: int
     """When a worker last said that all is as it should be: what was lost, was lost after that."""
     accepted_at_ms: int | None
-    """When a person last accepted a restore."""
+    """When an operator last accepted a restore."""
     doubted_until_ms: int | None
     """Effects of workflows that were accepted before this may have been called in the time that was lost."""
 

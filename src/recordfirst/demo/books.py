@@ -116,7 +116,7 @@ def _agrees(
 
 
 def lines(books: Books) -> list[tuple[str, Any]]:
-    """The table's rows, for a person."""
+    """The table's rows, for an operator."""
     return [
         ("orders", f"{books.orders:,}"),
         ("paid", f"{books.paid:,}"),

@@ -66,8 +66,8 @@ def connect(given: str | Embedded | Resonate | None, membership: Membership, rec
 async def join(given: object, membership: Membership, record: Record[Any]) -> Joined | None:
     """Return the engine as a part of the record's transactions, if it can be one: it is in the record's own database.
 
-    The record is open. An engine that cannot be asked is none; then the relay does after the commit what could have
-    been done in it.
+    The record is open. An engine that cannot be asked is none; then the dispatcher does after the commit what could
+    have been done in it.
     """
     if not isinstance(given, str) or not given.startswith(_POSTGRES):
         return None

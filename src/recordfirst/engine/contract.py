@@ -10,7 +10,7 @@ from resonate.context import Context
 from recordfirst.process.places import Places
 from recordfirst.records.contract import Session
 
-type Life = Literal["running", "settled"]
+type EngineState = Literal["running", "settled"]
 
 
 class Engine(Protocol):
@@ -37,7 +37,7 @@ class Engine(Protocol):
         """
 
     async def drop(self, stale: Callable[[Sequence[str]], Awaitable[Sequence[str]]]) -> None:
-        """Drop what ``stale`` says of the lives that it holds, page by page: another engine has them, or none (P6)."""
+        """Drop what ``stale`` says of the epochs that it holds, page by page: another engine has them, or none (P6)."""
 
     async def start(self) -> None:
         """Let run what it has, and what it is given."""
@@ -49,10 +49,10 @@ class Engine(Protocol):
         lease is lost, and a successor waits for an engine that only one can have open: it does not wait for what runs.
         """
 
-    async def create(self, id: str, name: str, arguments: Mapping[str, Any]) -> Life:
-        """Create the promise of a workflow's life, which makes a worker run it; the same again changes nothing."""
+    async def create(self, id: str, name: str, arguments: Mapping[str, Any]) -> EngineState:
+        """Create the promise of a workflow's epoch, which makes a worker run it; the same again changes nothing."""
 
-    async def look(self, id: str) -> Life | None:
+    async def look(self, id: str) -> EngineState | None:
         """Say what became of a promise; ``None`` if the engine does not have it (any more). Changes nothing."""
 
     async def settle(self, id: str) -> bool:
@@ -71,7 +71,7 @@ class Engine(Protocol):
         """Call ``found`` with the id of each promise that cannot be read: it was encrypted with another key, say."""
 
     def forget(self, id: str) -> None:
-        """A workflow's life has ended and the record says so, or a note was settled: drop what is held of it.
+        """A workflow's epoch has ended and the record says so, or a note was settled: drop what is held of it.
 
         An engine in a server has no request that deletes, and collects what is settled by its own rules.
         """
@@ -86,8 +86,8 @@ class Joined(Protocol):
     identity: str
     """As :attr:`Engine.identity`."""
 
-    async def create(self, tx: Session[Any], lives: Sequence[tuple[str, str, Mapping[str, Any]]]) -> list[Life]:
-        """Create the promises of lives, each with its id, workflow and arguments, as :meth:`Engine.create` does."""
+    async def create(self, tx: Session[Any], epochs: Sequence[tuple[str, str, Mapping[str, Any]]]) -> list[EngineState]:
+        """Create the promises of epochs, each with its id, workflow and arguments, as :meth:`Engine.create` does."""
 
     async def settle(self, tx: Session[Any], ctx: Context, value: Any) -> Callable[[], None] | None:
         """Settle the step that runs in ``ctx``. The last statement before COMMIT: it locks heartbeats out until then.

@@ -27,7 +27,7 @@ from resonate_pg.wire import execute_message, resolve_target
 
 from recordfirst.core.text import safe_text
 from recordfirst.engine.codec import EngineCodec
-from recordfirst.engine.contract import Life
+from recordfirst.engine.contract import EngineState
 from recordfirst.engine.sdk import steps as sdk
 from recordfirst.engine.shared import Membership, SharedEngine
 from recordfirst.errors import EngineUnavailable, Misuse
@@ -187,8 +187,8 @@ class JoinedPostgres:
         self._record, self._address = record, resolve_target(home)
         self._codec = EngineCodec(encryptor)
 
-    async def create(self, tx: Session[Any], lives: Sequence[tuple[str, str, Mapping[str, Any]]]) -> list[Life]:
-        requests = [sdk.creating(*life, self._address, self._codec) for life in lives]
+    async def create(self, tx: Session[Any], epochs: Sequence[tuple[str, str, Mapping[str, Any]]]) -> list[EngineState]:
+        requests = [sdk.creating(*epoch, self._address, self._codec) for epoch in epochs]
         replies = await self._record.ask_engine(tx, requests)
         return ["running" if sdk.created(reply) else "settled" for reply in replies]
 

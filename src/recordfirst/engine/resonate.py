@@ -12,7 +12,7 @@ from resonate.types import PromiseRecord, TaskData, Value
 
 from recordfirst.core.exceptions import AllowedErrors
 from recordfirst.engine.codec import Clear
-from recordfirst.engine.contract import Life
+from recordfirst.engine.contract import EngineState
 from recordfirst.engine.sdk import steps as sdk
 
 _NO_SUCH_PROMISE = 404
@@ -62,15 +62,15 @@ class ResonateEngine:
         del at_once  # who shares it waits for leases, and not for this worker
         await self.resonate.stop()
 
-    async def create(self, id: str, name: str, arguments: Mapping[str, Any]) -> Life:
+    async def create(self, id: str, name: str, arguments: Mapping[str, Any]) -> EngineState:
         # The promise is created directly: Resonate.rpc would register a listener too, a request that nobody waits for.
         timeout_at = sdk.far_from_now_ms(self.resonate)
         data = TaskData(func=name, kwargs=dict(arguments))
-        tags = sdk.tags_of_life(id, sdk.address_of(self.resonate, self._home))
+        tags = sdk.tags_of_epoch(id, sdk.address_of(self.resonate, self._home))
         promise = await self.resonate.promises.create(id, timeout_at, Value(data=data), tags)
         return "running" if promise.state == "pending" else "settled"
 
-    async def look(self, id: str) -> Life | None:
+    async def look(self, id: str) -> EngineState | None:
         try:
             promise = await self._get(id)
         except SerializationError:

@@ -59,7 +59,7 @@ class Escaped(RecordfirstError):
 class ResultNotStored(RecordfirstError):
     """The effect happened, but its result could not be stored; it is not called again (P3).
 
-    ``on_success`` has not run, and a retry comes to the same until a person has said the result (``App.resolve``).
+    ``on_success`` has not run, and a retry comes to the same until an operator has said the result (``App.resolve``).
     """
 
     fate = "done"
@@ -110,7 +110,7 @@ class WorkflowStopped(RecordfirstError):
 
 
 class WorkflowCancelled(WorkflowFailed):
-    """A person has cancelled the workflow; says who, and why."""
+    """An operator has cancelled the workflow; says who, and why."""
 
     def __str__(self) -> str:
         return (

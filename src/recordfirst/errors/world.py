@@ -17,7 +17,7 @@ class EngineUnavailable(RecordfirstError):
 
 
 class EffectsHeld(RecordfirstError):
-    """The record was set back, or moved: no effect is begun until a person has accepted that."""
+    """The record was set back, or moved: no effect is begun until an operator has accepted that."""
 
     def __init__(self, app: str, code: str, detail: str) -> None:
         self.app, self.code, self.detail = app, code, detail

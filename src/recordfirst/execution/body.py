@@ -23,7 +23,7 @@ from recordfirst.execution.calls import running
 from recordfirst.execution.execution import Execution
 from recordfirst.execution.runtime import Runtime
 from recordfirst.execution.undo import close_undone, undo_all, withdraw_uncalled
-from recordfirst.observe import Failed, StaleLife, Stopped
+from recordfirst.observe import Failed, StaleEpoch, Stopped
 from recordfirst.providers.contract import describe
 from recordfirst.steps.function import Function
 
@@ -50,7 +50,7 @@ class Lifecycle(Protocol):
 
 
 def body_of(
-    workflow: Workflow[..., Any], runtime: Runtime, life: Lifecycle, effects: dict[str, Effect[..., Any]]
+    workflow: Workflow[..., Any], runtime: Runtime, lifecycle: Lifecycle, effects: dict[str, Effect[..., Any]]
 ) -> Any:
     """The function that the engine runs for a workflow: its body, and what must be done at its end."""
 
@@ -60,14 +60,14 @@ def body_of(
         # What a workflow runs by ctx.rpc is a part of it, elsewhere: its receipts are the workflow's, and its end is
         # told by the engine alone.
         _, id, epoch, lineage = identity.parse_engine_id(ctx.info.id)
-        await life.cleared()
+        await lifecycle.cleared()
         start, barred = None, (id, epoch) in runtime.over
         if barred or epoch > 1 or runtime.restores:
             # Only these can be over, or be the one that undoes; another is told so at its next step.
             start = await _find(runtime, id)
             has_ended = barred and start is not None and start.state != "open"
             if has_ended or _is_stale(start, epoch, is_part=bool(lineage), restored=runtime.restores > 0):
-                return _pass_over(runtime, life, ctx.info.id, (id, epoch))
+                return _pass_over(runtime, lifecycle, ctx.info.id, (id, epoch))
         # A body that fails is not run again by the SDK, not even one that had no step yet: its end is in the record.
         sdk.never_retried(ctx)
         execution = Execution(
@@ -75,7 +75,7 @@ def body_of(
             id,
             epoch,
             is_part=bool(lineage),
-            first_run=life.entered(ctx.info.id),
+            first_run=lifecycle.entered(ctx.info.id),
             declared=workflow.declared,
             over=ctx.over,
             again=codec.decode(start.again) if start is not None and start.again is not None else {},
@@ -89,11 +89,11 @@ def body_of(
                         execution.stopped_by(died, None, None)
                         raise await _stop(workflow.name, ctx, execution)
                     if start is not None and start.is_undoing:
-                        return await _undo(ctx, execution, start, life, effects)
+                        return await _undo(ctx, execution, start, lifecycle, effects)
                     ctx.over.judge = execution.judge
-                    return await _live(workflow, ctx, execution, life, effects, (args, kwargs))
+                    return await _live(workflow, ctx, execution, lifecycle, effects, (args, kwargs))
         finally:
-            life.left(ctx.info.id)
+            lifecycle.left(ctx.info.id)
 
     body.__name__ = workflow.name
     body.__signature__ = workflow.function.signature  # type: ignore[attr-defined]
@@ -104,7 +104,7 @@ async def _live(
     workflow: Workflow[..., Any],
     ctx: WorkflowContext,
     execution: Execution,
-    life: Lifecycle,
+    lifecycle: Lifecycle,
     effects: dict[str, Effect[..., Any]],
     given: tuple[tuple[Any, ...], dict[str, Any]],
 ) -> Any:
@@ -135,7 +135,7 @@ async def _live(
     if failure is None:
         if not execution.is_part:
             finish = Finish(id=id, epoch=execution.epoch, state="succeeded", result=runtime.seal(text))
-            await life.finished(ctx.info.id, finish, None)
+            await lifecycle.finished(ctx.info.id, finish, None)
         return result
     # What has certainly not happened is not waited for: it does not happen any more.
     sdk.leave(ctx, execution.idle)
@@ -149,7 +149,7 @@ async def _live(
         raise await _stop(workflow.name, ctx, execution, codec.encode(_error(failure, at), "an error"))
     finish = _failed(execution, workflow.name, failure, at, undone.left)
     await close_undone(execution, undone.done, finish)
-    await life.finished(ctx.info.id, finish, failure)
+    await lifecycle.finished(ctx.info.id, finish, failure)
     raise failure
 
 
@@ -208,7 +208,7 @@ async def _stop(name: str, ctx: WorkflowContext, execution: Execution, failure: 
 
 
 async def _undo(
-    ctx: WorkflowContext, execution: Execution, start: Start, life: Lifecycle, effects: dict[str, Effect[..., Any]]
+    ctx: WorkflowContext, execution: Execution, start: Start, lifecycle: Lifecycle, effects: dict[str, Effect[..., Any]]
 ) -> None:
     """The epoch of a workflow that is being cancelled: it takes back what was done, and nothing else."""
     undone = await undo_all(ctx, execution, effects)
@@ -216,7 +216,7 @@ async def _undo(
         raise await _stop(start.workflow, ctx, execution)
     finish = _cancelled(start, undone.left)
     await close_undone(execution, undone.done, finish)
-    await life.finished(ctx.info.id, finish, None)
+    await lifecycle.finished(ctx.info.id, finish, None)
 
 
 async def _find(runtime: Runtime, id: str) -> Start | None:
@@ -227,16 +227,16 @@ async def _find(runtime: Runtime, id: str) -> Start | None:
     return await runtime.patiently(f"start of {id!r}", find)
 
 
-def _pass_over(runtime: Runtime, life: Lifecycle, engine_id: str, over: tuple[str, int]) -> None:
-    """Run nothing of a life that is over. It may have been counted as running from when it was handed over."""
+def _pass_over(runtime: Runtime, lifecycle: Lifecycle, engine_id: str, over: tuple[str, int]) -> None:
+    """Run nothing of an epoch that is over. It may have been counted as running from when it was handed over."""
     runtime.over.discard(over)
-    runtime.observe(StaleLife(engine_id))
-    life.left(engine_id)
+    runtime.observe(StaleEpoch(engine_id))
+    lifecycle.left(engine_id)
 
 
 def _is_stale(start: Start | None, epoch: int, *, is_part: bool, restored: bool) -> bool:
-    """Whether a life is over: a person has ended it, or it is left over from before a restore of either."""
-    if start is not None and start.lives_from is not None and epoch < start.lives_from:
+    """Whether an epoch is over: an operator has ended it, or it is left over from before a restore of either."""
+    if start is not None and start.min_epoch is not None and epoch < start.min_epoch:
         return True
     if not restored:
         return False
@@ -266,7 +266,7 @@ def _error(error: Exception, at: str | None) -> dict[str, Any]:
 
 
 def _failed(execution: Execution, name: str, error: Exception, at: str | None, left: list[str]) -> Finish:
-    """The end of a life in failure; what could not be undone is said, since somebody must see to it."""
+    """The end of an epoch in failure; what could not be undone is said, since somebody must see to it."""
     execution.runtime.observe(Failed(execution.workflow_id, name, describe(error), at))
     said = _error(error, at)
     if left:

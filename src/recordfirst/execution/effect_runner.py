@@ -219,13 +219,13 @@ class EffectRun:
     async def _begin(self, receipt: Receipt, claim: str) -> Receipt | None:
         """Announce a call; ``None`` if the receipt has changed meanwhile."""
         change = d.begin_call(receipt, claim=claim, claim_ms=self._claim_ms)
-        life = self.execution.workflow_id, self.execution.epoch
+        epoch_of = self.execution.workflow_id, self.execution.epoch
         # P1 again, for one that was announced: it is called for the first time.
-        after = self.effect.precedent(life[0], self.arguments) if receipt.calls == 0 else None
+        after = self.effect.precedent(epoch_of[0], self.arguments) if receipt.calls == 0 else None
 
         async def begin() -> Receipt | None:
             async with self.runtime.record.session() as session:
-                begun = await session.change_receipt(receipt, change, life=life, after=after)
+                begun = await session.change_receipt(receipt, change, epoch_of=epoch_of, after=after)
                 if begun is None:
                     # Ours, also when the reply to the statement was lost: nobody else knows this claim.
                     seen = (await session.find_receipt(self.key, self.attempt)).receipt

@@ -135,7 +135,7 @@ class Execution:
             self._resting.discard(me)
 
     async def is_over(self, session: Session[Any] | None = None) -> bool:
-        """Whether this life is over, as the record says now: a person has ended it, or its workflow has ended."""
+        """Whether this epoch is over, as the record says now: an operator has ended it, or its workflow has ended."""
 
         async def look() -> Start | None:
             async with self.runtime.record.session() as alone:
@@ -147,15 +147,15 @@ class Execution:
             start = await self.runtime.patiently(f"start of {self.workflow_id!r}", look)
         if start is None:
             return False
-        return start.state != "open" or (start.lives_from is not None and self.epoch < start.lives_from)
+        return start.state != "open" or (start.min_epoch is not None and self.epoch < start.min_epoch)
 
     async def release_if_barred(self, key: str, session: Session[Any] | None = None) -> None:
-        """Give the task back if no call is begun by anybody now, or none by this life."""
+        """Give the task back if no call is begun by anybody now, or none by this epoch."""
         await self.runtime.release_if_held(key, session)
         await self.release_if_over(f"effect {key!r}", session)
 
     async def release_if_over(self, what: str, session: Session[Any] | None = None) -> None:
-        """Give the task back if this life is over: it begins no step any more, and ends when it is delivered again."""
+        """Give the task back if this epoch is over: it begins no step any more, and ends when it is delivered again."""
         if await self.is_over(session):
             self.runtime.over.add((self.workflow_id, self.epoch))
             self.runtime.observe(NotBegun(self.workflow_id, what))

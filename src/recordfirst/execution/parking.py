@@ -1,6 +1,6 @@
 """How an effect waits: in place while it is short, asleep in the engine while it is long, parked while nobody can tell.
 
-Nothing is held meanwhile. What wakes a parked workflow is the relay, by the one promise that the receipt names.
+Nothing is held meanwhile. What wakes a parked workflow is the dispatcher, by the one promise that the receipt names.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Waiting:
         return True
 
     async def park(self, receipt: Receipt, now_ms: int) -> None:
-        """Wait for a person."""
+        """Wait for an operator."""
         if receipt.parked_on is not None and not self._is_ours(receipt.parked_on):
             # Another workflow waits there, and to take its place would leave it asleep for ever.
             await sdk.sleep(self._ctx, now_ms // _SHARED_MS, _SHARED_MS / 1000)

@@ -1,7 +1,7 @@
-"""Resolving: a person says what became of an effect. The record is written first, then the workflow woken (P5, P6).
+"""Resolving: an operator says what became of an effect. The record is written first, then the workflow woken (P5, P6).
 
-So it is with an effect that succeeded and whose result could not be stored: that it happened stands, and a person says
-with what result, so that ``on_success`` runs after all and a retry goes on from there.
+So it is with an effect that succeeded and whose result could not be stored: that it happened stands, and an operator
+says with what result, so that ``on_success`` runs after all and a retry goes on from there.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ async def resolve(
     said_by: tuple[str, str | None],
     dry_run: bool = False,
 ) -> Receipt:
-    """Store what a person said, with ``on_success`` or ``on_decline`` in the same transaction; see ``App.resolve``."""
+    """Store what an operator said, with ``on_success`` or ``on_decline`` in the same transaction; see
+    ``App.resolve``.
+    """
     receipt = _one(receipts, key, attempt)
     outcome, result, reason = answer
     effect = effects.get(receipt.function)
@@ -54,7 +56,7 @@ async def resolve(
             value = codec.shape(result, effect.function.returns, what)
             final, hook = Outcome("succeeded", codec.encode(value, what), value), effect.success
         case "declined":
-            declined = Declined(codec.told(reason or "declined, as a person said"), None, key)
+            declined = Declined(codec.told(reason or "declined, as an operator said"), None, key)
             text = codec.encode({"reason": declined.reason, "code": None}, "a decline")
             final, hook = Outcome("declined", text, declined), effect.decline
 
@@ -106,7 +108,9 @@ async def _let_go_on(tx: Session[Any], receipt: Receipt) -> None:
 
 
 def _may_be_said(receipt: Receipt, final: Outcome | None) -> bool:
-    """Whether a person's answer is wanted: nobody knows what came of it; or it happened, and its result is missing."""
+    """Whether an operator's answer is wanted: nobody knows what came of it; or it happened, and its result is
+    missing.
+    """
     return receipt.state == "unknown" or (final is not None and final.state == "succeeded" and _lacks_result(receipt))
 
 
@@ -115,7 +119,7 @@ def _lacks_result(receipt: Receipt) -> bool:
 
 
 async def _must_not_be_undone_meanwhile(tx: Session[Any], receipt: Receipt) -> None:
-    """A life that fails for want of the result takes the effect back, and on_success must not come on top of that."""
+    """An epoch that fails for want of the result takes the effect back, and on_success must not come on top of that."""
     if receipt.state == "unknown" or receipt.undo is None:
         return
     start = await tx.find_start(receipt.workflow)
@@ -154,7 +158,7 @@ def _one(receipts: Sequence[Receipt], key: str, attempt: int | None) -> Receipt:
 
 
 async def _said_before(runtime: Runtime, receipt: Receipt, final: Outcome | None, detail: str) -> Receipt:
-    """Return a receipt that is not unknown if a person has said the same before: then there is nothing to do."""
+    """Return a receipt that is not unknown if an operator has said the same before: then there is nothing to do."""
     async with runtime.record.session() as session:
         said = [(audit.command, audit.detail) for audit in await session.audits(receipt.key, _SAID)]
     if ("resolve", detail) in said and (final is None or _says(runtime, receipt, final)):

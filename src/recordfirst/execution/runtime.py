@@ -70,11 +70,13 @@ class Runtime(Patience):
         self.errors = errors
         """The classes that an error may be rebuilt as."""
         self.restores = 0
-        """How many restores of the record this worker knows of: after one, the engine may have lives of a lost time."""
+        """How many restores of the record this worker knows of: after one, the engine may have epochs of a lost
+        time.
+        """
         self._worker, self._pid, self._claims = "", 0, itertools.count(1)
         self._in_flight: dict[str, tuple[asyncio.Lock, list[None]]] = {}
         self.over: set[tuple[str, int]] = set()
-        """Lives, by id and epoch, that this worker has heard to be over while their body ran here."""
+        """Epochs, by id and epoch, that this worker has heard to be over while their body ran here."""
         self._refused: set[str] = set()
         """Providers that refuse the app's credential, as this process has heard."""
         self.executions: set[Running] = set()
@@ -88,7 +90,7 @@ class Runtime(Patience):
         self.injector.reopen()
 
     def under_way(self) -> list[str]:
-        """What runs here, for a person: each workflow, with the steps that it is in."""
+        """What runs here, for an operator: each workflow, with the steps that it is in."""
         return sorted(f"{e.workflow_id} ({', '.join(e.steps)})" if e.steps else e.workflow_id for e in self.executions)
 
     def new_claim(self) -> str:

@@ -1,7 +1,7 @@
 """Storing starts: what makes a workflow accepted (P7).
 
-With an engine in the record's own database their promises are created in the same transaction. Elsewhere the relay does
-that after the commit, and the reconciler when even that is lost.
+With an engine in the record's own database their promises are created in the same transaction. Elsewhere the
+dispatcher does that after the commit, and the reconciler when even that is lost.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ async def accept(runtime: Runtime, session: Session[Any], given: Sequence[NewSta
 
 
 async def _hand_over(runtime: Runtime, tx: Session[Any], rows: list[tuple[Start, bool]]) -> list[tuple[Start, bool]]:
-    """Give what is new to the engine in the record's database; what it does not take stays for the relay."""
+    """Give what is new to the engine in the record's database; what it does not take stays for the dispatcher."""
     joined, new = runtime.joined, [start for start, added in rows if added]
     if joined is None or not new:
         return rows
-    lives = [
+    epochs = [
         (
             identity.engine_id(runtime.app, start.id, start.epoch),
             start.workflow,
@@ -48,8 +48,8 @@ async def _hand_over(runtime: Runtime, tx: Session[Any], rows: list[tuple[Start,
         )
         for start in new
     ]
-    answers = await joined.create(tx, lives)
-    taken = [start for start, life in zip(new, answers, strict=True) if life == "running"]
+    answers = await joined.create(tx, epochs)
+    taken = [start for start, epoch in zip(new, answers, strict=True) if epoch == "running"]
     await tx.dispatched(taken, joined.identity)
     ids = {start.id for start in taken}
     return [

@@ -40,7 +40,7 @@ class Undoing(NamedTuple):
     done: list[tuple[Receipt, str]]
     """What was undone, with the key of the undo."""
     left: list[str]
-    """What was not, and why, for a person."""
+    """What was not, and why, for an operator."""
 
 
 async def undo_all(ctx: Context, execution: Execution, effects: dict[str, Effect[..., Any]]) -> Undoing:
@@ -147,7 +147,7 @@ async def _begin(execution: Execution, undo: Effect[..., Any], receipt: Receipt,
 
 
 async def close_undone(execution: Execution, done: list[tuple[Receipt, str]], finish: Finish) -> None:
-    """Say in each receipt what undid it, in one transaction with the end of the workflow's life."""
+    """Say in each receipt what undid it, in one transaction with the end of the workflow's epoch."""
     if not done:
         return
 
@@ -156,7 +156,7 @@ async def close_undone(execution: Execution, done: list[tuple[Receipt, str]], fi
             await tx.finish([finish])
             start = await tx.find_start(finish.id)
             if start is None or (start.epoch, start.state) != (finish.epoch, finish.state):
-                return  # Another life of this workflow goes on, and comes to the same.
+                return  # Another epoch of this workflow goes on, and comes to the same.
             for receipt, by in done:
                 await mark_undone(tx, execution.runtime, receipt, by)
 

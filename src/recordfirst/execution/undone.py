@@ -70,7 +70,7 @@ def _undone(runtime: Runtime, receipt: Receipt, by: str) -> Change:
     text = kept_result(runtime, receipt)
     if text is None:
         return d.undone(receipt, by)
-    # No later life is to store a success, with its rows, that was taken back.
+    # No later epoch is to store a success, with its rows, that was taken back.
     return msgspec.structs.replace(d.succeeded(receipt, runtime.seal(text)), undone_by=by)
 
 

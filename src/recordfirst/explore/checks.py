@@ -167,7 +167,7 @@ def _another_result(reference: Seen, seen: Seen) -> list[Violation]:
 
 
 def _same_end(wanted: SeenStart, has: SeenStart) -> bool:
-    """Whether it ends the same. A life that finishes an undo of one that was lost fails as well, and says that."""
+    """Whether it ends the same. An epoch that finishes an undo of one that was lost fails as well, and says that."""
     return wanted == has or (has.state == "failed" and '"type":"Undone"' in (has.error or ""))
 
 

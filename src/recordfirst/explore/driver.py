@@ -148,7 +148,7 @@ class _Inline(aiosqlite.Connection):
 
 
 def _name_of(fn: Callable[..., Any], args: tuple[Any, ...]) -> str | None:
-    """A statement as a person calls it; ``None`` for what carries nothing."""
+    """A statement as an operator calls it; ``None`` for what carries nothing."""
     kind = fn.__name__
     if kind == "rollback":
         return None

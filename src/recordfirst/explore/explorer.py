@@ -42,7 +42,7 @@ class World(Protocol):
         """Leave nothing behind."""
 
     def run(self, schedule: Schedule, *, briefly: bool = False) -> Outcome:
-        """Run it under a schedule, and judge what came of it. ``briefly``: without what only a person would read."""
+        """Run it under a schedule, and judge what came of it. ``briefly``: without what only an operator would read."""
 
     def refer(self) -> Outcome:
         """Run it without faults."""

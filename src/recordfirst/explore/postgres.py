@@ -4,7 +4,7 @@ Statements, commits, locks, refusals and lost connections are the server's own. 
 nobody has anything to do, as in the fast world, and the record's clock follows it, since ``clock_timestamp()`` and
 ``now()`` are found in the schema ``recordfirst_explore`` before the server's own. A server waits for no virtual
 second, so whatever waits in it for another session takes real ones. A process that stands still loses its lease as in
-life: the server ends that session, another process works on a host of its own, and then the first goes on.
+epoch: the server ends that session, another process works on a host of its own, and then the first goes on.
 
 Every schedule begins with the rows that the tables had at first; the same database serves them all. What it costs is
 forks, the half a dozen sessions that each process opens, and a round trip for each look. Whatever is compiled or looked

@@ -1,6 +1,6 @@
 """What one process of the explored app does: it works, asks for the workflow unless it was accepted, waits for its end.
 
-Where a person is needed, one is there: what became of an effect is looked up outside, and answered.
+Where an operator is needed, one is there: what became of an effect is looked up outside, and answered.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ async def answer(app: App, outside: Outside, note: Callable[[str], None]) -> boo
         marker = identity.marker(app.name, receipt.key, receipt.attempt, 255)
         # A double that keeps no marker has the key, which begins as the same text.
         done = next((asked for asked in outside.applied if marker in (asked.marker, asked.key)), None)
-        note(f"a person looks for {receipt.key!r} outside: {'done' if done is not None else 'not done'}")
+        note(f"an operator looks for {receipt.key!r} outside: {'done' if done is not None else 'not done'}")
         if done is None:
             await _says(app, note, receipt, outcome="not done")
         # What the provider answered is mostly what the effect returns; one that returns nothing wants nothing.

@@ -47,7 +47,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
     """Why its last process came to no good end, if so."""
     briefly: bool = False
-    """What only a person would read was left out."""
+    """What only an operator would read was left out."""
 
     def crossed(self, at: At) -> Point:
         """The point of a fault that has struck."""

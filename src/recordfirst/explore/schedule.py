@@ -2,7 +2,7 @@
 
 A *point* is one crossing of a boundary by one process: a statement to the record, a request to the engine, a call of a
 provider. Processes and points are counted from 1, and a run is the same each time, so ``1.17:crash`` names one moment
-and nothing else. A *schedule* is a few of those, as one line of text that a person can keep and give back.
+and nothing else. A *schedule* is a few of those, as one line of text that an operator can keep and give back.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Point(msgspec.Struct, frozen=True):
     number: int
     boundary: Boundary
     name: str
-    """What crosses, for a person: ``commit``, ``promise.create``, ``call charge_card``."""
+    """What crosses, for an operator: ``commit``, ``promise.create``, ``call charge_card``."""
     in_transaction: bool = False
     """Whether the record's transaction is open here: a process that stands still would hold its locks."""
     detail: str = ""

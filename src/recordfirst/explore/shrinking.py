@@ -1,4 +1,4 @@
-"""The smallest schedule that still breaks a promise: what a person has to understand, and nothing beside it."""
+"""The smallest schedule that still breaks a promise: what an operator has to understand, and nothing beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run as a person can read it: who did what when, where the fault struck, what was there, what broke. Pure.
+"""One run as an operator can read it: who did what when, where the fault struck, what was there, what broke. Pure.
 
 What a worker does for itself, and what one transaction does, are one line each. Whatever is shown is from the events of
 the run; nothing is guessed.
@@ -113,7 +113,7 @@ class _Teller:
             self._strikes(event)
         elif event.what == "goes on":
             self._add("fault", event, f"process {event.process} goes on, and does not know that it stood still")
-        elif event.what.startswith(("a person", "and is told")):
+        elif event.what.startswith(("an operator", "and is told")):
             self._add("person", event, event.what)
         elif event.what.startswith(("the workflow has", "the process ends")):
             self._add("end", event, event.what)

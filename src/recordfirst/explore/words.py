@@ -1,4 +1,4 @@
-"""How points and states read for a person. Pure."""
+"""How points and states read for an operator. Pure."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _RECORD = {
     "change_receipt": "receipt of {}",
     "finish": "close what has ended",
     "woken": "note who was woken",
-    "reborn": "begin a new life of the workflow",
-    "reborn_all": "begin a new life of each workflow",
+    "new_epoch": "begin a new epoch of the workflow",
+    "new_epochs": "begin a new epoch of each workflow",
     "reopen": "open the workflow again",
     "BEGIN IMMEDIATE": "BEGIN",
     "COMMIT": "COMMIT",
@@ -107,7 +107,7 @@ def engine_name(id: str) -> str:
         return id
     _, workflow, epoch, lineage = identity.parse_engine_id(id)
     step = re.sub(r"-[0-9a-f]{6,}$|^(?:write|effect|read|workflow)_", "", lineage.rsplit(":", 1)[-1])
-    return workflow + (f" (life {epoch})" if epoch > 1 else "") + (f", step {step}" if step else "")
+    return workflow + (f" (epoch {epoch})" if epoch > 1 else "") + (f", step {step}" if step else "")
 
 
 def shorten(text: str, most: int = _MOST) -> str:
@@ -126,7 +126,7 @@ def duration(milliseconds: int) -> str:
 
 
 def fault_of(at: At) -> str:
-    """What a schedule does at a point, for a person."""
+    """What a schedule does at a point, for an operator."""
     return FAULTS[at.fault] + ("" if at.change is None else f"; {CHANGES[at.change]}")
 
 

@@ -73,7 +73,7 @@ class World(abc.ABC):
         self.later: Seen | None = None
         """What comes of the version that a deploy brings, without faults."""
         self.corpses: dict[At, Corpse] = {}
-        """By the death of the first process, if nothing else befalls it. Without what only a person would read."""
+        """By the death of the first process, if nothing else befalls it. Without what only an operator would read."""
 
     def close(self) -> None:
         """Delete all of its files."""
@@ -84,7 +84,7 @@ class World(abc.ABC):
 
         Args:
             schedule: what befalls it.
-            briefly: leave out what is only there for a person to read: what each death has left, and what the engine
+            briefly: leave out what is only there for an operator to read: what each death has left, and what the engine
                 has. What is committed is judged all the same, whenever it is.
         """
         return self._run(schedule, 0, briefly=briefly)

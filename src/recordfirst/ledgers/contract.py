@@ -204,7 +204,7 @@ class Ledger(Protocol):
     """
 
     where: str
-    """How a person names it."""
+    """How an operator names it."""
     capabilities: Capabilities
 
     async def create_accounts(self, accounts: Sequence[Account]) -> list[Created[AccountStatus]]:

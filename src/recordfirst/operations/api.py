@@ -20,7 +20,7 @@ from recordfirst.operations.cancel import Cancellation
 from recordfirst.operations.cancel import cancel as cancel_it
 from recordfirst.operations.gc import Collection, collect
 from recordfirst.operations.retry import Retry, retry
-from recordfirst.reconcile.contract import Scope
+from recordfirst.reconcile.contract import PassContext
 from recordfirst.reconcile.dismissing import Dismissal
 from recordfirst.reconcile.dismissing import dismiss as dismiss_it
 from recordfirst.reconcile.reconciler import Report, look, passes_named, repair
@@ -140,7 +140,7 @@ class Operations:
         """Say that a finding has been seen to, which will not go away: it is not found again while it says the same.
 
         The receipt of a payment that was made twice, and refunded once, stays as it is; so does what the provider has.
-        Again changes nothing. Only a finding that a person must settle can be dismissed.
+        Again changes nothing. Only a finding that an operator must settle can be dismissed.
 
         Args:
             code: the finding's code.
@@ -249,7 +249,7 @@ class Operations:
             raise Misuse("to accept a restore changes the record: it needs apply")
         passes = passes_named(only)
         async with self._engine_to_ask() as engine:
-            scope = Scope(self._runtime, self._registered, engine, since_ms)
+            scope = PassContext(self._runtime, self._registered, engine, since_ms)
             if not apply:
                 return await look(scope, passes, tell)
             async with self._runtime.record.lease("reconcile"):

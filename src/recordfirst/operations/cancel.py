@@ -1,9 +1,9 @@
-"""Cancelling: a person ends an open workflow. The record is written first, then the engine is told (P6, P7).
+"""Cancelling: an operator ends an open workflow. The record is written first, then the engine is told (P6, P7).
 
-Kept: once this has returned, no life of the workflow begins a write or a call, wherever it runs and however late: the
+Kept: once this has returned, no epoch of the workflow begins a write or a call, wherever it runs and however late: the
 statements that begin one look at the start, and wait for a transaction that is ending it. What had begun before comes
 to its end: a call that was on its way may arrive. With ``undo``, what has happened is then taken back, newest first, by
-the effects that ``undo=`` names, in a life of the workflow's own that survives crashes as any other does.
+the effects that ``undo=`` names, in an epoch of the workflow's own that survives crashes as any other does.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Cancellation(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def told(self) -> str:
-        """In one line, for a person."""
+        """In one line, for an operator."""
         what = f"undoing {', '.join(self.undone)}" if self.undone else "closed"
         if self.reversed:
             what += f"; undone before: {', '.join(self.reversed)}"
@@ -63,7 +63,7 @@ async def cancel(
     said_by: tuple[str, str | None],
     dry_run: bool,
 ) -> Cancellation:
-    """Store what a person said; see ``App.cancel``."""
+    """Store what an operator said; see ``App.cancel``."""
     who, why = said_by
     message = codec.told(f"cancelled by {who}" + (f": {why}" if why else ""))
     error = {"type": "Cancelled", "message": message}
@@ -80,7 +80,7 @@ async def cancel(
                 registered.workflow(start.workflow, runtime.app)  # raises if no worker of this app could do it
             if dry_run or not plan.changed:
                 return plan
-            await tx.end_lives(id, undo=bool(plan.undone), error=codec.encode(error, "an end"))
+            await tx.end_epochs(id, undo=bool(plan.undone), error=codec.encode(error, "an end"))
             await tx.unpark(id)
             if start.is_stopped:
                 await tx.close_findings([stop_of(start)], "cancelled")

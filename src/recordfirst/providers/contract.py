@@ -165,7 +165,7 @@ class Absent(msgspec.Struct, frozen=True):
 
 
 class CannotTell(msgspec.Struct, frozen=True):
-    """A probe's answer: neither can be shown; a person must look (the effect parks)."""
+    """A probe's answer: neither can be shown; an operator must look (the effect parks)."""
 
     why: str
 

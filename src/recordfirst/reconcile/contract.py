@@ -21,7 +21,7 @@ PAGE = 200
 """Rows that a pass reads at once: its memory is bounded by this."""
 
 
-class Scope(msgspec.Struct, frozen=True):
+class PassContext(msgspec.Struct, frozen=True):
     """What a pass looks at."""
 
     runtime: Runtime
@@ -39,12 +39,12 @@ class Scope(msgspec.Struct, frozen=True):
         return Audit(who=self.who, command="reconcile", subject=finding.subject, why=self.why, detail=detail)
 
 
-class Sight(NamedTuple):
+class Discrepancy(NamedTuple):
     """A disagreement, and what would repair it."""
 
     finding: NewFinding
     repair: Callable[[], Awaitable[str | None]] | None = None
-    """Returns what it did; ``None`` if it is left to a person after all."""
+    """Returns what it did; ``None`` if it is left to an operator after all."""
     audits: bool = False
     """Whether the repair leaves its audit row itself, in the transaction that repairs: then a death in between loses it
     never.
@@ -54,7 +54,7 @@ class Sight(NamedTuple):
 class Page(NamedTuple):
     """What came of one page."""
 
-    sights: list[Sight]
+    discrepancies: list[Discrepancy]
     looked: int
     position: str
     """Where the next one goes on."""
@@ -66,8 +66,8 @@ class Pass(Protocol):
     name: str
     codes: tuple[str, ...]
     """All that it can find."""
-    looks_at_all: bool
+    full_scan: bool
     """It costs what there is, not what is open: it runs only when it is named."""
 
-    def pages(self, scope: Scope, position: str | None) -> AsyncIterator[Page]:
+    def pages(self, scope: PassContext, position: str | None) -> AsyncIterator[Page]:
         """Look at all that is open, from this position on."""

@@ -1,4 +1,4 @@
-"""A person has seen to a finding that will not go away: it is not found again, for as long as it says the same.
+"""An operator has seen to a finding that will not go away: it is not found again, for as long as it says the same.
 
 What was dismissed is kept as the audit row of whoever did it, with the reason. It holds for one code, subject and
 detail, so another amount, or another id at the provider, is a finding again.
@@ -16,7 +16,7 @@ from recordfirst.core.finding import KINDS, Audit, NewFinding
 from recordfirst.core.text import masked
 from recordfirst.errors import Misuse
 from recordfirst.execution.runtime import Runtime
-from recordfirst.reconcile.contract import Sight
+from recordfirst.reconcile.contract import Discrepancy
 from recordfirst.records.contract import Session
 
 _COMMAND = "dismiss"
@@ -24,9 +24,9 @@ _SAID = 100
 """Newest audit rows of a subject that are looked through."""
 
 
-async def standing(session: Session[Any], sights: Sequence[Sight]) -> list[Sight]:
+async def standing(session: Session[Any], discrepancies: Sequence[Discrepancy]) -> list[Discrepancy]:
     """Return those that no person has dismissed."""
-    return [sight for sight in sights if not await _is_dismissed(session, sight.finding)]
+    return [discrepancy for discrepancy in discrepancies if not await _is_dismissed(session, discrepancy.finding)]
 
 
 async def _is_dismissed(session: Session[Any], finding: NewFinding) -> bool:
@@ -53,7 +53,7 @@ class Dismissal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def dismiss(runtime: Runtime, code: str, subject: str, *, said_by: tuple[str, str], dry_run: bool) -> Dismissal:
-    """Store what a person said; see ``App.dismiss``."""
+    """Store what an operator said; see ``App.dismiss``."""
     who, why = said_by
     _check(code, why)
 

@@ -10,7 +10,7 @@ from recordfirst.engine.contract import Engine
 from recordfirst.execution.patience import fault_of
 from recordfirst.execution.runtime import Runtime
 from recordfirst.observe import Reconciled, ReconcileFailed
-from recordfirst.reconcile.contract import Scope
+from recordfirst.reconcile.contract import PassContext
 from recordfirst.reconcile.reconciler import OPEN, repair
 from recordfirst.reconcile.restores import check, glance
 
@@ -25,7 +25,7 @@ _FIRST_S = 5.0
 """A worker that has just begun puts back by itself what it finds open."""
 
 
-async def keep(scope: Scope, *, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+async def keep(scope: PassContext, *, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
     """Reconcile until cancelled. What fails is tried again in the next round, from the page where it failed."""
     runtime = scope.runtime
     await pause(_FIRST_S)
@@ -58,7 +58,7 @@ async def watch(runtime: Runtime, engine: Engine, *, pause: Callable[[float], Aw
             await check(runtime, engine)
 
 
-async def _round(scope: Scope) -> None:
+async def _round(scope: PassContext) -> None:
     record: Any = scope.runtime.record
     async with record.lease("reconcile"):
         if not await _is_time(scope):
@@ -68,7 +68,7 @@ async def _round(scope: Scope) -> None:
         scope.runtime.observe(Reconciled(found.finding.code, found.finding.subject, found.repaired))
 
 
-async def _is_time(scope: Scope) -> bool:
+async def _is_time(scope: PassContext) -> bool:
     """Whether no other worker's round has ended just now."""
     async with scope.runtime.record.session() as session:
         state, now_ms = await session.find_pass(OPEN[-1].name), await session.now_ms()

@@ -1,7 +1,7 @@
 """Asking the provider about an effect that no workflow drives, and storing what it says.
 
-Nothing is called. What the probe found is stored as a person's answer would be, with ``on_success`` or ``on_decline``
-in the same transaction; a parked workflow then goes on.
+Nothing is called. What the probe found is stored as an operator's answer would be, with ``on_success`` or
+``on_decline`` in the same transaction; a parked workflow then goes on.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from recordfirst.execution.probing import Failed, probed
 from recordfirst.execution.resolve import resolve
 from recordfirst.execution.verdict import reason_after
 from recordfirst.providers.contract import Absent, CannotTell, Found
-from recordfirst.reconcile.contract import Scope
+from recordfirst.reconcile.contract import PassContext
 
 _MOVED_ON = "it has moved on"
 _IS_UNKNOWN = "its outcome is unknown now"
 
 
 async def ask(  # noqa: PLR0911 - one line per answer of a probe
-    scope: Scope, finding: NewFinding, receipt: Receipt
+    scope: PassContext, finding: NewFinding, receipt: Receipt
 ) -> str | None:
     """Ask the probe and store its answer; return what was stored, ``None`` if nothing was."""
     effect = scope.registered.effects.get(receipt.function)
@@ -54,7 +54,7 @@ async def ask(  # noqa: PLR0911 - one line per answer of a probe
 
 
 async def _answer(
-    scope: Scope,
+    scope: PassContext,
     finding: NewFinding,
     receipt: Receipt,
     outcome: Literal["succeeded", "declined", "not done"],
@@ -91,15 +91,15 @@ async def _answer(
     return f"the provider says: {outcome}"
 
 
-async def _leave(scope: Scope, finding: NewFinding, receipt: Receipt, why: str) -> str | None:
-    """Leave it to a person, as an unknown outcome."""
+async def _leave(scope: PassContext, finding: NewFinding, receipt: Receipt, why: str) -> str | None:
+    """Leave it to an operator, as an unknown outcome."""
     seen = await _unknown(scope, finding, receipt, why)
     if seen is None:
         return _MOVED_ON
     return None if seen is receipt else _IS_UNKNOWN
 
 
-async def _unknown(scope: Scope, finding: NewFinding, receipt: Receipt, why: str) -> Receipt | None:
+async def _unknown(scope: PassContext, finding: NewFinding, receipt: Receipt, why: str) -> Receipt | None:
     """Let the receipt be unknown, which an intent that nobody drives is; ``None`` if it has changed."""
     if receipt.state == "unknown":
         return receipt

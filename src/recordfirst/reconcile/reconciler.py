@@ -17,7 +17,7 @@ from recordfirst.errors import EffectsHeld, Misuse
 from recordfirst.execution.patience import fault_of
 from recordfirst.observe import RepairFailed
 from recordfirst.providers.contract import describe
-from recordfirst.reconcile.contract import PAGE, Page, Pass, Scope, Sight
+from recordfirst.reconcile.contract import PAGE, Discrepancy, Page, Pass, PassContext
 from recordfirst.reconcile.dismissing import standing
 from recordfirst.reconcile.passes.effects import Intents, Late, Unknowns
 from recordfirst.reconcile.passes.indexes import Indexes, must_keep
@@ -26,13 +26,13 @@ from recordfirst.reconcile.passes.ledgers import Ledgers
 from recordfirst.reconcile.passes.providers import Providers
 from recordfirst.reconcile.passes.references import Projections, References
 from recordfirst.reconcile.passes.sealed import Sealed
-from recordfirst.reconcile.passes.starts import Lives
+from recordfirst.reconcile.passes.starts import Epochs
 from recordfirst.reconcile.restores import Timelines
 
 PASSES: tuple[Pass, ...] = (
     Timelines(),
     Indexes(),
-    Lives(),
+    Epochs(),
     Intents(),
     Unknowns(),
     Late(),
@@ -44,7 +44,7 @@ PASSES: tuple[Pass, ...] = (
     Sealed(),
 )
 """In the order in which they run."""
-OPEN = tuple(each for each in PASSES if not each.looks_at_all)
+OPEN = tuple(each for each in PASSES if not each.full_scan)
 """What costs no more than what is open: what runs where no pass is named."""
 
 _ROWS_PER_S = 2_000
@@ -70,7 +70,7 @@ class Report(msgspec.Struct, kw_only=True):
     looked: dict[str, int] = {}
     """Rows that each pass looked at."""
     dismissed: int = 0
-    """What was seen and is no finding any more, because a person has dismissed it."""
+    """What was seen and is no finding any more, because an operator has dismissed it."""
     accepted: str | None = None
     """What accepting a restore came to, if it was asked for."""
     engine_asked: bool = True
@@ -91,22 +91,24 @@ def passes_named(names: Sequence[str], known: Sequence[Pass] = PASSES) -> list[P
     wrong = [name for name in names if name not in {each.name for each in known}]
     if wrong:
         raise Misuse(f"there is no pass {wrong[0]!r}; there are: {', '.join(each.name for each in known)}")
-    return [each for each in known if (each.name in names if names else not each.looks_at_all)]
+    return [each for each in known if (each.name in names if names else not each.full_scan)]
 
 
-async def look(scope: Scope, passes: Sequence[Pass], tell: Callable[[str, int], None]) -> Report:
+async def look(scope: PassContext, passes: Sequence[Pass], tell: Callable[[str, int], None]) -> Report:
     """Say what would be found now. Changes nothing."""
     report = Report(engine_asked=scope.engine is not None)
     for each in passes:
         async for page in each.pages(scope, None):
             _count(report, each, page, tell)
-            report.found += [Sighting(finding=sight.finding) for sight in await _standing(scope, page, report)]
+            report.found += [
+                Sighting(finding=discrepancy.finding) for discrepancy in await _standing(scope, page, report)
+            ]
             await scope.runtime.sleeper(page.looked / _ROWS_PER_S)
     return report
 
 
 async def repair(
-    scope: Scope, passes: Sequence[Pass], tell: Callable[[str, int], None], *, who: str, why: str | None
+    scope: PassContext, passes: Sequence[Pass], tell: Callable[[str, int], None], *, who: str, why: str | None
 ) -> Report:
     """Look, keep what is found, and repair what can be. Whoever calls this holds the lease.
 
@@ -124,7 +126,7 @@ async def repair(
     return report
 
 
-async def _run(scope: Scope, each: Pass, report: Report, tell: Callable[[str, int], None]) -> None:
+async def _run(scope: PassContext, each: Pass, report: Report, tell: Callable[[str, int], None]) -> None:
     record = scope.runtime.record
     async with record.session() as session:
         # A part of everything has no position to go on from, and can close nothing as gone.
@@ -135,16 +137,16 @@ async def _run(scope: Scope, each: Pass, report: Report, tell: Callable[[str, in
         round, position = state.round, state.position
     async for page in each.pages(scope, position):
         _count(report, each, page, tell)
-        sights = await _standing(scope, page, report)
+        discrepancies = await _standing(scope, page, report)
         async with record.session() as session:
-            kept = await session.saw_findings([sight.finding for sight in sights], round)
+            kept = await session.saw_findings([discrepancy.finding for discrepancy in discrepancies], round)
         known = {(finding.code, finding.subject) for finding in kept if finding.times > 1}
-        for sight in sights:
-            done, failed = await _repaired(scope, sight)
+        for discrepancy in discrepancies:
+            done, failed = await _repaired(scope, discrepancy)
             if done is not None:
-                await _close(scope, sight, done)
-            is_new = (sight.finding.code, sight.finding.subject) not in known
-            report.found.append(Sighting(finding=sight.finding, repaired=done, failed=failed, is_new=is_new))
+                await _close(scope, discrepancy, done)
+            is_new = (discrepancy.finding.code, discrepancy.finding.subject) not in known
+            report.found.append(Sighting(finding=discrepancy.finding, repaired=done, failed=failed, is_new=is_new))
         if whole:
             async with record.session() as session:
                 await session.save_pass(each.name, round, page.position, finished=False)
@@ -155,38 +157,38 @@ async def _run(scope: Scope, each: Pass, report: Report, tell: Callable[[str, in
             await tx.save_pass(each.name, round, None, finished=True)
 
 
-async def _repaired(scope: Scope, sight: Sight) -> tuple[str | None, str | None]:
+async def _repaired(scope: PassContext, discrepancy: Discrepancy) -> tuple[str | None, str | None]:
     """What was done, or why it failed. One that fails, in the user's ``on_success`` say, stops no other."""
-    if sight.repair is None:
+    if discrepancy.repair is None:
         return None, None
     try:
-        return await sight.repair(), None
+        return await discrepancy.repair(), None
     except EffectsHeld:
         raise
     except Exception as error:
         if fault_of(scope.runtime.record, error) is not None:
             raise
         failed = describe(error)
-        scope.runtime.observe(RepairFailed(sight.finding.code, sight.finding.subject, failed))
+        scope.runtime.observe(RepairFailed(discrepancy.finding.code, discrepancy.finding.subject, failed))
         return None, failed
 
 
-async def _standing(scope: Scope, page: Page, report: Report) -> list[Sight]:
+async def _standing(scope: PassContext, page: Page, report: Report) -> list[Discrepancy]:
     async with scope.runtime.record.session() as session:
-        sights = await standing(session, page.sights)
-    report.dismissed += len(page.sights) - len(sights)
-    return sights
+        discrepancies = await standing(session, page.discrepancies)
+    report.dismissed += len(page.discrepancies) - len(discrepancies)
+    return discrepancies
 
 
-async def _close(scope: Scope, sight: Sight, done: str) -> None:
+async def _close(scope: PassContext, discrepancy: Discrepancy, done: str) -> None:
     async with scope.runtime.record.transaction() as tx:
-        await tx.close_findings([sight.finding], f"repaired: {done}")
-        if not sight.audits:
-            await tx.add_audit(scope.audit(sight.finding, done))
+        await tx.close_findings([discrepancy.finding], f"repaired: {done}")
+        if not discrepancy.audits:
+            await tx.add_audit(scope.audit(discrepancy.finding, done))
 
 
-def _codes_here(each: Pass, scope: Scope) -> list[str]:
-    """What this round would have seen if it were there. Without the engine, nothing is said about lives in it."""
+def _codes_here(each: Pass, scope: PassContext) -> list[str]:
+    """What this round would have seen if it were there. Without the engine, nothing is said about epochs in it."""
     return [code for code in each.codes if code not in _ONCE and (scope.engine is not None or code not in _ENGINES)]
 
 

@@ -2,7 +2,8 @@
 
 A worker compares record and engine before its first workflow runs, and leaves a new mark every minute. If the engine is
 behind, whatever is open there begins a new epoch, without anybody's help: the record knows what was done. If the record
-is behind, or is served by another copy than before, nobody works and no effect is begun until a person has accepted the
+is behind, or is served by another copy than before, nobody works and no effect is begun until an operator has
+accepted the
 restore: outside there may be effects of which the record knows nothing. From then on whatever may have been called in
 the time that was lost is called under the key it had, while the provider honours that, or probed.
 """
@@ -22,7 +23,7 @@ from recordfirst.core.finding import Audit, NewFinding
 from recordfirst.engine.contract import Engine
 from recordfirst.errors import EffectsHeld, RecordfirstError
 from recordfirst.execution.runtime import Runtime
-from recordfirst.reconcile.contract import Page, Scope, Sight
+from recordfirst.reconcile.contract import Discrepancy, Page, PassContext
 from recordfirst.records.contract import Session
 
 DOUBT_MS = 24 * 3_600_000
@@ -36,19 +37,19 @@ class Timelines:
 
     name = "timeline"
     codes: tuple[str, ...] = ("RF-RECORD-BEHIND", "RF-RECORD-MOVED", "RF-ENGINE-BEHIND")
-    looks_at_all = False
+    full_scan = False
 
-    async def pages(self, scope: Scope, position: str | None) -> AsyncIterator[Page]:
+    async def pages(self, scope: PassContext, position: str | None) -> AsyncIterator[Page]:
         """Look once."""
         del position
         finding = await look(scope.runtime, scope.engine)
         if finding is None:
             return
-        sight = Sight(finding)
+        discrepancy = Discrepancy(finding)
         if finding.code == "RF-ENGINE-BEHIND" and scope.engine is not None:
             repair = partial(put_right, scope.runtime, scope.engine, partial(scope.audit, finding))
-            sight = Sight(finding, repair, audits=True)
-        yield Page([sight], 1, "")
+            discrepancy = Discrepancy(finding, repair, audits=True)
+        yield Page([discrepancy], 1, "")
 
 
 async def look(runtime: Runtime, engine: Engine | None) -> NewFinding | None:
@@ -155,7 +156,7 @@ async def check(runtime: Runtime, engine: Engine) -> t.Timeline:
     """Before a worker works: notice, and put the engine right.
 
     Raises:
-        EffectsHeld: if the record is behind or was moved; nobody is to work until a person has accepted that.
+        EffectsHeld: if the record is behind or was moved; nobody is to work until an operator has accepted that.
     """
     async with runtime.record.session() as session:
         if await session.find_timeline() is None:
@@ -192,7 +193,7 @@ async def put_right(runtime: Runtime, engine: Engine, audit: Callable[[str], Aud
             if mark is not None:
                 # The next mark, in the same transaction: whoever comes second finds nothing to put right.
                 await tx.announce_mark(engine.identity, mark.number, _next(mark))
-            done = f"{len(await tx.reborn_all(engine.identity))} open workflows began a new epoch"
+            done = f"{len(await tx.new_epochs(engine.identity))} open workflows began a new epoch"
             await tx.add_audit(audit(done))
             await runtime.record.notify(tx)
             return done
@@ -279,8 +280,8 @@ async def _new_space(runtime: Runtime, engine: Engine, mark: t.Mark | None) -> i
 
 
 async def accept_restore(runtime: Runtime, *, doubt_ms: int, who: str, why: str | None) -> str:
-    """A person accepts, or says, that the record was set back: all that is open begins a new epoch, and what may have
-    been called in the time that was lost is in doubt. Also where nothing has noticed: a person may know more.
+    """An operator accepts, or says, that the record was set back: all that is open begins a new epoch, and what may
+    have been called in the time that was lost is in doubt. Also where nothing has noticed: an operator may know more.
     """
 
     async def store() -> str:
@@ -290,7 +291,7 @@ async def accept_restore(runtime: Runtime, *, doubt_ms: int, who: str, why: str 
             assert line is not None
             held = line.held or _SAID
             await tx.accept(await tx.witness(), doubt_ms)
-            born = await tx.reborn_all(None)
+            born = await tx.new_epochs(None)
             done = f"accepted; {len(born)} open workflows began a new epoch"
             finding = _record_finding(runtime, held, "")
             await tx.close_findings([finding], f"repaired: {done}")
@@ -305,4 +306,4 @@ async def accept_restore(runtime: Runtime, *, doubt_ms: int, who: str, why: str 
 
 
 _SAID = "RF-RECORD-BEHIND"
-"""What a person says who accepts a restore that nothing has noticed."""
+"""What an operator says who accepts a restore that nothing has noticed."""

@@ -60,7 +60,7 @@ class Reconciling(Protocol):
     async def missing_indexes(self, names: Sequence[str]) -> list[str]:
         """Which of these indexes are not there."""
 
-    async def reborn(self, starts: Sequence[Start]) -> list[str]:
+    async def new_epoch(self, starts: Sequence[Start]) -> list[str]:
         """Give these open starts a new epoch, which no engine has yet; return whose epoch was still the one given."""
 
     async def saw_findings(self, found: Sequence[NewFinding], round: str) -> list[Finding]:
@@ -119,7 +119,7 @@ class Timelines(Protocol):
         from now, may have been called since the time of the last :meth:`alive`. Call it in a transaction.
         """
 
-    async def reborn_all(self, engine: str | None) -> list[str]:
+    async def new_epochs(self, engine: str | None) -> list[str]:
         """Give all that is open, or what this engine was given of it, a new epoch that no engine has yet."""
 
     async def find_mark(self, engine: str) -> Mark | None:
@@ -187,8 +187,8 @@ class Session[C](Reconciling, Timelines, Projections, Protocol):
     async def add_receipts(self, receipts: Sequence[NewReceipt], *, epoch: int | None = None) -> list[tuple[str, int]]:
         """Store receipts whose keys are new; return key and attempt of those. What existed stays as it was.
 
-        A single one of a life, told by its epoch, is stored only if that is not over: its workflow has not ended, and
-        nobody has ended its lives so far (:meth:`end_lives`).
+        A single one of an epoch, told by its epoch, is stored only if that is not over: its workflow has not ended, and
+        nobody has ended its epochs so far (:meth:`end_epochs`).
         """
 
     async def intend(
@@ -197,16 +197,17 @@ class Session[C](Reconciling, Timelines, Projections, Protocol):
         """Store an intent with its first call begun (calls=1, doubts=1, claimed), in one statement (P1).
 
         Only if the receipt ``after`` exists in state succeeded, of that kind and function (``None``: depends on none)
-        and the key is new, and the life of this epoch is not over. Otherwise nothing is stored; if the key exists its
+        and the key is new, and the epoch of this epoch is not over. Otherwise nothing is stored; if the key exists its
         receipt is returned, whatever ``after`` says.
         """
 
     async def change_receipt(
-        self, seen: Receipt, change: Change, *, life: tuple[str, int] | None = None, after: After | None = None
+        self, seen: Receipt, change: Change, *, epoch_of: tuple[str, int] | None = None, after: After | None = None
     ) -> Receipt | None:
         """Apply ``change`` if the receipt's revision is still ``seen.revision``; else ``None``, and nothing changed.
 
-        One that begins a call, in a life of a workflow, told by its id and epoch, is applied only if that is not over.
+        One that begins a call, in an epoch of a workflow, told by its id and epoch, is applied only if that is not
+        over.
         The receipt may be another workflow's, which asked for the same key before. Nor is a call begun before the
         receipt ``after`` is there, as in :meth:`intend`.
         """
@@ -257,21 +258,21 @@ class Session[C](Reconciling, Timelines, Projections, Protocol):
         """Those of these ids that there are, in any order."""
 
     async def lock_start(self, id: str) -> Start | None:
-        """The same, and no life of it begins a step until this transaction ends."""
+        """The same, and no epoch of it begins a step until this transaction ends."""
 
-    async def end_lives(self, id: str, *, undo: bool, error: str) -> Start | None:
-        """Let no life that an open start has had begin a further step; ``None`` if it is not open.
+    async def end_epochs(self, id: str, *, undo: bool, error: str) -> Start | None:
+        """Let no epoch that an open start has had begin a further step; ``None`` if it is not open.
 
-        With ``undo`` it stays open, in a new epoch, whose life undoes; else it is closed as cancelled.
+        With ``undo`` it stays open, in a new epoch, whose epoch undoes; else it is closed as cancelled.
         """
 
     async def unpark(self, workflow: str) -> None:
-        """Forget what the effects of a workflow were parked on, by a life that is over."""
+        """Forget what the effects of a workflow were parked on, by an epoch that is over."""
 
-    async def left_lives(self, engine: str, limit: int) -> list[tuple[str, int]]:
-        """Starts whose earlier lives are over, and that this engine may still hold; with the first that is not."""
+    async def left_epochs(self, engine: str, limit: int) -> list[tuple[str, int]]:
+        """Starts whose earlier epochs are over, and that this engine may still hold; with the first that is not."""
 
-    async def lives_gone(self, lives: Sequence[tuple[str, int]]) -> None:
+    async def epochs_gone(self, epochs: Sequence[tuple[str, int]]) -> None:
         """The engine does not hold these any more."""
 
     async def undispatched(self, engine: str, limit: int) -> list[Start]:
@@ -338,7 +339,7 @@ class Record[C](Protocol):
     """A transactional store that decides."""
 
     where: str
-    """How a person names it: a URL without its password, or a path."""
+    """How an operator names it: a URL without its password, or a path."""
     indexes: Mapping[str, str]
     """What makes each index that the looks of a reconcile rest on, by its name."""
     whole_number_max: int
@@ -393,7 +394,7 @@ class Record[C](Protocol):
     async def migrate(self, tell: Callable[[str], None] = ...) -> list[Migration]:
         """Run what is missing, each step in its own transaction; return it. Safe to run twice, or by two at once.
 
-        ``tell`` hears, for a person, what it waits for.
+        ``tell`` hears, for an operator, what it waits for.
 
         Raises:
             MigrationBlocked: if somebody else holds a table for too long. What was run before stays.

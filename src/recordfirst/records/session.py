@@ -107,8 +107,8 @@ class _Reconciling(_Statements):
     async def missing_indexes(self, names: Sequence[str]) -> list[str]:
         return [str(name) for [name] in await self._many(self._sql.missing_indexes, [{"name": name} for name in names])]
 
-    async def reborn(self, starts: Sequence[Start]) -> list[str]:
-        rows = await self._many(self._sql.reborn, [{"id": start.id, "epoch": start.epoch} for start in starts])
+    async def new_epoch(self, starts: Sequence[Start]) -> list[str]:
+        rows = await self._many(self._sql.new_epoch, [{"id": start.id, "epoch": start.epoch} for start in starts])
         return [str(id) for [id] in rows]
 
     async def saw_findings(self, found: Sequence[NewFinding], round: str) -> list[Finding]:
@@ -176,8 +176,8 @@ class _Timelines(_Statements):
         await self._rows(self._sql.doubt_all)
         await self._rows(self._sql.reset_marks)
 
-    async def reborn_all(self, engine: str | None) -> list[str]:
-        return [str(id) for [id] in await self._rows(self._sql.reborn_all, engine=engine)]
+    async def new_epochs(self, engine: str | None) -> list[str]:
+        return [str(id) for [id] in await self._rows(self._sql.new_epochs, engine=engine)]
 
     async def find_mark(self, engine: str) -> Mark | None:
         rows = await self._rows(self._sql.find_mark, engine=engine)
@@ -273,9 +273,9 @@ class SqlSession[C](_Reconciling, _Timelines, _Projections):
         return Intended(receipt=seen.receipt, inserted=False, now_ms=seen.now_ms)
 
     async def change_receipt(
-        self, seen: Receipt, change: Change, *, life: tuple[str, int] | None = None, after: After | None = None
+        self, seen: Receipt, change: Change, *, epoch_of: tuple[str, int] | None = None, after: After | None = None
     ) -> Receipt | None:
-        workflow, epoch = life or (None, None)
+        workflow, epoch = epoch_of or (None, None)
         identity = {"key": seen.key, "attempt": seen.attempt, "revision": seen.revision, "workflow": workflow}
         sql = self._sql.begin_call if change.begins_call else self._sql.change_receipt
         rows = await self._rows(sql, **identity, **_fields(change), epoch=epoch, **_needs(after), **self._seen)
@@ -335,18 +335,18 @@ class SqlSession[C](_Reconciling, _Timelines, _Projections):
         rows = await self._rows(self._sql.lock_start, id=id)
         return _start(rows[0]) if rows else None
 
-    async def end_lives(self, id: str, *, undo: bool, error: str) -> Start | None:
-        rows = await self._rows(self._sql.end_lives, id=id, undo=undo, error=error)
+    async def end_epochs(self, id: str, *, undo: bool, error: str) -> Start | None:
+        rows = await self._rows(self._sql.end_epochs, id=id, undo=undo, error=error)
         return _start(rows[0]) if rows else None
 
     async def unpark(self, workflow: str) -> None:
-        await self._rows(self._sql.unpark, workflow=workflow, life=identity.engine_id(self._app, workflow, 1))
+        await self._rows(self._sql.unpark, workflow=workflow, epoch_of=identity.engine_id(self._app, workflow, 1))
 
-    async def left_lives(self, engine: str, limit: int) -> list[tuple[str, int]]:
-        return [(id, epoch) for id, epoch in await self._rows(self._sql.left_lives, engine=engine, limit=limit)]
+    async def left_epochs(self, engine: str, limit: int) -> list[tuple[str, int]]:
+        return [(id, epoch) for id, epoch in await self._rows(self._sql.left_epochs, engine=engine, limit=limit)]
 
-    async def lives_gone(self, lives: Sequence[tuple[str, int]]) -> None:
-        await self._many(self._sql.lives_gone, [{"id": id, "lives_from": epoch} for id, epoch in lives])
+    async def epochs_gone(self, epochs: Sequence[tuple[str, int]]) -> None:
+        await self._many(self._sql.epochs_gone, [{"id": id, "min_epoch": epoch} for id, epoch in epochs])
 
     async def find_starts(self, ids: Sequence[str]) -> list[Start]:
         return [_start(row) for row in await self._many(self._sql.find_starts, [{"id": id} for id in ids])]

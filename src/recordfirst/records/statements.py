@@ -42,7 +42,7 @@ class Statements(msgspec.Struct, frozen=True, kw_only=True):
     dispatched: str
     done_by: str
     doubt_all: str
-    end_lives: str
+    end_epochs: str
     find_mark: str
     find_pass: str
     find_projection: str
@@ -54,8 +54,8 @@ class Statements(msgspec.Struct, frozen=True, kw_only=True):
     finish: str
     hold: str
     intend: str
-    left_lives: str
-    lives_gone: str
+    left_epochs: str
+    epochs_gone: str
     lock_start: str
     may_witness: str
     migrated: str
@@ -68,8 +68,8 @@ class Statements(msgspec.Struct, frozen=True, kw_only=True):
     open_starts: str
     projected: str
     projections: str
-    reborn: str
-    reborn_all: str
+    new_epoch: str
+    new_epochs: str
     receipts_by_key: str
     receipts_of: str
     reopen: str

@@ -27,7 +27,7 @@ class Reference(Protocol):
     """A store that stages or mirrors. Whatever its methods raise counts as *not known whether it was stored*."""
 
     where: str
-    """How a person names it."""
+    """How an operator names it."""
 
     async def put(self, entry: Entry) -> Entry | None:
         """Store ``entry``, and return ``None``; unless there is one of its id with the same version or a later one:

@@ -271,7 +271,7 @@ def effect(
         undo: the effect that compensates this one if the workflow ends in failure. It takes this one's parameters by
             name, and at most one more: the result.
         timeout_s: seconds after which a call is given up as unknown.
-        in_doubt: with a provider that honours no key and cannot be probed: ``"park"`` waits for a person when an
+        in_doubt: with a provider that honours no key and cannot be probed: ``"park"`` waits for an operator when an
             outcome is unknown, ``"repeat"`` calls again, which may repeat the effect.
         max_doubts: after so many calls without a known outcome the key alone is not trusted any more: probe, or park.
         name: the name in receipts. Default: the function's. Keep the old one here when you rename a function.

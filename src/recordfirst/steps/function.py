@@ -112,7 +112,7 @@ class Function:
 
     @property
     def place(self) -> str:
-        """Where a person finds it: where it was written, whatever stands around it."""
+        """Where an operator finds it: where it was written, whatever stands around it."""
         code = inspect.unwrap(self.fn).__code__
         return f"{self.fn.__module__}.{self.fn.__qualname__} ({code.co_filename}:{code.co_firstlineno})"
 

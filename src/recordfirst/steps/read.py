@@ -1,6 +1,6 @@
 """A read: asks the record inside a workflow.
 
-What it returns is kept by the engine for as long as this life of the workflow lasts, so a replay sees the same. It has
+What it returns is kept by the engine for as long as this epoch of the workflow lasts, so a replay sees the same. It has
 no receipt: after the engine was lost it is asked again, and the record as it is then answers.
 """
 

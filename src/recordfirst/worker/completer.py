@@ -1,7 +1,7 @@
-"""Ends of workflows on their way into the record, in batches, and who waits for them.
+"""Completer of workflows on their way into the record, in batches, and who waits for them.
 
 A finished mark that is lost is made again when the workflow is put back, so nobody waits for a batch but those who ask
-for a result. What they are told is what the record has: a workflow that a person has ended stays ended.
+for a result. What they are told is what the record has: a workflow that an operator has ended stays ended.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 
 from recordfirst.core.start import Finish, Start
 from recordfirst.execution.runtime import Runtime
-from recordfirst.observe import RelayFailed
+from recordfirst.observe import DispatchFailed
 
 _AGAIN_S = 1.0
 """After a failure, before another try."""
@@ -23,7 +23,7 @@ type Ended = asyncio.Future[tuple[Finish, Exception | None]]
 
 
 class _Ending(NamedTuple):
-    """A life's end, as its body has reported it."""
+    """An epoch's end, as its body has reported it."""
 
     engine_id: str
     finish: Finish
@@ -31,7 +31,7 @@ class _Ending(NamedTuple):
     stored: asyncio.Event
 
 
-class Ends:
+class Completer:
     """Of one worker."""
 
     def __init__(self, runtime: Runtime, was_closed: Callable[[str, str], None]) -> None:
@@ -52,7 +52,7 @@ class Ends:
         return ending.stored
 
     def is_on_its_way(self, engine_id: str) -> bool:
-        """Whether a life's end was reported, and the record does not have it yet."""
+        """Whether an epoch's end was reported, and the record does not have it yet."""
         return engine_id in self._unstored
 
     def wait_for(self, id: str) -> Ended:
@@ -104,7 +104,7 @@ class Ends:
                 # One of them may be what the record refuses, or all together too much: the others do not wait for it.
                 half = len(batch) // 2
                 return [*await self._store(batch[:half]), *await self._store(batch[half:])]
-            self._runtime.observe(RelayFailed(f"{type(error).__name__}: {error}"))
+            self._runtime.observe(DispatchFailed(f"{type(error).__name__}: {error}"))
             return batch
         for ending in batch:
             self._unstored.discard(ending.engine_id)
@@ -129,7 +129,7 @@ class Ends:
 
 
 def _as_the_record_has_it(ending: _Ending, start: Start | None) -> tuple[Finish, Exception | None] | None:
-    """What a life reports, unless its workflow was ended otherwise: then that; ``None`` if another life goes on."""
+    """What an epoch reports, unless its workflow was ended otherwise: then that; ``None`` if another epoch goes on."""
     if start is None or start.state in ("collected", ending.finish.state):
         return ending.finish, ending.error
     if start.state == "open":

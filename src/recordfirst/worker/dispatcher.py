@@ -1,4 +1,4 @@
-"""The relay: hands the record's open starts and wakes to the engine, and closes starts whose workflow has ended.
+"""The dispatcher: hands the record's open starts and wakes to the engine, and closes starts whose workflow has ended.
 
 All of it can be repeated at any time and by anyone: creating a promise that exists changes nothing, and a finished mark
 that is lost is made again when the workflow is put back. So the marks are stored in batches, and nobody waits for them
@@ -20,10 +20,10 @@ from recordfirst.core.receipt import Wake
 from recordfirst.core.start import Finish, Start
 from recordfirst.engine.sdk import steps as sdk
 from recordfirst.execution.runtime import Runtime
-from recordfirst.observe import RelayFailed
+from recordfirst.observe import DispatchFailed
 from recordfirst.process.places import WAITING_MOST
 from recordfirst.reconcile.restores import unneeded_marks
-from recordfirst.worker.completer import Ends
+from recordfirst.worker.completer import Completer
 from recordfirst.worker.resuming import cancelled, resume_regularly
 
 if TYPE_CHECKING:
@@ -41,22 +41,22 @@ _WAKES = 100
 _PAGE = 1_000
 """Open starts that are read at once when a worker begins."""
 
-_LIVES = 8
-"""So many of a workflow's last lives are settled when it is ended; an older one ends by itself when it next runs."""
+_EPOCHS = 8
+"""So many of a workflow's last epochs are settled when it is ended; an older one ends by itself when it next runs."""
 
 _ENDS = 10_000
 """So many ends are remembered: who has read a start just before its end must not hand it over behind it."""
 
 
-class _Life(NamedTuple):
+class _Epoch(NamedTuple):
     """A start in the epoch in which it is to live, and its arguments."""
 
     start: Start
     arguments: dict[str, Any]
 
 
-class Relay:
-    """One worker's relay, for as long as it works."""
+class Dispatcher:
+    """One worker's dispatcher, for as long as it works."""
 
     def __init__(
         self, runtime: Runtime, engine: Engine, workflows: dict[str, Workflow[..., Any]], concurrency: int
@@ -68,16 +68,16 @@ class Relay:
         engine.places.on_room = self._refill
         self._running: set[str] = set()
         self._handed: dict[str, str] = {}
-        """Engine id by workflow id, of lives that this relay handed over without the record knowing it yet."""
+        """Engine id by workflow id, of epochs that this dispatcher handed over without the record knowing it yet."""
         self._new: set[str] = set()
-        """Engine ids of lives that no engine had before, and whose body has not run yet."""
+        """Engine ids of epochs that no engine had before, and whose body has not run yet."""
         self._unmarked: set[str] = set()
         """Those that the record does not know to be handed over: most end before that would be worth a commit."""
         self._had: set[str] = set()
-        """Engine ids of lives that the engine had when this worker came, though the record does not know it. They may
+        """Engine ids of epochs that the engine had when this worker came, though the record does not know it. They may
         be asleep, and then nobody would say that they run no more."""
         self._closed: dict[str, None] = {}
-        """Engine ids of the last lives whose end the record has, oldest first."""
+        """Engine ids of the last epochs whose end the record has, oldest first."""
         self._unfit: set[str] = set()
         """Starts that this version cannot run, as it has said."""
         self._passed_over = 0
@@ -85,7 +85,7 @@ class Relay:
         self._compared: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._backlog = False
         self._look = asyncio.Event()
-        self.ends = Ends(runtime, self._was_closed)
+        self.ends = Completer(runtime, self._was_closed)
         self._tasks: list[asyncio.Task[None]] = []
         self._closer: asyncio.Task[None] | None = None
 
@@ -126,7 +126,7 @@ class Relay:
     async def finished(self, engine_id: str, finish: Finish, error: Exception | None) -> None:
         """Have the end stored. With an engine that others work for, too, before the engine hears of it.
 
-        So a life that is over there, and open in the record, is one whose end the record has lost, and not one whose
+        So an epoch that is over there, and open in the record, is one whose end the record has lost, and not one whose
         end is on its way: whoever sees it so opens a new epoch.
         """
         stored = self.ends.report(engine_id, finish, error)
@@ -163,13 +163,13 @@ class Relay:
         if self._runtime.restores:
             self._look.set()
             return
-        life = self._life_of(start)
-        if life is None:
+        epoch = self._epoch_of(start)
+        if epoch is None:
             return
         if self.engine.exclusive:
             self._unmarked.add(start.id)
         try:
-            await self._create(life)
+            await self._create(epoch)
         except Exception as error:  # noqa: BLE001 - it is accepted, whatever the engine says; the next round tries again
             self._say(start, error)
             self._look.set()
@@ -182,7 +182,7 @@ class Relay:
     def start(self) -> None:
         self._look.set()
         resuming = partial(resume_regularly, self._runtime, self._workflows, self.nudge)
-        works: list[Callable[[], Coroutine[Any, Any, None]]] = [self._relaying, self._watching, resuming]
+        works: list[Callable[[], Coroutine[Any, Any, None]]] = [self._dispatching, self._watching, resuming]
         if self.engine.lasting:
             works.append(self._putting_back)
         self._tasks = [asyncio.create_task(work()) for work in works]
@@ -202,7 +202,7 @@ class Relay:
 
     # ── the loops ───────────────────────────────────────────────────────────
 
-    async def _relaying(self) -> None:
+    async def _dispatching(self) -> None:
         pause_s = 0.1
         while True:
             await self._look.wait()
@@ -211,7 +211,7 @@ class Relay:
                 await self._round()
                 pause_s = 0.1
             except Exception as error:  # noqa: BLE001 - whatever failed, the next round starts from the record again
-                self._runtime.observe(RelayFailed(f"{type(error).__name__}: {error}"))
+                self._runtime.observe(DispatchFailed(f"{type(error).__name__}: {error}"))
                 await self._runtime.sleeper(pause_s)
                 pause_s = min(2 * pause_s, 5.0)
                 self._look.set()
@@ -223,27 +223,27 @@ class Relay:
                 await self._settle_left()
                 await self._runtime.tries.take_back()
             except Exception as error:  # noqa: BLE001 - the poll goes on when the record is back
-                self._runtime.observe(RelayFailed(f"{type(error).__name__}: {error}"))
+                self._runtime.observe(DispatchFailed(f"{type(error).__name__}: {error}"))
                 await self._runtime.sleeper(_POLL_S)
             self._look.set()
 
     async def _settle_left(self) -> None:
-        """End in the engine what a person has ended in the record, lest it sleeps there, or is parked, for ever."""
+        """End in the engine what an operator has ended in the record, lest it sleeps there, or is parked, for ever."""
         async with self._runtime.record.session() as session:
-            left = await session.left_lives(self.engine.identity, _WAKES)
+            left = await session.left_epochs(self.engine.identity, _WAKES)
         gone = []
-        for id, lives_from in left:
-            epochs = range(max(1, lives_from - _LIVES), lives_from)
-            lives = [identity.engine_id(self._runtime.app, id, epoch) for epoch in epochs]
-            if self._running.isdisjoint(lives):  # a body that runs ends at its next step
-                for engine_id in lives:
-                    await self._end_life(id, engine_id)
-                gone.append((id, lives_from))
+        for id, min_epoch in left:
+            numbers = range(max(1, min_epoch - _EPOCHS), min_epoch)
+            epochs = [identity.engine_id(self._runtime.app, id, number) for number in numbers]
+            if self._running.isdisjoint(epochs):  # a body that runs ends at its next step
+                for engine_id in epochs:
+                    await self._end_epoch(id, engine_id)
+                gone.append((id, min_epoch))
         if gone:
             async with self._runtime.record.session() as session:
-                await session.lives_gone(gone)
+                await session.epochs_gone(gone)
 
-    async def _end_life(self, id: str, engine_id: str) -> None:
+    async def _end_epoch(self, id: str, engine_id: str) -> None:
         await self.engine.settle(engine_id)
         self.engine.forget(engine_id)
         self._new.discard(engine_id)
@@ -267,16 +267,16 @@ class Relay:
                 return
             starts = await session.undispatched(self.engine.identity, limit)
         here = [start for start in starts if self._has(start)]
-        lives = [life for start in starts if not self._has(start) and (life := self._life_of(start)) is not None]
-        passed_over = len(starts) - len(here) - len(lives)
+        epochs = [epoch for start in starts if not self._has(start) and (epoch := self._epoch_of(start)) is not None]
+        passed_over = len(starts) - len(here) - len(epochs)
         if len(starts) == limit and passed_over > self._passed_over:
             self._look.set()
         self._passed_over = passed_over
-        self._backlog = len(starts) == limit or len(lives) > room
-        await self._hand_over(lives[:room], here)
+        self._backlog = len(starts) == limit or len(epochs) > room
+        await self._hand_over(epochs[:room], here)
 
     async def _wakes(self, wake: Wake) -> bool:
-        """Wake who is parked. Not yet, if it is about to park; but one whose life is over does so no more."""
+        """Wake who is parked. Not yet, if it is about to park; but one whose epoch is over does so no more."""
         if await self.engine.settle(wake.parked_on):
             return True
         _, id, epoch, _ = identity.parse_engine_id(wake.parked_on)
@@ -284,22 +284,22 @@ class Relay:
             start = await session.find_start(id)
         return start is None or start.state != "open" or epoch < start.epoch
 
-    async def _hand_over(self, lives: list[_Life], here: list[Start]) -> None:
-        """Create these lives, and mark them together with those that are here already. One that fails stops none."""
+    async def _hand_over(self, epochs: list[_Epoch], here: list[Start]) -> None:
+        """Create these epochs, and mark them together with those that are here already. One that fails stops none."""
         if self._runtime.restores:
-            lives = [_Life(await self._past_lost_lives(start), arguments) for start, arguments in lives]
-        reborn = [life.start for life in lives if life.start.epoch > 1 or self._runtime.restores]
-        if reborn:
+            epochs = [_Epoch(await self._past_lost_epochs(start), arguments) for start, arguments in epochs]
+        new_epoch = [epoch.start for epoch in epochs if epoch.start.epoch > 1 or self._runtime.restores]
+        if new_epoch:
             # A new epoch is in the record before it lives: its end counts only for the epoch that stands there. After a
             # restore that goes for the first one too: one that the record has given to no engine is of a lost time.
-            await self._mark(reborn)
+            await self._mark(new_epoch)
         failed: list[Exception] = []
-        for life in lives:
+        for epoch in epochs:
             try:
-                await self._create(life)
-                here.append(life.start)
+                await self._create(epoch)
+                here.append(epoch.start)
             except Exception as error:  # noqa: BLE001 - it stays open, and is tried again
-                self._say(life.start, error)
+                self._say(epoch.start, error)
                 failed.append(error)
         if here:
             await self._mark(here)
@@ -307,14 +307,14 @@ class Relay:
             raise failed[0]
 
     def _has(self, start: Start) -> bool:
-        """Whether this relay has handed over this life."""
+        """Whether this dispatcher has handed over this epoch."""
         return self._handed.get(start.id) == self._engine_id(start)
 
     def _engine_id(self, start: Start) -> str:
         return identity.engine_id(self._runtime.app, start.id, start.epoch)
 
-    def _life_of(self, start: Start) -> _Life | None:
-        """The life that a start is to have; ``None`` if this version cannot run it: then it stays open, visibly.
+    def _epoch_of(self, start: Start) -> _Epoch | None:
+        """The epoch that a start is to have; ``None`` if this version cannot run it: then it stays open, visibly.
 
         A new epoch if another engine had it, which is gone. Receipts belong to the business key, so nothing that was
         completed repeats.
@@ -331,11 +331,11 @@ class Relay:
             return None
         if start.engine not in (None, self.engine.identity):
             start = msgspec.structs.replace(start, epoch=start.epoch + 1)
-        return _Life(start, arguments)
+        return _Epoch(start, arguments)
 
     def _say(self, start: Start, error: Exception) -> None:
         cause = f"workflow {start.id!r} was not handed over: {type(error).__name__}: {error}"
-        self._runtime.observe(RelayFailed(cause))
+        self._runtime.observe(DispatchFailed(cause))
 
     async def _mark(self, starts: list[Start]) -> None:
         async with self._runtime.record.session() as session:
@@ -346,9 +346,9 @@ class Relay:
             if self._has(start):
                 del self._handed[start.id]
 
-    async def _create(self, life: _Life, *, runs: bool = True) -> None:
-        """Give one life to the engine. ``runs``: its body is about to run, as far as is known here."""
-        start, arguments = life
+    async def _create(self, epoch: _Epoch, *, runs: bool = True) -> None:
+        """Give one epoch to the engine. ``runs``: its body is about to run, as far as is known here."""
+        start, arguments = epoch
         try:
             while True:
                 engine_id = self._engine_id(start)
@@ -367,7 +367,7 @@ class Relay:
                 if self.ends.is_on_its_way(engine_id) or not await self._is_open(start):
                     self._handed.pop(start.id, "")
                     return  # it has ended since we read it
-                # The engine says that this life is over, the record that the workflow is open: the record wins (P6).
+                # The engine says that this epoch is over, the record that the workflow is open: the record wins (P6).
                 start = msgspec.structs.replace(start, epoch=start.epoch + 1)
                 await self._mark([start])
         except BaseException:
@@ -379,11 +379,12 @@ class Relay:
             now = await session.find_start(start.id)
         return now is not None and now.state == "open" and now.epoch <= start.epoch
 
-    async def _past_lost_lives(self, start: Start) -> Start:
-        """After a restore of the record, the engine may have lives of this id from the time that was lost: behind them.
+    async def _past_lost_epochs(self, start: Start) -> Start:
+        """After a restore of the record, the engine may have epochs of this id from the time that was lost: behind
+        them.
 
-        The engine has one too if we died before the record was told of it. Such a life ends when it next runs, and its
-        successor goes on from the receipts.
+        The engine has one too if we died before the record was told of it. Such an epoch ends when it next runs, and
+        its successor goes on from the receipts.
         """
         while start.engine is None and await self.engine.look(self._engine_id(start)) is not None:
             start = msgspec.structs.replace(start, epoch=start.epoch + 1)
@@ -392,16 +393,20 @@ class Relay:
     # ── at start-up ─────────────────────────────────────────────────────────
 
     async def drop_stale(self) -> None:
-        """Before the engine runs anything: let it forget what has ended, and lives that another engine went on with."""
+        """Before the engine runs anything: let it forget what has ended, and epochs that another engine went on
+        with.
+        """
         await self.engine.drop(self._stale)
 
     async def _stale(self, engine_ids: Sequence[str]) -> list[str]:
-        """Which of these lives are over, and which marks needed no more; none of another app's."""
-        lives = {each: life for each in engine_ids if (life := identity.life_of(self._runtime.app, each)) is not None}
+        """Which of these epochs are over, and which marks needed no more; none of another app's."""
+        epochs = {
+            each: found for each in engine_ids if (found := identity.epoch_of(self._runtime.app, each)) is not None
+        }
         async with self._runtime.record.session() as session:
-            starts = {start.id: start for start in await session.find_starts([id for id, _ in lives.values()])}
+            starts = {start.id: start for start in await session.find_starts([id for id, _ in epochs.values()])}
         stale = await unneeded_marks(self._runtime, self.engine, engine_ids)
-        for engine_id, (id, epoch) in lives.items():
+        for engine_id, (id, epoch) in epochs.items():
             start = starts.get(id)
             if start is None or (start.state, start.epoch) != ("open", epoch):
                 stale.append(engine_id)
@@ -419,26 +424,28 @@ class Relay:
                 async with self._runtime.record.session() as session:
                     page = await session.open_starts(after, 0, _PAGE)
             except Exception as error:  # noqa: BLE001 - it goes on from there when the record is back
-                self._runtime.observe(RelayFailed(f"{type(error).__name__}: {error}"))
+                self._runtime.observe(DispatchFailed(f"{type(error).__name__}: {error}"))
                 await self._runtime.sleeper(_POLL_S)
                 continue
             if not page:
                 return
             for start in page:
-                life = self._life_of(start) if self._ours(start) else None
-                if life is not None:
+                epoch = self._epoch_of(start) if self._ours(start) else None
+                if epoch is not None:
                     try:
-                        await self._put_back(life)
+                        await self._put_back(epoch)
                     except Exception as error:  # noqa: BLE001 - the engine may lack one and have the next
                         self._say(start, error)
             after = page[-1].id
 
-    async def _put_back(self, life: _Life) -> None:
-        """Give a life to the engine again, unless it has it; one that is not there any more may have ended just now."""
-        has = await self.engine.look(self._engine_id(life.start))
-        if has == "settled" or (has is None and await self._is_open(life.start)):
-            await self._create(life, runs=False)
-            self._handed.pop(life.start.id, None)  # the record knows
+    async def _put_back(self, epoch: _Epoch) -> None:
+        """Give an epoch to the engine again, unless it has it; one that is not there any more may have ended just
+        now.
+        """
+        has = await self.engine.look(self._engine_id(epoch.start))
+        if has == "settled" or (has is None and await self._is_open(epoch.start)):
+            await self._create(epoch, runs=False)
+            self._handed.pop(epoch.start.id, None)  # the record knows
 
     def _ours(self, start: Start) -> bool:
         return start.engine == self.engine.identity and start.workflow in self._workflows

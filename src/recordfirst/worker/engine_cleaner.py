@@ -1,7 +1,8 @@
 """Collects, now and then, what has ended in an engine and was left there, while a worker runs.
 
-Most lives are forgotten at once, when the record has stored their end. Left over is what a crash, a retry or a new
-epoch leaves. Kept is what the record may still ask for: a life that has ended in the engine while its start is open in
+Most epochs are forgotten at once, when the record has stored their end. Left over is what a crash, a retry or a new
+epoch leaves. Kept is what the record may still ask for: an epoch that has ended in the engine while its start is open
+in
 that epoch is one whose end is on its way, or was lost; an id that the record does not know may come with a restore. So
 are the marks by which a restore is noticed; others leave the engine as soon as they tell nothing.
 """
@@ -35,19 +36,19 @@ async def collect_regularly(
 
 
 async def collect(runtime: Runtime, engine: Engine) -> None:
-    """Let the engine forget every ended life whose start the record has closed, or has in a later epoch.
+    """Let the engine forget every ended epoch whose start the record has closed, or has in a later epoch.
 
     Marks that are needed no more go as well: their worker may have died before it could say so.
     """
     after = ""
     while page := await engine.ended(after):
         after = page[-1]
-        lives = {each: life for each in page if (life := identity.life_of(runtime.app, each)) is not None}
+        epochs = {each: found for each in page if (found := identity.epoch_of(runtime.app, each)) is not None}
         async with runtime.record.session() as session:
-            starts = {start.id: start for start in await session.find_starts([id for id, _ in lives.values()])}
+            starts = {start.id: start for start in await session.find_starts([id for id, _ in epochs.values()])}
         for mark in await unneeded_marks(runtime, engine, page):
             engine.forget(mark)
-        for engine_id, (id, epoch) in lives.items():
+        for engine_id, (id, epoch) in epochs.items():
             start = starts.get(id)
             if start is not None and _is_over(start, epoch):
                 engine.forget(engine_id)

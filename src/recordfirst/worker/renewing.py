@@ -1,7 +1,7 @@
-"""Lives that the engine holds and this worker cannot read: they get a new epoch, made from the record (P6, P7).
+"""Epochs that the engine holds and this worker cannot read: they get a new epoch, made from the record (P6, P7).
 
 What they hold was encrypted with a key that is not here, by a worker that had a wrong one or before the key was given
-up, or it is damaged. The engine would deliver such a life again and again. Receipts answer for what was done.
+up, or it is damaged. The engine would deliver such an epoch again and again. Receipts answer for what was done.
 Lost: what the engine alone had of it, the results of plain ``ctx.run`` functions and how far a sleep was.
 """
 
@@ -13,27 +13,27 @@ from recordfirst.core import identity
 from recordfirst.core.text import safe_text
 from recordfirst.engine.contract import Engine
 from recordfirst.execution.runtime import Runtime
-from recordfirst.observe import LifeUnreadable, RelayFailed
+from recordfirst.observe import DispatchFailed, EpochUnreadable
 
 _AGAIN_S = 1.0
 
 
 async def renew(runtime: Runtime, engine: Engine) -> None:
-    """Open a new epoch of each life that the engine says to be unreadable, until cancelled."""
+    """Open a new epoch of each epoch that the engine says to be unreadable, until cancelled."""
     found: asyncio.Queue[str] = asyncio.Queue()
     done: set[tuple[str, int]] = set()
     engine.tell_unreadable(found.put_nowait)
     while True:
         promise = await found.get()
-        # A step's or a part's promise belongs to the life whose id it begins with.
-        life = identity.life_of(runtime.app, promise.partition(":")[0])
-        if life is None or life in done:
+        # A step's or a part's promise belongs to the epoch whose id it begins with.
+        epoch = identity.epoch_of(runtime.app, promise.partition(":")[0])
+        if epoch is None or epoch in done:
             continue
         try:
-            await _renew(runtime, engine, promise, *life)
-            done.add(life)
+            await _renew(runtime, engine, promise, *epoch)
+            done.add(epoch)
         except Exception as error:  # noqa: BLE001 - it is delivered again, and so found again
-            runtime.observe(RelayFailed(f"{promise} cannot be read, and was not renewed: {safe_text(error)}"))
+            runtime.observe(DispatchFailed(f"{promise} cannot be read, and was not renewed: {safe_text(error)}"))
             await runtime.sleeper(_AGAIN_S)
             found.put_nowait(promise)
 
@@ -44,13 +44,13 @@ async def _renew(runtime: Runtime, engine: Engine, promise: str, id: str, epoch:
             start = await session.find_start(id)
             if start is None or start.state != "open" or start.epoch != epoch:
                 return []
-            return await session.reborn([start])
+            return await session.new_epoch([start])
 
     born = await runtime.patiently(f"new epoch of {id!r}", store, release=False)
     if born:
         runtime.over.add((id, epoch))
-        runtime.observe(LifeUnreadable(id, epoch, promise))
-    life = identity.engine_id(runtime.app, id, epoch)
-    await engine.settle(life)
-    engine.forget(life)
+        runtime.observe(EpochUnreadable(id, epoch, promise))
+    engine_id = identity.engine_id(runtime.app, id, epoch)
+    await engine.settle(engine_id)
+    engine.forget(engine_id)
     runtime.nudge()

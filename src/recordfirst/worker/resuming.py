@@ -11,7 +11,7 @@ from collections.abc import Callable, Container
 from recordfirst.core.start import Start
 from recordfirst.core.stops import stop_of
 from recordfirst.execution.runtime import Runtime
-from recordfirst.observe import RelayFailed, Resumed
+from recordfirst.observe import DispatchFailed, Resumed
 from recordfirst.providers.contract import describe
 
 _EVERY_S = 10.0
@@ -34,7 +34,7 @@ async def resume_regularly(runtime: Runtime, workflows: Container[str], nudge: C
             if known and len(stopped) == _MOST:
                 pause_s = _EVERY_S / 10
         except Exception as error:  # noqa: BLE001 - it stays stopped, visibly, and is looked for again
-            runtime.observe(RelayFailed(describe(error)))
+            runtime.observe(DispatchFailed(describe(error)))
         await asyncio.sleep(pause_s)
 
 

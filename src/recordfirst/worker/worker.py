@@ -1,4 +1,6 @@
-"""A worker: holds the record's lease where the engine needs it, runs engine and relay, starts over when it must."""
+"""A worker: holds the record's lease where the engine needs it, runs engine and dispatcher, starts over when it
+must.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,11 @@ from recordfirst.errors import Misuse
 from recordfirst.execution.body import body_of
 from recordfirst.execution.runtime import Runtime
 from recordfirst.observe import WorkInterrupted
-from recordfirst.reconcile.contract import Scope
+from recordfirst.reconcile.contract import PassContext
 from recordfirst.reconcile.loop import keep, watch
 from recordfirst.reconcile.restores import check
 from recordfirst.steps.registrations import Registrations
-from recordfirst.worker.dispatcher import Relay
+from recordfirst.worker.dispatcher import Dispatcher
 from recordfirst.worker.engine_cleaner import collect_regularly
 from recordfirst.worker.renewing import renew
 
@@ -30,16 +32,16 @@ class Worker:
         registered: Registrations,
         concurrency: int,
         connect: Callable[[], Engine],
-        on_relay: Callable[[Relay | None], None],
+        on_dispatcher: Callable[[Dispatcher | None], None],
     ) -> None:
         self._runtime, self._registered, self._concurrency = runtime, registered, concurrency
-        self._connect, self._on_relay = connect, on_relay
+        self._connect, self._on_dispatcher = connect, on_dispatcher
         self.stopping = asyncio.Event()
         """Set to make it stop."""
         self.working = asyncio.Event()
         """Set while this process works; clear while it stands by."""
         self.task = asyncio.create_task(self._keep_working())
-        """Ends when it has stopped. Raises ``Misuse`` if it cannot work again, with an engine that was used up."""
+        """Completer when it has stopped. Raises ``Misuse`` if it cannot work again, with an engine that was used up."""
 
     async def _keep_working(self) -> None:
         """Work, or stand by, until :attr:`stopping` is set, whatever becomes of the record or the engine meanwhile."""
@@ -84,25 +86,25 @@ class Worker:
     async def _with(self, engine: Engine, ends: asyncio.Task[Any]) -> None:
         """Work with this engine until ``ends`` does."""
         registered = self._registered
-        relay = Relay(self._runtime, engine, registered.workflows, self._concurrency)
+        dispatcher = Dispatcher(self._runtime, engine, registered.workflows, self._concurrency)
         for workflow in registered.workflows.values():
-            engine.register(workflow.name, body_of(workflow, self._runtime, relay, registered.effects), workflow)
+            engine.register(workflow.name, body_of(workflow, self._runtime, dispatcher, registered.effects), workflow)
         try:
             await engine.open()
-            await relay.drop_stale()
+            await dispatcher.drop_stale()
             await engine.start()
             line = await check(self._runtime, engine)
         except BaseException:
             # What was opened is closed: an engine's file that stays locked would keep us out when we try again (P9).
             ends.cancel()
-            relay.clear(may_run=False)
+            dispatcher.clear(may_run=False)
             await engine.stop()
             raise
         self._runtime.restores = line.restores
-        relay.clear(may_run=True)
-        self._on_relay(relay)
-        relay.start()
-        scope = Scope(self._runtime, registered, engine)
+        dispatcher.clear(may_run=True)
+        self._on_dispatcher(dispatcher)
+        dispatcher.start()
+        scope = PassContext(self._runtime, registered, engine)
         reconciling, watching = asyncio.create_task(keep(scope)), asyncio.create_task(watch(self._runtime, engine))
         collecting = asyncio.create_task(collect_regularly(self._runtime, engine))
         renewing = asyncio.create_task(renew(self._runtime, engine))
@@ -116,10 +118,10 @@ class Worker:
                 task.cancel()
             await asyncio.gather(reconciling, watching, collecting, renewing, return_exceptions=True)
             self.working.clear()
-            self._on_relay(None)
-            await relay.stop()
+            self._on_dispatcher(None)
+            await dispatcher.stop()
             await engine.stop(at_once=not self.stopping.is_set())
-            await relay.close()
+            await dispatcher.close()
             self._runtime.record.seen_mark = None
 
 

@@ -13,7 +13,7 @@ from resonate.error import ServerError
 
 from recordfirst.engine.embedded import machine
 from recordfirst.engine.embedded.rows import TIMER
-from recordfirst.engine.embedded.turn import Execute, Message, State, Turn
+from recordfirst.engine.embedded.transition import Execute, Message, State, Transition
 
 type Answer = tuple[int, Any]
 RETRY_MS = {"sdk": 30_000, "server": 30_000, "postgres": 5_000}
@@ -56,10 +56,10 @@ class Ours[S: State]:
         machine.tick(turn, 10_000)
         self._note(turn)
 
-    def _turn(self, now: int) -> Turn:
-        return Turn(self.state, now, retry_ms=self._retry_ms)
+    def _turn(self, now: int) -> Transition:
+        return Transition(self.state, now, retry_ms=self._retry_ms)
 
-    def _note(self, turn: Turn) -> None:
+    def _note(self, turn: Transition) -> None:
         self.messages = turn.messages
         self.sent = sorted(
             ("execute", m.id) if isinstance(m, Execute) else ("unblock", m.promise.id) for m in turn.messages

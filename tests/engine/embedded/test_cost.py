@@ -1,4 +1,4 @@
-"""What a life costs the file, counted in SQLite's own instructions: the same, however many have finished in it."""
+"""What an epoch costs the file, counted in SQLite's own instructions: the same, however many have finished in it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def act(kind: str, **data: Any) -> dict[str, Any]:
 
 
 def live(engine: Counted, id: str, now: int) -> None:
-    """A life with a step, a sleep and a child's end, as the SDK asks for them; and the clock, looked at twice."""
+    """An epoch with a step, a sleep and a child's end, as the SDK asks for them; and the clock, looked at twice."""
     timer = TARGET | {"resonate:timer": "true"}
     root = act("promise.create", id=id, timeoutAt=10**15, tags=TARGET)
     step, sleep, wake = f"{id}:1", f"{id}:2", now + 50
@@ -77,7 +77,7 @@ def live(engine: Counted, id: str, now: int) -> None:
 
 
 def fill(path: Path, number: int) -> None:
-    """Copies of a life that really was, as if nobody had collected them."""
+    """Copies of an epoch that really was, as if nobody had collected them."""
     with opened(path) as engine:
         live(engine, "sample", START_MS)
     with sqlite3.connect(path) as file:
@@ -92,7 +92,7 @@ def fill(path: Path, number: int) -> None:
 
 
 def test_life_costs_the_same_however_many_have_finished(tmp_path):
-    """P7: nothing that a life asks of the file walks over what has finished."""
+    """P7: nothing that an epoch asks of the file walks over what has finished."""
     spent = {}
     for number in (1, FINISHED):
         fill(tmp_path / f"{number}", number)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import HealthCheck, given, settings
 
 from recordfirst.engine.embedded.rows import Promise, Task
-from recordfirst.engine.embedded.turn import Execute
+from recordfirst.engine.embedded.transition import Execute
 from tests.engine.embedded.memory import Memory
 from tests.engine.embedded.operations import Op, request, sequences
 from tests.engine.embedded.peers import Ours

@@ -150,7 +150,7 @@ MUTANTS = [
         "P6",
         "timer",
         _NO_KEEPER,
-        Edit("recordfirst.worker.dispatcher:Relay._putting_back", "for start in page:", "for start in ():"),
+        Edit("recordfirst.worker.dispatcher:Dispatcher._putting_back", "for start in page:", "for start in ():"),
         Edit(
             "recordfirst.reconcile.restores:look",
             "if less is not None or engine is None or not engine.lasting:",

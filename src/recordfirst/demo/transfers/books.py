@@ -147,7 +147,7 @@ def _left(account: Account) -> int:
 
 
 def lines(books: TransferBooks) -> list[tuple[str, Any]]:
-    """The table's rows, for a person."""
+    """The table's rows, for an operator."""
     return [
         ("orders", f"{books.orders:,}"),
         ("paid", f"{books.paid:,}"),

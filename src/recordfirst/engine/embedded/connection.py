@@ -24,7 +24,7 @@ from recordfirst.engine.embedded.lock import FileLock, lock
 from recordfirst.engine.embedded.promises import record
 from recordfirst.engine.embedded.rows import DELAY, TARGET
 from recordfirst.engine.embedded.store import Store
-from recordfirst.engine.embedded.turn import Execute, Message, Turn
+from recordfirst.engine.embedded.transition import Execute, Message, Transition
 from recordfirst.engine.options import Durability
 from recordfirst.errors import EngineUnreadable, Misuse
 from recordfirst.process.owner import Owned
@@ -40,7 +40,7 @@ _encode = msgspec.json.Encoder().encode
 class _Work(msgspec.Struct, eq=False):
     """Something to be done in a turn, and who waits for what it answers."""
 
-    do: Callable[[Turn], Any]
+    do: Callable[[Transition], Any]
     answer: asyncio.Future[Any]
 
 
@@ -202,7 +202,7 @@ class EmbeddedConnection:
     async def drop(self, origins: Iterable[str]) -> None:
         """Delete lineages, whatever their state."""
 
-        def drop(_: Turn) -> None:
+        def drop(_: Transition) -> None:
             for origin in origins:
                 self.open().drop(origin)
 
@@ -214,8 +214,8 @@ class EmbeddedConnection:
             self._ripe.add(origin)
             self._add(self._collecting(origin))
 
-    def _collecting(self, origin: str) -> Callable[[Turn], None]:
-        def collect(_: Turn) -> None:
+    def _collecting(self, origin: str) -> Callable[[Transition], None]:
+        def collect(_: Transition) -> None:
             if origin in self._ripe and self.open().ended(origin):
                 self.open().drop(origin)
                 self._ripe.discard(origin)
@@ -224,13 +224,13 @@ class EmbeddedConnection:
 
     # ── batches ─────────────────────────────────────────────────────────────
 
-    async def _do[T](self, do: Callable[[Turn], T]) -> T:
+    async def _do[T](self, do: Callable[[Transition], T]) -> T:
         self._owned.take()
         self.open()
         answer: T = await self._add(do)
         return answer
 
-    def _add(self, do: Callable[[Turn], Any]) -> asyncio.Future[Any]:
+    def _add(self, do: Callable[[Transition], Any]) -> asyncio.Future[Any]:
         loop = asyncio.get_running_loop()
         work = _Work(do, loop.create_future())
         self._queue.append(work)
@@ -256,7 +256,7 @@ class EmbeddedConnection:
             self._end(works, turns, None)
 
     def _apply(self, store: Store, work: _Work) -> tuple[Any, list[Message]]:
-        turn = Turn(store, self._clock())
+        turn = Transition(store, self._clock())
         return work.do(turn), turn.messages
 
     def _end(
@@ -318,7 +318,7 @@ class EmbeddedConnection:
         self._timer = asyncio.get_running_loop().call_later(delay_s, self._tick)
 
     def _tick(self) -> None:
-        def tick(turn: Turn) -> None:
+        def tick(turn: Transition) -> None:
             due = machine.tick(turn, _BATCH, self.held)
             ticked.append(turn.now if due == _BATCH else None)
 
@@ -346,7 +346,7 @@ def _answer(future: asyncio.Future[Any], answer: Any = None, failure: Exception 
         future.exception()  # ticks and collections have nobody who looks; all others raise it where they wait
 
 
-def _take_over(turn: Turn, ids: list[str]) -> list[str]:
+def _take_over(turn: Transition, ids: list[str]) -> list[str]:
     """Deliver tasks anew whose holder is gone: there is one process at a time, and this one has just begun."""
     for id in ids:
         promise, task = turn.look(id), turn.state.task(id)
@@ -355,7 +355,7 @@ def _take_over(turn: Turn, ids: list[str]) -> list[str]:
     return ids
 
 
-def _deliver_again(turn: Turn, ids: list[str]) -> None:
+def _deliver_again(turn: Transition, ids: list[str]) -> None:
     for id in ids:
         promise, task = turn.look(id), turn.state.task(id)
         if promise is not None and task is not None and task.state == "pending" and task.live:

@@ -21,7 +21,7 @@ from recordfirst.engine.shared import Membership
 _LEASE = timedelta(seconds=60)
 """For tasks that nothing runs any more, though they were not given back. While one runs here its lease does not end."""
 _PAGE = 1_000
-"""Lives looked at in one go."""
+"""Epochs looked at in one go."""
 
 
 def _is_of(home: str, id: str) -> bool:

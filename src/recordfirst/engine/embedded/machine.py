@@ -15,12 +15,12 @@ from resonate_base import PROTOCOL_VERSION
 
 from recordfirst.engine.embedded import promises, requests, schedules, search, tasks
 from recordfirst.engine.embedded.requests import BadRequest, Envelope, Refused
-from recordfirst.engine.embedded.turn import Turn
+from recordfirst.engine.embedded.transition import Transition
 
-type _Handler = tuple[msgspec.json.Decoder[Any], Callable[[Turn, Any], Any]]
+type _Handler = tuple[msgspec.json.Decoder[Any], Callable[[Transition, Any], Any]]
 
 
-def _kind[T](form: type[T], handle: Callable[[Turn, T], promises.Data]) -> _Handler:
+def _kind[T](form: type[T], handle: Callable[[Transition, T], promises.Data]) -> _Handler:
     return msgspec.json.Decoder(form), handle
 
 
@@ -51,7 +51,7 @@ _envelope = msgspec.json.Decoder(Envelope)
 _encoder = msgspec.json.Encoder()
 
 
-def apply(turn: Turn, text: str | bytes) -> str:
+def apply(turn: Transition, text: str | bytes) -> str:
     """Carry one request out; return the response. Whatever is wrong with it is an answer, never an exception."""
     try:
         envelope = _envelope.decode(text)
@@ -74,7 +74,7 @@ def _response(kind: str, corr_id: str, status: int, data: Any) -> str:
     return _encoder.encode({"kind": kind, "head": head, "data": data}).decode()
 
 
-def tick(turn: Turn, limit: int, held: Callable[[str, int], bool] = lambda _id, _version: False) -> int:
+def tick(turn: Transition, limit: int, held: Callable[[str, int], bool] = lambda _id, _version: False) -> int:
     """Let time pass: settle what is over, end leases, deliver again, run schedules. Return how many were due.
 
     Args:

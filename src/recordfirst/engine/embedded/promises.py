@@ -15,7 +15,7 @@ from recordfirst.engine.embedded.requests import (
     Refused,
 )
 from recordfirst.engine.embedded.rows import DELAY, TARGET, Promise, Task, Value
-from recordfirst.engine.embedded.turn import Turn, replace, timeout_state
+from recordfirst.engine.embedded.transition import Transition, replace, timeout_state
 
 type Data = dict[str, Any]
 """A response's data; whatever goes wrong raises ``Refused``."""
@@ -37,19 +37,19 @@ def record(promise: Promise) -> dict[str, Any]:
     }
 
 
-def get(turn: Turn, request: ById) -> Data:
+def get(turn: Transition, request: ById) -> Data:
     """Look at a promise."""
     return {"promise": record(_found(turn, request.id))}
 
 
-def _found(turn: Turn, id: str) -> Promise:
+def _found(turn: Transition, id: str) -> Promise:
     promise = turn.look(id)
     if promise is None:
         raise Refused(404, "Promise not found")
     return promise
 
 
-def create(turn: Turn, request: PromiseCreate) -> Data:
+def create(turn: Transition, request: PromiseCreate) -> Data:
     """Create a promise; the same again changes nothing, whatever else it says."""
     tags = request.tags or {}
     check_address(tags.get(TARGET), "resonate:target")
@@ -57,7 +57,7 @@ def create(turn: Turn, request: PromiseCreate) -> Data:
     return {"promise": record(promise)}
 
 
-def new(turn: Turn, request: PromiseCreate, *, created_at: int) -> Promise:
+def new(turn: Transition, request: PromiseCreate, *, created_at: int) -> Promise:
     """Put a promise that was not there, and its task if it has a target, pending."""
     promise = unstored(turn, request, created_at=created_at)
     turn.state.put_promise(promise)
@@ -73,7 +73,7 @@ def new(turn: Turn, request: PromiseCreate, *, created_at: int) -> Promise:
     return promise
 
 
-def unstored(turn: Turn, request: PromiseCreate, *, created_at: int) -> Promise:
+def unstored(turn: Transition, request: PromiseCreate, *, created_at: int) -> Promise:
     """Return the promise that a request asks for; one that is born too late is settled."""
     tags = request.tags or {}
     late = turn.now >= request.timeout_at
@@ -89,7 +89,7 @@ def unstored(turn: Turn, request: PromiseCreate, *, created_at: int) -> Promise:
     )
 
 
-def settle(turn: Turn, request: PromiseSettle) -> Data:
+def settle(turn: Transition, request: PromiseSettle) -> Data:
     """Settle a promise; one that has settled stays as it is."""
     promise = _found(turn, request.id)
     if promise.state == "pending":
@@ -97,7 +97,7 @@ def settle(turn: Turn, request: PromiseSettle) -> Data:
     return {"promise": record(promise)}
 
 
-def register_callback(turn: Turn, request: Callback) -> Data:
+def register_callback(turn: Transition, request: Callback) -> Data:
     """Let a task hear of a promise. If it has settled already, a suspended task resumes at once."""
     awaited, awaiter = _found(turn, request.awaited), turn.look(request.awaiter)
     task = turn.state.task(request.awaiter)
@@ -120,7 +120,7 @@ def check_awaitable(promise: Promise) -> None:
         raise Refused(422, "Awaited promise is settled by its own execution alone: who waits could wait for ever")
 
 
-def await_(turn: Turn, task: Task, awaited: Promise) -> Task:
+def await_(turn: Transition, task: Task, awaited: Promise) -> Task:
     """Note on both sides that a task awaits a pending promise; return the task as it is then."""
     if task.id not in awaited.awaiters:
         turn.state.put_promise(replace(awaited, awaiters=(*awaited.awaiters, task.id)))
@@ -129,7 +129,7 @@ def await_(turn: Turn, task: Task, awaited: Promise) -> Task:
     return task
 
 
-def register_listener(turn: Turn, request: Listener) -> Data:
+def register_listener(turn: Transition, request: Listener) -> Data:
     """Let an address hear of a promise, if it has not settled."""
     check_address(request.address, "listener")
     promise = _found(turn, request.awaited)

@@ -10,7 +10,7 @@ from recordfirst.engine.embedded import cron, promises
 from recordfirst.engine.embedded.promises import Data
 from recordfirst.engine.embedded.requests import BadRequest, ById, PromiseCreate, Refused, ScheduleCreate
 from recordfirst.engine.embedded.rows import TARGET, Schedule, Value
-from recordfirst.engine.embedded.turn import Turn, replace
+from recordfirst.engine.embedded.transition import Transition, replace
 
 _MOST_RUNS = 100
 """Promises of one schedule in one turn: after a long time without a process, others get their turn too."""
@@ -21,19 +21,19 @@ def record(schedule: Schedule) -> Any:
     return msgspec.to_builtins(schedule)
 
 
-def _found(turn: Turn, id: str) -> Schedule:
+def _found(turn: Transition, id: str) -> Schedule:
     schedule = turn.state.schedule(id)
     if schedule is None:
         raise Refused(404, "Schedule not found")
     return schedule
 
 
-def get(turn: Turn, request: ById) -> Data:
+def get(turn: Transition, request: ById) -> Data:
     """Look at a schedule."""
     return {"schedule": record(_found(turn, request.id))}
 
 
-def create(turn: Turn, request: ScheduleCreate) -> Data:
+def create(turn: Transition, request: ScheduleCreate) -> Data:
     """Create a schedule; the same id again changes nothing."""
     tags = request.promise_tags or {}
     promises.check_address(tags.get(TARGET), "resonate:target")
@@ -60,14 +60,14 @@ def _next(expression: str, after_ms: int) -> int:
         raise BadRequest(f"Invalid cron expression: {error}") from error
 
 
-def delete(turn: Turn, request: ById) -> Data:
+def delete(turn: Transition, request: ById) -> Data:
     """Delete a schedule; what it made goes on."""
     _found(turn, request.id)
     turn.state.drop_schedule(request.id)
     return {}
 
 
-def run(turn: Turn, schedule: Schedule) -> None:
+def run(turn: Transition, schedule: Schedule) -> None:
     """Create the promise of every time that has come since the schedule last ran, each once: none is left out.
 
     Not all at once, if there are many: the schedule stays due.

@@ -24,7 +24,7 @@ from recordfirst.engine.embedded.requests import (
     read,
 )
 from recordfirst.engine.embedded.rows import TARGET, Promise, Task, Value
-from recordfirst.engine.embedded.turn import Turn, replace
+from recordfirst.engine.embedded.transition import Transition, replace
 
 _create, _settle = msgspec.json.Decoder(PromiseCreate), msgspec.json.Decoder(PromiseSettle)
 
@@ -42,19 +42,19 @@ def record(task: Task) -> dict[str, Any]:
     }
 
 
-def preload(turn: Turn, promise: Promise) -> list[dict[str, Any]]:
+def preload(turn: Transition, promise: Promise) -> list[dict[str, Any]]:
     """What a body that runs from the top will ask for next, so that it need not ask."""
     return [promises.record(other) for other in turn.state.branch_of(promise)]
 
 
-def _found(turn: Turn, id: str) -> tuple[Task, Promise]:
+def _found(turn: Transition, id: str) -> tuple[Task, Promise]:
     promise, task = turn.look(id), turn.state.task(id)
     if promise is None or task is None:
         raise Refused(404, "Task not found")
     return task, promise
 
 
-def _held(turn: Turn, id: str, version: int) -> tuple[Task, Promise]:
+def _held(turn: Transition, id: str, version: int) -> tuple[Task, Promise]:
     """Return the task if it is acquired in this version at this moment: the fence."""
     task, promise = _found(turn, id)
     if task.state != "acquired" or task.version != version:
@@ -62,12 +62,12 @@ def _held(turn: Turn, id: str, version: int) -> tuple[Task, Promise]:
     return task, promise
 
 
-def get(turn: Turn, request: ById) -> Data:
+def get(turn: Transition, request: ById) -> Data:
     """Look at a task."""
     return {"task": record(_found(turn, request.id)[0])}
 
 
-def create(turn: Turn, request: TaskCreate) -> Data:
+def create(turn: Transition, request: TaskCreate) -> Data:
     """Create a promise and acquire its task, or acquire the one that is there and pending."""
     action = request.action.data
     promises.check_address((action.tags or {}).get(TARGET), "resonate:target")
@@ -86,7 +86,7 @@ def create(turn: Turn, request: TaskCreate) -> Data:
     return {"task": record(task), "promise": promises.record(promise), "preload": preload(turn, promise)}
 
 
-def acquire(turn: Turn, request: TaskAcquire) -> Data:
+def acquire(turn: Transition, request: TaskAcquire) -> Data:
     """Acquire a pending task in the version that a message named."""
     task, promise = _found(turn, request.id)
     if task.state != "pending" or task.version != request.version:
@@ -95,7 +95,7 @@ def acquire(turn: Turn, request: TaskAcquire) -> Data:
     return {"task": record(task), "promise": promises.record(promise), "preload": preload(turn, promise)}
 
 
-def _acquire(turn: Turn, task: Task, pid: str, ttl: int) -> Task:
+def _acquire(turn: Transition, task: Task, pid: str, ttl: int) -> Task:
     due_at, version = turn.now + ttl, task.version + 1
     acquired = replace(task, state="acquired", version=version, pid=pid, ttl=ttl, due_at=due_at, resumes=())
     turn.state.put_task(acquired)
@@ -103,13 +103,13 @@ def _acquire(turn: Turn, task: Task, pid: str, ttl: int) -> Task:
     return acquired
 
 
-def release(turn: Turn, request: TaskRelease) -> Data:
+def release(turn: Transition, request: TaskRelease) -> Data:
     """Give a task back: it is delivered again at once."""
     turn.make_pending(*_held(turn, request.id, request.version))
     return {}
 
 
-def fulfill(turn: Turn, request: TaskFulfill) -> Data:
+def fulfill(turn: Transition, request: TaskFulfill) -> Data:
     """Settle a task's own promise; the task ends with it."""
     _, promise = _held(turn, request.id, request.version)
     action = request.action.data
@@ -117,7 +117,7 @@ def fulfill(turn: Turn, request: TaskFulfill) -> Data:
     return {"promise": promises.record(settled)}
 
 
-def suspend(turn: Turn, request: TaskSuspend) -> Data:
+def suspend(turn: Transition, request: TaskSuspend) -> Data:
     """Let go of a task until one of these promises settles. If one has, it goes on at once: a redirect, status 300."""
     awaited = [turn.look(action.data.awaited) for action in request.actions]
     task, promise = _held(turn, request.id, request.version)
@@ -136,7 +136,7 @@ def suspend(turn: Turn, request: TaskSuspend) -> Data:
     return {}
 
 
-def fence(turn: Turn, request: TaskFence) -> Data:
+def fence(turn: Transition, request: TaskFence) -> Data:
     """Create or settle another promise, if the task is still the asker's."""
     kind = request.action.kind
     if kind not in {"promise.create", "promise.settle"}:
@@ -159,7 +159,7 @@ def fence(turn: Turn, request: TaskFence) -> Data:
     return {"action": {"kind": kind, "head": {"status": status}, "data": data}, "preload": []}
 
 
-def heartbeat(turn: Turn, request: TaskHeartbeat) -> Data:
+def heartbeat(turn: Transition, request: TaskHeartbeat) -> Data:
     """Let the leases of these tasks last for their time from now, as far as they are the asker's."""
     for ref in request.tasks:
         turn.look(ref.id)
@@ -169,7 +169,7 @@ def heartbeat(turn: Turn, request: TaskHeartbeat) -> Data:
     return {}
 
 
-def halt(turn: Turn, request: ById) -> Data:
+def halt(turn: Transition, request: ById) -> Data:
     """Take a task out of circulation until it is continued."""
     task, _ = _found(turn, request.id)
     if task.state == "fulfilled":
@@ -180,7 +180,7 @@ def halt(turn: Turn, request: ById) -> Data:
     return {}
 
 
-def continue_(turn: Turn, request: ById) -> Data:
+def continue_(turn: Transition, request: ById) -> Data:
     """Put a halted task back into circulation."""
     task, promise = _found(turn, request.id)
     if task.state != "halted":

@@ -17,7 +17,7 @@ from resonate.transport import ResponseHead
 from resonate.types import PromiseCreateReq, PromiseRecord, PromiseRegisterCallbackData, PromiseSettleReq
 from resonate_base.connections import Network
 
-from recordfirst.engine.sdk.steps import SAID_ELSEWHERE, Shut
+from recordfirst.engine.sdk.steps import SAID_ELSEWHERE, Draining
 
 _REDIRECT, _REFUSED = 300, 400
 
@@ -63,7 +63,7 @@ class Direct:
 
     async def task_acquire(self, id: str, version: int, pid: str, ttl: int) -> TaskAcquireResult:
         if self.shut:
-            raise Shut
+            raise Draining
         data = {"id": id, "version": version, "pid": pid, "ttl": ttl}
         return await self._ask("task.acquire", data, _acquired)
 

@@ -68,7 +68,7 @@ def wait_id(ctx: Context, number: int) -> str:
 
 
 def wait_number(ctx: Context, id: str) -> int | None:
-    """The number of a wait from its engine id; ``None`` if it belongs to another life of the workflow."""
+    """The number of a wait from its engine id; ``None`` if it belongs to another epoch of the workflow."""
     head = join_id(ctx.info.id, "")
     tail = id.removeprefix(head)
     return int(tail) if id.startswith(head) and tail.isdigit() else None
@@ -182,8 +182,8 @@ def give_places(resonate: Any) -> Places:
     return places
 
 
-def tags_of_life(id: str, address: str) -> dict[str, str]:
-    """What the promise of a workflow's life says of itself: that it is its own origin, and who runs it."""
+def tags_of_epoch(id: str, address: str) -> dict[str, str]:
+    """What the promise of a workflow's epoch says of itself: that it is its own origin, and who runs it."""
     lineage = dict.fromkeys(("resonate:origin", "resonate:branch", "resonate:parent"), id)
     return lineage | {"resonate:scope": "global", "resonate:target": address}
 
@@ -219,7 +219,7 @@ def far_from_now_ms(resonate: Any) -> int:
 # ── draining ────────────────────────────────────────────────────────────────
 
 
-class Shut(StoppedError):
+class Draining(StoppedError):
     """Nothing begins here any more, since this worker ends."""
 
     def __str__(self) -> str:
@@ -231,10 +231,10 @@ def _is_a_failure(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if record.exc_info else None
     cause = getattr(error, "cause", error)
     message = record.getMessage()
-    return not isinstance(cause, (Shut, StoppedByDefect)) and not any(text in message for text in SAID_ELSEWHERE)
+    return not isinstance(cause, (Draining, StoppedByDefect)) and not any(text in message for text in SAID_ELSEWHERE)
 
 
-SAID_ELSEWHERE = frozenset({str(Shut()), str(StoppedByDefect())})
+SAID_ELSEWHERE = frozenset({str(Draining()), str(StoppedByDefect())})
 """What the SDK is told of a task that was given back, and what is no failure of it."""
 
 
@@ -247,7 +247,7 @@ class _Gate:
 
     async def task_fence_create(self, id: str, version: int, req: PromiseCreateReq) -> Any:
         if self.shut:
-            raise Shut
+            raise Draining
         return await self._fencing.task_fence_create(id, version, req)
 
     async def task_fence_settle(self, id: str, version: int, req: PromiseSettleReq) -> Any:
@@ -285,10 +285,10 @@ async def finish_tasks(resonate: Any) -> None:
 
 
 def creating(id: str, name: str, arguments: Mapping[str, Any], address: str, codec: Codec) -> str:
-    """The request that creates the promise of a workflow's life."""
+    """The request that creates the promise of a workflow's epoch."""
     param = codec.encode(TaskData(func=name, kwargs=dict(arguments)))
     timeout_at = now_ms() + int(FAR.total_seconds() * 1000)
-    create = PromiseCreateReq(id=id, timeout_at=timeout_at, param=param, tags=tags_of_life(id, address))
+    create = PromiseCreateReq(id=id, timeout_at=timeout_at, param=param, tags=tags_of_epoch(id, address))
     return _request("promise.create", create)
 
 

@@ -35,7 +35,7 @@ _WORDS = 3
 
 
 class Named(msgspec.Struct, frozen=True, kw_only=True):
-    """A request, as a person calls it."""
+    """A request, as an operator calls it."""
 
     boundary: Boundary
     name: str

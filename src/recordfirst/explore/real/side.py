@@ -25,7 +25,7 @@ class Crossing(Protocol):
     """A request that has come to a proxy, and can be done with as one likes."""
 
     async def forward(self) -> str:
-        """Have it done, and hold the reply. Returns an error that it brings, for a person.
+        """Have it done, and hold the reply. Returns an error that it brings, for an operator.
 
         Raises:
             ConnectionError: if there will be no reply.

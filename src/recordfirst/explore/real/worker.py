@@ -1,7 +1,7 @@
 """What a worker of the real world does: it works, asks for the workflow unless it was accepted, waits for its end.
 
 It says to the world that has begun it, over a socket, what a client would know: that the workflow was accepted, and how
-it ended. Where a person is needed, one is there, who looks outside by a way of their own.
+it ended. Where an operator is needed, one is there, who looks outside by a way of their own.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from recordfirst.testing.reached import ReachedOutside
 _LEASE = timedelta(seconds=1)
 """Of tasks on an engine that workers share: so long a successor waits. It is 15 s outside of tests."""
 _LOOK_S = 0.5
-"""Between two looks whether a person is needed."""
+"""Between two looks whether an operator is needed."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +46,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     outside: str
     """Where its doubles reach it."""
     person: str
-    """Where a person does."""
+    """Where an operator does."""
     world: str
     """The socket of the world."""
     log: str
@@ -135,8 +135,8 @@ async def _be_a_person(app: App, person: Outside, say: Callable[..., None]) -> N
         return
     try:
         await answer(app, person, lambda text: say("note", text))
-    except Exception as error:  # noqa: BLE001 - a person tries again
-        say("note", f"a person cannot look: {type(error).__name__}: {error}")
+    except Exception as error:  # noqa: BLE001 - an operator tries again
+        say("note", f"an operator cannot look: {type(error).__name__}: {error}")
 
 
 def _now_ms() -> int:

@@ -18,7 +18,6 @@ from typing import Any, cast
 from recordfirst.core.text import safe_text
 from recordfirst.errors import LedgerUnavailable
 from recordfirst.ledgers import fields
-from recordfirst.ledgers.batches import Batches
 from recordfirst.ledgers.contract import (
     U63_MAX,
     Account,
@@ -35,6 +34,7 @@ from recordfirst.ledgers.contract import (
     TransferStatus,
 )
 from recordfirst.ledgers.model import Model, Pending
+from recordfirst.process.group_commit import GroupCommit
 from recordfirst.records.contract import Record, Session
 
 _BATCH_MAX = 8189
@@ -60,8 +60,12 @@ class SqlLedger(Ledger):
         self.capabilities = Capabilities(
             amount_max=record.whole_number_max, batch_max=_BATCH_MAX, remembers_refusals=True
         )
-        self._accounts: Batches[Account, Created[AccountStatus]] = Batches(self._create_accounts, most=_BATCH_MAX)
-        self._transfers: Batches[Transfer, Created[TransferStatus]] = Batches(self._create_transfers, most=_BATCH_MAX)
+        self._accounts: GroupCommit[Account, Created[AccountStatus]] = GroupCommit(
+            self._create_accounts, most=_BATCH_MAX, of_all=(LedgerUnavailable,)
+        )
+        self._transfers: GroupCommit[Transfer, Created[TransferStatus]] = GroupCommit(
+            self._create_transfers, most=_BATCH_MAX, of_all=(LedgerUnavailable,)
+        )
 
     def __repr__(self) -> str:
         return f"<SqlLedger in {self.where}>"
@@ -72,13 +76,13 @@ class SqlLedger(Ledger):
         fields.check(accounts, Account, _BATCH_MAX)
         if not accounts:
             return []
-        return await self._accounts.add(accounts, alone=bool(accounts[-1].flags & AccountFlags.LINKED))
+        return await self._accounts.add_all(accounts, alone=bool(accounts[-1].flags & AccountFlags.LINKED))
 
     async def create_transfers(self, transfers: Sequence[Transfer]) -> list[Created[TransferStatus]]:
         fields.check(transfers, Transfer, _BATCH_MAX)
         if not transfers:
             return []
-        return await self._transfers.add(transfers, alone=bool(transfers[-1].flags & TransferFlags.LINKED))
+        return await self._transfers.add_all(transfers, alone=bool(transfers[-1].flags & TransferFlags.LINKED))
 
     async def _create_accounts(self, accounts: Sequence[Account]) -> list[Created[AccountStatus]]:
         async def work(tx: Session[Any]) -> list[Created[AccountStatus]]:

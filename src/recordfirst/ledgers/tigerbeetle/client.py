@@ -21,7 +21,6 @@ from tigerbeetle.client import InitError
 
 from recordfirst.errors import LedgerUnavailable, LedgerVersion, Misuse
 from recordfirst.ledgers import fields
-from recordfirst.ledgers.batches import Batches
 from recordfirst.ledgers.contract import (
     Account,
     AccountBalance,
@@ -36,6 +35,7 @@ from recordfirst.ledgers.contract import (
     TransferFlags,
     TransferStatus,
 )
+from recordfirst.process.group_commit import GroupCommit
 from recordfirst.process.owner import Owned
 
 _BATCH_MAX = 8189
@@ -44,8 +44,8 @@ _BATCH_MAX = 8189
 _WAITING_MOST = 256
 """Requests without an answer, those included whose callers have given up; a cluster that is gone is sent no more."""
 
-type _Accounts = Batches[Account, Created[AccountStatus]]
-type _Transfers = Batches[Transfer, Created[TransferStatus]]
+type _Accounts = GroupCommit[Account, Created[AccountStatus]]
+type _Transfers = GroupCommit[Transfer, Created[TransferStatus]]
 
 
 class TigerBeetle(Ledger):
@@ -111,7 +111,9 @@ class TigerBeetle(Ledger):
 
     def _batches(self) -> tuple[_Accounts, _Transfers]:
         most = self._batch_max
-        return Batches(self._create_accounts, most=most), Batches(self._create_transfers, most=most)
+        return GroupCommit(self._create_accounts, most=most, of_all=(LedgerUnavailable,)), GroupCommit(
+            self._create_transfers, most=most, of_all=(LedgerUnavailable,)
+        )
 
     # ── creating ────────────────────────────────────────────────────────────
 
@@ -120,14 +122,14 @@ class TigerBeetle(Ledger):
         if not accounts:
             return []
         self._owned.take()
-        return await self._accounts.add(accounts, alone=bool(accounts[-1].flags & AccountFlags.LINKED))
+        return await self._accounts.add_all(accounts, alone=bool(accounts[-1].flags & AccountFlags.LINKED))
 
     async def create_transfers(self, transfers: Sequence[Transfer]) -> list[Created[TransferStatus]]:
         fields.check(transfers, Transfer, self._batch_max)
         if not transfers:
             return []
         self._owned.take()
-        return await self._transfers.add(transfers, alone=bool(transfers[-1].flags & TransferFlags.LINKED))
+        return await self._transfers.add_all(transfers, alone=bool(transfers[-1].flags & TransferFlags.LINKED))
 
     async def _create_accounts(self, accounts: Sequence[Account]) -> list[Created[AccountStatus]]:
         items = [tb.Account(**_fields(account) | {"flags": tb.AccountFlags(account.flags)}) for account in accounts]

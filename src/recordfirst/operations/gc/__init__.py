@@ -1,7 +1,7 @@
 """Collecting: rows of workflows that ended long ago are deleted, in bounded batches (P3, P7, P10).
 
 Of each workflow its start stays, without arguments and result, so that its id never opens again: started again with
-the same arguments, it is the same workflow, which has ended; with others, a conflict (P8). No life of it begins a step
+the same arguments, it is the same workflow, which has ended; with others, a conflict (P8). No epoch of it begins a step
 any more, should an engine that was restored, or a process that was stopped for months, have one. Its receipts go,
 except for two kinds. A ledger keeps what it has made, and a reference what was staged, for ever: their receipts stay
 as they are. A write whose key names no workflow may be what a step of another workflow comes after (``after=``), now,
@@ -42,7 +42,7 @@ REASONS = {
     "young key": "a provider still honours the key of an effect",
     "unknown effect": "it has an effect that this version of the app does not have, so that nobody knows its provider",
     "open finding": "a finding about it is open: recordfirst findings",
-    "in an engine": "an engine still holds a life that was ended: a worker of that engine tells it",
+    "in an engine": "an engine still holds an epoch that was ended: a worker of that engine tells it",
 }
 """Why a workflow is left, and what ends that."""
 

@@ -18,7 +18,7 @@ from recordfirst.core.receipt import Receipt
 from recordfirst.core.start import Start
 from recordfirst.errors import REFUSED_CREDENTIAL
 from recordfirst.execution.late import CODE, subject_of
-from recordfirst.reconcile.contract import PAGE, Page, Scope, Sight
+from recordfirst.reconcile.contract import PAGE, Discrepancy, Page, PassContext
 from recordfirst.reconcile.passes.starts import new_epoch
 from recordfirst.reconcile.probing import ask
 from recordfirst.records.contract import Session
@@ -38,28 +38,28 @@ class Intents:
 
     name = "intents"
     codes: tuple[str, ...] = ("RF-EFFECT-OVERDUE", "RF-EFFECT-ABANDONED", "RF-CREDENTIAL-REFUSED")
-    looks_at_all = False
+    full_scan = False
 
-    async def pages(self, scope: Scope, position: str | None) -> AsyncIterator[Page]:
+    async def pages(self, scope: PassContext, position: str | None) -> AsyncIterator[Page]:
         """Look at every intent whose call was begun."""
         refused: set[str] = set()
         async for receipts, now_ms, position_ in _pages(scope, "intended", position):
-            sights = []
+            discrepancies = []
             for receipt in receipts:
                 refusal = _refusal(scope, receipt)
                 if refusal is not None and refusal.subject not in refused:
                     refused.add(refusal.subject)
-                    sights.append(Sight(refusal))
+                    discrepancies.append(Discrepancy(refusal))
                 if _is_due(receipt, now_ms):
                     async with scope.runtime.record.session() as session:
                         start = await workflow_of(session, receipt.workflow)
-                    sight = _judge(scope, receipt, start)
-                    if sight is not None:
-                        sights.append(sight)
-            yield Page(sights, len(receipts), position_)
+                    discrepancy = _judge(scope, receipt, start)
+                    if discrepancy is not None:
+                        discrepancies.append(discrepancy)
+            yield Page(discrepancies, len(receipts), position_)
 
 
-def _refusal(scope: Scope, receipt: Receipt) -> NewFinding | None:
+def _refusal(scope: PassContext, receipt: Receipt) -> NewFinding | None:
     """That a provider has refused the app's credential when this effect last called it. One finding for each."""
     effect, said = (
         scope.registered.effects.get(receipt.function),
@@ -76,19 +76,19 @@ class Late:
 
     name = "late"
     codes: tuple[str, ...] = (CODE,)
-    looks_at_all = False
+    full_scan = False
 
-    async def pages(self, scope: Scope, position: str | None) -> AsyncIterator[Page]:
+    async def pages(self, scope: PassContext, position: str | None) -> AsyncIterator[Page]:
         """Look at what is open of them."""
         del position
         async with scope.runtime.record.session() as session:
             found = [each for each in await session.findings(_MOST) if each.code == CODE]
-        sights = [
-            Sight(NewFinding(code=CODE, subject=each.subject, workflow=each.workflow, detail=each.detail))
+        discrepancies = [
+            Discrepancy(NewFinding(code=CODE, subject=each.subject, workflow=each.workflow, detail=each.detail))
             for each in found
         ]
-        if sights:
-            yield Page(sights, len(sights), sights[-1].finding.subject)
+        if discrepancies:
+            yield Page(discrepancies, len(discrepancies), discrepancies[-1].finding.subject)
 
 
 class Unknowns:
@@ -96,19 +96,19 @@ class Unknowns:
 
     name = "unknown"
     codes: tuple[str, ...] = ("RF-EFFECT-UNKNOWN",)
-    looks_at_all = False
+    full_scan = False
 
-    async def pages(self, scope: Scope, position: str | None) -> AsyncIterator[Page]:
+    async def pages(self, scope: PassContext, position: str | None) -> AsyncIterator[Page]:
         """Look at every unknown outcome."""
         async for receipts, _, position_ in _pages(scope, "unknown", position):
-            sights = []
+            discrepancies = []
             for receipt in receipts:
                 finding = _finding("RF-EFFECT-UNKNOWN", receipt, f"{receipt.function} was called {_times(receipt)}")
-                sights.append(Sight(finding, partial(ask, scope, finding, receipt), audits=True))
-            yield Page(sights, len(receipts), position_)
+                discrepancies.append(Discrepancy(finding, partial(ask, scope, finding, receipt), audits=True))
+            yield Page(discrepancies, len(receipts), position_)
 
 
-async def _pages(scope: Scope, state: str, position: str | None) -> AsyncIterator[tuple[list[Receipt], int, str]]:
+async def _pages(scope: PassContext, state: str, position: str | None) -> AsyncIterator[tuple[list[Receipt], int, str]]:
     while True:
         after = _parse(position)
         async with scope.runtime.record.session() as session:
@@ -135,15 +135,15 @@ def _is_due(receipt: Receipt, now_ms: int) -> bool:
     return now_ms > max(at for at in times if at is not None) + _OVERDUE_MS
 
 
-def _judge(scope: Scope, receipt: Receipt, start: Start | None) -> Sight | None:
+def _judge(scope: PassContext, receipt: Receipt, start: Start | None) -> Discrepancy | None:
     if start is not None and start.state == "open" and not start.is_stopped:
         if start.engine is None:
             return None  # it waits for a worker, which drives its effects on: RF-START-UNTAKEN, if none comes
         finding = _finding("RF-EFFECT-OVERDUE", receipt, f"{receipt.function} was called {_times(receipt)}")
-        return Sight(finding, partial(_drive_on, scope, finding, start), audits=True)
+        return Discrepancy(finding, partial(_drive_on, scope, finding, start), audits=True)
     if receipt.reply is not None:
-        # A person mends on_success and retries: nothing is stored behind the back of a workflow that has failed.
-        return Sight(_finding("RF-EFFECT-ABANDONED", receipt, f"{receipt.function} was answered, and not stored"))
+        # An operator mends on_success and retries: nothing is stored behind the back of a workflow that has failed.
+        return Discrepancy(_finding("RF-EFFECT-ABANDONED", receipt, f"{receipt.function} was answered, and not stored"))
     if receipt.doubts == 0:
         return None
     ended = (
@@ -154,10 +154,10 @@ def _judge(scope: Scope, receipt: Receipt, start: Start | None) -> Sight | None:
         else _ENDED.get(start.state, f"is {start.state}")
     )
     finding = _finding("RF-EFFECT-ABANDONED", receipt, f"{receipt.function} may have happened; its workflow {ended}")
-    return Sight(finding, partial(ask, scope, finding, receipt), audits=True)
+    return Discrepancy(finding, partial(ask, scope, finding, receipt), audits=True)
 
 
-async def _drive_on(scope: Scope, finding: NewFinding, start: Start) -> str | None:
+async def _drive_on(scope: PassContext, finding: NewFinding, start: Start) -> str | None:
     async with scope.runtime.record.session() as session:
         said, now_ms = await session.audits(finding.subject, _SAID), await session.now_ms()
     before = [audit.at_ms for audit in said if audit.detail.startswith(f"{finding.code}: ")]

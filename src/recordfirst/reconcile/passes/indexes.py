@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from recordfirst.core.finding import NewFinding
 from recordfirst.errors import Misuse
-from recordfirst.reconcile.contract import Page, Scope, Sight
+from recordfirst.reconcile.contract import Discrepancy, Page, PassContext
 
 
 class Indexes:
@@ -14,23 +14,23 @@ class Indexes:
 
     name = "indexes"
     codes: tuple[str, ...] = ("RF-INDEX-MISSING",)
-    looks_at_all = False
+    full_scan = False
 
-    async def pages(self, scope: Scope, position: str | None) -> AsyncIterator[Page]:
+    async def pages(self, scope: PassContext, position: str | None) -> AsyncIterator[Page]:
         """Look once."""
         del position
         wanted = scope.runtime.record.indexes
         async with scope.runtime.record.session() as session:
             missing = await session.missing_indexes(sorted(wanted))
         if missing:
-            yield Page([_sight(name, wanted[name]) for name in missing], len(wanted), "")
+            yield Page([_discrepancy(name, wanted[name]) for name in missing], len(wanted), "")
 
 
-def _sight(name: str, statement: str) -> Sight:
-    return Sight(NewFinding(code="RF-INDEX-MISSING", subject=name, detail=f"run: {statement}"))
+def _discrepancy(name: str, statement: str) -> Discrepancy:
+    return Discrepancy(NewFinding(code="RF-INDEX-MISSING", subject=name, detail=f"run: {statement}"))
 
 
-async def must_keep(scope: Scope) -> None:
+async def must_keep(scope: PassContext) -> None:
     """Raise ``Misuse`` if no finding can be kept."""
     wanted = scope.runtime.record.indexes
     async with scope.runtime.record.session() as session:

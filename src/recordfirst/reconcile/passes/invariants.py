@@ -15,7 +15,7 @@ from recordfirst.core.finding import NewFinding
 from recordfirst.execution.read_runner import ask
 from recordfirst.execution.runtime import Runtime
 from recordfirst.providers.contract import describe
-from recordfirst.reconcile.contract import Page, Scope, Sight
+from recordfirst.reconcile.contract import Discrepancy, Page, PassContext
 from recordfirst.steps.invariant import Invariant
 
 ROWS = 100
@@ -40,17 +40,17 @@ class Invariants:
 
     name = "invariants"
     codes: tuple[str, ...] = ("RF-INVARIANT", "RF-INVARIANT-FAILED")
-    looks_at_all = False
+    full_scan = False
 
-    async def pages(self, scope: Scope, position: str | None) -> AsyncIterator[Page]:
+    async def pages(self, scope: PassContext, position: str | None) -> AsyncIterator[Page]:
         """Ask each invariant."""
         for invariant in sorted(scope.registered.invariants, key=lambda each: each.name):
             if position is None or invariant.name > position:
-                sights = await _ask(scope, invariant)
-                yield Page(sights, len(sights), invariant.name)
+                discrepancies = await _ask(scope, invariant)
+                yield Page(discrepancies, len(discrepancies), invariant.name)
 
 
-async def _ask(scope: Scope, invariant: Invariant) -> list[Sight]:
+async def _ask(scope: PassContext, invariant: Invariant) -> list[Discrepancy]:
     try:
         async with asyncio.timeout(invariant.limit_s):
             found = await offences_of(scope.runtime, invariant)
@@ -59,29 +59,33 @@ async def _ask(scope: Scope, invariant: Invariant) -> list[Sight]:
     except Exception as error:  # noqa: BLE001 - it is the user's code, and whatever it raises is told
         why = describe(error)
     else:
-        sights = [
-            _sight("RF-INVARIANT", f"{invariant.name}: {subject}", detail or "offends")
+        discrepancies = [
+            _discrepancy("RF-INVARIANT", f"{invariant.name}: {subject}", detail or "offends")
             for subject, detail in found[:ROWS]
         ]
         if len(found) <= ROWS:
-            return sights
-        more = _sight("RF-INVARIANT-FAILED", invariant.name, f"more than {ROWS} rows offend; the first are shown")
-        return [more, *sights, *await _kept(scope, invariant, {sight.finding.subject for sight in sights})]
-    return [_sight("RF-INVARIANT-FAILED", invariant.name, why), *await _kept(scope, invariant, set())]
+            return discrepancies
+        more = _discrepancy("RF-INVARIANT-FAILED", invariant.name, f"more than {ROWS} rows offend; the first are shown")
+        return [
+            more,
+            *discrepancies,
+            *await _kept(scope, invariant, {discrepancy.finding.subject for discrepancy in discrepancies}),
+        ]
+    return [_discrepancy("RF-INVARIANT-FAILED", invariant.name, why), *await _kept(scope, invariant, set())]
 
 
-async def _kept(scope: Scope, invariant: Invariant, seen: set[str]) -> list[Sight]:
+async def _kept(scope: PassContext, invariant: Invariant, seen: set[str]) -> list[Discrepancy]:
     """What is open of an invariant that could not say all: nobody knows that it is gone."""
     async with scope.runtime.record.session() as session:
         open_ones = await session.findings(_KNOWN)
     ours = [
         each for each in open_ones if each.code == "RF-INVARIANT" and each.subject.startswith(f"{invariant.name}: ")
     ]
-    return [_sight(each.code, each.subject, each.detail) for each in ours if each.subject not in seen]
+    return [_discrepancy(each.code, each.subject, each.detail) for each in ours if each.subject not in seen]
 
 
-def _sight(code: str, subject: str, detail: str) -> Sight:
-    return Sight(NewFinding(code=code, subject=subject, detail=detail))
+def _discrepancy(code: str, subject: str, detail: str) -> Discrepancy:
+    return Discrepancy(NewFinding(code=code, subject=subject, detail=detail))
 
 
 async def offences_of(runtime: Runtime, invariant: Invariant) -> list[Offence]:

@@ -1,8 +1,8 @@
 """Ledgers against themselves and against the record's receipts: all of it, so this runs when it is named.
 
 It adds up anew, as ``recordfirst ledger check`` does. What looks wrong is looked at twice, with time in between: what
-is made meanwhile shows in one look and not in the other. Nothing is repaired: money is moved by transfers, and a person
-says which.
+is made meanwhile shows in one look and not in the other. Nothing is repaired: money is moved by transfers, and an
+operator says which.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from recordfirst.core.finding import NewFinding
 from recordfirst.ledgers.check import Checked, Kind, Receipts, check
 from recordfirst.ledgers.contract import Ledger
-from recordfirst.reconcile.contract import Page, Scope, Sight
+from recordfirst.reconcile.contract import Discrepancy, Page, PassContext
 from recordfirst.steps.transfer import OpenAccountStep, TransferStep
 
 _SETTLING_S = 2.0
@@ -34,9 +34,9 @@ class Ledgers:
 
     name = "ledger"
     codes: tuple[str, ...] = tuple(CODES.values())
-    looks_at_all = True
+    full_scan = True
 
-    async def pages(self, scope: Scope, position: str | None) -> AsyncIterator[Page]:
+    async def pages(self, scope: PassContext, position: str | None) -> AsyncIterator[Page]:
         """Add each ledger up; a page is one of them."""
         done = int(position or 0)
         for number, (ledger, names) in enumerate(await _ledgers_of(scope)):
@@ -48,15 +48,15 @@ class Ledgers:
                 await scope.runtime.sleeper(_SETTLING_S)
                 again = await _look(scope, ledger, names)
             before = {(found.kind, found.subject) for found in seen.findings}
-            sights = [
-                Sight(NewFinding(code=CODES[found.kind], subject=found.subject, detail=found.what))
+            discrepancies = [
+                Discrepancy(NewFinding(code=CODES[found.kind], subject=found.subject, detail=found.what))
                 for found in again.findings
                 if (found.kind, found.subject) in before
             ]
-            yield Page(sights, seen.looked, str(number + 1))
+            yield Page(discrepancies, seen.looked, str(number + 1))
 
 
-async def _ledgers_of(scope: Scope) -> list[tuple[Ledger, list[str]]]:
+async def _ledgers_of(scope: PassContext) -> list[tuple[Ledger, list[str]]]:
     """Each ledger once, with the names of the transfers that go to it."""
     by_key: dict[Any, list[str]] = {}
     for name, step in sorted(scope.registered.effects.items()):
@@ -66,7 +66,7 @@ async def _ledgers_of(scope: Scope) -> list[tuple[Ledger, list[str]]]:
     return [(await scope.runtime.injector.get(key), names) for key, names in by_key.items()]
 
 
-async def _look(scope: Scope, ledger: Ledger, names: list[str]) -> Checked:
+async def _look(scope: PassContext, ledger: Ledger, names: list[str]) -> Checked:
     runtime = scope.runtime
     async with runtime.record.session() as session:
         now_ms = await session.now_ms()

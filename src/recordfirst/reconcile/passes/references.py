@@ -21,7 +21,7 @@ from recordfirst.execution.projection_runner import NotConfirmed, bring, read
 from recordfirst.execution.read_runner import ask
 from recordfirst.observe import Suspected
 from recordfirst.providers.contract import describe
-from recordfirst.reconcile.contract import PAGE, Page, Scope, Sight
+from recordfirst.reconcile.contract import PAGE, Discrepancy, Page, PassContext
 from recordfirst.references.contract import Reference
 from recordfirst.steps.projection import ProjectStep
 from recordfirst.steps.stage import StageStep
@@ -38,9 +38,9 @@ class Projections:
 
     name = "projections"
     codes: tuple[str, ...] = ("RF-MIRROR-BEHIND",)
-    looks_at_all = False
+    full_scan = False
 
-    async def pages(self, scope: Scope, position: str | None) -> AsyncIterator[Page]:
+    async def pages(self, scope: PassContext, position: str | None) -> AsyncIterator[Page]:
         """Look at every mirror that is behind."""
         after = position or ""
         while True:
@@ -58,9 +58,9 @@ class References:
 
     name = "references"
     codes: tuple[str, ...] = ("RF-MIRROR-DRIFT", "RF-STAGE-DRIFT")
-    looks_at_all = True
+    full_scan = True
 
-    async def pages(self, scope: Scope, position: str | None) -> AsyncIterator[Page]:
+    async def pages(self, scope: PassContext, position: str | None) -> AsyncIterator[Page]:
         """Compare all of it: each projection's own list, what was ever projected, then each stage."""
         places = [
             *(
@@ -79,8 +79,8 @@ class References:
         for number, (place, pages) in enumerate(places):
             if number >= at:
                 name = place.partition(" ")[2]
-                async for sights, looked, last in pages(scope, name, behind if number == at else None):
-                    yield Page(sights, looked, codec.encode([number, last], "a position"))
+                async for discrepancies, looked, last in pages(scope, name, behind if number == at else None):
+                    yield Page(discrepancies, looked, codec.encode([number, last], "a position"))
 
 
 def _parse(position: str | None) -> tuple[int, Any]:
@@ -93,18 +93,18 @@ def _parse(position: str | None) -> tuple[int, Any]:
 # ── mirrors ─────────────────────────────────────────────────────────────────
 
 
-def _behind(scope: Scope, row: Projection) -> Sight:
+def _behind(scope: PassContext, row: Projection) -> Discrepancy:
     step = scope.registered.projections.get(row.function)
     why = "" if row.error is None else f": {codec.decode(row.error)['reason']}"
     detail = f"{row.function} has version {row.version}, its mirror {row.projected}, after {row.tries} tries{why}"
     finding = NewFinding(code="RF-MIRROR-BEHIND", subject=row.key, workflow=row.workflow, detail=detail)
     arguments = _arguments(scope, row)
     if step is None or arguments is None:
-        return Sight(finding)
-    return Sight(finding, partial(_bring, scope, finding, step, arguments), audits=True)
+        return Discrepancy(finding)
+    return Discrepancy(finding, partial(_bring, scope, finding, step, arguments), audits=True)
 
 
-def _arguments(scope: Scope, row: Projection) -> dict[str, Any] | None:
+def _arguments(scope: PassContext, row: Projection) -> dict[str, Any] | None:
     """What a projection was asked for with; ``None`` if this version of the app has no such projection any more."""
     step = scope.registered.projections.get(row.function)
     try:
@@ -113,7 +113,9 @@ def _arguments(scope: Scope, row: Projection) -> dict[str, Any] | None:
         return None
 
 
-async def _bring(scope: Scope, finding: NewFinding, step: ProjectStep[...], arguments: dict[str, Any]) -> str | None:
+async def _bring(
+    scope: PassContext, finding: NewFinding, step: ProjectStep[...], arguments: dict[str, Any]
+) -> str | None:
     try:
         await bring(step, scope.runtime, arguments, None, audit=scope.audit(finding, _BROUGHT))
     except NotConfirmed:
@@ -121,10 +123,10 @@ async def _bring(scope: Scope, finding: NewFinding, step: ProjectStep[...], argu
     return _BROUGHT
 
 
-type _Seen = AsyncIterator[tuple[list[Sight], int, Any]]
+type _Seen = AsyncIterator[tuple[list[Discrepancy], int, Any]]
 
 
-async def _listed_pages(scope: Scope, name: str, after: Any) -> _Seen:
+async def _listed_pages(scope: PassContext, name: str, after: Any) -> _Seen:
     """What the projection's own list has: also what was never projected."""
     step = scope.registered.projections[name]
     [parameter], listed = step.function.parameters, step.listed
@@ -142,7 +144,7 @@ async def _listed_pages(scope: Scope, name: str, after: Any) -> _Seen:
         yield await _drifted(scope, [(step, arguments) for arguments in given], listed=True), len(page), after
 
 
-async def _projected_pages(scope: Scope, _: str, after: Any) -> _Seen:
+async def _projected_pages(scope: PassContext, _: str, after: Any) -> _Seen:
     """What was ever projected: also what the record has no more."""
     after = after or ""
     while True:
@@ -159,7 +161,9 @@ async def _projected_pages(scope: Scope, _: str, after: Any) -> _Seen:
         yield await _drifted(scope, known, listed=False), len(rows), after
 
 
-async def _drifted(scope: Scope, shown: list[tuple[ProjectStep[...], dict[str, Any]]], *, listed: bool) -> list[Sight]:
+async def _drifted(
+    scope: PassContext, shown: list[tuple[ProjectStep[...], dict[str, Any]]], *, listed: bool
+) -> list[Discrepancy]:
     """``listed``: they are what there is. Of what was ever projected by a step that lists, the rest was looked at."""
 
     async def differs(step: ProjectStep[...], arguments: dict[str, Any]) -> str | None:
@@ -168,15 +172,15 @@ async def _drifted(scope: Scope, shown: list[tuple[ProjectStep[...], dict[str, A
     suspects = [(step, arguments) for step, arguments in shown if await differs(step, arguments)]
     if suspects:
         await scope.runtime.sleeper(_SETTLING_S)
-    sights = []
+    discrepancies = []
     for step, arguments in suspects:
         if (how := await differs(step, arguments)) is not None:
             finding = NewFinding(code="RF-MIRROR-DRIFT", subject=step.key_for(arguments), detail=f"{step.name}: {how}")
-            sights.append(Sight(finding, partial(_bring, scope, finding, step, arguments), audits=True))
-    return sights
+            discrepancies.append(Discrepancy(finding, partial(_bring, scope, finding, step, arguments), audits=True))
+    return discrepancies
 
 
-async def _differs(scope: Scope, step: ProjectStep[...], arguments: dict[str, Any], *, gone: bool) -> str | None:
+async def _differs(scope: PassContext, step: ProjectStep[...], arguments: dict[str, Any], *, gone: bool) -> str | None:
     """How a mirror's entry differs from the record; fields are named without their values."""
     mirror = await step.mirror(scope.runtime)
     there = await mirror.find(step.id_for(arguments))
@@ -201,7 +205,7 @@ def _difference(reference: Reference, wanted: Any, shown: Any) -> str | None:
 # ── what was staged ─────────────────────────────────────────────────────────
 
 
-async def _staged_pages(scope: Scope, name: str, after: Any) -> _Seen:
+async def _staged_pages(scope: PassContext, name: str, after: Any) -> _Seen:
     step = scope.registered.effects[name]
     assert isinstance(step, StageStep)
     reference = await step.reference(scope.runtime)
@@ -212,7 +216,7 @@ async def _staged_pages(scope: Scope, name: str, after: Any) -> _Seen:
         if not receipts:
             return
         behind = (receipts[-1].key, receipts[-1].attempt)
-        sights = []
+        discrepancies = []
         for receipt in receipts:
             entry = step.entry_of(codec.decode(scope.runtime.unseal(receipt.frozen or "null")))
             there = await reference.find(entry.id)
@@ -222,11 +226,13 @@ async def _staged_pages(scope: Scope, name: str, after: Any) -> _Seen:
                 finding = NewFinding(
                     code="RF-STAGE-DRIFT", subject=receipt.key, workflow=receipt.workflow, detail=f"{name}: {how}"
                 )
-                sights.append(Sight(finding, partial(_stage_again, scope, step, receipt) if there is None else None))
-        yield sights, len(receipts), list(behind)
+                discrepancies.append(
+                    Discrepancy(finding, partial(_stage_again, scope, step, receipt) if there is None else None)
+                )
+        yield discrepancies, len(receipts), list(behind)
 
 
-async def _stage_again(scope: Scope, step: StageStep[..., Any], receipt: Receipt) -> str | None:
+async def _stage_again(scope: PassContext, step: StageStep[..., Any], receipt: Receipt) -> str | None:
     entry = step.entry_of(codec.decode(scope.runtime.unseal(receipt.frozen or "null")))
     try:
         await step.put(scope.runtime, receipt.key, entry)

@@ -1,7 +1,7 @@
-"""Open starts against the engine: each has a life there, or gets one.
+"""Open starts against the engine: each has an epoch there, or gets one.
 
 What looks wrong is looked at twice, with time in between: a start that is being handed over, or closed, right now is no
-disagreement. A repair is a new epoch; the relay gives it to the engine, and receipts answer for what was done.
+disagreement. A repair is a new epoch; the dispatcher gives it to the engine, and receipts answer for what was done.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from recordfirst.core.finding import NewFinding
 from recordfirst.core.start import Start
 from recordfirst.engine.contract import Engine
 from recordfirst.execution.runtime import Runtime
-from recordfirst.reconcile.contract import PAGE, Page, Scope, Sight
+from recordfirst.reconcile.contract import PAGE, Discrepancy, Page, PassContext
 
 _SETTLING_S = 2.0
-"""Between two looks at a life that seems wrong."""
+"""Between two looks at an epoch that seems wrong."""
 _UNTAKEN_MS = 5 * 60_000
 """So long an accepted workflow may wait for a worker before it is worth a finding."""
 
 
-class Lives:
+class Epochs:
     """Starts without a live promise; promises settled while the start is open; starts that nobody can take."""
 
-    name = "lives"
+    name = "epochs"
     codes: tuple[str, ...] = ("RF-START-LOST", "RF-START-ENDED", "RF-START-UNTAKEN", "RF-START-UNFIT", stops.CODE)
-    looks_at_all = False
+    full_scan = False
 
-    async def pages(self, scope: Scope, position: str | None) -> AsyncIterator[Page]:
+    async def pages(self, scope: PassContext, position: str | None) -> AsyncIterator[Page]:
         """Look at every open start."""
         after, told = position, set[str]()
         while True:
@@ -40,18 +40,18 @@ class Lives:
             if not starts:
                 return
             after, looked = starts[-1].id, len(starts)
-            sights = [Sight(stops.stop_of(start)) for start in starts if start.is_stopped]
+            discrepancies = [Discrepancy(stops.stop_of(start)) for start in starts if start.is_stopped]
             starts = [start for start in starts if not start.is_stopped]
             unfit = {start.id: why for start in starts if (why := _why_unfit(scope, start))}
-            sights += [_unfit(start, unfit[start.id]) for start in starts if start.id in unfit]
+            discrepancies += [_unfit(start, unfit[start.id]) for start in starts if start.id in unfit]
             # Who cannot be run is not waited for.
-            sights += _untaken([start for start in starts if start.id not in unfit], now_ms, told)
+            discrepancies += _untaken([start for start in starts if start.id not in unfit], now_ms, told)
             if scope.engine is not None:
-                sights += await _astray(scope, scope.engine, starts)
-            yield Page(sights, looked, after)
+                discrepancies += await _astray(scope, scope.engine, starts)
+            yield Page(discrepancies, looked, after)
 
 
-def _why_unfit(scope: Scope, start: Start) -> str | None:
+def _why_unfit(scope: PassContext, start: Start) -> str | None:
     workflow = scope.registered.workflows.get(start.workflow)
     if workflow is None:
         return f"the app has no workflow {start.workflow!r}"
@@ -62,11 +62,11 @@ def _why_unfit(scope: Scope, start: Start) -> str | None:
     return None
 
 
-def _unfit(start: Start, why: str) -> Sight:
-    return Sight(NewFinding(code="RF-START-UNFIT", subject=start.id, workflow=start.id, detail=why))
+def _unfit(start: Start, why: str) -> Discrepancy:
+    return Discrepancy(NewFinding(code="RF-START-UNFIT", subject=start.id, workflow=start.id, detail=why))
 
 
-def _untaken(starts: list[Start], now_ms: int, told: set[str]) -> list[Sight]:
+def _untaken(starts: list[Start], now_ms: int, told: set[str]) -> list[Discrepancy]:
     """One finding for each name of a workflow that is not ``told``: who is missing is missing for all of them."""
     oldest: dict[str, Start] = {}
     for start in starts:
@@ -74,7 +74,7 @@ def _untaken(starts: list[Start], now_ms: int, told: set[str]) -> list[Sight]:
             oldest.setdefault(start.workflow, start)
     told.update(oldest)
     return [
-        Sight(
+        Discrepancy(
             NewFinding(
                 code="RF-START-UNTAKEN",
                 subject=name,
@@ -86,13 +86,13 @@ def _untaken(starts: list[Start], now_ms: int, told: set[str]) -> list[Sight]:
     ]
 
 
-async def _astray(scope: Scope, engine: Engine, starts: list[Start]) -> list[Sight]:
+async def _astray(scope: PassContext, engine: Engine, starts: list[Start]) -> list[Discrepancy]:
     runtime = scope.runtime
     suspects = [start for start in starts if await _life(runtime, engine, start) is not None]
     if not suspects:
         return []
     await runtime.sleeper(_SETTLING_S)
-    sights = []
+    discrepancies = []
     for suspect in suspects:
         async with runtime.record.session() as session:
             start = await session.find_start(suspect.id)
@@ -104,12 +104,12 @@ async def _astray(scope: Scope, engine: Engine, starts: list[Start]) -> list[Sig
                 "is not in the engine" if code == "RF-START-LOST" else "has ended there"
             )
             finding = NewFinding(code=code, subject=start.id, workflow=start.id, detail=detail)
-            sights.append(Sight(finding, partial(new_epoch, scope, finding, start), audits=True))
-    return sights
+            discrepancies.append(Discrepancy(finding, partial(new_epoch, scope, finding, start), audits=True))
+    return discrepancies
 
 
 async def _life(runtime: Runtime, engine: Engine, start: Start) -> str | None:
-    """What is wrong with a start's life; ``None`` if nothing is, or if it was not given to this engine."""
+    """What is wrong with a start's epoch; ``None`` if nothing is, or if it was not given to this engine."""
     if start.engine != engine.identity:
         return None
     match await engine.look(identity.engine_id(runtime.app, start.id, start.epoch)):
@@ -121,13 +121,13 @@ async def _life(runtime: Runtime, engine: Engine, start: Start) -> str | None:
             return "RF-START-LOST"
 
 
-async def new_epoch(scope: Scope, finding: NewFinding, start: Start) -> str | None:
+async def new_epoch(scope: PassContext, finding: NewFinding, start: Start) -> str | None:
     """Open a new epoch, unless the start has moved on."""
     runtime, done = scope.runtime, f"epoch {start.epoch + 1} opened"
 
     async def store() -> list[str]:
         async with runtime.record.transaction() as tx:
-            born = await tx.reborn([start])
+            born = await tx.new_epoch([start])
             if born:
                 await tx.add_audit(scope.audit(finding, done))
             await runtime.record.notify(tx)

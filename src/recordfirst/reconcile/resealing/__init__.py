@@ -41,7 +41,7 @@ TABLES = (
         "start",
         ("id",),
         ("arguments", "result"),
-        ("id", "arguments", "fingerprint", "result", "error", "state", "epoch", "lives_from", "stop"),
+        ("id", "arguments", "fingerprint", "result", "error", "state", "epoch", "min_epoch", "stop"),
     ),
     Table(
         "receipt",

@@ -1,6 +1,6 @@
 """A step that waits for a table holds up everybody behind it, so it waits briefly, lets them pass, and tries again.
 
-Nothing is half done by that: each step is one transaction. Whoever does not let go is named, for a person to see to.
+Nothing is half done by that: each step is one transaction. Whoever does not let go is named, for an operator to see to.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ async def _look(blockers: Callable[[], Awaitable[Sequence[str]]], held_by: list[
 def name_of(
     pid: int | None, application: str, user: str | None, address: str | None, state: str | None, since_s: int | None
 ) -> str:
-    """A session, as a person finds it. What it runs is not said: that may hold anything."""
+    """A session, as an operator finds it. What it runs is not said: that may hold anything."""
     if not pid:
         return "a prepared transaction (see pg_prepared_xacts)"
     what = [

@@ -27,7 +27,7 @@ def label(app: str, role: str = "") -> str:
 
 
 def without_password(dsn: str) -> str:
-    """Name the database, so that a person can find it and a command can take it; secrets are left out."""
+    """Name the database, so that an operator can find it and a command can take it; secrets are left out."""
     parts = {name: str(value) for name, value in conninfo_to_dict(dsn).items() if value is not None}
     host = parts.get("host", "")
     by_query = host.startswith("/") or "," in host

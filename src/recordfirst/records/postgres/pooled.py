@@ -48,7 +48,7 @@ async def within[T](seconds: float, asking: Coroutine[Any, Any, T], sockets: Seq
 
 
 def refusal(where: str) -> str:
-    """For a person."""
+    """For an operator."""
     return (
         f"between us and {where} is a pooler that pools by transaction, or by statement: leases, notifications and "
         "prepared statements need a session; connect to the server itself, or let the pooler pool by session "

@@ -29,11 +29,11 @@ from recordfirst.records import statements
 from recordfirst.records.contract import Cover, Fault, Lease, Migration, Session
 from recordfirst.records.session import Params, Row, SqlSession
 from recordfirst.records.sqlite import beside
+from recordfirst.records.sqlite.connection_lock import ConnectionLock
 from recordfirst.records.sqlite.guard import Block, Guard, GuardedConnection, guarded, to_the_end
 from recordfirst.records.sqlite.holders import held_by
 from recordfirst.records.sqlite.lease import hold
 from recordfirst.records.sqlite.script import split
-from recordfirst.records.sqlite.turn import Turn
 
 _PACKAGE = __package__ or ""
 _BUSY_MS = 2_000
@@ -81,8 +81,8 @@ class SqliteRecord:
         self._writer: aiosqlite.Connection | None = None
         self._reader: aiosqlite.Connection | None = None
         self._absent = False
-        self._writing = Turn(self.where)
-        self._reading = Turn(self.where)
+        self._writing = ConnectionLock(self.where)
+        self._reading = ConnectionLock(self.where)
         self._write_guard, self._read_guard = Guard(), Guard()
         self._news = asyncio.Event()
         self._seen_version = 0
@@ -93,7 +93,11 @@ class SqliteRecord:
         if not self._owned.take():
             raise Misuse(f"the record at {self.where} is open already")
         self._app = app
-        self._writing, self._reading, self._news = Turn(self.where), Turn(self.where), asyncio.Event()
+        self._writing, self._reading, self._news = (
+            ConnectionLock(self.where),
+            ConnectionLock(self.where),
+            asyncio.Event(),
+        )
         # Whoever only looks, or mistypes the path, leaves no file behind: migrate() alone makes one.
         self._absent = not self._path.exists()
         if not self._absent:
@@ -380,7 +384,10 @@ class _Alone(_Dialect):
     """Each statement a transaction of its own, when it is its turn."""
 
     def __init__(
-        self, connection: aiosqlite.Connection, turn: Turn, clean: Callable[[], Awaitable[aiosqlite.Connection]]
+        self,
+        connection: aiosqlite.Connection,
+        turn: ConnectionLock,
+        clean: Callable[[], Awaitable[aiosqlite.Connection]],
     ) -> None:
         super().__init__(connection)
         self._turn, self._clean = turn, clean

@@ -46,7 +46,8 @@ def stripe_double(
         faults: what goes wrong, by seed and rates. ``slow`` answers late, and has executed at once.
         next: faults that hit the first requests that can be hit, one each: ``("error_after",)``.
         read: what an effect makes of a payment intent or refund. Default: as ``payment_of`` and ``refund_of`` of
-            ``recordfirst.providers.stripe``, whatever the status. A person who looks what became of a call finds this.
+            ``recordfirst.providers.stripe``, whatever the status. An operator who looks what became of a call finds
+            this.
         search_lag_s: how long a payment intent is invisible to search.
         timeout_s: when the client gives a request up that is not answered.
 

@@ -1,4 +1,4 @@
--- A page of what ended long ago, oldest first, behind the start `after`, and no life of it begins a step until the
+-- A page of what ended long ago, oldest first, behind the start `after`, and no epoch of it begins a step until the
 -- transaction ends. By start_by_state: what was collected is in another state, and costs nothing.
 SELECT id FROM recordfirst.start
 WHERE app = %(app)s AND state = %(state)s

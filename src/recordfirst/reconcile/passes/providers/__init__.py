@@ -4,7 +4,7 @@ amounts and currencies that differ.
 Time is walked in windows, each compared both ways: memory holds the markers of one window, and a window with too many
 is made smaller. Where a round has come to is kept, so another goes on there. What was found earlier, in time that is
 not walked any more, is looked at by itself, and stays open until it is gone. It costs what there is, so it runs only
-when it is named. A finding changes nothing: money is for a person.
+when it is named. A finding changes nothing: money is for an operator.
 
 Not seen: what a provider has under a marker whose end was cut off as too long, and no receipt (it cannot be told whose
 it is); and what was collected by ``recordfirst gc``, which must keep more than is audited.
@@ -22,7 +22,7 @@ from recordfirst.core import codec, identity
 from recordfirst.core.finding import Finding, NewFinding
 from recordfirst.errors import NotDone
 from recordfirst.providers.contract import Item, Listing, describe
-from recordfirst.reconcile.contract import PAGE, Page, Scope, Sight
+from recordfirst.reconcile.contract import PAGE, Discrepancy, Page, PassContext
 from recordfirst.steps.effect import Effect
 
 WINDOW_MS = 7 * 86_400_000
@@ -65,9 +65,9 @@ class Providers:
 
     name = "providers"
     codes: tuple[str, ...] = (_ORPHAN, _MISSING, _DIFFERS, _REVERSED, _INCOMPLETE)
-    looks_at_all = True
+    full_scan = True
 
-    async def pages(self, scope: Scope, position: str | None) -> AsyncIterator[Page]:
+    async def pages(self, scope: PassContext, position: str | None) -> AsyncIterator[Page]:
         """Compare window after window, for each listing."""
         async with scope.runtime.record.session() as session:
             now_ms = await session.now_ms()
@@ -82,13 +82,13 @@ class Providers:
             until_ms = now_ms - _SETTLING_MS - max(effect.guarantee.lag_ms for effect in effects)
             try:
                 yield Page(await audit.again(known, start_ms), len(known), f"{number} {since_ms}")
-                async for sights, looked, come_to_ms in audit.windows(since_ms, until_ms):
+                async for discrepancies, looked, come_to_ms in audit.windows(since_ms, until_ms):
                     since_ms = come_to_ms
-                    yield Page(sights, looked, f"{number} {since_ms}")
+                    yield Page(discrepancies, looked, f"{number} {since_ms}")
             except _Unlisted as error:
                 finding = NewFinding(code=_INCOMPLETE, subject=listing.name, detail=f"since {_time(since_ms)}: {error}")
-                kept = [Sight(_same(each)) for each in known if each.code != _INCOMPLETE]
-                yield Page([Sight(finding), *kept], 0, f"{number} {since_ms}")
+                kept = [Discrepancy(_same(each)) for each in known if each.code != _INCOMPLETE]
+                yield Page([Discrepancy(finding), *kept], 0, f"{number} {since_ms}")
 
 
 def _listings(effects: Iterable[Effect[..., Any]]) -> list[tuple[Listing, list[Effect[..., Any]]]]:
@@ -111,27 +111,27 @@ class _TooMany(Exception):  # noqa: N818 - control flow inside this module
 class _Audit:
     """One listing against the receipts of its effects."""
 
-    def __init__(self, scope: Scope, listing: Listing, effects: Sequence[Effect[..., Any]]) -> None:
+    def __init__(self, scope: PassContext, listing: Listing, effects: Sequence[Effect[..., Any]]) -> None:
         self._scope, self._runtime, self._listing = scope, scope.runtime, listing
         self._effects = {effect.name: effect for effect in effects}
         self._sql = scope.runtime.record.statements_of(__name__)
         self._prefix = identity.marker(scope.runtime.app, "", 1, 1 << 16)
 
-    async def windows(self, since_ms: int, until_ms: int) -> AsyncIterator[tuple[list[Sight], int, int]]:
+    async def windows(self, since_ms: int, until_ms: int) -> AsyncIterator[tuple[list[Discrepancy], int, int]]:
         """Compare what lies between; yield with where it has come to."""
         step_ms = _STEP_MS
         while since_ms < until_ms:
             before_ms = min(since_ms + step_ms, until_ms)
             try:
-                sights, looked = await self._window(since_ms, before_ms)
+                discrepancies, looked = await self._window(since_ms, before_ms)
             except _TooMany:
                 step_ms = max(step_ms // 2, _LEAST_MS)
                 continue
             since_ms, step_ms = before_ms, min(2 * step_ms, _STEP_MS)
-            yield sights, looked, since_ms
+            yield discrepancies, looked, since_ms
 
-    async def _window(self, since_ms: int, before_ms: int) -> tuple[list[Sight], int]:
-        sights: list[Sight] = []
+    async def _window(self, since_ms: int, before_ms: int) -> tuple[list[Discrepancy], int]:
+        discrepancies: list[Discrepancy] = []
         markers: set[str] = set()
         looked = 0
         async for items in self._items(since_ms - _SLACK_MS, before_ms + _SLACK_MS):
@@ -140,17 +140,19 @@ class _Audit:
             if len(markers) > _ITEMS and before_ms - since_ms > _LEAST_MS:
                 raise _TooMany
             looked += len(items)
-            sights += await self._without_receipt([i for i in ours if i.stands and since_ms <= i.at_ms < before_ms])
+            discrepancies += await self._without_receipt(
+                [i for i in ours if i.stands and since_ms <= i.at_ms < before_ms]
+            )
             others = [i for i in items if i not in ours and i.stands and since_ms <= i.at_ms < before_ms]
-            sights += await self._reversed([i for i in others if (i.reverses or "").startswith(self._prefix)])
+            discrepancies += await self._reversed([i for i in others if (i.reverses or "").startswith(self._prefix)])
         behind = ("", 0)
         while rows := await self._succeeded(since_ms, before_ms, behind):
             behind = (rows[-1].key, rows[-1].attempt)
             looked += len(rows)
             for row in rows:
                 if self._marker(row) not in markers:
-                    sights += await self._alone(row)
-        return sights, looked
+                    discrepancies += await self._alone(row)
+        return discrepancies, looked
 
     # ── the provider ────────────────────────────────────────────────────────
 
@@ -198,22 +200,24 @@ class _Audit:
 
     # ── comparing ───────────────────────────────────────────────────────────
 
-    async def _without_receipt(self, items: list[Item]) -> list[Sight]:
+    async def _without_receipt(self, items: list[Item]) -> list[Discrepancy]:
         """What these say that their receipts do not."""
         keys = [identity.parse_marker(self._runtime.app, item.marker or "") for item in items]
         named = [(item, key) for item, key in zip(items, keys, strict=True) if key is not None]
         rows = await self._find(sorted({key for _, key in named})) if named else {}
-        sights = []
+        discrepancies = []
         for item, (key, attempt) in named:
             row = rows.get((key, attempt))
             if row is None:
                 subject = key if attempt == 1 else f"{key}#{attempt}"
-                sights.append(_sight(_ORPHAN, subject, item.at_ms, f"{_told(item)}, and there is no receipt"))
+                discrepancies.append(
+                    _discrepancy(_ORPHAN, subject, item.at_ms, f"{_told(item)}, and there is no receipt")
+                )
             elif what := self._difference(row, item):
-                sights.append(_sight(_DIFFERS, row.subject, item.at_ms, what, row.workflow))
-        return sights
+                discrepancies.append(_discrepancy(_DIFFERS, row.subject, item.at_ms, what, row.workflow))
+        return discrepancies
 
-    async def _reversed(self, items: list[Item]) -> list[Sight]:
+    async def _reversed(self, items: list[Item]) -> list[Discrepancy]:
         """What somebody else has taken back of what calls of this app have made."""
         by_key: dict[tuple[str, int], list[Item]] = {}
         for item in items:
@@ -221,12 +225,14 @@ class _Audit:
             if named is not None:
                 by_key.setdefault(named, []).append(item)
         rows = await self._find(sorted(by_key)) if by_key else {}
-        sights = []
+        discrepancies = []
         for (key, attempt), taken in by_key.items():
             row, subject = rows.get((key, attempt)), (key if attempt == 1 else f"{key}#{attempt}")
             what = f"{', '.join(map(_told, taken))}, which takes it back, and no call of this app has made that"
-            sights.append(_sight(_REVERSED, subject, taken[0].at_ms, what, row.workflow if row is not None else None))
-        return sights
+            discrepancies.append(
+                _discrepancy(_REVERSED, subject, taken[0].at_ms, what, row.workflow if row is not None else None)
+            )
+        return discrepancies
 
     def _difference(self, row: Row, item: Item) -> str | None:
         if row.state == "declined":
@@ -241,18 +247,18 @@ class _Audit:
         both = ", ".join(f"{name} {getattr(item, name)!r}, not {result[name]!r}" for name in wrong)
         return f"{_told(item)}; it differs from the receipt in {both}" if wrong else None
 
-    async def _alone(self, row: Row) -> list[Sight]:
+    async def _alone(self, row: Row) -> list[Discrepancy]:
         """A receipt that its window has nothing for: it may have been called later than it was intended."""
         marker, until_ms = self._marker(row), (row.settled_at_ms or row.created_at_ms) + _SLACK_MS
         async for items in self._items(row.created_at_ms - _SLACK_MS, until_ms):
             if any(item.marker == marker and item.stands for item in items):
                 return []
         told = f"the receipt says succeeded, and {self._listing.name} have nothing of it"
-        return [_sight(_MISSING, row.subject, row.created_at_ms, told, row.workflow)]
+        return [_discrepancy(_MISSING, row.subject, row.created_at_ms, told, row.workflow)]
 
-    async def again(self, known: Sequence[Finding], start_ms: int) -> list[Sight]:
+    async def again(self, known: Sequence[Finding], start_ms: int) -> list[Discrepancy]:
         """What was found in time that is not walked any more, if it is still so."""
-        sights = []
+        discrepancies = []
         for each in known:
             if _at_ms(each) >= start_ms or each.code == _INCOMPLETE:
                 continue
@@ -260,12 +266,12 @@ class _Audit:
             if each.code == _ORPHAN and row is not None:
                 continue
             if row is not None and row.function not in self._effects:
-                sights.append(Sight(_same(each)))
+                discrepancies.append(Discrepancy(_same(each)))
             elif each.code == _MISSING and row is not None:
-                sights += await self._alone(row)
+                discrepancies += await self._alone(row)
             else:
-                sights.append(Sight(_same(each)))
-        return sights
+                discrepancies.append(Discrepancy(_same(each)))
+        return discrepancies
 
     async def _of(self, subject: str) -> Row | None:
         """The receipt that a finding is about. A key may end as the name of a further attempt does: ``order-#5``."""
@@ -280,8 +286,8 @@ def _told(item: Item) -> str:
     return f"the provider has {item.id}{amount}"
 
 
-def _sight(code: str, subject: str, at_ms: int, detail: str, workflow: str | None = None) -> Sight:
-    return Sight(NewFinding(code=code, subject=subject, workflow=workflow, detail=f"{_time(at_ms)}: {detail}"))
+def _discrepancy(code: str, subject: str, at_ms: int, detail: str, workflow: str | None = None) -> Discrepancy:
+    return Discrepancy(NewFinding(code=code, subject=subject, workflow=workflow, detail=f"{_time(at_ms)}: {detail}"))
 
 
 def _same(finding: Finding) -> NewFinding:

@@ -2,5 +2,5 @@
 UPDATE recordfirst.start SET arguments = %(arguments)s::json, fingerprint = %(fingerprint)s, result = %(result)s::json,
     error = %(error)s::json, stop = %(stop)s::json
 WHERE app = %(app)s AND id = %(id)s AND state = %(state)s AND epoch = %(epoch)s AND fingerprint = %(was)s
-  AND coalesce(lives_from, 0) = coalesce(%(lives_from)s::integer, 0)
+  AND coalesce(min_epoch, 0) = coalesce(%(min_epoch)s::integer, 0)
 RETURNING id

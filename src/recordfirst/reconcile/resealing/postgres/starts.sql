@@ -1,4 +1,4 @@
 -- A page of starts, by id, behind the one given.
-SELECT id, arguments::text, fingerprint, result::text, error::text, state, epoch, lives_from, stop::text
+SELECT id, arguments::text, fingerprint, result::text, error::text, state, epoch, min_epoch, stop::text
 FROM recordfirst.start
 WHERE app = %(app)s AND id > %(after)s ORDER BY id LIMIT %(limit)s

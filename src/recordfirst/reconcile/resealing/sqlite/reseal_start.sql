@@ -2,5 +2,5 @@
 UPDATE recordfirst_start SET arguments = :arguments, fingerprint = :fingerprint, result = :result,
     error = :error, stop = :stop
 WHERE app = :app AND id = :id AND state = :state AND epoch = :epoch AND fingerprint = :was
-  AND coalesce(lives_from, 0) = coalesce(:lives_from, 0)
+  AND coalesce(min_epoch, 0) = coalesce(:min_epoch, 0)
 RETURNING id

@@ -1,8 +1,8 @@
 -- The hot path of a write. Waits for a transaction that is storing the same key, and stores nothing if that commits.
--- An intent of a workflow from before a restore may have been called in the time that was lost; see intend.sql. Of a life
+-- An intent of a workflow from before a restore may have been called in the time that was lost; see intend.sql. Of an epoch
 -- that is over, nothing is stored: the lock waits for one who is ending it, and whoever ends it waits for us.
-WITH life AS MATERIALIZED (
-    SELECT lives_from, state FROM recordfirst.start
+WITH epoch AS MATERIALIZED (
+    SELECT min_epoch, state FROM recordfirst.start
     WHERE app = %(app)s AND id = %(workflow)s AND %(epoch)s::integer IS NOT NULL FOR KEY SHARE
 )
 INSERT INTO recordfirst.receipt (
@@ -19,6 +19,6 @@ FROM (SELECT) AS always
 LEFT JOIN recordfirst.timeline ON timeline.app = %(app)s AND %(state)s = 'intended' AND doubted_until > coalesce(
     (SELECT created_at FROM recordfirst.start WHERE app = %(app)s AND id = %(workflow)s), clock_timestamp()
 )
-WHERE NOT EXISTS (SELECT FROM life WHERE lives_from > %(epoch)s OR state <> 'open')
+WHERE NOT EXISTS (SELECT FROM epoch WHERE min_epoch > %(epoch)s OR state <> 'open')
 ON CONFLICT DO NOTHING
 RETURNING key, attempt

@@ -1,7 +1,7 @@
--- Compare and set, as change_receipt.sql, with a call begun. While effects are held, none is; nor of a life that is over
+-- Compare and set, as change_receipt.sql, with a call begun. While effects are held, none is; nor of an epoch that is over
 -- (see add_receipt.sql), nor before the receipt `after` is there (P1), nor where the record was set back under this process, and has not its mark (see intend.sql).
-WITH life AS MATERIALIZED (
-    SELECT lives_from, state FROM recordfirst.start
+WITH epoch AS MATERIALIZED (
+    SELECT min_epoch, state FROM recordfirst.start
     WHERE app = %(app)s AND id = %(workflow)s AND %(epoch)s::integer IS NOT NULL FOR KEY SHARE
 )
 UPDATE recordfirst.receipt
@@ -14,7 +14,7 @@ WHERE app = %(app)s AND key = %(key)s AND attempt = %(attempt)s AND revision = %
       WHERE done.app = %(app)s AND done.key = %(after)s AND done.state = 'succeeded'
         AND done.kind = %(after_kind)s AND done.function = %(after_function)s
   ))
-  AND NOT EXISTS (SELECT FROM life WHERE lives_from > %(epoch)s OR state <> 'open')
+  AND NOT EXISTS (SELECT FROM epoch WHERE min_epoch > %(epoch)s OR state <> 'open')
   AND (%(mark_engine)s::text IS NULL OR EXISTS (
       SELECT FROM recordfirst.mark
       WHERE app = %(app)s AND engine = %(mark_engine)s::text

@@ -2,7 +2,7 @@
 -- so one commit, before the call. The second branch sees the table as it was before the first, so of the two only one
 -- gives a row. None does if `after` has no receipt, if the key was committed by another while this ran, or if effects
 -- are held. An intent of a workflow that was accepted before a restore is stored as one that may have been called in the
--- time that was lost, by nobody here. None either of a life that is over; see add_receipt.sql. Nor where the record has
+-- time that was lost, by nobody here. None either of an epoch that is over; see add_receipt.sql. Nor where the record has
 -- not the mark that this process has seen: it was set back under it.
 WITH clock AS MATERIALIZED (
     SELECT clock_timestamp() AS now
@@ -11,8 +11,8 @@ WITH clock AS MATERIALIZED (
     WHERE timeline.app = %(app)s AND doubted_until IS NOT NULL AND doubted_until > coalesce(
         (SELECT created_at FROM recordfirst.start WHERE app = %(app)s AND id = %(workflow)s), clock.now
     )
-), life AS MATERIALIZED (
-    SELECT lives_from, state FROM recordfirst.start
+), epoch AS MATERIALIZED (
+    SELECT min_epoch, state FROM recordfirst.start
     WHERE app = %(app)s AND id = %(workflow)s AND %(epoch)s::integer IS NOT NULL FOR KEY SHARE
 ), stored AS (
     INSERT INTO recordfirst.receipt (
@@ -31,7 +31,7 @@ WITH clock AS MATERIALIZED (
         WHERE app = %(app)s AND key = %(after)s AND state = 'succeeded'
           AND kind = %(after_kind)s AND function = %(after_function)s
     )) AND NOT EXISTS (SELECT FROM recordfirst.timeline WHERE app = %(app)s AND held IS NOT NULL)
-    AND NOT EXISTS (SELECT FROM life WHERE lives_from > %(epoch)s OR state <> 'open')
+    AND NOT EXISTS (SELECT FROM epoch WHERE min_epoch > %(epoch)s OR state <> 'open')
     AND (%(mark_engine)s::text IS NULL OR EXISTS (
         SELECT FROM recordfirst.mark
         WHERE app = %(app)s AND engine = %(mark_engine)s::text

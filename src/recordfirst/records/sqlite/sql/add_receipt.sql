@@ -1,5 +1,5 @@
 -- The hot path of a write. An intent of a workflow from before a restore may have been called; see intend.sql.
--- Of a life that is over, nothing is stored.
+-- Of an epoch that is over, nothing is stored.
 INSERT INTO recordfirst_receipt (
     app, key, attempt, kind, function, workflow, state, fingerprint, request, frozen, undo, result, error,
     created_at_ms, settled_at_ms, calls, doubts, key_since_ms, last_call_at_ms
@@ -15,7 +15,7 @@ LEFT JOIN recordfirst_timeline AS timeline ON timeline.app = :app AND :state = '
   )
 WHERE NOT EXISTS (
     SELECT 1 FROM recordfirst_start WHERE app = :app AND id = :workflow AND :epoch IS NOT NULL
-      AND (lives_from > :epoch OR state <> 'open')
+      AND (min_epoch > :epoch OR state <> 'open')
 )
 ON CONFLICT DO NOTHING
 RETURNING key, attempt

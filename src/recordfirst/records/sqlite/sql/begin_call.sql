@@ -1,4 +1,4 @@
--- Compare and set, as change_receipt.sql, with a call begun. While effects are held, none is; nor of a life that is over,
+-- Compare and set, as change_receipt.sql, with a call begun. While effects are held, none is; nor of an epoch that is over,
 -- nor before the receipt `after` is there (P1), nor where the record was set back under this process; see intend.sql.
 UPDATE recordfirst_receipt
 SET {change}, last_call_at_ms = clock.now_ms
@@ -11,7 +11,7 @@ WHERE app = :app AND key = :key AND attempt = :attempt AND revision = :revision
         AND done.kind = :after_kind AND done.function = :after_function
   ))
   AND NOT EXISTS (SELECT 1 FROM recordfirst_start WHERE app = :app AND id = :workflow AND :epoch IS NOT NULL
-      AND (lives_from > :epoch OR state <> 'open'))
+      AND (min_epoch > :epoch OR state <> 'open'))
   AND (:mark_engine IS NULL OR EXISTS (
       SELECT 1 FROM recordfirst_mark
       WHERE app = :app AND engine = :mark_engine AND (space, number) >= (:mark_space, :mark_number)

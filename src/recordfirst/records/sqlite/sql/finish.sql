@@ -1,5 +1,5 @@
--- A record that was set back under this process has not its mark, and may not have what the life has done.
--- The ends of many lives. Fenced by the epoch: what an earlier life reports late changes nothing.
+-- A record that was set back under this process has not its mark, and may not have what the epoch has done.
+-- The ends of many epochs. Fenced by the epoch: what an earlier epoch reports late changes nothing.
 -- `+` keeps the index by state out of it, which would lead through all that is open, for each of these.
 UPDATE recordfirst_start
 SET state = json_extract(ended, '$.state'),

@@ -1,5 +1,5 @@
 -- The intent of an effect, with its first call begun, if the write or stage that it depends on is there (P1): one
--- statement, so one commit, before the call. No row if it is not there, if the key is, if effects are held, or of a life
+-- statement, so one commit, before the call. No row if it is not there, if the key is, if effects are held, or of an epoch
 -- that is over, or where the record has not the mark that this process has seen: it was set back under it. An intent of a workflow that was accepted before a restore is stored as one that may have been called in
 -- the time that was lost.
 INSERT INTO recordfirst_receipt (
@@ -19,7 +19,7 @@ WHERE (:after IS NULL OR EXISTS (
       AND kind = :after_kind AND function = :after_function
 )) AND NOT EXISTS (SELECT 1 FROM recordfirst_timeline WHERE app = :app AND held IS NOT NULL)
 AND NOT EXISTS (SELECT 1 FROM recordfirst_start WHERE app = :app AND id = :workflow AND :epoch IS NOT NULL
-      AND (lives_from > :epoch OR state <> 'open'))
+      AND (min_epoch > :epoch OR state <> 'open'))
 AND (:mark_engine IS NULL OR EXISTS (
     SELECT 1 FROM recordfirst_mark
     WHERE app = :app AND engine = :mark_engine AND (space, number) >= (:mark_space, :mark_number)

@@ -8,7 +8,7 @@ from typing import Any
 from recordfirst.errors import Misuse
 
 
-class Turn:
+class ConnectionLock:
     """Whose turn it is on a connection. To wait for oneself is an error at once, and not a wait for ever."""
 
     def __init__(self, where: str) -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from recordfirst.process.group_commit import Together
+from recordfirst.process.group_commit import GroupCommit
 
 
 def test_p7_what_is_asked_for_meanwhile_goes_together_and_each_gets_its_own_answer():
@@ -17,7 +17,7 @@ def test_p7_what_is_asked_for_meanwhile_goes_together_and_each_gets_its_own_answ
         return [item * 10 for item in items]
 
     async def ask():
-        together = Together(work)
+        together = GroupCommit(work)
         return await asyncio.gather(*(together.add(n) for n in range(5)))
 
     assert asyncio.run(ask()) == [0, 10, 20, 30, 40]
@@ -33,7 +33,7 @@ def test_p8_one_that_is_refused_does_not_fail_the_others():
         return items
 
     async def ask():
-        together = Together(work)
+        together = GroupCommit(work)
         return await asyncio.gather(*(together.add(n) for n in range(5)), return_exceptions=True)
 
     answers = asyncio.run(ask())
@@ -50,7 +50,7 @@ def test_p7_who_stops_waiting_keeps_nobody_from_an_answer():
         return items
 
     async def ask():
-        together = Together(work)
+        together = GroupCommit(work)
         gone = asyncio.create_task(together.add(1))
         there = asyncio.create_task(together.add(2))
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
 -- The engine does not hold them any more. What was ended anew since then stays.
 UPDATE recordfirst_start SET left_in = NULL
 FROM (SELECT value AS gone FROM json_each(:rows))
-WHERE app = :app AND id = json_extract(gone, '$.id') AND lives_from = json_extract(gone, '$.lives_from')
+WHERE app = :app AND id = json_extract(gone, '$.id') AND min_epoch = json_extract(gone, '$.min_epoch')

@@ -64,7 +64,7 @@ class Unblock(msgspec.Struct, frozen=True):
 type Message = Execute | Unblock
 
 
-class Turn:
+class Transition:
     """A request, or a tick, under way."""
 
     def __init__(self, state: State, now: int, *, retry_ms: int = RETRY_MS) -> None:
