@@ -25,7 +25,7 @@ async def counter(live):
 
 async def ended_there(app, id):
     """Its first epoch is over in the engine, whether or not that has forgotten it by now."""
-    async with app._engine_to_ask() as engine:
+    async with app.engines.to_ask(app._dispatcher) as engine:
         while await engine.look(identity.engine_id(app.name, id, 1)) == "running":
             await asyncio.sleep(0.05)
 

@@ -42,7 +42,7 @@ def test_only_what_the_record_has_closed_is_collected(record_url, make_shop, tmp
                     ]
                 )
                 assert await session.reopen("failed and retried") is not None
-            engine = connect(Embedded(file), app._membership(None), app._store)
+            engine = connect(Embedded(file), app.engines.membership(), app._store)
             await engine.open()
             ended = [epoch(id) for id in ("open", "closed", "failed and retried", "unknown")]
             ended += ["other~closed", "no epoch~at~all"]
@@ -120,7 +120,7 @@ def test_a_worker_that_begins_sees_each_life_that_the_engine_has(record_url, mak
 
     async def go():
         async with shop.app(order) as app:
-            engine = connect(Embedded(tmp_path / "engine"), app._membership(None), app._store)
+            engine = connect(Embedded(tmp_path / "engine"), app.engines.membership(), app._store)
             await engine.open()
             epochs = ["shop~o1", "shop~o1-a", "shop~o10", "shop~o100", "shop~o1~2", "shop~o2"]
             for each in epochs:

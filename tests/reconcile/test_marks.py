@@ -120,7 +120,7 @@ def test_marks_leave_the_engine(shop, tmp_path, monkeypatch, how):
 
     async def go():
         async with shop.app(nothing) as app:
-            engine: Any = connect(Embedded(tmp_path / "engine"), app._membership(None), app._store)
+            engine: Any = connect(Embedded(tmp_path / "engine"), app.engines.membership(), app._store)
             await engine.open()
             with monkeypatch.context() as deaf:
                 if how != "left":  # settled and not collected, as earlier versions have left all of them

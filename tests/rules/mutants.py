@@ -129,7 +129,7 @@ MUTANTS = [
         "a retry that says again uses the old keys",
         lambda on: stops.test_what_is_done_again_is_undone_under_its_own_key(on.shop(), stops.Bank()),
         "charge:1#2",
-        Edit("recordfirst.execution.effect_runner:run", "if behind else effect", "if False else effect"),
+        Edit("recordfirst.execution.effect_runner:_behind_retries", "if behind else effect", "if False else effect"),
     ),
     _1(
         "a defect in an undo is told as a failure",

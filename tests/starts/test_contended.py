@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from recordfirst import Context, workflow
-from recordfirst.client import app as app_module
+from recordfirst.client import starting
 from recordfirst.errors import RecordUnavailable
 from recordfirst.execution import patience
 
@@ -37,7 +37,7 @@ async def test_a_start_ends_while_another_process_holds_the_record(
 ) -> None:
     """P7: none of them was accepted, and each says so; when the record is free again, they are."""
     monkeypatch.setattr(patience, "CONTENDED_MOST_S", 1.0)
-    monkeypatch.setattr(app_module, "_START_WITHIN_S", 6.0)
+    monkeypatch.setattr(starting, "_START_WITHIN_S", 6.0)
     shop = make_shop(f"sqlite:///{sqlite_path}")
     async with shop.app(nothing) as app:
         with holding(sqlite_path) as pid:

@@ -9,32 +9,29 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from functools import partial
 from typing import Any, Literal, Self
 
-from resonate.error import ResonateError
 from resonate.resonate import Resonate
-from resonate_base.error import ConnectorError
 
 from recordfirst.client.completion_poller import CompletionPoller
+from recordfirst.client.engines import Engines
 from recordfirst.client.handle import Handle, find_start
+from recordfirst.client.starting import Starting
 from recordfirst.client.transaction import AppRecord
 from recordfirst.client.version import check_version, version_of_app
 from recordfirst.core import identity
 from recordfirst.core.receipt import Receipt
-from recordfirst.core.start import NewStart, Start
-from recordfirst.core.text import safe_text, shown
-from recordfirst.engine.connect import check, connect, join
-from recordfirst.engine.contract import Engine
+from recordfirst.core.start import Start
+from recordfirst.core.text import shown
+from recordfirst.engine.connect import check
 from recordfirst.engine.options import Embedded
-from recordfirst.engine.shared import Membership
-from recordfirst.errors import EngineUnavailable, Misuse, RecordUnavailable, SchemaMismatch
+from recordfirst.errors import Misuse, SchemaMismatch
 from recordfirst.execution.runtime import Runtime
 from recordfirst.execution.sealing import Encryptor, Sealing
-from recordfirst.execution.starts import accept, check_same_start, new_start
+from recordfirst.execution.starts import check_same_start, new_start
 from recordfirst.observe import Observer, log_events
 from recordfirst.operations.api import Operations
 from recordfirst.operations.cancel import Cancellation
 from recordfirst.operations.gc import Collection
 from recordfirst.operations.retry import Retry
-from recordfirst.process.group_commit import GroupCommit
 from recordfirst.process.threads import Threads
 from recordfirst.reconcile.dismissing import Dismissal
 from recordfirst.reconcile.reconciler import Report
@@ -51,8 +48,6 @@ from recordfirst.worker.dispatcher import Dispatcher
 from recordfirst.worker.watchdog import Watchdog
 from recordfirst.worker.worker import Worker, to_its_end
 
-_START_WITHIN_S = 40.0
-"""The longest that a start waits for the record."""
 _BLOCKED_S = 60.0
 """How long a step may block a worker's event loop."""
 
@@ -110,7 +105,6 @@ class App:
             raise Misuse(f"concurrency= takes a whole number above 0, not {concurrency!r}")
         self._registered = registrations(workflows, invariants)
         check(engine)
-        self._engine_given = engine
         self._concurrency = concurrency
         self._injector = Injector()
         self._store = record
@@ -137,11 +131,11 @@ class App:
             else version_of_app(self._registered.workflows.values()),
             errors=OwnErrors(fails, packages),
         )
-        self.operations = Operations(self.runtime, self._registered, self._engine_to_ask)
+        self.engines = Engines(self.runtime, engine, concurrency, encryptor)
+        self.operations = Operations(self.runtime, self._registered, lambda: self.engines.to_ask(self._dispatcher))
         """What operators ask of it."""
         self.completions = CompletionPoller(self.runtime)
-        self._encryptor = encryptor
-        self._starting = GroupCommit(self._add_starts)
+        self._starting = Starting(self.runtime)
 
     def __repr__(self) -> str:
         return f"<App {self.name!r} on {self._store.where}>"
@@ -242,7 +236,7 @@ class App:
             self._store.cover_errors(self.runtime.sealing if self.runtime.sealing.on else None)
             if joins:
                 await self.runtime.sealing.open(self._store)
-                self.runtime.joined = await join(self._engine_given, self._membership(None), self._store)
+                self.runtime.joined = await self.engines.joined()
         except BaseException:
             await self._store.close()
             raise
@@ -292,11 +286,11 @@ class App:
         """
         if blocked_s is not None and blocked_s <= 0:
             raise Misuse(f"blocked_s={blocked_s!r}: give seconds above 0, or None")
-        if group is not None and not isinstance(self._engine_given, str):
+        if group is not None and not self.engines.have_groups:
             raise Misuse(f"group={group!r}: only workers of a Resonate Server or of resonate-pg have groups")
-        membership = self._membership(identity.check_group(group) if group is not None else None)
+        own_group = identity.check_group(group) if group is not None else None
         async with self:
-            connected = partial(connect, self._engine_given, membership, self._store)
+            connected = partial(self.engines.connect, own_group)
             worker = Worker(self.runtime, self._registered, self._concurrency, connected, self._set_dispatcher)
             with Watchdog(self.runtime, blocked_s):
                 try:
@@ -328,7 +322,7 @@ class App:
         new = new_start(self.runtime, workflow, args, kwargs, id)
         self._store.must_be_free()  # it is stored together with others, in a task that is not this one
         dispatcher = self._dispatcher
-        start, added = await self._accepted(new)
+        start, added = await self._starting.accepted(new)
         check_same_start(self.runtime, workflow.function, start, new)
         handle = Handle(self.runtime, self.completions, workflow, id, start)
         if start.state == "open" and dispatcher is not None and dispatcher is self._dispatcher:
@@ -336,24 +330,6 @@ class App:
             if added:
                 await dispatcher.hand_over(start)
         return handle
-
-    async def _accepted(self, new: NewStart) -> tuple[Start, bool]:
-        """Store a start, in bounded time also where many wait for their turn on a record that is held."""
-        limit = asyncio.timeout(_START_WITHIN_S)
-        what = f"start of {new.id!r}"
-        try:
-            async with limit:
-                return await self.runtime.patiently(what, lambda: self._starting.add(new), release=False)
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            cause = f"{what} was not stored within {_START_WITHIN_S:g} s; it may be yet: start it again under its id"
-            raise RecordUnavailable(self._store.where, cause) from error
-
-    async def _add_starts(self, starts: Sequence[NewStart]) -> list[tuple[Start, bool]]:
-        opened = self._store.session if self.runtime.joined is None else self._store.transaction
-        async with opened() as session:
-            return await accept(self.runtime, session, starts)
 
     async def handle(self, id: str) -> Handle[Any]:
         """Return a handle on a workflow that was started before, here or elsewhere.
@@ -368,28 +344,6 @@ class App:
     def record(self) -> AppRecord:
         """The record, for transactions of the caller's own."""
         return AppRecord(self.runtime)
-
-    @contextlib.asynccontextmanager
-    async def _engine_to_ask(self) -> AsyncIterator[Engine | None]:
-        """The worker's own engine, or one that can be asked from outside; ``None`` if it lives in another process."""
-        if self._dispatcher is not None:
-            yield self._dispatcher.engine
-            return
-        engine = connect(self._engine_given, self._membership(None), self._store)
-        if engine.exclusive:
-            yield None
-            return
-        try:
-            await engine.open()
-            yield engine
-        except (ResonateError, ConnectorError) as error:
-            raise EngineUnavailable(engine.identity, safe_text(error)) from error
-        finally:
-            await engine.stop()
-
-    def _membership(self, group: str | None) -> Membership:
-        home = identity.group(self.name)
-        return Membership(group or home, home, self._concurrency, self._encryptor, self.runtime.errors)
 
     def _set_dispatcher(self, dispatcher: Dispatcher | None) -> None:
         self._dispatcher = dispatcher

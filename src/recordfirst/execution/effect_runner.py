@@ -25,17 +25,16 @@ from recordfirst.errors import (
     RecordfirstError,
     ResultNotStored,
     Undeclared,
-    Undone,
 )
 from recordfirst.execution.before import Before
 from recordfirst.execution.conflicts import compare
 from recordfirst.execution.execution import Begun, Execution
-from recordfirst.execution.flush import open_write
+from recordfirst.execution.flush import run_hook
 from recordfirst.execution.late import Report, dropped
-from recordfirst.execution.outcome import Outcome, after_outcome, stored_decline, stored_result
+from recordfirst.execution.outcome import Outcome, after_outcome, replied, stored_decline, stored_result
 from recordfirst.execution.parking import IN_PLACE_MS, Waiting
 from recordfirst.execution.probing import Failed, probed
-from recordfirst.execution.undone import begun_undo, is_begun
+from recordfirst.execution.undone import refuse_undone
 from recordfirst.execution.verdict import MOST_UNDECLARED, reason, reason_after, undeclared_in, verdict_of
 from recordfirst.observe import Suspected
 from recordfirst.process.limit import Limit
@@ -44,7 +43,6 @@ from recordfirst.providers.contract import Absent, CannotTell, Found, Verdict, d
 from recordfirst.steps.arguments import Arguments
 from recordfirst.steps.effect import Effect
 from recordfirst.steps.precedent import Precedent
-from recordfirst.steps.step import follow_up_arguments
 
 _LATER_MS = 24 * 3_600_000
 """The longest that a provider's wish is waited for: whatever a header says, the workflow goes on some day."""
@@ -52,10 +50,7 @@ _LATER_MS = 24 * 3_600_000
 
 async def run[R](effect: Effect[..., R], execution: Execution, ctx: Context, arguments: Arguments) -> R:
     """Run it in a workflow."""
-    if effect.of is None and not effect.follows:
-        behind = execution.again.get(effect.key_for(arguments), 0)
-        effect = effect.attempt(effect.attempt_number + behind) if behind else effect
-    work = EffectRun(effect, execution, ctx, arguments)
+    work = EffectRun(_behind_retries(effect, execution, arguments), execution, ctx, arguments)
     if not isinstance(effect, Precedent):
         return cast("R", await work.outcome())
     # What comes after a stage waits for it, as for a write (P1).
@@ -65,6 +60,14 @@ async def run[R](effect: Effect[..., R], execution: Execution, ctx: Context, arg
         return cast("R", await work.outcome())
     finally:
         done.set_result(None)
+
+
+def _behind_retries[R](effect: Effect[..., R], execution: Execution, arguments: Arguments) -> Effect[..., R]:
+    """The effect as an attempt behind those that a retry has put behind it."""
+    if effect.of is not None or effect.follows:
+        return effect
+    behind = execution.again.get(effect.key_for(arguments), 0)
+    return effect.attempt(effect.attempt_number + behind) if behind else effect
 
 
 class EffectRun:
@@ -136,9 +139,6 @@ class EffectRun:
         """By when, on the event loop's clock, a call that is being claimed now must be on its way."""
         return self.runtime.loop.time() + IN_PLACE_MS / 1000
 
-    async def _asked(self, now_ms: int) -> NewReceipt:
-        return await self.effect.new_receipt(self.runtime, self.execution.workflow_id, self.arguments, now_ms)
-
     async def _first_look(self) -> tuple[Receipt, int]:
         """Find the receipt, or store the intent and make the first call."""
         if self.effect.of is not None:
@@ -154,7 +154,7 @@ class EffectRun:
         if self.attempt > 1 and not self.effect.follows:
             await self.before.check_previous_attempt()
         await self.waiting.in_line()
-        asked = await self._asked(now_ms)
+        asked = await self.effect.new_receipt(self.runtime, self.execution.workflow_id, self.arguments, now_ms)
         after = self.effect.precedent(self.execution.workflow_id, self.arguments)
         claim, until_s, epoch = self.runtime.new_claim(), self._until_s, self.execution.epoch
         while True:
@@ -362,15 +362,8 @@ class EffectRun:
 
     async def _settle_reply(self, receipt: Receipt) -> None:
         """An earlier ``on_success`` or ``on_decline`` failed after the provider had answered: go on from its answer."""
-        assert receipt.reply is not None
-        reply = codec.decode(self.runtime.unseal(receipt.reply))
-        text = reply["text"]
-        if reply["state"] == "declined":
-            error = codec.decode(text)
-            value: Any = Declined(error["reason"], error["code"], self.key)
-        else:
-            value = codec.shape(codec.decode(text), self.effect.function.returns, "the stored reply")
-        await self._store_final(receipt, Outcome(reply["state"], text, value), self._frozen_arguments(receipt))
+        outcome = replied(self.runtime, self.effect, receipt)
+        await self._store_final(receipt, outcome, self._frozen_arguments(receipt))
 
     async def _store_final(
         self, receipt: Receipt, outcome: Outcome, arguments: dict[str, Any], *, claim: str | None = None
@@ -430,20 +423,17 @@ class EffectRun:
         if hook is None:
             async with record.session() as session:
                 return await session.change_receipt(seen, change)
-        (function, extra), outcome, _ = hook
-        injected = await self.runtime.injector.resolve(function)
+        hook, outcome, _ = hook
+        await self.runtime.injector.resolve(hook[0])  # before the transaction is open: a factory may take its time
         # Read anew: the call, or an earlier try of this, may have changed what it was given.
-        value = outcome.value
+        value, arguments = outcome.value, self._frozen_arguments(seen)
         if outcome.state == "succeeded":
             value = codec.shape(codec.decode(outcome.text), self.effect.function.returns, "the result")
-        chosen = follow_up_arguments(function, extra, self._frozen_arguments(seen), value)
         async with record.transaction() as tx:
             changed = await tx.change_receipt(seen, change)
             if changed is None:
                 return None
-            w, gathered = open_write(self.runtime, tx, self.execution, blocking=not function.is_async)
-            await function.call(w, chosen, injected, self.runtime.executor)
-            await gathered.flush()
+            gathered = await run_hook(self.runtime, tx, hook, arguments, value, execution=self.execution)
         gathered.committed()
         return changed
 
@@ -452,13 +442,8 @@ class EffectRun:
     async def _standing(self, receipt: Receipt) -> Any:
         """The result, unless it is being taken back: its workflow has failed, and this epoch finishes the undo."""
         value = stored_result(self.runtime, self.effect, receipt)
-        if receipt.undo is None or self.effect.settles or self._settled_here:
-            return value
-        begun = await begun_undo(self.runtime, self.effect, receipt, value)
-        if begun is not None and is_begun(begun):
-            raise Undone(
-                f"effect {self.key!r} succeeded and is being undone by {begun.key!r}, since its workflow had failed"
-            )
+        if receipt.undo is not None and not self.effect.settles and not self._settled_here:
+            await refuse_undone(self.runtime, self.effect, receipt, value)
         return value
 
 

@@ -18,6 +18,7 @@ from recordfirst.process.blocking import Blocking
 from recordfirst.records.contract import Session
 from recordfirst.steps.effect import Effect
 from recordfirst.steps.function import Function
+from recordfirst.steps.step import follow_up_arguments
 from recordfirst.steps.workflow import Workflow
 from recordfirst.steps.write import Write
 
@@ -120,3 +121,25 @@ def open_write[C](
     gathered = Gathered(runtime, tx, execution, workflow)
     connection = cast("C", Blocking(tx.connection, asyncio.get_running_loop())) if blocking else tx.connection
     return Write(connection, gathered), gathered
+
+
+async def run_hook(
+    runtime: Runtime,
+    tx: Session[Any],
+    hook: tuple[Function, str | None],
+    arguments: Mapping[str, Any],
+    value: Any,
+    *,
+    execution: Execution | None = None,
+    workflow: str | None = None,
+) -> Gathered:
+    """Run ``on_success`` or ``on_decline`` in the transaction that stores the outcome ``value``; return its promises.
+
+    They are stored: once the transaction has committed, say so by :meth:`Gathered.committed`.
+    """
+    function, extra = hook
+    injected = await runtime.injector.resolve(function)
+    w, gathered = open_write(runtime, tx, execution, workflow=workflow, blocking=not function.is_async)
+    await function.call(w, follow_up_arguments(function, extra, arguments, value), injected, runtime.executor)
+    await gathered.flush()
+    return gathered

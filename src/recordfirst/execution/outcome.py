@@ -54,3 +54,13 @@ def stored_decline(receipt: Receipt) -> Declined:
     """The decline that a receipt holds."""
     error = codec.decode(receipt.error or "{}")
     return Declined(error.get("reason", "declined"), error.get("code"), receipt.key)
+
+
+def replied(runtime: Runtime, effect: Effect[..., Any], receipt: Receipt) -> Outcome:
+    """The outcome in a provider's answer that is kept, and was not stored as one yet."""
+    reply = codec.decode(runtime.unseal(receipt.reply or "{}"))
+    if reply["state"] == "declined":
+        error = codec.decode(reply["text"])
+        return Outcome("declined", reply["text"], Declined(error["reason"], error["code"], receipt.key))
+    value = codec.shape(codec.decode(reply["text"]), effect.function.returns, "the stored reply")
+    return Outcome("succeeded", reply["text"], value)

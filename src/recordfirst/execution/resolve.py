@@ -15,12 +15,11 @@ from recordfirst.core.finding import Audit
 from recordfirst.core.receipt import Change, Receipt
 from recordfirst.core.stops import stop_of
 from recordfirst.errors import Declined, Misuse
-from recordfirst.execution.flush import open_write
+from recordfirst.execution.flush import run_hook
 from recordfirst.execution.outcome import Outcome, after_outcome
 from recordfirst.execution.runtime import Runtime
 from recordfirst.records.contract import Session
 from recordfirst.steps.effect import Effect
-from recordfirst.steps.step import follow_up_arguments
 
 type Answer = tuple[Literal["succeeded", "declined", "not done"], Any, str | None]
 """The outcome, with the result or the reason."""
@@ -79,13 +78,8 @@ async def resolve(
                     found = (await tx.find_receipt(key, receipt.attempt)).receipt
                     assert found is not None
                     seen = found
-            blocking = hook is not None and not hook[0].is_async
-            w, gathered = open_write(runtime, tx, None, workflow=receipt.workflow, blocking=blocking)
             if hook is not None and final is not None:
-                injected = await runtime.injector.resolve(hook[0])
-                chosen = follow_up_arguments(hook[0], hook[1], arguments, final.value)
-                await hook[0].call(w, chosen, injected, runtime.executor)
-            await gathered.flush()
+                await run_hook(runtime, tx, hook, arguments, final.value, workflow=receipt.workflow)
             who, why = said_by
             await tx.add_audit(Audit(who=who, command="resolve", subject=key, why=why, detail=detail))
             await _let_go_on(tx, receipt)

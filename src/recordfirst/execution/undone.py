@@ -11,7 +11,7 @@ import msgspec
 from recordfirst.core import codec
 from recordfirst.core import decide as d
 from recordfirst.core.receipt import Change, Receipt
-from recordfirst.errors import BadKey
+from recordfirst.errors import BadKey, Undone
 from recordfirst.execution.runtime import Runtime
 from recordfirst.records.contract import Session
 from recordfirst.steps.effect import Effect
@@ -80,3 +80,12 @@ def kept_result(runtime: Runtime, receipt: Receipt | None) -> str | None:
         return None
     reply = codec.decode(runtime.unseal(receipt.reply))
     return reply["text"] if reply["state"] == "succeeded" else None
+
+
+async def refuse_undone(runtime: Runtime, effect: Effect[..., Any], receipt: Receipt, result: Any) -> None:
+    """Raise ``Undone`` if a succeeded effect is being taken back."""
+    begun = await begun_undo(runtime, effect, receipt, result)
+    if begun is not None and is_begun(begun):
+        raise Undone(
+            f"effect {receipt.key!r} succeeded and is being undone by {begun.key!r}, since its workflow had failed"
+        )

@@ -340,7 +340,7 @@ class SqlSession[C](_Reconciling, _Timelines, _Projections):
         return _start(rows[0]) if rows else None
 
     async def unpark(self, workflow: str) -> None:
-        await self._rows(self._sql.unpark, workflow=workflow, epoch_of=identity.engine_id(self._app, workflow, 1))
+        await self._rows(self._sql.unpark, workflow=workflow, engine_id=identity.engine_id(self._app, workflow, 1))
 
     async def left_epochs(self, engine: str, limit: int) -> list[tuple[str, int]]:
         return [(id, epoch) for id, epoch in await self._rows(self._sql.left_epochs, engine=engine, limit=limit)]

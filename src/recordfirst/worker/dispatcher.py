@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -23,7 +23,9 @@ from recordfirst.execution.runtime import Runtime
 from recordfirst.observe import DispatchFailed
 from recordfirst.process.places import WAITING_MOST
 from recordfirst.reconcile.restores import unneeded_marks
+from recordfirst.worker import dispatching
 from recordfirst.worker.completer import Completer
+from recordfirst.worker.dispatching import Epoch
 from recordfirst.worker.resuming import cancelled, resume_regularly
 
 if TYPE_CHECKING:
@@ -46,13 +48,6 @@ _EPOCHS = 8
 
 _ENDS = 10_000
 """So many ends are remembered: who has read a start just before its end must not hand it over behind it."""
-
-
-class _Epoch(NamedTuple):
-    """A start in the epoch in which it is to live, and its arguments."""
-
-    start: Start
-    arguments: dict[str, Any]
 
 
 class Dispatcher:
@@ -114,14 +109,12 @@ class Dispatcher:
         self._refill()
 
     def _refill(self) -> None:
-        # By the half, so that a backlog costs a look at the record for many bodies and not for each.
-        if self._backlog and self._room() >= self._most_running - self._most_running // 2:
+        if self._backlog and dispatching.is_worth_a_look(self._room(), self._most_running):
             self._look.set()
 
     def _room(self) -> int:
         """How many more bodies may be with the engine."""
-        here, waiting = len(self._running), self.engine.places.waiting
-        return min(self._most_running - here + waiting, self._most_running + WAITING_MOST - here)
+        return dispatching.room(self._most_running, len(self._running), self.engine.places.waiting, WAITING_MOST)
 
     async def finished(self, engine_id: str, finish: Finish, error: Exception | None) -> None:
         """Have the end stored. With an engine that others work for, too, before the engine hears of it.
@@ -256,9 +249,7 @@ class Dispatcher:
         async with self._runtime.record.session() as session:
             wakes = await session.wakes(_WAKES)
         woken = [wake for wake in wakes if await self._wakes(wake)]
-        # Starts that were handed over without being marked come back from the query, and so does what this version
-        # cannot run: ask for that many more, so that they stand in nobody's way.
-        limit = room + len(self._unmarked) + 2 * self._passed_over
+        limit = dispatching.limit(room, len(self._unmarked), self._passed_over)
         async with self._runtime.record.session() as session:
             if woken:
                 await session.woken(woken)
@@ -267,13 +258,12 @@ class Dispatcher:
                 return
             starts = await session.undispatched(self.engine.identity, limit)
         here = [start for start in starts if self._has(start)]
-        epochs = [epoch for start in starts if not self._has(start) and (epoch := self._epoch_of(start)) is not None]
-        passed_over = len(starts) - len(here) - len(epochs)
-        if len(starts) == limit and passed_over > self._passed_over:
+        fit = [epoch for start in starts if not self._has(start) and (epoch := self._epoch_of(start)) is not None]
+        plan = dispatching.plan(starts, here, fit, asked_for=limit, free=room, passed_over_before=self._passed_over)
+        if plan.look_again:
             self._look.set()
-        self._passed_over = passed_over
-        self._backlog = len(starts) == limit or len(epochs) > room
-        await self._hand_over(epochs[:room], here)
+        self._passed_over, self._backlog = plan.passed_over, plan.backlog
+        await self._hand_over(plan.begin, plan.here)
 
     async def _wakes(self, wake: Wake) -> bool:
         """Wake who is parked. Not yet, if it is about to park; but one whose epoch is over does so no more."""
@@ -282,17 +272,14 @@ class Dispatcher:
         _, id, epoch, _ = identity.parse_engine_id(wake.parked_on)
         async with self._runtime.record.session() as session:
             start = await session.find_start(id)
-        return start is None or start.state != "open" or epoch < start.epoch
+        return not dispatching.is_asleep(start, epoch)
 
-    async def _hand_over(self, epochs: list[_Epoch], here: list[Start]) -> None:
+    async def _hand_over(self, epochs: list[Epoch], here: list[Start]) -> None:
         """Create these epochs, and mark them together with those that are here already. One that fails stops none."""
         if self._runtime.restores:
-            epochs = [_Epoch(await self._past_lost_epochs(start), arguments) for start, arguments in epochs]
-        new_epoch = [epoch.start for epoch in epochs if epoch.start.epoch > 1 or self._runtime.restores]
-        if new_epoch:
-            # A new epoch is in the record before it lives: its end counts only for the epoch that stands there. After a
-            # restore that goes for the first one too: one that the record has given to no engine is of a lost time.
-            await self._mark(new_epoch)
+            epochs = [Epoch(await self._past_lost_epochs(start), arguments) for start, arguments in epochs]
+        if first := dispatching.must_be_stored_first(epochs, restored=self._runtime.restores > 0):
+            await self._mark(first)
         failed: list[Exception] = []
         for epoch in epochs:
             try:
@@ -313,7 +300,7 @@ class Dispatcher:
     def _engine_id(self, start: Start) -> str:
         return identity.engine_id(self._runtime.app, start.id, start.epoch)
 
-    def _epoch_of(self, start: Start) -> _Epoch | None:
+    def _epoch_of(self, start: Start) -> Epoch | None:
         """The epoch that a start is to have; ``None`` if this version cannot run it: then it stays open, visibly.
 
         A new epoch if another engine had it, which is gone. Receipts belong to the business key, so nothing that was
@@ -329,9 +316,7 @@ class Dispatcher:
             self._unfit.add(start.id)
             self._say(start, error)
             return None
-        if start.engine not in (None, self.engine.identity):
-            start = msgspec.structs.replace(start, epoch=start.epoch + 1)
-        return _Epoch(start, arguments)
+        return Epoch(dispatching.in_its_epoch(start, self.engine.identity), arguments)
 
     def _say(self, start: Start, error: Exception) -> None:
         cause = f"workflow {start.id!r} was not handed over: {type(error).__name__}: {error}"
@@ -346,7 +331,7 @@ class Dispatcher:
             if self._has(start):
                 del self._handed[start.id]
 
-    async def _create(self, epoch: _Epoch, *, runs: bool = True) -> None:
+    async def _create(self, epoch: Epoch, *, runs: bool = True) -> None:
         """Give one epoch to the engine. ``runs``: its body is about to run, as far as is known here."""
         start, arguments = epoch
         try:
@@ -407,13 +392,11 @@ class Dispatcher:
             starts = {start.id: start for start in await session.find_starts([id for id, _ in epochs.values()])}
         stale = await unneeded_marks(self._runtime, self.engine, engine_ids)
         for engine_id, (id, epoch) in epochs.items():
-            start = starts.get(id)
-            if start is None or (start.state, start.epoch) != ("open", epoch):
-                stale.append(engine_id)
-            elif start.engine is None:
-                self._had.add(engine_id)
-            elif not self._ours(start):
-                stale.append(engine_id)
+            match dispatching.of_held(starts.get(id), epoch, self.engine.identity, self._workflows):
+                case "stale":
+                    stale.append(engine_id)
+                case "unmarked":
+                    self._had.add(engine_id)
         return stale
 
     async def _putting_back(self) -> None:
@@ -438,7 +421,7 @@ class Dispatcher:
                         self._say(start, error)
             after = page[-1].id
 
-    async def _put_back(self, epoch: _Epoch) -> None:
+    async def _put_back(self, epoch: Epoch) -> None:
         """Give an epoch to the engine again, unless it has it; one that is not there any more may have ended just
         now.
         """
@@ -448,4 +431,4 @@ class Dispatcher:
             self._handed.pop(epoch.start.id, None)  # the record knows
 
     def _ours(self, start: Start) -> bool:
-        return start.engine == self.engine.identity and start.workflow in self._workflows
+        return dispatching.is_ours(start, self.engine.identity, self._workflows)

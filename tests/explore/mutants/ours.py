@@ -47,9 +47,8 @@ MUTANTS = [
         "order",
         Edit(
             "recordfirst.execution.effect_runner:EffectRun._apply",
-            "                return None\n            w, gathered = open_write(",
-            "                return None\n        async with record.transaction() as tx:\n"
-            "            w, gathered = open_write(",
+            "                return None\n            gathered = ",
+            "                return None\n        async with record.transaction() as tx:\n            gathered = ",
         ),
         shown_by="none",
     ),

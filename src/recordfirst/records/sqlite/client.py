@@ -93,11 +93,8 @@ class SqliteRecord:
         if not self._owned.take():
             raise Misuse(f"the record at {self.where} is open already")
         self._app = app
-        self._writing, self._reading, self._news = (
-            ConnectionLock(self.where),
-            ConnectionLock(self.where),
-            asyncio.Event(),
-        )
+        self._writing, self._reading = ConnectionLock(self.where), ConnectionLock(self.where)
+        self._news = asyncio.Event()
         # Whoever only looks, or mistypes the path, leaves no file behind: migrate() alone makes one.
         self._absent = not self._path.exists()
         if not self._absent:

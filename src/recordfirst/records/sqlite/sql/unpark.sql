@@ -1,4 +1,4 @@
 -- What an epoch that is over was parked on is waited for by nobody. Not so what another workflow, that shares the key, waits on.
 UPDATE recordfirst_receipt SET parked_on = NULL, revision = revision + 1
 WHERE app = :app AND workflow = :workflow AND parked_on IS NOT NULL
-  AND substr(parked_on, 1, length(:epoch) + 1) IN (:epoch || ':', :epoch || '~')
+  AND substr(parked_on, 1, length(:engine_id) + 1) IN (:engine_id || ':', :engine_id || '~')
