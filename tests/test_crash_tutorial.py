@@ -50,8 +50,8 @@ def numberless(text: str) -> str:
 
 def test_crash_tutorial_mends_it(crash: Path) -> None:
     """P3: the mail as an effect of its own: where the first one broke, and wherever a small budget comes."""
-    test = (crash / "test_order.py").read_text().replace("import orders\n", "import mended\n")
-    (crash / "test_order.py").write_text(test.replace("orders.create_order", "mended.create_order"))
+    test = (crash / "test_order.py").read_text().replace("import orders\n", "import fixed\n")
+    (crash / "test_order.py").write_text(test.replace("orders.create_order", "fixed.create_order"))
     assert "85 schedules of faults" in (told := explored(crash, "test_order.py", "--explore-budget", "85")), told
     assert "every promise held" in told
 
@@ -73,10 +73,10 @@ def test_crash_tutorial_things_to_break(
 ) -> None:
     """P3: what the page says to break on purpose is found, and what was there before is not broken by it."""
     monkeypatch.syspath_prepend(str(crash))
-    text = (crash / "mended.py").read_text()
+    text = (crash / "fixed.py").read_text()
     assert text.count(old) == 1
     assert broken(crash, monkeypatch, *schedule) == []
-    (crash / "mended.py").write_text(text.replace(old, new))
+    (crash / "fixed.py").write_text(text.replace(old, new))
     assert any(violation.startswith(f"P3: {said}") for violation in broken(crash, monkeypatch, *schedule))
 
 
@@ -88,12 +88,12 @@ def test_crash_tutorial_a_person_answers_for_the_mail(crash: Path, monkeypatch: 
 
 def broken(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, fault: Any, change: Any) -> list[str]:
     """What one fault at one point breaks."""
-    for module in ("orders", "mended", "test_order"):
+    for module in ("orders", "fixed", "test_order"):
         monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)  # the second text may be as old as the first
-    mended, order = load(folder / "mended.py"), load(folder / "test_order.py")
+    fixed, order = load(folder / "fixed.py"), load(folder / "test_order.py")
     case = Case(
-        workflow=mended.create_order, args=(order.ORDER,), id="order:42", tables=order.TABLES, provide=order.doubles
+        workflow=fixed.create_order, args=(order.ORDER,), id="order:42", tables=order.TABLES, provide=order.doubles
     )
     world = FastWorld(case, deaths="abandoned")
     try:

@@ -57,14 +57,14 @@ def resolved(injector, function):
 
 
 def test_value_is_found_by_its_class(injector):
-    """P8 (trap 20): the class of the value is its key."""
+    """P8: the class of the value is its key."""
     pool = Pool("a")
     injector.provide(pool)
     assert resolved(injector, CHARGE) == {"pool": pool}
 
 
 def test_value_is_found_by_base_class_protocol_or_newtype(injector):
-    """P8 (trap 20): whatever the parameter is annotated with can be the key."""
+    """P8: whatever the parameter is annotated with can be the key."""
     main, reports, mailer = PostgresPool("main"), Pool("reports"), Smtp()
     injector.provide(main, as_=Pool)
     injector.provide(reports, as_=Reports)
@@ -84,7 +84,7 @@ def test_subclass_is_not_found_by_its_base(injector):
 
 
 def test_two_values_of_one_class_name_both(injector):
-    """P8 (trap 20): the second pool of a class needs a key of its own, and the error says how."""
+    """P8: the second pool of a class needs a key of its own, and the error says how."""
     injector.provide(Pool("first"))
     with pytest.raises(DuplicateDependency, match=r"two values for Pool: .*inject.py:\d+ and .*inject.py:\d+; .*as_="):
         injector.provide(Pool("second"))
@@ -92,14 +92,14 @@ def test_two_values_of_one_class_name_both(injector):
 
 
 def test_value_and_factory_for_one_key_name_both(injector):
-    """P8 (trap 20): in either order."""
+    """P8: in either order."""
     injector.provide(PostgresPool("first"), as_=Pool)
     with pytest.raises(DuplicateDependency, match=r"the PostgresPool object .* and factory 'Pool'"):
         injector.provide_factory(Pool, Pool)
 
 
 def test_equal_values_are_two_values(injector):
-    """P8 (trap 20): the same value twice is a mistake as well."""
+    """P8: the same value twice is a mistake as well."""
     pool = Pool("a")
     injector.provide(pool)
     with pytest.raises(DuplicateDependency):
@@ -182,7 +182,7 @@ def test_given_value_is_not_closed(injector):
 
 
 def test_type_name():
-    """P10: a type as a person writes it."""
+    """P10: a type as an operator writes it."""
     assert [type_name(key) for key in (Pool, Reports, Mailer)] == ["Pool", "Reports", "Mailer"]
 
 

@@ -36,6 +36,15 @@ FORBIDDEN_WORDS = {
     r"journal": "record",
     r"source of truth": "record",
     r"checkpoint(?:s|ed)?": "receipt",
+    # Words that were given up for those of the field.
+    r"relays?": "dispatcher",
+    r"reborn": "new epoch",
+    r"a person": "an operator",
+    r"any more": "no longer",
+    r"mend(?:s|ed|ing)?": "fix",
+    r"set back": "restored",
+    r"traps? \d+": "the reason itself",
+    r"design(?: section)? \d+": "the page that has it",
 }
 WORDS_ALLOWED_IN = {
     # These compare us with others, in the others' words.
@@ -301,6 +310,20 @@ def test_only_running_parts_know_the_engine() -> None:
     rooms = ("engine", "execution", "steps", "client")
     inner = [path for path in SRC.rglob("*.py") if path.parent != SRC and path.relative_to(SRC).parts[0] not in rooms]
     assert found(inner, r"^\s*(?:from|import) resonate\b") == []
+
+
+def test_the_picture_of_the_rooms_is_that_of_the_code() -> None:
+    """ARCHITECTURE.md shows the imports as they are."""
+    drawn = subprocess.run([sys.executable, ROOT / "scripts" / "draw_rooms.py", "--check"], check=False, timeout=60)
+    assert drawn.returncode == 0
+
+
+def test_every_room_says_what_it_is() -> None:
+    """Who opens a room reads first what belongs there; and ARCHITECTURE.md has every room."""
+    rooms = [path.parent for path in SRC.glob("*/__init__.py")]
+    assert [room.name for room in rooms if not (room / "__init__.py").read_text().startswith('"""')] == []
+    page = (ROOT / "ARCHITECTURE.md").read_text()
+    assert [room.name for room in rooms if f"`{room.name}/`" not in page] == []
 
 
 # ── docs ────────────────────────────────────────────────────────────────────

@@ -164,7 +164,7 @@ def test_stored_arguments_that_no_longer_fit():
 
 
 def test_result_that_never_comes_back_is_refused():
-    """P3 (trap 1): found out when it is decorated, not after the charge."""
+    """P3: found out when it is decorated, not after the charge."""
 
     def bad(call, order: Order) -> Pool:
         return Pool()

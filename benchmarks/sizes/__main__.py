@@ -1,4 +1,4 @@
-"""``python -m benchmarks.sizes``: a workflow of a write and a call; finished, and asleep for a week."""
+"""``python -m benchmarks.sizes``: a workflow of a write and a call; finished, and suspended for a week."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BANK = Provider(name="bank", retention_s=86_400)
 WARM_UP = 1_000
 """Workflows before the first look: code, caches and pools are there after them."""
 IN_FLIGHT = 64
-KINDS = ("finished", "asleep")
+KINDS = ("finished", "suspended")
 
 
 @write
@@ -98,7 +98,7 @@ async def _many(app: App, kind: str, numbers: range) -> None:
 
     async def lane() -> None:
         for number in waiting:
-            handle = await app.start(order, number, sleeps=kind == "asleep", id=f"order:{number}")
+            handle = await app.start(order, number, sleeps=kind == "suspended", id=f"order:{number}")
             if kind == "finished":
                 await handle.result()
 

@@ -12,7 +12,7 @@ async def charge_card(call: Call, order: Order, *, bank: Bank = inject()) -> str
     return await bank.charge(call.key, order.amount_minor)
 
 
-# [mended]
+# [fixed]
 @charge_card.on_success
 async def mark_paid(w: Write[Any], order: Order) -> None:
     await w.tx.execute("UPDATE orders SET status = 'paid' WHERE id = ?", (order.id,))
@@ -31,4 +31,4 @@ async def create_order(ctx: Context, order: Order) -> str:
     return charge
 
 
-# [/mended]
+# [/fixed]

@@ -111,7 +111,7 @@ class LateProjection(msgspec.Struct, frozen=True):
 
 
 class RecordOutrun(msgspec.Struct, frozen=True):
-    """A mirror has a version that the record never gave, so the record was set back: it gives a higher one (P6)."""
+    """A mirror has a version that the record never gave, so the record was restored: it gives a higher one (P6)."""
 
     key: str
     version: int
@@ -146,7 +146,7 @@ class CollectFailed(msgspec.Struct, frozen=True):
 
 
 class Failed(msgspec.Struct, frozen=True):
-    """A workflow ends in failure: mend the cause, then ``retry`` it."""
+    """A workflow ends in failure: fix the cause, then ``retry`` it."""
 
     workflow: str
     name: str
@@ -175,7 +175,7 @@ class Resumed(msgspec.Struct, frozen=True):
 
 
 class StaleEpoch(msgspec.Struct, frozen=True):
-    """The engine ran an epoch that the record knows nothing of, or not any more: it has ended without a step (P6)."""
+    """The engine ran an epoch that the record knows nothing of, or not: it has ended without a step (P6)."""
 
     engine_id: str
 

@@ -134,7 +134,7 @@ def test_app_whose_module_fails(cli_here, tmp_path, monkeypatch, text, said):
 
 
 def test_needs_that_nobody_provides(cli_here):
-    """P8: all of them at once, with the function that needs each, before anything is opened (trap 20)."""
+    """P8: all of them at once, with the function that needs each, before anything is opened."""
     for words in (["worker"], ["reconcile"], ["start", "entering", "--id", "1"]):
         line = cli_here.refused(*words, RECORDFIRST_APP="tests.cli.needy:app")
         assert re.search(r"tests.cli.needy.enter \(.*needy.py:\d+\) needs ledger: Ledger", line)
@@ -190,7 +190,7 @@ def test_no_right_to_create_tables(cli_on_postgres):
 
 
 def test_missing_schema(cli):
-    """P8: which record, and the command that mends it."""
+    """P8: which record, and the command that fixes it."""
     for words in (["status"], ["worker"], ["start", "slow", "--id", "1"]):
         cli.here = words != ["status"]
         line = cli.refused(*words)

@@ -123,7 +123,7 @@ def test_exit_status_1_when_the_books_do_not_balance(monkeypatch, how):
 
 
 def test_money_is_whole_cents():
-    """P3: 19.99 is 1999 and never 1998; a fraction of a cent is no price (trap 16)."""
+    """P3: 19.99 is 1999 and never 1998; a fraction of a cent is no price."""
     assert [orders.minor_units(text) for text in ("19.99", "0.29", "1.1", "0", "4.35")] == [1999, 29, 110, 0, 435]
     with pytest.raises(ValueError, match="not a whole number of cents"):
         orders.minor_units("19.995")

@@ -88,7 +88,7 @@ def after_hours(cli_here):
 
 
 def test_lists_come_from_the_record(after_hours):
-    """P10: whatever we list is read from the record, engine or no engine (trap 25)."""
+    """P10: whatever we list is read from the record, engine or no engine."""
     assert "order:1  create_order  open   1      20" in after_hours.done("status")
     assert "workflow   create_order" in after_hours.done("show", "order:1")
     assert after_hours.json("status")["workflows"][0]["id"] == "order:1"

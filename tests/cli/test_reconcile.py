@@ -60,7 +60,7 @@ def test_from_a_finding_to_a_clean_reconcile(lost):
     assert "0 found, 0 left" in lost.done("reconcile", "--apply")
     assert lost.done("findings") == "no findings\n"
     assert [each["closed_because"] for each in lost.json("findings", "--closed")] == [
-        "not seen any more",
+        "no longer seen",
         "repaired: its outcome is unknown now",
     ]
     audits = lost.json("audit", "order:lost:charge")

@@ -210,7 +210,7 @@ CYCLE["self"] = [CYCLE]
          "half a surrogate", "endless int", "cycle", "function"],
 )  # fmt: skip
 def test_unencodable_names_type_and_field(value, named):
-    """P3 (trap 1): before anything depends on it, and so that an operator finds it."""
+    """P3: before anything depends on it, and so that an operator finds it."""
     with pytest.raises(Unencodable, match=named):
         encode(value)
 
@@ -261,5 +261,5 @@ class Holder(msgspec.Struct):
 
 @pytest.mark.parametrize("type_", [Client, list[Client] | None, dict[str, Holder], type(lambda: 0)])
 def test_types_that_never_come_back(type_):
-    """P3 (trap 1): found out at the declaration, before any call."""
+    """P3: found out at the declaration, before any call."""
     assert codec.storable(type_) is not None

@@ -64,7 +64,7 @@ def crash_right_after_a_slow_call(world):
 
 
 def zombie_says_not_done_while_another_call_is_in_doubt(world):
-    go(world, 0, "answered", deed="refuse")  # and falls asleep
+    go(world, 0, "answered", deed="refuse")  # and falls suspended
     world.advance(CLAIM_MS + LAG_MS)
     go(world, 1, "waiting")
     go(world, 1, "answered")
@@ -76,7 +76,7 @@ def zombie_says_not_done_while_another_call_is_in_doubt(world):
 
 
 def zombie_says_declined_while_another_call_is_applied(world):
-    go(world, 0, "answered", deed="decline")  # and falls asleep
+    go(world, 0, "answered", deed="decline")  # and falls suspended
     world.advance(CLAIM_MS + LAG_MS)
     go(world, 1, "waiting")
     go(world, 1, "answered")

@@ -72,7 +72,7 @@ ROWS = [
     ("P5 too many doubts: probe", receipt(doubts=10), KEYED_PROBE, d.Probe()),
     ("P5 too many doubts, no probe", receipt(doubts=10), KEYED, d.GiveUp()),
     ("P3 no keys: one may be calling", receipt(claim_until_ms=NOW + 1), PROBE, d.Wait(NOW + 1)),
-    ("P3 no keys: nobody is calling any more", receipt(claim_until_ms=NOW), PROBE, d.Probe()),
+    ("P3 no keys: nobody is calling", receipt(claim_until_ms=NOW), PROBE, d.Probe()),
     ("P3 no keys: the caller gave up", receipt(claim="", claim_until_ms=NOW + 1), PROBE, d.Probe()),
     ("P3 neither: one may be calling", receipt(claim_until_ms=NOW + 1), NEITHER, d.Wait(NOW + 1)),
     ("P5 neither: unknown", receipt(), NEITHER, d.GiveUp()),

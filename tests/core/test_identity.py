@@ -26,7 +26,7 @@ def vectors(name: str) -> list:
 
 @pytest.mark.parametrize("vector", vectors("engine_id"), ids=lambda v: v["is"])
 def test_engine_id_never_changes(vector):
-    """P3 (trap 19): the id of a workflow at the engine is what it was, and reads back."""
+    """P3: the id of a workflow at the engine is what it was, and reads back."""
     given = vector["app"], vector["id"], vector["epoch"]
     assert identity.engine_id(*given) == vector["is"]
     assert identity.parse_engine_id(vector["is"]) == (*given, "")
@@ -34,7 +34,7 @@ def test_engine_id_never_changes(vector):
 
 @pytest.mark.parametrize("vector", vectors("provider_key"), ids=lambda v: v["is"][:40])
 def test_provider_key_never_changes(vector):
-    """P3 (trap 19): a key that was sent once is sent again, by whatever version."""
+    """P3: a key that was sent once is sent again, by whatever version."""
     given = {name: value for name, value in vector.items() if name != "is"}
     assert identity.provider_key(**given) == vector["is"]
 
@@ -92,7 +92,7 @@ def test_call_segment_never_changes(vector):
 @example(app="%7E", id="100% ~:.", epoch=1)
 @example(app="läden", id=" a.b c:d~3 ", epoch=3)
 def test_engine_id_is_reversible(app, id, epoch):
-    """P8 (trap 18): any id works, and is never taken for another."""
+    """P8: any id works, and is never taken for another."""
     engine = identity.engine_id(app, id, epoch)
     assert ":" not in engine
     assert identity.parse_engine_id(engine) == (app, id, epoch, "")
@@ -129,7 +129,7 @@ PARTS = st.tuples(TEXT, TEXT, st.integers(1, 3), st.integers(0, 2))
 @example(("a/b", "c", 1, 0), ("a", "b/c", 1, 0))
 @example(("a", "%23", 1, 0), ("a", "#", 1, 0))
 def test_provider_keys_differ(one: Parts, other: Parts):
-    """P3 P8 (trap 7): two effects, attempts or reissues never share a key at the provider."""
+    """P3 P8: two effects, attempts or reissues never share a key at the provider."""
     assert (identity.provider_key(*one, 10_000) == identity.provider_key(*other, 10_000)) == (one == other)
 
 

@@ -23,7 +23,7 @@ def mark(number, *, confirmed=True):
         (mark(2), OURS, OURS, False, "as it should be"),
         (mark(2), OURS, OURS, True, "record behind"),  # the engine was left a later one
         (mark(2), OTHERS, OURS, False, "record behind"),  # as many marks, of another past
-        (mark(2), None, OURS, False, "engine behind"),  # set back
+        (mark(2), None, OURS, False, "engine behind"),  # restored
         (mark(2), None, None, False, "engine behind"),  # lost
         (mark(2, confirmed=False), None, OURS, False, "as it should be"),  # announced; it died before leaving it
         (mark(2, confirmed=False), OURS, OURS, False, "as it should be"),  # left; it died before confirming it
@@ -43,7 +43,7 @@ def test_after_a_restore_the_lost_marks_are_no_news():
 
 
 def seen(record, engine):
-    """A verdict on a record set back to one moment and an engine set back to another, of one history."""
+    """A verdict on a record restored to one moment and an engine restored to another, of one history."""
     newest, kept = record, engine
     own = OURS if kept >= newest else None
     before = OURS if kept >= newest - 1 else None
@@ -80,7 +80,7 @@ def test_what_is_kept_of_another_past():
 
 
 def test_an_engine_that_forgets_marks_still_tells_any_two_moments():
-    """P6: whatever the distance, and whether the record was set back a minute or for years."""
+    """P6: whatever the distance, and whether the record was restored a minute or for years."""
     newest = 1_000_300
     kept = {number for number in range(1, newest + 1) if is_needed(mark(newest), 1, number)}
     assert len(kept) < 450
@@ -125,5 +125,5 @@ def test_marks_leave_one_by_one():
     ],
 )
 def test_what_a_mark_may_still_tell(newest, space, number, needed):
-    """P6: what could show that the record was set back stays."""
+    """P6: what could show that the record was restored stays."""
     assert is_needed(newest, space, number) is needed

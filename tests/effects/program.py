@@ -276,7 +276,7 @@ def run_until(url: str, bank: Path, stripe_url: str, name: str, point: str) -> N
 
 
 def run_and_hang(url: str, bank: Path, stripe_url: str, name: str, point: str) -> None:
-    """What a process does that stands still at a point, with its loop, until it is killed."""
+    """What a process does that stalls at a point, with its loop, until it is killed."""
     asyncio.run(work(url, bank, stripe_url, name, {point: lambda: time.sleep(600)}))
 
 

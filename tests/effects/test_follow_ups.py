@@ -11,7 +11,7 @@ from tests.effects.harness import ORDER, Order, Script, mark, orders, receipt
 from tests.effects.program import KEYED, PLAIN, insert_order
 
 
-def deployed(*, mended: bool, provider: Any = PLAIN) -> Any:
+def deployed(*, fixed: bool, provider: Any = PLAIN) -> Any:
     """The shop's workflow, with a mistake in its follow-ups or without."""
 
     @effect(key="order:{order.id}:charge", provider=provider, after=insert_order, name="charge")
@@ -21,12 +21,12 @@ def deployed(*, mended: bool, provider: Any = PLAIN) -> Any:
     @charge.on_success
     async def mark_paid(w: Write, order: Order, result: str) -> None:
         await mark(w, order.id, f"paid by {result}")
-        assert mended, "a mistake"
+        assert fixed, "a mistake"
 
     @charge.on_decline
     async def mark_declined(w: Write, order: Order, declined: Declined) -> None:
         await mark(w, order.id, f"{declined.reason} {declined.code}")
-        assert mended, "a mistake"
+        assert fixed, "a mistake"
 
     @workflow(name="ordering")
     async def ordering(ctx: Context, order: Order) -> str:
@@ -45,10 +45,10 @@ ANSWERS = [("card", "card", ("paid by card", 1)), (Declined("no", "c1"), "declin
 @pytest.mark.parametrize(("answer", "result", "row"), ANSWERS, ids=["succeeded", "declined"])
 @pytest.mark.parametrize("provider", [KEYED, PLAIN], ids=lambda provider: provider.name)
 async def test_reply_is_kept(shop, provider, answer, result, row):
-    """P3, P5: a bug in a follow-up stops its workflow; after a deploy that mends it, the answer is stored: one call."""
-    broken, mended, script = (
-        deployed(mended=False, provider=provider),
-        deployed(mended=True, provider=provider),
+    """P3, P5: a bug in a follow-up stops its workflow; after a deploy that fixes it, the answer is stored: one call."""
+    broken, fixed, script = (
+        deployed(fixed=False, provider=provider),
+        deployed(fixed=True, provider=provider),
         Script(),
     )
     script.answers = [answer]
@@ -63,7 +63,7 @@ async def test_reply_is_kept(shop, provider, answer, result, row):
             handle = await app.retry("o")
         with pytest.raises(WorkflowStopped):
             await handle.result(if_stopped="raise")
-    async with shop.working(mended, provide={Script: script}) as app:
+    async with shop.working(fixed, provide={Script: script}) as app:
         assert await (await app.retry("o")).result() == result
         assert await orders(app) == [row]
         assert (await receipt(app, "order:1:charge")).reply is None

@@ -180,7 +180,7 @@ async def receipts(app: Any) -> list[Any]:
 async def test_result_of_an_older_version(shop):
     """P3, P8: a stored result that a deploy no longer reads fails loudly and stays; one that reads both goes on."""
     script = Script({"id": "c1"})
-    old, new, mended = (shop_that_returns(type_) for type_ in (Charge, Charged, ChargedLater))
+    old, new, fixed = (shop_that_returns(type_) for type_ in (Charge, Charged, ChargedLater))
     plug = Plug()
     async with shop.working(old, provide={Script: script}, plug=plug) as app:
         assert await (await app.start(old, ORDER, id="order:1")).result() == "Charge(id='c1')"
@@ -194,6 +194,6 @@ async def test_result_of_an_older_version(shop):
         with pytest.raises(Misuse, match="only an unknown outcome"):
             await app.resolve(KEY, outcome="succeeded", result={"amount": 5})
         assert (await receipt(app, KEY)).result == before
-    async with shop.working(mended, provide={Script: script}) as app:
+    async with shop.working(fixed, provide={Script: script}) as app:
         assert await (await app.retry("order:1")).result() == "ChargedLater(amount=0, id='c1')"
     assert len(script.calls) == 1

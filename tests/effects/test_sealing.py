@@ -177,10 +177,10 @@ async def test_nothing_injected_is_in_the_engines_file_or_the_record(shop, tmp_p
     async with shop.working(asking, **given) as app:
         handle = await app.start(asking, "1", CARD, id="1")
 
-        async def asleep() -> bool:
+        async def suspended() -> bool:
             return b"sleep-" in contents(engine)
 
-        await _until(asleep)
+        await _until(suspended)
         data = contents(engine)
         assert "***" in await handle.result()
         where = str(app.runtime.record.where)

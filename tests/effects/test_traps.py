@@ -150,7 +150,7 @@ async def making(ctx: Context) -> str:
 
 
 async def test_client_cannot_be_made(shop):
-    """P3: what fails before the call is not in doubt: when it is mended, a retry makes the one call."""
+    """P3: what fails before the call is not in doubt: when it is fixed, a retry makes the one call."""
     plug, script = Plug({"making": OSError("no certificate")}), Script()
 
     def make() -> Client:

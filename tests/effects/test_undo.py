@@ -36,7 +36,7 @@ class World:
         self.log: list[str] = []
         self.keys: list[str] = []
         self.answers = answers
-        self.mended = False
+        self.fixed = False
 
     def call(self, call: Call, what: str) -> str:
         self.log.append(what)
@@ -184,12 +184,12 @@ async def test_one_undo_is_refused(shop):
 @workflow(fails=OutOfStockError)
 async def one_then_mended(ctx: Context) -> str:
     result = await do(ctx, "a")
-    return await mended(ctx, result)
+    return await fixed(ctx, result)
 
 
 @read
-async def mended(r: Read, result: str, *, world: World = inject()) -> str:
-    if not world.mended:
+async def fixed(r: Read, result: str, *, world: World = inject()) -> str:
+    if not world.fixed:
         raise OutOfStockError("out of stock")
     return result
 
@@ -199,7 +199,7 @@ async def test_what_was_not_undone_stands(shop):
     world = World(back_a=Declined("too late"))
     async with failing(shop, one_then_mended, world) as (app, handle):
         await fails(handle, "NOT UNDONE: 'do:a'")
-        world.mended = True
+        world.fixed = True
         assert await (await app.retry("o")).result() == "DO A"
         assert world.log == ["do a", "back a"]
 
@@ -296,7 +296,7 @@ async def charge_unmarked(call: Call, order: Order, *, world: World = inject()) 
 @charge_unmarked.on_success
 async def mark_or_fail(w: Write, order: Order, *, world: World = inject()) -> None:
     await mark(w, order.id, "paid")
-    if not world.mended:
+    if not world.fixed:
         raise world.answers["marking"]
 
 
@@ -308,12 +308,12 @@ async def unmarked(ctx: Context, order: Order) -> str:
 
 async def test_happened_but_not_stored(shop):
     """P3, P5: on_success fails, so the workflow does; what happened is undone all the same, and never stored later."""
-    world = World(marking=OutOfStockError("not mended"))
+    world = World(marking=OutOfStockError("not fixed"))
     async with failing(shop, unmarked, world, ORDER) as (app, handle):
-        await fails(handle, "OutOfStockError: not mended")
+        await fails(handle, "OutOfStockError: not fixed")
         stored = await receipt(app, "order:1:unmarked")
         assert (stored.state, stored.undone_by, stored.reply) == ("succeeded", "order:1:back", None)
-        world.mended = True
+        world.fixed = True
         with pytest.raises(Misuse, match="what it had done was undone: order:1:unmarked;"):
             await app.retry("o")
         assert await orders(app) == [("new", 0)]
@@ -322,9 +322,9 @@ async def test_happened_but_not_stored(shop):
 
 async def test_happened_not_stored_and_cancelled(shop):
     """P3, P9: a bug in on_success undoes nothing; an operator who cancels takes back what happened, and it stays so."""
-    world = World(marking=AssertionError("not mended"))
+    world = World(marking=AssertionError("not fixed"))
     async with failing(shop, unmarked, world, ORDER) as (app, handle):
-        await stops(handle, "AssertionError: not mended")
+        await stops(handle, "AssertionError: not fixed")
         assert world.log == ["charge"]
         await app.cancel("o", undo=True)
         with pytest.raises(WorkflowCancelled):

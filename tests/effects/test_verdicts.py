@@ -335,7 +335,7 @@ async def paying_buggily(ctx: Context, order: Order) -> str:
 
 
 async def test_five_exceptions_that_nobody_declared(shop):
-    """P5, P9: then it is not called any more; what became of the calls is in doubt, and a reconcile asks the probe."""
+    """P5, P9: then it is no longer called; what became of the calls is in doubt, and a reconcile asks the probe."""
     script = Script(TimeoutError(), NotDone("busy"))
     async with shop.working(paying_buggily, provide={Script: script}) as app:
         await app.start(paying_buggily, ORDER, id="a")

@@ -1,4 +1,4 @@
-"""P3 when two executions of one workflow are alive: leases that are too short (trap 30), or that are lost."""
+"""P3 when two executions of one workflow are alive: leases that are too short, or that are lost."""
 
 from __future__ import annotations
 

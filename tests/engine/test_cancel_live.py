@@ -67,7 +67,7 @@ def test_cancelled_in_the_middle_of_a_call(live):
 
 
 def test_cancelled_while_it_waits_for_a_person(live):
-    """It is not parked any more, its epoch in the engine ends, and what it has left in doubt is told."""
+    """It is no longer parked, its epoch in the engine ends, and what it has left in doubt is told."""
 
     async def go():
         async with counter(live) as app:

@@ -120,7 +120,7 @@ def test_lives_that_another_engine_went_on_with_are_dropped(make_shop, sqlite_pa
 
 
 @workflow
-async def asleep(ctx: Context, who: str) -> None:
+async def suspended(ctx: Context, who: str) -> None:
     ran.append(who)
     await ctx.sleep(timedelta(days=30))
 
@@ -135,14 +135,14 @@ def test_lives_are_kept_page_by_page(make_shop, sqlite_path, tmp_path, monkeypat
 
     async def go():
         ran.clear()
-        async with shop.working(asleep, engine=Embedded(mine)) as app:
+        async with shop.working(suspended, engine=Embedded(mine)) as app:
             for who in "abcde":
-                await app.start(asleep, who, id=who)
+                await app.start(suspended, who, id=who)
             while len(ran) < 5:
                 await asyncio.sleep(0.01)
         wanted = {f"shop~{who}" for who in "abcde"}
         assert epochs() == wanted
-        async with shop.working(asleep, engine=Embedded(mine)) as app:
+        async with shop.working(suspended, engine=Embedded(mine)) as app:
             assert epochs() == wanted
             assert [(await (await app.handle(who)).status()).epoch for who in "abcde"] == [1] * 5
 

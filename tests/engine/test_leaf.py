@@ -319,7 +319,7 @@ def test_a_leaf_is_settled_by_a_request_of_our_own():
     ],
 )
 def test_what_counts_as_settled(status, inner, state, is_settled):
-    """P2: only "yours, and done": a stale version is a status, an expired leaf is answered with success (trap 15)."""
+    """P2: only "yours, and done": a stale version is a status, an expired leaf is answered with success."""
     promise = {"id": "w:1", "state": state, "timeoutAt": 1}
     action = {
         "kind": "promise.settle",

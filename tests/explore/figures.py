@@ -1,7 +1,7 @@
 """How reliable recordfirst itself is: its own workflows under as many schedules as the time allows.
 
 ``make explore`` runs this for an hour; with ``--write`` it writes the table of ``docs/reliability.md`` and adds a line
-to the runs that there were. Whatever it finds is mended, and its schedule kept in ``test_found.py``.
+to the runs that there were. Whatever it finds is fixed, and its schedule kept in ``test_found.py``.
 """
 
 from __future__ import annotations

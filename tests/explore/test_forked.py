@@ -80,7 +80,7 @@ def test_a_process_that_is_killed_from_outside_has_a_successor(world_of: Callabl
 
 
 def test_no_process_outlives_its_run(world_of: Callable[..., FastWorld], monkeypatch: pytest.MonkeyPatch) -> None:
-    """P9: one that stood still and was never told to go on is ended, and nothing is left to be waited for."""
+    """P9: one that stalled and was never told to go on is ended, and nothing is left to be waited for."""
     world = world_of(deaths="forked")
     point = next(point.number for point in world.refer().points[0] if point.name == "call charge_card")
     forked: list[int] = []

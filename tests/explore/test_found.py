@@ -79,7 +79,7 @@ def test_a_process_that_stands_still_in_two_steps_goes_on_in_both(world_of: Call
 
 
 def test_a_process_that_stands_still_in_a_step_that_is_given_up_goes_on() -> None:
-    """P9: a worker that ended took back a look in the very turn in which the process stood still in it."""
+    """P9: a worker that ended took back a look in the very turn in which the process stalled in it."""
 
     async def main(process: Process) -> None:
         look = asyncio.ensure_future(process.passes("record", "find_pass", lambda: None))

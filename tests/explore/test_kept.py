@@ -95,7 +95,7 @@ def test_what_somebody_has_still_to_read_is_not_written_over() -> None:
 
 
 def test_a_process_that_was_never_closed_keeps_its_directory() -> None:
-    """P9: it stands still in it, for all that is known."""
+    """P9: it stalls in it, for all that is known."""
     with folders() as (slots, folder):
         place = slots.take(world_of(folder, [1], logged=True))
         connection = slots.open(place / "record.db", "writer", OPTIONS)

@@ -76,7 +76,7 @@ def test_the_demos_order_holds_on_a_real_server(world_of: Callable[..., Postgres
 
 
 def test_a_lease_that_the_server_ends_is_lost(world_of: Callable[..., PostgresWorld]) -> None:
-    """P9: a successor works elsewhere meanwhile, and the process that stood still notices, and charges nothing."""
+    """P9: a successor works elsewhere meanwhile, and the process that stalled notices, and charges nothing."""
     world = world_of()
     outcome = world.run(Schedule((at(world.refer(), 1, "call charge_card", "stall"),)))
     assert outcome.violations == ()
@@ -183,7 +183,7 @@ def test_the_demos_order_holds_on_resonate_in_postgres(
         outcome = world.run(Schedule((msgspec.structs.replace(strike, since=since),)))
         assert outcome.violations == ()
         assert outcome.struck
-        if since is not None:  # something was copied, to be set back to
+        if since is not None:  # something was copied, to be restored to
             assert len(world.connection.execute("SELECT 1 FROM recordfirst_explore.older_promises").fetchall()) > 0
         assert max(map(len, outcome.points)) < 1_000  # the dead process's lease ends by the world's time
     finally:

@@ -87,7 +87,7 @@ def test_a_zombie_is_a_process_that_was_stopped_and_goes_on(order: RealWorld) ->
     assert outcome.violations == ()
     assert [len(points) > 0 for points in outcome.points] == [True, True]
     told = "\n".join(timeline(tell(outcome)))
-    late = told.split("process 1 goes on, and does not know that it stood still")[1]
+    late = told.split("process 1 goes on, and does not know that it stalled")[1]
     assert "its key is known, so nothing is done" in " ".join(late.split())
 
 
@@ -177,7 +177,7 @@ def test_a_case_that_another_program_cannot_find_is_refused(postgres_dsn: str) -
 
 
 def test_nothing_is_left_running(postgres_dsn: str) -> None:
-    """P10: no worker, nursery or outside outlives its world, not even one that stood still."""
+    """P10: no worker, nursery or outside outlives its world, not even one that stalled."""
     world = RealWorld(broken.BROKEN, postgres_dsn)
     groups = [program._popen.pid for program in (world.programs.nursery, world.programs.outside)]
     try:

@@ -110,7 +110,7 @@ CASES = [
             stopped_by_a_typo,
             {1: no_more_typo},
             blocks=(0, 1),
-            name=f"mended {each}",
+            name=f"fixed {each}",
             record=each,
         )
         for each in ("sqlite", "postgres")
@@ -154,7 +154,7 @@ CASES = [
     Case("RF-LEDGER-BALANCE", both_sides_changed, {1: both_sides_put_back}),
     Case("RF-LEDGER-LIMIT", flag_set, {0: brought_back}),
     Case("RF-LEDGER-OVERDUE", held_for_ever, {0: timeout_put_back}),
-    Case("RF-TRANSFER-LOST", ledger_set_back, {0: newest_put_back}, blocks=(0,), name="set back"),
+    Case("RF-TRANSFER-LOST", ledger_set_back, {0: newest_put_back}, blocks=(0,), name="restored"),
     Case(
         "RF-TRANSFER-LOST",
         newest_lost,

@@ -190,7 +190,7 @@ class Desk(CommandLine):
         """Have the shop be worse."""
         (self.home / what).touch()
 
-    def mend(self, what: str) -> None:
+    def fix(self, what: str) -> None:
         """Have it be better again."""
         (self.home / what).unlink()
 
@@ -217,7 +217,7 @@ class Desk(CommandLine):
             assert db.execute(sql).rowcount > 0
 
     def copies(self, name: str) -> FileCopies:
-        """Of a file that is set back later."""
+        """Of a file that is restored later."""
         return FileCopies(f"sqlite:///{self.home / name}")
 
     @property

@@ -189,7 +189,7 @@ async def paid_or_new(r: Read[Any]) -> list[tuple[Any, ...]]:
 
 @contextlib.asynccontextmanager
 async def books() -> Any:
-    """A ledger that is not in the record, so that one can be set back without the other."""
+    """A ledger that is not in the record, so that one can be restored without the other."""
     record = SqliteRecord(HOME / "books.db")
     await record.open("shop")
     await record.migrate()

@@ -139,7 +139,7 @@ def stopped_by_a_typo(desk: Desk) -> None:
 
 
 def no_more_typo(desk: Desk) -> None:
-    desk.mend("typo")
+    desk.fix("typo")
 
 
 def cancelled(desk: Desk) -> None:
@@ -179,7 +179,7 @@ def answer_not_stored(desk: Desk) -> None:
 
 
 def no_more_bug(desk: Desk) -> None:
-    desk.mend("bug")
+    desk.fix("bug")
 
 
 def key_revoked(desk: Desk) -> None:
@@ -191,7 +191,7 @@ def key_revoked(desk: Desk) -> None:
 
 
 def key_replaced(desk: Desk) -> None:
-    desk.mend("revoked")
+    desk.fix("revoked")
 
 
 def parked(desk: Desk) -> None:
@@ -213,7 +213,7 @@ def charged_after_all(desk: Desk) -> None:
     def over() -> bool:
         if desk.outside.charges() and (desk.home / "answered for").exists():
             desk.execute(f"UPDATE {receipt} SET {declined} WHERE key = 'order:42:charge'")
-            desk.mend("answered for")
+            desk.fix("answered for")
         return desk.state() == "failed"
 
     desk.work(over)
@@ -375,7 +375,7 @@ def newest_lost(desk: Desk) -> None:
 
 
 def at_work(desk: Desk) -> None:
-    desk.mend("keyless")
+    desk.fix("keyless")
     desk.begin_work()
 
 

@@ -50,7 +50,7 @@ async def _with_orders(shop):
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.code} {case.name or case.record}".strip())
 def test_from_the_finding_to_a_clean_reconcile(desk: Desk, case: Case) -> None:
-    """P10, P6: found; cleared by what the page says; nothing is found any more, and the books are in order (P3)."""
+    """P10, P6: found; cleared by what the page says; nothing is found, and the books are in order (P3)."""
     case.bring(desk)
     [named] = [each for each in PASSES if case.code in each.codes]
     only = ("--pass", named.name) if named.full_scan else ()

@@ -1,4 +1,4 @@
-"""P3, P6: the record was set back and the ledger was not: what the ledger has already is found, and not made again."""
+"""P3, P6: the record was restored and the ledger was not: what the ledger has already is found, and not made again."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.ledgers.program import Purchase, Till, lost
 
 
 class World(Till):
-    """A till whose record can be copied and set back; ledger and engine stay as they are."""
+    """A till whose record can be copied and restored; ledger and engine stay as they are."""
 
     def copy(self) -> None:
         """As the record is now."""

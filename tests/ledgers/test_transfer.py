@@ -189,7 +189,7 @@ async def test_a_failed_workflow_holds_nothing(till, point):
     await till.prepare()
     if point is not None:
         await dies_at(till, "in_vain", point)
-    with pytest.raises(WorkflowFailed, match=r"OutOfStockError: out of stock; at .*; when the cause is mended"):
+    with pytest.raises(WorkflowFailed, match=r"OutOfStockError: out of stock; at .*; when the cause is fixed"):
         await done(till, "in_vain")
     assert await balances(till) == UNPAID
     async with till.app() as app:

@@ -96,7 +96,7 @@ async def charge_three(app):
 
 
 def test_both_ways(shop):
-    """P3, P10: charged and no receipt, a receipt and nothing charged, another amount: named; closed when mended."""
+    """P3, P10: charged and no receipt, a receipt and nothing charged, another amount: named; closed when fixed."""
 
     async def go():
         async with StripeSimulator() as sim, shop_at(shop, sim) as app:
@@ -128,8 +128,8 @@ def test_both_ways(shop):
             assert details["order:8:charge"].endswith("Stripe payment intents have nothing of it")
             assert len(await open_findings(app)) == 4
             async with app.runtime.record.session() as session:
-                mended = f'{{"id": "{orphan.id}", "amount_minor": 1999, "currency": "usd"}}'
-                await session.add_receipts([receipt("9", result=mended)])
+                fixed = f'{{"id": "{orphan.id}", "amount_minor": 1999, "currency": "usd"}}'
+                await session.add_receipts([receipt("9", result=fixed)])
             assert ("RF-ORPHAN-EFFECT", "order:9:charge") not in codes(await audited(app, apply=True))
             assert len(await open_findings(app)) == 3
 
@@ -208,8 +208,8 @@ def test_refunds_both_ways(shop):
                 "order:9:refund": f"the provider has {orphan.id} of 900 usd, and there is no receipt",
             }
             async with app.runtime.record.session() as session:
-                mended = f'{{"id": "{orphan.id}", "amount_minor": 900, "currency": "usd"}}'
-                await session.add_receipts([receipt("9", key="order:9:refund", result=mended, **back)])
+                fixed = f'{{"id": "{orphan.id}", "amount_minor": 900, "currency": "usd"}}'
+                await session.add_receipts([receipt("9", key="order:9:refund", result=fixed, **back)])
             assert "order:9:refund" not in dict(map(reversed, codes(await audited(app, apply=True))))
             assert len(await open_findings(app)) == 3
 
@@ -217,7 +217,7 @@ def test_refunds_both_ways(shop):
 
 
 def test_a_key_that_ends_as_an_attempt_does(shop, monkeypatch):
-    """P10: what was found of it, in time that is not walked any more, is closed when it is gone, as any other."""
+    """P10: what was found of it, in time that is no longer walked, is closed when it is gone, as any other."""
 
     async def go():
         async with StripeSimulator() as sim, shop_at(shop, sim) as app:

@@ -108,7 +108,7 @@ def test_an_engine_that_is_lost_is_lost_alone(world):
 
 
 def test_where_it_cannot_be_kept_work_goes_on(world):
-    """P6: less is noticed then, and no worker stands still for it; nor is anything left of the attempt."""
+    """P6: less is noticed then, and no worker stalls for it; nor is anything left of the attempt."""
 
     async def go():
         await world.work()

@@ -83,7 +83,7 @@ def test_a_mark_that_the_record_lost_is_one(shop):
 
 @pytest.mark.parametrize(("was", "now"), [("a", None), (None, "a")], ids=["taken away", "given"])
 def test_a_right_to_ask_is_no_restore(shop, monkeypatch, was, now):
-    """P6, P7: the role may not ask any more which cluster it is, or may again: nothing is held for that."""
+    """P6, P7: the role may no longer ask which cluster it is, or may again: nothing is held for that."""
 
     async def go():
         engine: Any = Notes()

@@ -64,7 +64,7 @@ async def served(shop: Shop, *workflows, **options):
         yield server, app
 
 
-async def asleep(app, server, id):
+async def suspended(app, server, id):
     async def suspended():
         task = server.state.tasks.get(f"shop~{id}")
         return task is not None and task.state == "suspended"
@@ -84,7 +84,7 @@ def test_nothing_wrong_nothing_found(shop):
         async with served(shop, order, sleeper, provide={Bank: Bank()}) as (server, app):
             assert await (await app.start(order, "ann", id="ann")).result() == "charged"
             await app.start(sleeper, "ben", id="ben")
-            await asleep(app, server, "ben")
+            await suspended(app, server, "ben")
             for apply in (False, True):
                 report = await app.reconcile(apply=apply)
                 assert (codes(report), report.looked) == ([], {"epochs": 1})
@@ -99,7 +99,7 @@ def test_life_that_the_engine_lost(shop):
     async def go():
         async with served(shop, sleeper) as (server, app):
             await app.start(sleeper, "ann", id="ann")
-            await asleep(app, server, "ann")
+            await suspended(app, server, "ann")
             forget_all(server)
             report = await app.reconcile()
             assert codes(report) == [("RF-START-LOST", "ann")]
@@ -531,7 +531,7 @@ def test_two_reconcilers_take_turns(shop):
     async def go():
         async with served(shop, sleeper) as (server, app):
             await app.start(sleeper, "ann", id="ann")
-            await asleep(app, server, "ann")
+            await suspended(app, server, "ann")
             forget_all(server)
             async with shop.app(sleeper, engine=app._engine_given) as other:
                 reports = await asyncio.gather(app.reconcile(apply=True), other.reconcile(apply=True))

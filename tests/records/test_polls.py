@@ -1,4 +1,4 @@
-"""What a worker asks again and again costs what it is told, however much is asleep (P9)."""
+"""What a worker asks again and again costs what it is told, however much is suspended (P9)."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def instructions(connection, name, **more):
 
 @pytest.mark.parametrize("name", POLLS)
 def test_p9_what_is_asleep_costs_sqlite_nothing(on_sqlite, name):
-    """As many of its own instructions, to the last one, with none asleep and with many, another app's among them."""
+    """As many of its own instructions, to the last one, with none suspended and with many, another app's among them."""
     for engine in (None, "a", "z"):
         on_sqlite.execute(starts(SQLITE, 3, engine))
     nothing = instructions(on_sqlite, name)

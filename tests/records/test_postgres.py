@@ -116,7 +116,7 @@ def test_p9_plans_made_on_empty_tables_stay_good(postgres_dsn, name):
 
 
 def test_p9_plans_made_when_nothing_is_open_stay_good(postgres_dsn):
-    """What the server knows of a table can be old: all was finished then, and much is asleep by now."""
+    """What the server knows of a table can be old: all was finished then, and much is suspended by now."""
     filled(postgres_dsn)
     execute(postgres_dsn, "UPDATE recordfirst.start SET state = 'succeeded', finished_at = now() WHERE state = 'open'")
     execute(postgres_dsn, "VACUUM ANALYZE recordfirst.start")

@@ -69,7 +69,7 @@ async def test_p6_killed_at_any_point(desk, point):
 
 
 async def test_p6_a_zombie_changes_nothing_and_says_so(desk):
-    """One that has read the record and stood still meanwhile comes with an old version."""
+    """One that has read the record and stalled meanwhile comes with an old version."""
     await done(desk, "place", ORDER, id="1")
     go_on, stands = asyncio.Event(), asyncio.Event()
 

@@ -77,7 +77,7 @@ async def test_p8_something_else_is_a_conflict(desk):
 
 
 async def test_p6_what_was_projected_is_the_records(desk):
-    """The record has been here, and was set back: the stage does not argue with what it has shown."""
+    """The record has been here, and was restored: the stage does not argue with what it has shown."""
     desk.archive.set("paper-1", {"order": "1", "amount": 5}, version=3)
     assert await placed(desk) == PAPER
     assert desk.archive.now("paper-1").version == 3

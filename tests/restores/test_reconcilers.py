@@ -57,7 +57,7 @@ class Crew:
         return status == 0
 
     def end(self) -> None:
-        """They are not needed any more."""
+        """They are no longer needed."""
         for pipe in (self._nursery.stdin, self._nursery.stdout):
             assert pipe is not None
             pipe.close()

@@ -84,7 +84,7 @@ def go(world: World, scenario: Any) -> None:
 
 
 async def half_way(world):
-    """All are accepted, some are charged, hardly any has ended; nobody works any more."""
+    """All are accepted, some are charged, hardly any has ended; nobody works."""
     await world.take(range(ORDERS))
     await world.until(lambda: world.charged() >= ORDERS // 2)
     world.kill()

@@ -427,7 +427,7 @@ MUTANTS = [
         "assert",
         Edit("recordfirst.execution.verdict:alone", "while isinstance", "while False and isinstance"),
     ),
-    # ── absent is believed when nothing can arrive any more ──
+    # ── absent is believed when nothing can arrive ──
     _6(
         "absent is believed at once",
         lambda on: late.test_cancelling_waits_for_what_may_still_arrive(on.bank_shop(), arrives=True),

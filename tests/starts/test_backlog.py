@@ -81,7 +81,7 @@ def test_backlog_larger_than_concurrency(shop):
 
 
 def test_sleepers_take_no_room(shop):
-    """P7: workflows that wait hold nothing: thirty are asleep, with room for two, and others run."""
+    """P7: workflows that wait hold nothing: thirty are suspended, with room for two, and others run."""
 
     async def go():
         async with shop.working(sleeping, order, provide={Crowd: Crowd()}, concurrency=CONCURRENCY) as app:
@@ -116,7 +116,7 @@ def test_strangers_stay_open_and_block_nobody(shop):
 
 
 def spoil(text):
-    """Arguments that are not JSON's any more: what a lost encryption key makes of them."""
+    """Arguments that are no longer JSON's: what a lost encryption key makes of them."""
 
     class Encryptor:
         def encrypt(self, data: bytes) -> bytes:

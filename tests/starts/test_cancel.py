@@ -1,4 +1,4 @@
-"""An operator ends an open workflow: the record first, then the engine. No step of it begins any more (P3, P5, P7)."""
+"""An operator ends an open workflow: the record first, then the engine. No step of it begins (P3, P5, P7)."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ async def divided(ctx: Context, who: str) -> str:
 
 
 @workflow
-async def asleep(ctx: Context, who: str) -> None:
+async def suspended(ctx: Context, who: str) -> None:
     await visit(ctx, who)
     await ctx.sleep(timedelta(days=30))
     await ship(ctx, who)
@@ -224,8 +224,8 @@ def test_again_changes_nothing(shop):
     """P8: one audit row, whoever says it how often; what has ended otherwise is not cancelled."""
 
     async def go():
-        async with shop.working(asleep, done, provide={World: World()}) as app:
-            handle = await app.start(asleep, "o", id="o")
+        async with shop.working(suspended, done, provide={World: World()}) as app:
+            handle = await app.start(suspended, "o", id="o")
             await until(lambda: state_of(app, "o/visit"))
             tried = await app.cancel("o", dry_run=True)
             assert (tried.state, (await handle.status()).state) == ("cancelled", "open")
@@ -249,10 +249,10 @@ def test_engine_is_told_of_one_that_sleeps(shop):
 
     async def go():
         async with (
-            shop.working(asleep, provide={World: World()}) as app,
-            shop.app(asleep, provide={World: World()}) as client,
+            shop.working(suspended, provide={World: World()}) as app,
+            shop.app(suspended, provide={World: World()}) as client,
         ):
-            await app.start(asleep, "o", id="o")
+            await app.start(suspended, "o", id="o")
             await until(lambda: state_of(app, "o/visit"))
             engine, engine_id = app._dispatcher.engine, "shop~o"
             assert await engine.look(engine_id) == "running"

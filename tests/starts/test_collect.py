@@ -170,7 +170,7 @@ def test_what_is_still_needed_is_left(shop):
             assert done.left == dict.fromkeys(names.values(), 1)
             await app.resolve("lost:mail", outcome="not done")
             async with app.runtime.record.session() as session:
-                await session.close_findings([found], "mended")
+                await session.close_findings([found], "fixed")
             assert (await app.collect(older_than_s=0)).left == {"in an engine": 1, "young key": 1}
 
     run(go())

@@ -69,7 +69,9 @@ async def until(look) -> None:
 
 
 def test_sleepers_that_the_record_does_not_know_of_take_no_room(shop):
-    """P7: a worker dies before the record knows what it handed over, and that is asleep: others run in the next one."""
+    """P7: a worker dies before the record knows what it handed over, and that is suspended: others run in the next
+    one.
+    """
 
     async def go():
         epochs.clear()

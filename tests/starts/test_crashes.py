@@ -90,7 +90,7 @@ def test_killed_between_any_two_commits(shop):
 
 
 def test_engine_lost_in_the_middle(shop):
-    """P6, P7: asleep, parked, with siblings side by side, waiting for a part, started by one that has ended.
+    """P6, P7: suspended, parked, with siblings side by side, waiting for a part, started by one that has ended.
 
     An empty engine goes on from the record with each.
     """

@@ -121,7 +121,7 @@ async def test_no_answer_is_unknown(world: World, fault: str, done: bool) -> Non
 
 
 async def test_two_processes_see_what_each_other_did(world: World) -> None:
-    """P3: one that stood still has missed nothing when it goes on."""
+    """P3: one that stalled has missed nothing when it goes on."""
     one, other = world.client(), world.client()
     first = await pay(one)
     assert (await pay(other)).id == first.id

@@ -22,7 +22,7 @@ from tests.worker import shared
 from tests.worker.shared import BANK
 
 
-@pytest.mark.parametrize(("id", "code"), [("asleep", EXIT_CODE), ("locked", 1)])
+@pytest.mark.parametrize(("id", "code"), [("suspended", EXIT_CODE), ("locked", 1)])
 async def test_it_ends_and_the_next_worker_goes_on(shop: Shop, id: str, code: int, monkeypatch):
     """P7: whether the step waits or keeps the interpreter's lock. Healthy workflows wait no longer than that."""
     async with shop.app(shared.pay, shared.greet) as app:

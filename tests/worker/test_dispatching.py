@@ -93,12 +93,12 @@ def test_what_an_engine_holds_is_kept_only_if_the_record_says_so(found: Start | 
 
 
 @pytest.mark.parametrize(
-    ("found", "asleep"),
+    ("found", "suspended"),
     [(None, False), (start(), True), (start(epoch=2), False), (start(state="failed"), False)],
 )
-def test_a_wake_waits_only_for_who_will_park(found: Start | None, *, asleep: bool) -> None:
+def test_a_wake_waits_only_for_who_will_park(found: Start | None, *, suspended: bool) -> None:
     """P7: no wake is kept for an epoch that is over, and none is dropped that somebody parks for."""
-    assert d.is_asleep(found, 1) is asleep
+    assert d.is_asleep(found, 1) is suspended
 
 
 def test_a_backlog_is_looked_at_by_the_half() -> None:

@@ -170,7 +170,7 @@ def test_unencodable_result_takes_the_rows_back(shop):
 
 
 def test_a_result_of_another_type_takes_the_rows_back(shop):
-    """P2, P7: stored, it could not be read by the version that is mended either, and a retry would fail for ever."""
+    """P2, P7: stored, it could not be read by the version that is fixed either, and a retry would fail for ever."""
 
     async def go():
         async with shop.working(counting, provide={Told: Told()}) as app:

@@ -76,7 +76,7 @@ _SAY_EVERY_S = 10.0
 @json_option
 @click.pass_context
 def explore(ctx: click.Context, /, **given: Any) -> None:
-    """Run a workflow once to find its points; then die, fail and stand still at each, and judge what comes of it.
+    """Run a workflow once to find its points; then die, fail and stall at each, and judge what comes of it.
 
     Everything happens in files of its own: your record, your engine and your providers are not touched. What
     steps have injected comes from a case, or from --provide.

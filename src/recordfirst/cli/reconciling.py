@@ -41,7 +41,7 @@ _DATED = frozenset({"epochs", "intents", "unknown", "providers"})
 @click.option(
     "--accept-restore",
     is_flag=True,
-    help="With --apply: the record was set back or moved, and is to be gone on with.",
+    help="With --apply: the record was restored or moved, and is to be gone on with.",
 )
 @click.option(
     "--doubt-hours",

@@ -174,7 +174,7 @@ def _show_retry(retried: Retry, *, dry_run: bool) -> None:
 async def cancel(
     app_path: str, workflow_id: str, undo: bool | None, who: str, why: str | None, dry_run: bool, as_json: bool
 ) -> None:
-    """End the open WORKFLOW, which may be parked or asleep: none of its steps begins any more.
+    """End the open WORKFLOW, which may be parked or suspended: none of its steps begins.
 
     A call that is on its way may still arrive. With --undo the workflow stays open until what has happened
     is undone, and what is unknown is known; --no-undo, also said later, ends it at once.

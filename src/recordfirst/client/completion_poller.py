@@ -27,7 +27,7 @@ class CompletionPoller:
         self._looking: asyncio.Task[None] | None = None
         self._pause_s = _LEAST_S
         self._changed = asyncio.Event()
-        """Somebody waits who did not, or nobody does any more."""
+        """Somebody waits who did not, or nobody does."""
 
     def wait_for(self, id: str) -> asyncio.Future[None]:
         """Return what is done once the record has no open start of this id; :meth:`leave` it then, or earlier."""

@@ -210,7 +210,7 @@ class LedgerConformance:
         run(go())
 
     def test_what_is_pending_expires(self, open_ledger: OpenLedger) -> None:
-        """After its timeout a pending transfer holds nothing any more, and cannot be posted."""
+        """After its timeout a pending transfer no longer holds anything, and cannot be posted."""
 
         async def go() -> None:
             async with open_ledger() as ledger:

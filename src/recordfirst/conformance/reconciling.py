@@ -296,7 +296,7 @@ class ReconcileConformance:
 
         async def go() -> None:
             async with opened(make_record) as record:
-                audit = Audit(who="ann", command="retry", subject="order:1", why="mended", detail="open")
+                audit = Audit(who="ann", command="retry", subject="order:1", why="fixed", detail="open")
                 async with record.transaction() as tx:
                     await tx.add_audit(audit)
                 with contextlib.suppress(ZeroDivisionError):

@@ -399,7 +399,7 @@ class ReceiptConformance:
         run(go())
 
     def test_p5_a_resolved_effect_wakes_its_workflow_once(self, make_record: MakeRecord) -> None:
-        """Parked and not unknown any more: listed until it is woken; what parked anew stays."""
+        """Parked and no longer unknown: listed until it is woken; what parked anew stays."""
 
         async def go() -> None:
             async with opened(make_record) as record, record.session() as session:

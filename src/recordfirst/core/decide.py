@@ -1,4 +1,4 @@
-"""What to do next about an effect, and what a receipt becomes: pure functions, the whole of design section 6.
+"""What to do next about an effect, and what a receipt becomes: pure functions, all of them.
 
 :func:`decide` maps (receipt, now, guarantee) to an action. The functions below it map (receipt, event) to the
 :class:`~recordfirst.core.receipt.Change` that the record applies by compare-and-set. Nothing here reads a clock, a
@@ -25,7 +25,7 @@ import msgspec
 from recordfirst.core.receipt import Change, Receipt
 
 _ENDED = ""
-"""A claim that nobody holds: nobody waits for an answer any more, yet what was sent may arrive while it lasts."""
+"""A claim that nobody holds: nobody waits for an answer, yet what was sent may arrive while it lasts."""
 
 
 _LOOK_AGAIN_MS = 1_000
@@ -46,7 +46,7 @@ class Guarantee(msgspec.Struct, frozen=True, kw_only=True):
     """Only the outcome is asked for: a call in doubt is not repeated, whatever its key."""
     in_doubt: Literal["park", "repeat"] = "park"
     max_doubts: int = 10
-    """So many calls without a known outcome, and a key alone is not trusted to settle it any more."""
+    """So many calls without a known outcome, and a key alone is no longer trusted to settle it."""
 
 
 class Return(msgspec.Struct, frozen=True):
@@ -90,7 +90,9 @@ type Action = Return | RaiseDeclined | Park | Wait | Call | Probe | Settle | Giv
 
 
 def decide(receipt: Receipt, now_ms: int, guarantee: Guarantee) -> Action:  # noqa: PLR0911 - one line per row of the table
-    """Return the next action for an effect whose receipt exists (design section 6's table, row by row)."""
+    """Return the next action for an effect whose receipt exists (the table of docs/explanation/effect-states.md,
+    row by row).
+    """
     match receipt.state:
         case "succeeded":
             return Return()
@@ -292,7 +294,7 @@ def parked(receipt: Receipt, promise: str) -> Change:
 def replied(receipt: Receipt, reply: str, error: str) -> Change:
     """The provider answered, and storing it failed in the user's own transaction: keep the answer.
 
-    Nobody needs to be asked any more, so one who waits for an operator goes on.
+    Nobody needs to be asked, so one who waits for an operator goes on.
     """
     return _next(receipt, state="intended", reply=reply, error=error)
 

@@ -75,7 +75,7 @@ KINDS = {
     for kind in (
         Kind(
             "RF-RECORD-BEHIND",
-            "The engine, or the file beside an SQLite record, has marks that the record has not: it was set back. "
+            "The engine, or the file beside an SQLite record, has marks that the record has not: it was restored. "
             "Effects are held.",
             "The record was restored from a copy, or to a point in time; or it is a new one, and the engine is not.",
             "With `--accept-restore`: opens a new epoch of all that is open, doubts every effect that may have been "
@@ -93,7 +93,7 @@ KINDS = {
         ),
         Kind(
             "RF-ENGINE-BEHIND",
-            "The engine does not have the newest mark that the record has confirmed: it was lost, or set back.",
+            "The engine does not have the newest mark that the record has confirmed: it was lost, or restored.",
             "The engine's store was deleted or restored from a copy; or its address leads to another one.",
             "Opens a new epoch of all that this engine was given. A worker does it before it works.",
             _NOTHING,
@@ -117,7 +117,7 @@ KINDS = {
             "An invariant could not say, or not all: it failed, took too long, or returned more than 100 rows.",
             "A table was renamed, an index is missing, or a defect has spoiled many rows.",
             _NOTHING,
-            "Mend it, or give it an index or more time (`limit_s=`). What it had found stays open meanwhile.",
+            "Fix it, or give it an index or more time (`limit_s=`). What it had found stays open meanwhile.",
         ),
         Kind(
             "RF-START-LOST",
@@ -171,7 +171,7 @@ KINDS = {
             "The effect may have happened, or its answer could not be stored, and its workflow has ended.",
             "The workflow failed while the call was in doubt, or `on_success` fails.",
             "Asks the probe, and stores what it says; without one, the outcome becomes unknown.",
-            "Where the answer is kept and `on_success` fails: mend it, then retry the workflow. Was it "
+            "Where the answer is kept and `on_success` fails: fix it, then retry the workflow. Was it "
             "cancelled: put your rows right by hand.",
             dismissible=True,
         ),
@@ -206,21 +206,21 @@ KINDS = {
             "A projection was begun, and its mirror has not confirmed it.",
             "The mirror cannot be reached, or refuses what it is sent; or who projected has died in between.",
             "Reads the record anew and brings the mirror there, if it can be reached. A worker does it by itself.",
-            "If it stays: mend the mirror. If the app has no such projection any more, nothing is wrong: dismiss it.",
+            "If it stays: fix the mirror. If the app has no such projection, nothing is wrong: dismiss it.",
             dismissible=True,
         ),
         Kind(
             "RF-MIRROR-DRIFT",
             "A mirror shows something else than the record says, or does not have it.",
-            "Somebody changed the mirror, or it was set back or emptied; or somebody changed the record without "
+            "Somebody changed the mirror, or it was restored or emptied; or somebody changed the record without "
             "projecting. Looked for only by `--pass references`, which compares all there is.",
             "Projects it: the mirror then shows the record's current state.",
             "If it comes again, find out who changes the record without projecting.",
         ),
         Kind(
             "RF-STAGE-DRIFT",
-            "What was staged is not in its reference any more, or something else is.",
-            "Somebody changed or removed it, or the reference was set back or emptied. Looked for only by "
+            "What was staged is no longer in its reference, or something else is.",
+            "Somebody changed or removed it, or the reference was restored or emptied. Looked for only by "
             "`--pass references`.",
             "Where nothing is: stages it again, as it was. Where something else is: nothing.",
             "Where something else is, find out who put it there; then remove it, and reconcile with `--apply`.",
@@ -256,7 +256,7 @@ KINDS = {
         Kind(
             "RF-TRANSFER-LOST",
             "The record says that a transfer was made, and the ledger does not have it.",
-            "The ledger was set back, or it is another one.",
+            "The ledger was restored, or it is another one.",
             _NOTHING,
             "Restore the ledger to a newer state, or make the transfer again by a workflow of another id.",
             dismissible=True,
@@ -264,7 +264,7 @@ KINDS = {
         Kind(
             "RF-TRANSFER-ORPHAN",
             "The ledger has a transfer with this app's mark, and no receipt has sent it, or one that was declined.",
-            "The record was set back, and nobody has asked for that workflow again.",
+            "The record was restored, and nobody has asked for that workflow again.",
             _NOTHING,
             "Start its workflow again, under its id: it finds the transfer. Or take it back with another transfer.",
             dismissible=True,
@@ -272,7 +272,7 @@ KINDS = {
         Kind(
             "RF-ORPHAN-EFFECT",
             "The provider has something that a call of this app left its marker on, and there is no receipt of it.",
-            "The record was set back, or rows were deleted by hand; or somebody else uses the app's name.",
+            "The record was restored, or rows were deleted by hand; or somebody else uses the app's name.",
             _MONEY,
             "Take it back at the provider and clear its marker there; or start its workflow again, under its id, whose "
             "probe finds it.",
@@ -309,7 +309,7 @@ KINDS = {
             "The provider could not be listed to the end. What had been found stays open.",
             "It is down, or refuses: a key that lacks a right, say.",
             _NOTHING,
-            "Mend what the finding says, and run `recordfirst reconcile --pass providers` again.",
+            "Fix what the finding says, and run `recordfirst reconcile --pass providers` again.",
         ),
         Kind(
             "RF-NOT-SEALED",
@@ -340,7 +340,7 @@ def page() -> str:
     head = (
         "# Findings\n\n"
         "What `recordfirst reconcile` can find. A code never changes its meaning. Findings are rows of\n"
-        "`recordfirst.finding`: opened once, closed when they are repaired or not seen any more, never deleted.\n"
+        "`recordfirst.finding`: opened once, closed when they are repaired or no longer seen, never deleted.\n"
         "`recordfirst findings` lists the open ones.\n"
     )
     parts = [

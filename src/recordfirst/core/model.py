@@ -248,7 +248,7 @@ class World:
         who.stage, who.flight, who.seen, who.action = "idle", None, None, None
 
     def resolve(self) -> None:
-        """An operator who knows the truth answers, once nothing is on its way any more."""
+        """An operator who knows the truth answers, once nothing is on its way."""
         assert self.receipt is not None
         if self.receipt.state == "unknown" and not self.flights:
             self.history.append(Resolved(self.receipt.key, self.receipt.attempt))

@@ -67,7 +67,7 @@ class Receipt(NewReceipt, frozen=True, kw_only=True):
     next_at_ms: int | None = None
     """Nothing is to be done before this time."""
     reply: str | None = None
-    """The provider's answer, kept when ``on_success`` or ``on_decline`` failed: no call is needed any more."""
+    """The provider's answer, kept when ``on_success`` or ``on_decline`` failed: no call is needed."""
     parked_on: str | None = None
     """The engine's promise that the workflow waits on while this is unknown."""
     undone_by: str | None = None

@@ -2,12 +2,12 @@
 
 Record and engine count marks together: the record announces a mark under a random token, the engine keeps it as a note,
 the record confirms it. So the engine never has a mark that the record has not announced, and has the newest that the
-record has confirmed; if something else is seen, one of the two was set back. Older marks leave the engine, except for
-those by which a record that was set back, to any earlier mark, is still told from an engine that was
+record has confirmed; if something else is seen, one of the two was restored. Older marks leave the engine, except for
+those by which a record that was restored, to any earlier mark, is still told from an engine that was
 (:func:`is_needed`). The record also keeps what its product says of its own history (Postgres: the cluster and its
 timeline, which a restore or a fail-over changes).
 
-Not noticed: both sides set back to one moment by a copy of the whole machine; the record set back to later than its
+Not noticed: both sides restored to one moment by a copy of the whole machine; the record restored to later than its
 last mark; and files put back where the engine is lost or as old, unless they are an SQLite record, and what is kept
 beside it was not put back with it.
 """
@@ -100,7 +100,7 @@ def next_tells(number: int, own: str | None) -> bool:
 
 
 def is_needed(mark: Mark | None, space: int, number: int) -> bool:
-    """Whether a mark in the engine may still tell that one side was set back; ``mark``: the record's newest.
+    """Whether a mark in the engine may still tell that one side was restored; ``mark``: the record's newest.
 
     What is later than the record's newest tells so. So does the first of each space. Where the record knows nothing of
     the engine, or the next mark is the first of a new space, all of them may.

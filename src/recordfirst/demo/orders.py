@@ -21,7 +21,7 @@ class Order(msgspec.Struct, frozen=True):
 
 
 def minor_units(text: str) -> int:
-    """Return cents for a decimal text of dollars; refuse fractions of a cent (19.99 is 1999, trap 16)."""
+    """Return cents for a decimal text of dollars; refuse fractions of a cent (19.99 is 1999)."""
     cents = Decimal(text) * 100
     if cents != cents.to_integral_value():
         raise ValueError(f"{text!r} dollars is not a whole number of cents")

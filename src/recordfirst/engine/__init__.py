@@ -1,0 +1,1 @@
+"""Resonate, behind a contract: what runs bodies again until they end. All that it holds can be lost."""

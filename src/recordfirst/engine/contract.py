@@ -53,7 +53,7 @@ class Engine(Protocol):
         """Create the promise of a workflow's epoch, which makes a worker run it; the same again changes nothing."""
 
     async def look(self, id: str) -> EngineState | None:
-        """Say what became of a promise; ``None`` if the engine does not have it (any more). Changes nothing."""
+        """Say what became of a promise; ``None`` if the engine does not have it. Changes nothing."""
 
     async def settle(self, id: str) -> bool:
         """Settle a promise that a parked workflow waits on; ``False`` if the engine does not have it (yet)."""

@@ -75,7 +75,7 @@ class _Work(SSEConnection):
         while True:
             try:
                 return await super()._sse_loop()
-            except Exception as error:  # noqa: BLE001 - a worker that does not listen any more would do nothing
+            except Exception as error:  # noqa: BLE001 - a worker that no longer listens would do nothing
                 _log.info("the engine's messages ended, and are asked for again: %s", type(error).__name__)
                 await asyncio.sleep(_AGAIN_S)
 

@@ -20,7 +20,7 @@ from recordfirst.engine.sdk import steps as sdk
 
 LEASE = timedelta(seconds=15)
 """So long the tasks of a worker that was killed wait for another one. It is twice the time between two heartbeats: a
-process that is held up for longer works on beside its successor, and receipts keep that from doing harm (trap 30)."""
+process that is held up for longer works on beside its successor, and receipts keep that from doing harm."""
 
 
 class Membership(msgspec.Struct, frozen=True):

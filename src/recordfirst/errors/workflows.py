@@ -87,7 +87,7 @@ class WorkflowFailed(RecordfirstError):
         place = f"; at {self.at}" if self.at else ""
         return (
             f"workflow {self.id!r} failed: {self.type_name}: {self.message}{place}; "
-            f"when the cause is mended, run: recordfirst retry {shlex.quote(self.id)}"
+            f"when the cause is fixed, run: recordfirst retry {shlex.quote(self.id)}"
         )
 
 

@@ -17,7 +17,7 @@ class EngineUnavailable(RecordfirstError):
 
 
 class EffectsHeld(RecordfirstError):
-    """The record was set back, or moved: no effect is begun until an operator has accepted that."""
+    """The record was restored, or moved: no effect is begun until an operator has accepted that."""
 
     def __init__(self, app: str, code: str, detail: str) -> None:
         self.app, self.code, self.detail = app, code, detail
@@ -158,7 +158,7 @@ class EngineUnreadable(RecordfirstError):
         super().__init__(path, cause)
 
     def __str__(self) -> str:
-        return f"the embedded engine's file {self.path} cannot be used: {self.cause}; mend that, or move the file away"
+        return f"the embedded engine's file {self.path} cannot be used: {self.cause}; fix that, or move the file away"
 
 
 class CommitUnknown(RecordfirstError):

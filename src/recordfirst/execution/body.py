@@ -137,12 +137,12 @@ async def _live(
             finish = Finish(id=id, epoch=execution.epoch, state="succeeded", result=runtime.seal(text))
             await lifecycle.finished(ctx.info.id, finish, None)
         return result
-    # What has certainly not happened is not waited for: it does not happen any more.
+    # What has certainly not happened is not waited for: it no longer happens.
     sdk.leave(ctx, execution.idle)
     # A part undoes nothing: its workflow may go on without it, and if not, undoes the whole.
     if sdk.waits_for_others(ctx) or execution.is_part:
         raise failure
-    # What is gone from a record that was set back is nobody's failure.
+    # What is gone from a record that was restored is nobody's failure.
     await runtime.release_if_held(id)
     undone = await undo_all(ctx, execution, effects)
     if execution.defect is not None:

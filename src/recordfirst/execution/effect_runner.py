@@ -249,7 +249,7 @@ class EffectRun:
             arguments = self._frozen_arguments(receipt)
             send = await self.effect.sender(self.runtime, call, arguments)
         except Exception as error:
-            # Nothing was sent, and that must not be in doubt when somebody has mended what is wrong here.
+            # Nothing was sent, and that must not be in doubt when somebody has fixed what is wrong here.
             why = f"the call could not be made: {describe(error)}"
             await self._store(receipt, lambda r: d.not_done(r, reason_after(r, why), 0, claim=claim), "not done")
             raise
@@ -337,7 +337,7 @@ class EffectRun:
         try:
             text, value = function.result(value)
         except Exception as error:
-            # The call happened, and that is stored whatever else fails: it is never a reason to call again (trap 1).
+            # The call happened, and that is stored whatever else fails: it is never a reason to call again.
             known = isinstance(error, RecordfirstError)
             why = safe_text(error) if known else f"the result of {function!r}: {describe(error)}"
             without, none = reason(why), Outcome("succeeded", "null", None)

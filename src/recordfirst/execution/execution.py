@@ -64,7 +64,7 @@ class Execution:
         self.first_run = first_run
         """As far as this worker knows, no body of this workflow ran before. A hint: nothing rests on it."""
         self.writes: dict[str, asyncio.Future[Any]] = {}
-        """Writes of this run by key, from the moment they are called; an effect waits for its own (P1, trap 9)."""
+        """Writes of this run by key, from the moment they are called; an effect waits for its own (P1)."""
         self.default_keys: dict[str, str] = {}
         """Which call uses a write's default key."""
         self.begun: dict[str, Begun] = {}
@@ -155,7 +155,7 @@ class Execution:
         await self.release_if_over(f"effect {key!r}", session)
 
     async def release_if_over(self, what: str, session: Session[Any] | None = None) -> None:
-        """Give the task back if this epoch is over: it begins no step any more, and ends when it is delivered again."""
+        """Give the task back if this epoch is over: it begins no further step, and ends when it is delivered again."""
         if await self.is_over(session):
             self.runtime.over.add((self.workflow_id, self.epoch))
             self.runtime.observe(NotBegun(self.workflow_id, what))

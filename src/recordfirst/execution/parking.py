@@ -1,4 +1,5 @@
-"""How an effect waits: in place while it is short, asleep in the engine while it is long, parked while nobody can tell.
+"""How an effect waits: in place while it is short, suspended in the engine while it is long, parked while nobody can
+tell.
 
 Nothing is held meanwhile. What wakes a parked workflow is the dispatcher, by the one promise that the receipt names.
 """
@@ -52,7 +53,7 @@ class Waiting:
         await self._runtime.pause(min(wait_ms, IN_PLACE_MS) / 1000)
 
     async def in_line(self) -> None:
-        """Wait until the provider can be asked; asleep, if it answers nothing and has all calls that it may have."""
+        """Wait until the provider can be asked; suspended, if it answers nothing and has all calls that it may have."""
         while not await self._admission.take():
             await sdk.sleep(self._ctx, sdk.now_s(self._ctx), self._admission.away_s())
 
@@ -69,7 +70,7 @@ class Waiting:
     async def park(self, receipt: Receipt, now_ms: int) -> None:
         """Wait for an operator."""
         if receipt.parked_on is not None and not self._is_ours(receipt.parked_on):
-            # Another workflow waits there, and to take its place would leave it asleep for ever.
+            # Another workflow waits there, and to take its place would leave it suspended for ever.
             await sdk.sleep(self._ctx, now_ms // _SHARED_MS, _SHARED_MS / 1000)
             await self._runtime.pause(min(_SHARED_MS, IN_PLACE_MS) / 1000)
             return
@@ -83,7 +84,7 @@ class Waiting:
         await self._change(receipt, d.parked(receipt, sdk.wait_id(self._ctx, receipt.revision + 1)))
 
     async def unpark(self, receipt: Receipt) -> None:
-        """The workflow goes on: nobody needs to wake it any more, least of all in an engine that is gone."""
+        """The workflow goes on: nobody needs to wake it, least of all in an engine that is gone."""
         if receipt.parked_on is None or not self._is_ours(receipt.parked_on):
             return
         wake = Wake(key=receipt.key, attempt=receipt.attempt, parked_on=receipt.parked_on)

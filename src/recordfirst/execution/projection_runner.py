@@ -101,7 +101,7 @@ async def bring(
             runtime.observe(LateProjection(new.key, version, there.version))
             await _confirm(runtime, new.key, there.version, audit)
             return
-        # A version that this record has never given: it was set back, and what it says now must win (P6).
+        # A version that this record has never given: it was restored, and what it says now must win (P6).
         runtime.observe(RecordOutrun(new.key, given.version, there.version))
         above = there.version
 

@@ -126,7 +126,7 @@ class Runtime(Patience):
     # ── holding back ────────────────────────────────────────────────────────
 
     async def release_if_held(self, key: str, session: Session[Any] | None = None) -> None:
-        """Give the task back if effects are held, or the record was set back while we worked: nobody begins a call, or
+        """Give the task back if effects are held, or the record was restored while we worked: nobody begins a call, or
         comes to an end, until a restore is accepted (P3).
         """
 

@@ -1,4 +1,4 @@
-"""Undo: when a workflow ends in failure, what its effects did is compensated, newest first (design 6, trap 10).
+"""Undo: when a workflow ends in failure, what its effects did is compensated, newest first.
 
 Each undo is an effect with its own key and receipt, so it happens once too. It was named in the receipt before the
 first call of what it undoes, and the receipt counts, whatever a deploy has made of ``undo=`` since. What it takes back

@@ -150,7 +150,7 @@ class WriteRun:
         settled = await self.runtime.joined.settle(tx, self.ctx, result)
         if settled is None:
             self.runtime.observe(StaleStep(self.key))
-            raise sdk.release(f"write {self.key!r} was rolled back: its task is not ours any more, or has expired")
+            raise sdk.release(f"write {self.key!r} was rolled back: its task is no longer ours, or has expired")
         return settled
 
     async def _stored(self) -> Receipt | None:

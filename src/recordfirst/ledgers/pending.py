@@ -44,7 +44,7 @@ def post(held: Transfer, amount: int | None = None) -> Transfer:
 def void(held: Transfer) -> Transfer:
     """Return the transfer that releases what ``held`` reserves.
 
-    As a step it also succeeds, with the amount 0, if nothing is held any more because it was voided or has expired.
+    As a step it also succeeds, with the amount 0, if nothing is held because it was voided or has expired.
 
     Raises:
         Misuse: if ``held`` is not a pending transfer as its step returned it.

@@ -76,7 +76,7 @@ class Operations:
     async def cancel(
         self, id: str, *, undo: bool | None = None, who: str = "app", why: str | None = None, dry_run: bool = False
     ) -> Cancellation:
-        """End an open workflow: the record first, then the engine. None of its steps begins any more.
+        """End an open workflow: the record first, then the engine. None of its steps begins.
 
         Again changes nothing. What cannot be undone, and what may not be, is left as it is and named.
 
@@ -231,7 +231,7 @@ class Operations:
 
         Args:
             apply: repair, and keep what was found.
-            accept_restore: the record that was set back, or moved, is the one to go on with. Needs ``apply``.
+            accept_restore: the record that was restored, or moved, is the one to go on with. Needs ``apply``.
             doubt_ms: with ``accept_restore``: so long from now on a workflow that is started may be one that was lost,
                 so that its effects may have been called.
             only: names of passes; default: all that cost no more than what is open.

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 
-class GivenUp(Exception):  # noqa: N818 - ends a function that is not to run any more, in its thread, and is never seen
+class GivenUp(Exception):  # noqa: N818 - ends a function that is no longer to run, in its thread, and is never seen
     """The function was given up before it began."""
 
 
@@ -45,7 +45,7 @@ class Limit:
         """Say that the function runs now, in its thread or on the event loop. Again changes nothing.
 
         Raises:
-            GivenUp: if it is not to run any more.
+            GivenUp: if it is no longer to run.
         """
         with self._lock:
             if self.given_up:
@@ -80,4 +80,4 @@ class Limit:
         try:
             self._timeout.reschedule(self._loop.time() + self.timeout_s)
         except RuntimeError:
-            return  # nobody waits for it any more
+            return  # nobody waits for it

@@ -296,7 +296,7 @@ class Line:
             raise
 
     def give_back(self, *, answered: bool) -> None:
-        """A call is not in flight any more; ``answered``: because the provider has answered."""
+        """A call is no longer in flight; ``answered``: because the provider has answered."""
         if answered:
             self._answered_s, self._sent_away = asyncio.get_running_loop().time(), 0
         while self._queue:

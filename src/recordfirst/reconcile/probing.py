@@ -36,7 +36,7 @@ async def ask(  # noqa: PLR0911 - one line per answer of a probe
         now_ms = await session.now_ms()
     if now_ms < max(receipt.last_call_at_ms or 0, receipt.claim_until_ms or 0) + guarantee.lag_ms:
         return None
-    # What it finds stands whenever it is found; that there is nothing is believed when no call can arrive any more.
+    # What it finds stands whenever it is found; that there is nothing is believed when no call can arrive.
     is_early = now_ms < d.believed_at_ms(receipt, guarantee)
     match await probed(effect, scope.runtime, receipt):
         case Found(result):

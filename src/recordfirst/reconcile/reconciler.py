@@ -70,7 +70,7 @@ class Report(msgspec.Struct, kw_only=True):
     looked: dict[str, int] = {}
     """Rows that each pass looked at."""
     dismissed: int = 0
-    """What was seen and is no finding any more, because an operator has dismissed it."""
+    """What was seen and is no longer a finding, because an operator has dismissed it."""
     accepted: str | None = None
     """What accepting a restore came to, if it was asked for."""
     engine_asked: bool = True

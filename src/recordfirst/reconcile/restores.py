@@ -140,7 +140,7 @@ async def _has_later(runtime: Runtime, engine: Engine, mark: t.Mark) -> bool:
 
 
 async def unneeded_marks(runtime: Runtime, engine: Engine, engine_ids: Iterable[str]) -> list[str]:
-    """Which of what an engine has are marks that tell nothing any more."""
+    """Which of what an engine has are marks that no longer tell anything."""
     marks = {each: parsed for each in engine_ids if (parsed := identity.parse_mark_id(runtime.app, each)) is not None}
     if not marks:
         return []
@@ -207,7 +207,7 @@ async def glance(runtime: Runtime) -> None:
     """Look whether work may go on: nothing is held, no restore was accepted, and the record is the one it was.
 
     Raises:
-        EffectsHeld: if work must end, because effects are held, or the record was set back or moved while we worked.
+        EffectsHeld: if work must end, because effects are held, or the record was restored or moved while we worked.
         RecordfirstError: if a restore was accepted elsewhere, so that the work must begin anew.
     """
     async with runtime.record.session() as session:
@@ -219,7 +219,7 @@ async def glance(runtime: Runtime) -> None:
         if line is not None and _has_moved(line, witness):
             await _hold(runtime, session, line, "RF-RECORD-MOVED", f"it was {line.witness}, and is {witness}", "glance")
         if line is None or await runtime.held(session) is not None:
-            await _hold(runtime, session, line, "RF-RECORD-BEHIND", "it was set back while a worker worked", "glance")
+            await _hold(runtime, session, line, "RF-RECORD-BEHIND", "it was restored while a worker worked", "glance")
 
 
 async def _hold(
@@ -280,7 +280,7 @@ async def _new_space(runtime: Runtime, engine: Engine, mark: t.Mark | None) -> i
 
 
 async def accept_restore(runtime: Runtime, *, doubt_ms: int, who: str, why: str | None) -> str:
-    """An operator accepts, or says, that the record was set back: all that is open begins a new epoch, and what may
+    """An operator accepts, or says, that the record was restored: all that is open begins a new epoch, and what may
     have been called in the time that was lost is in doubt. Also where nothing has noticed: an operator may know more.
     """
 

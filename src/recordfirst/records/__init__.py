@@ -1,0 +1,1 @@
+"""Systems of record: a contract, and one package for each product."""

@@ -273,7 +273,7 @@ class Session[C](Reconciling, Timelines, Projections, Protocol):
         """Starts whose earlier epochs are over, and that this engine may still hold; with the first that is not."""
 
     async def epochs_gone(self, epochs: Sequence[tuple[str, int]]) -> None:
-        """The engine does not hold these any more."""
+        """The engine no longer holds these."""
 
     async def undispatched(self, engine: str, limit: int) -> list[Start]:
         """Open starts that this engine was not given yet, oldest first; of what several other engines had, one engine's
@@ -346,7 +346,7 @@ class Record[C](Protocol):
     """The largest whole number that its columns hold exactly."""
     seen_mark: tuple[str, int, int] | None
     """The engine, space and number of the newest mark that this process has seen here, if it works. While the record
-    has less, it was set back under us: ``intend`` and ``change_receipt`` begin no call, ``finish`` closes nothing.
+    has less, it was restored under us: ``intend`` and ``change_receipt`` begin no call, ``finish`` closes nothing.
     """
     path: Path | None
     """The file that it is, if it is one of this machine: what belongs to it goes beside it."""

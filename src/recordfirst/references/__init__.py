@@ -1,0 +1,1 @@
+"""Stores that stage or mirror, and decide nothing: a contract."""

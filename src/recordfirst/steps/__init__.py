@@ -1,0 +1,1 @@
+"""Declare: workflows, writes, effects, reads and the rest. Nothing here runs anything."""

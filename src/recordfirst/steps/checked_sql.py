@@ -1,4 +1,4 @@
-"""Two ways in which SQL says "nothing happened" without an error, made loud (P8, trap 11).
+"""Two ways in which SQL says "nothing happened" without an error, made loud (P8).
 
 ``ON CONFLICT DO NOTHING`` returns no row when the row exists, whatever is in it; an ``UPDATE`` that matches nothing
 succeeds. Neither is ever success in a write.

@@ -65,7 +65,7 @@ class Effect[**P, R](Step[P, R]):
     receipts_stay: bool = False
     """When its workflow is collected: what it has made stays for ever, and is not known by its key alone."""
     settles: bool = False
-    """It is asked for only to learn what became of it: what certainly did not happen is not called any more."""
+    """It is asked for only to learn what became of it: what certainly did not happen is no longer called."""
     of: Receipt | None = None
     """The receipt that it goes on with, under its own key, whatever key today's code would make (P3)."""
     undoes: Receipt | None = None
@@ -99,7 +99,7 @@ class Effect[**P, R](Step[P, R]):
         """
         if self.settles and receipt.state == "intended" and receipt.doubts == 0 and receipt.reply is None:
             # Certain at once, however long the provider has asked to be left alone.
-            raise NotDone(f"effect {receipt.key!r} did not happen, and is not to any more")
+            raise NotDone(f"effect {receipt.key!r} did not happen, and is no longer to")
         return decide.decide(receipt, now_ms, self.guarantee)
 
     def on_success[F: Callable[..., Any]](self, fn: F) -> F:
@@ -273,7 +273,7 @@ def effect(
         timeout_s: seconds after which a call is given up as unknown.
         in_doubt: with a provider that honours no key and cannot be probed: ``"park"`` waits for an operator when an
             outcome is unknown, ``"repeat"`` calls again, which may repeat the effect.
-        max_doubts: after so many calls without a known outcome the key alone is not trusted any more: probe, or park.
+        max_doubts: after so many calls without a known outcome the key alone is no longer trusted: probe, or park.
         name: the name in receipts. Default: the function's. Keep the old one here when you rename a function.
 
     Raises:

@@ -359,7 +359,7 @@ class Function:
             # A coroutine that nobody awaited would be an effect that is stored and was never called.
             return await result if inspect.isawaitable(result) else result
         finally:
-            # The thread may run on, if nobody waits for it any more: not on a connection that is somebody else's then.
+            # The thread may run on, if nobody waits for it: not on a connection that is somebody else's then.
             if lent is not None:
                 lent.give_back()
 

@@ -108,7 +108,7 @@ def _caller() -> str:
 
 
 def type_name(key: Any) -> str:
-    """A type as a person writes it."""
+    """A type as an operator writes it."""
     if get_args(key):
         return repr(key)
     return getattr(key, "__qualname__", None) or getattr(key, "__name__", None) or repr(key)

@@ -1,4 +1,4 @@
-"""A transfer: a step that moves money in a ledger, once (P3, traps 26 to 29).
+"""A transfer: a step that moves money in a ledger, once (P3).
 
 It is an effect whose provider is a ledger. The function says what is to be transferred and does nothing else; it runs
 once, and what it returned is stored in the record, with the ids, before anything is sent. The ids are the keys that a
@@ -32,7 +32,7 @@ from recordfirst.steps.step import follow_up
 _replace = msgspec.structs.replace
 _FOR_EVER_S = 100 * 365 * 24 * 3600
 _NEVER_TOO_MANY = 1 << 30
-"""Doubts after which an id is not trusted any more: there is no such number, since a ledger forgets no id."""
+"""Doubts after which an id is no longer trusted: there is no such number, since a ledger forgets no id."""
 
 
 class _LedgerProvider(Provider, frozen=True, kw_only=True):
@@ -89,7 +89,7 @@ class _LedgerStep[**P, R](Effect[P, R]):
         return send
 
     async def _send(self, ledger: Ledger, asked: Any, *, restored: bool) -> list[Any]:
-        """``restored``: the record was set back at some time, and may not know what the ledger has."""
+        """``restored``: the record was restored at some time, and may not know what the ledger has."""
         raise NotImplementedError
 
 

@@ -73,7 +73,7 @@ class Workflow[**P, R]:
         return list(found)
 
     def check_keys(self, seen: dict[str, Step[..., Any]]) -> None:
-        """Raise ``SharedKey`` if two of the app's effects declare the same key template (P8, trap 7)."""
+        """Raise ``SharedKey`` if two of the app's effects declare the same key template (P8)."""
         for step in self.steps():
             template = getattr(step, "template", None)
             if template is None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 class SimClock:
     """Milliseconds since 1970, by the machine's clock plus whatever :meth:`advance` added.
 
-    ``monotonic_ms`` is what makes it run; a test that wants time to stand still passes ``lambda: 0``.
+    ``monotonic_ms`` is what makes it run; a test that wants time to stall passes ``lambda: 0``.
     """
 
     def __init__(self, start_ms: int | None = None, monotonic_ms: Callable[[], int] | None = None) -> None:

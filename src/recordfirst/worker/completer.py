@@ -56,7 +56,7 @@ class Completer:
         return engine_id in self._unstored
 
     def wait_for(self, id: str) -> Ended:
-        """Return the future of a workflow's end, should it end here. When nobody has it any more, it is gone.
+        """Return the future of a workflow's end, should it end here. When nobody has it, it is gone.
 
         So whoever starts a workflow that sleeps for a week, and does not wait for it, leaves nothing in memory.
         """

@@ -70,7 +70,7 @@ class Dispatcher:
         """Those that the record does not know to be handed over: most end before that would be worth a commit."""
         self._had: set[str] = set()
         """Engine ids of epochs that the engine had when this worker came, though the record does not know it. They may
-        be asleep, and then nobody would say that they run no more."""
+        be suspended, and then nobody would say that they run no more."""
         self._closed: dict[str, None] = {}
         """Engine ids of the last epochs whose end the record has, oldest first."""
         self._unfit: set[str] = set()
@@ -422,7 +422,7 @@ class Dispatcher:
             after = page[-1].id
 
     async def _put_back(self, epoch: Epoch) -> None:
-        """Give an epoch to the engine again, unless it has it; one that is not there any more may have ended just
+        """Give an epoch to the engine again, unless it has it; one that is no longer there may have ended just
         now.
         """
         has = await self.engine.look(self._engine_id(epoch.start))

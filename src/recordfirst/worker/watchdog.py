@@ -7,7 +7,7 @@ is built for: the next worker goes on, and calls that were under way are settled
 
 A step that keeps Python's interpreter lock (a regular expression that never ends) stops this thread, too: then
 ``faulthandler``, which needs no lock, writes all stacks to standard error and ends the process. Time in which the whole
-process stood still is not counted, except by that. A process that is being debugged is not ended.
+process stalled is not counted, except by that. A process that is being debugged is not ended.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class Worker:
                 await self._work()
                 pause_s = 0.2
             except Misuse:
-                raise  # no time will mend it
+                raise  # no time will fix it
             except Exception as error:  # noqa: BLE001 - a worker outlives its record's and its engine's bad hours (P9)
                 runtime.observe(WorkInterrupted(runtime.app, f"{type(error).__name__}: {error}"))
                 with contextlib.suppress(TimeoutError):

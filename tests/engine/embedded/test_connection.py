@@ -295,7 +295,7 @@ def test_what_was_under_way_is_delivered_when_the_file_is_opened_again(tmp_path)
         async with connected(tmp_path / "engine", clock=clock.now_ms) as (connection, messages):
             for id in ("acquired", "pending"):
                 await connection.send(create(id))
-            await connection.send(create("asleep", **{"resonate:timer": "true"}))
+            await connection.send(create("suspended", **{"resonate:timer": "true"}))
             await connection.send(create("delayed", **{"resonate:delay": later}))
             await connection.send(ask("task.acquire", id="acquired", version=0, pid="p", ttl=60_000))
             assert len(messages) == 2

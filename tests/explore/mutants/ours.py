@@ -145,7 +145,7 @@ MUTANTS = [
         shown_by="engine-lost",
     ),
     _mutant(
-        "an engine that was set back is believed",
+        "an engine that was restored is believed",
         "P6",
         "timer",
         _NO_KEEPER,

@@ -33,7 +33,7 @@ async def test_lost_answer_comes_back_with_the_same_key(open_shop, fault):
 
 
 async def test_running_request_answers_not_done_until_it_ended(open_shop):
-    """P5: (trap 4) we gave up and Stripe did not: the same key gets 409, later, until it gets the result."""
+    """P5: we gave up and Stripe did not: the same key gets 409, later, until it gets the result."""
     async with open_shop(timeout_s=0.2) as shop:
         shop.sim.next("slow")
         verdicts = [Stripe().classify(await shop.failure(shop.pay("k")))]
@@ -59,7 +59,7 @@ async def test_reset_before_is_repeated_with_the_same_key(open_shop):
 
 
 async def test_forgotten_key_charges_again_and_a_probe_does_not(open_shop):
-    """P3: (trap 3) past 24 hours the same key is a second charge; the probe finds the first."""
+    """P3: past 24 hours the same key is a second charge; the probe finds the first."""
     async with open_shop() as shop:
         shop.sim.next("lost_reply")
         await shop.failure(shop.pay("k"))
@@ -71,7 +71,7 @@ async def test_forgotten_key_charges_again_and_a_probe_does_not(open_shop):
 
 @pytest.mark.parametrize(("fault", "answer"), [("error_before", Absent), ("error_after", Found)])
 async def test_500_replays_for_ever_and_a_probe_tells(open_shop, fault, answer):
-    """P5: (trap 4) asking again only repeats the 500; whether it was applied, the probe knows."""
+    """P5: asking again only repeats the 500; whether it was applied, the probe knows."""
     async with open_shop() as shop:
         shop.sim.next(fault)
         for _ in range(3):
@@ -83,7 +83,7 @@ async def test_500_replays_for_ever_and_a_probe_tells(open_shop, fault, answer):
 
 
 async def test_rate_limit_is_not_done_and_the_key_still_good(open_shop):
-    """P5: (trap 4) 429: same key, after the time that Stripe asks for."""
+    """P5: 429: same key, after the time that Stripe asks for."""
     async with open_shop() as shop:
         shop.sim.next("rate_limited")
         verdict = Stripe().classify(await shop.failure(shop.pay("k")))
@@ -94,7 +94,7 @@ async def test_rate_limit_is_not_done_and_the_key_still_good(open_shop):
 
 @pytest.mark.parametrize("scripted", [True, False])
 async def test_decline_is_final_under_its_key(open_shop, scripted):
-    """P5: (trap 4) 402 is declined and replays; a new attempt has a new key."""
+    """P5: 402 is declined and replays; a new attempt has a new key."""
     async with open_shop() as shop:
         card = {} if scripted else {"payment_method": "pm_card_chargeDeclinedInsufficientFunds"}
         if scripted:
@@ -107,7 +107,7 @@ async def test_decline_is_final_under_its_key(open_shop, scripted):
 
 
 async def test_refund_cannot_take_the_key_of_its_charge(open_shop):
-    """P8: (trap 7) one key for charge and refund is refused, loudly, and nothing is refunded."""
+    """P8: one key for charge and refund is refused, loudly, and nothing is refunded."""
     async with open_shop() as shop:
         paid = await shop.pay("order:1")
         verdict = Stripe().classify(await shop.failure(shop.refund(paid.id, "order:1")))
@@ -128,7 +128,7 @@ async def test_another_amount_under_the_same_key_is_refused(open_shop):
 
 
 async def test_without_a_key_each_call_is_a_charge(open_shop):
-    """P3: (trap 8) the SDK makes up a key per call, so a retry above it charges twice; with ours it does not."""
+    """P3: the SDK makes up a key per call, so a retry above it charges twice; with ours it does not."""
     async with open_shop() as shop:
         await shop.pay(None, marker="none")
         await shop.pay(None, marker="none")
@@ -139,7 +139,7 @@ async def test_without_a_key_each_call_is_a_charge(open_shop):
 
 
 async def test_the_sdk_does_not_retry(open_shop):
-    """P3: (trap 8) one call is one request, whatever it comes to."""
+    """P3: one call is one request, whatever it comes to."""
     async with open_shop() as shop:
         for n, fault in enumerate(("reset_before", "error_before", "rate_limited", "lost_reply")):
             shop.sim.next(fault)

@@ -209,7 +209,7 @@ class EmbeddedConnection:
         await self._do(drop)
 
     def collect(self, origin: str) -> None:
-        """Delete a lineage as soon as nothing in it can run any more."""
+        """Delete a lineage as soon as nothing in it can run."""
         if not self._stopped:
             self._ripe.add(origin)
             self._add(self._collecting(origin))

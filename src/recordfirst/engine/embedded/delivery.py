@@ -33,7 +33,7 @@ class Delivery:
         return True
 
     def acquired(self, ids: Iterable[str]) -> None:
-        """These tasks are not pending any more."""
+        """These tasks are no longer pending."""
         for id in ids:
             self._since.pop(id, None)
 

@@ -19,7 +19,7 @@ from recordfirst.engine.sdk.sender import ask_directly, faults_alone
 from recordfirst.engine.shared import Membership
 
 _LEASE = timedelta(seconds=60)
-"""For tasks that nothing runs any more, though they were not given back. While one runs here its lease does not end."""
+"""For tasks that nothing runs, though they were not given back. While one runs here its lease does not end."""
 _PAGE = 1_000
 """Epochs looked at in one go."""
 

@@ -35,5 +35,5 @@ class Lineage:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing in it can ever run again. A sleep that nobody awaits any more is nothing."""
+        """Whether nothing in it can ever run again. A sleep that nobody awaits is nothing."""
         return all(task.state == "fulfilled" or self.promises[id].timer for id, task in self.tasks.items())

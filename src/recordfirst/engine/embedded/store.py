@@ -259,7 +259,7 @@ class Store:
         return min((at for at in dues if at is not None), default=None)
 
     def taken(self) -> list[str]:
-        """Return the ids of the batch's tasks that no worker is to be told of any more."""
+        """Return the ids of the batch's tasks that no worker is to be told of."""
         return [task.id for task in self._tasks.values() if task.state != "pending"]
 
     def settle(self) -> list[str]:

@@ -59,7 +59,7 @@ class Direct:
     def __init__(self, network: Network) -> None:
         self._network = network
         self.shut = False
-        """Set to take no task any more; what was delivered stays pending, and what runs goes on."""
+        """Set to take no further task; what was delivered stays pending, and what runs goes on."""
 
     async def task_acquire(self, id: str, version: int, pid: str, ttl: int) -> TaskAcquireResult:
         if self.shut:
@@ -117,14 +117,14 @@ class Direct:
 def ask_directly(resonate: Any) -> Callable[[], None]:
     """Let this Resonate's tasks and promises ask the engine so, and return what shuts it. Before it is started.
 
-    Then no task is taken any more, and a workflow that runs comes to its next wait or end.
+    Then no task is taken, and a workflow that runs comes to its next wait or end.
     """
     direct: Any = Direct(resonate._network)
     resonate._core.sender = resonate._core.fencing = resonate.promises.sender = direct
 
     def shut() -> None:
         direct.shut = True
-        resonate._runtime.stopping = True  # deliveries are not taken any more
+        resonate._runtime.stopping = True  # deliveries are no longer taken
 
     return shut
 

@@ -135,7 +135,7 @@ def guard_releases(resonate: Any) -> None:
     """Let nobody release a task of this in-memory engine but who holds it now.
 
     The connection does not look at the version. An execution whose lease has ended would release its successor's task,
-    which is delivered again and makes that one stale, and so on: they would take it from each other for ever (trap 30).
+    which is delivered again and makes that one stale, and so on: they would take it from each other for ever.
     """
     state = resonate._network.state
     release = state.task_release
@@ -189,7 +189,7 @@ def tags_of_epoch(id: str, address: str) -> dict[str, str]:
 
 
 def was_stopped(resonate: Any) -> bool:
-    """Whether this Resonate was stopped: it takes no work any more, and cannot be started again."""
+    """Whether this Resonate was stopped: it takes no more work, and cannot be started again."""
     stopped: bool = resonate._runtime.stopping
     return stopped
 
@@ -220,7 +220,7 @@ def far_from_now_ms(resonate: Any) -> int:
 
 
 class Draining(StoppedError):
-    """Nothing begins here any more, since this worker ends."""
+    """Nothing begins here, since this worker ends."""
 
     def __str__(self) -> str:
         return "this worker ends; whoever comes next goes on from here"
@@ -264,7 +264,7 @@ def gate(resonate: Any) -> Callable[[], None]:
 
     def shut() -> None:
         fence.shut = True
-        resonate._runtime.stopping = True  # deliveries are not taken any more
+        resonate._runtime.stopping = True  # deliveries are no longer taken
 
     return shut
 
@@ -319,9 +319,9 @@ def settling(ctx: Context, value: Any) -> str:
 
 
 def settled(text: str) -> PromiseRecord | None:
-    """The leaf as :func:`settling` has left it; ``None`` if the task is not ours any more, or the leaf has expired.
+    """The leaf as :func:`settling` has left it; ``None`` if the task is no longer ours, or the leaf has expired.
 
-    A stale version is answered with a status, not an exception, and an expired leaf with success (trap 15).
+    A stale version is answered with a status, not an exception, and an expired leaf with success.
     """
     reply = _reply(text)
     if reply.head.status != _OK:

@@ -2,7 +2,7 @@
 
 Promised: what was answered is durable on a quorum of the cluster. May be lost: the answer. The client itself waits for
 ever and is never cancelled, so the deadline is ours. What was on its way may still happen, and the same ids make it
-safe to send again (trap 29). The client stays: it reconnects by itself, and a new one for each deadline would only take
+safe to send again. The client stays: it reconnects by itself, and a new one for each deadline would only take
 other clients' sessions from them.
 
 A client has one request in flight; what comes meanwhile goes together in the next (thousands of items fit).

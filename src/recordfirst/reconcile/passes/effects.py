@@ -2,7 +2,7 @@
 
 An open workflow drives its effects itself; one that is overdue lost its timer, or its worker hangs, and gets a new
 epoch. Perhaps it has caught what the effect raised, and sleeps meanwhile: each further epoch comes twice as late, so
-that it gets to the end of its sleep. For a workflow that has ended nothing is called any more: the provider is asked,
+that it gets to the end of its sleep. For a workflow that has ended nothing is called: the provider is asked,
 and the answer stored.
 """
 
@@ -142,7 +142,7 @@ def _judge(scope: PassContext, receipt: Receipt, start: Start | None) -> Discrep
         finding = _finding("RF-EFFECT-OVERDUE", receipt, f"{receipt.function} was called {_times(receipt)}")
         return Discrepancy(finding, partial(_drive_on, scope, finding, start), audits=True)
     if receipt.reply is not None:
-        # An operator mends on_success and retries: nothing is stored behind the back of a workflow that has failed.
+        # An operator fixes on_success and retries: nothing is stored behind the back of a workflow that has failed.
         return Discrepancy(_finding("RF-EFFECT-ABANDONED", receipt, f"{receipt.function} was answered, and not stored"))
     if receipt.doubts == 0:
         return None

@@ -1,4 +1,4 @@
-"""The user's invariants: rows of the record that offend against one (design 7).
+"""The user's invariants: rows of the record that offend against one.
 
 One that fails, or takes too long, tells nothing: what it had found before stays open.
 """

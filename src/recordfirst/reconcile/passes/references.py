@@ -105,7 +105,7 @@ def _behind(scope: PassContext, row: Projection) -> Discrepancy:
 
 
 def _arguments(scope: PassContext, row: Projection) -> dict[str, Any] | None:
-    """What a projection was asked for with; ``None`` if this version of the app has no such projection any more."""
+    """What a projection was asked for with; ``None`` if this version of the app has no such projection."""
     step = scope.registered.projections.get(row.function)
     try:
         return None if step is None else step.function.fit(codec.decode(scope.runtime.unseal(row.request)))

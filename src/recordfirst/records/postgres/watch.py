@@ -28,7 +28,7 @@ class Listener:
         self._closed = False
 
     async def wait(self, timeout_s: float) -> bool:
-        """Return at news that came since the last wait, or after ``timeout_s``; ``False``: nobody listens any more."""
+        """Return at news that came since the last wait, or after ``timeout_s``; ``False``: nobody listens."""
         if self._task is None and not self._closed:
             self._task = asyncio.create_task(self._run())
         with contextlib.suppress(TimeoutError):

@@ -257,7 +257,7 @@ class _Audit:
         return [_discrepancy(_MISSING, row.subject, row.created_at_ms, told, row.workflow)]
 
     async def again(self, known: Sequence[Finding], start_ms: int) -> list[Discrepancy]:
-        """What was found in time that is not walked any more, if it is still so."""
+        """What was found in time that is no longer walked, if it is still so."""
         discrepancies = []
         for each in known:
             if _at_ms(each) >= start_ms or each.code == _INCOMPLETE:

@@ -1,5 +1,5 @@
 -- Compare and set, as change_receipt.sql, with a call begun. While effects are held, none is; nor of an epoch that is over
--- (see add_receipt.sql), nor before the receipt `after` is there (P1), nor where the record was set back under this process, and has not its mark (see intend.sql).
+-- (see add_receipt.sql), nor before the receipt `after` is there (P1), nor where the record was restored under this process, and has not its mark (see intend.sql).
 WITH epoch AS MATERIALIZED (
     SELECT min_epoch, state FROM recordfirst.start
     WHERE app = %(app)s AND id = %(workflow)s AND %(epoch)s::integer IS NOT NULL FOR KEY SHARE

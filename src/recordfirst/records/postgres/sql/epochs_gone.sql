@@ -1,4 +1,4 @@
--- The engine does not hold them any more. What was ended anew since then stays.
+-- The engine no longer holds them. What was ended anew since then stays.
 UPDATE recordfirst.start AS start SET left_in = NULL
 FROM unnest(%(id)s::text[], %(min_epoch)s::integer[]) AS gone (id, min_epoch)
 WHERE start.app = %(app)s AND start.id = ANY(%(id)s::text[]) AND start.id = gone.id

@@ -1,4 +1,4 @@
--- A record that was set back under this process has not its mark, and may not have what the epoch has done.
+-- A record that was restored under this process has not its mark, and may not have what the epoch has done.
 -- The ends of many epochs. Fenced by the epoch: what an earlier epoch reports late changes nothing.
 -- By the primary key, whatever Postgres knows of the table: `IS TRUE` keeps the index by state out of it, which would lead
 -- through all that is open.

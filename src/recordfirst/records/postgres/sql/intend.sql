@@ -3,7 +3,7 @@
 -- gives a row. None does if `after` has no receipt, if the key was committed by another while this ran, or if effects
 -- are held. An intent of a workflow that was accepted before a restore is stored as one that may have been called in the
 -- time that was lost, by nobody here. None either of an epoch that is over; see add_receipt.sql. Nor where the record has
--- not the mark that this process has seen: it was set back under it.
+-- not the mark that this process has seen: it was restored under it.
 WITH clock AS MATERIALIZED (
     SELECT clock_timestamp() AS now
 ), doubt AS MATERIALIZED (

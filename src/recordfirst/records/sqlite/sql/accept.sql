@@ -1,4 +1,4 @@
--- An operator has accepted that the record was set back. What an earlier restore may have lost is as old as it was, and as
+-- An operator has accepted that the record was restored. What an earlier restore may have lost is as old as it was, and as
 -- long in doubt, as long as a workflow of that time can still ask for it.
 UPDATE recordfirst_timeline
 SET held = NULL, held_at_ms = NULL, restores = restores + 1, witness = :witness,

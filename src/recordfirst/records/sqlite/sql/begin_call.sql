@@ -1,5 +1,5 @@
 -- Compare and set, as change_receipt.sql, with a call begun. While effects are held, none is; nor of an epoch that is over,
--- nor before the receipt `after` is there (P1), nor where the record was set back under this process; see intend.sql.
+-- nor before the receipt `after` is there (P1), nor where the record was restored under this process; see intend.sql.
 UPDATE recordfirst_receipt
 SET {change}, last_call_at_ms = clock.now_ms
 FROM recordfirst_clock AS clock

@@ -1,6 +1,6 @@
 -- The intent of an effect, with its first call begun, if the write or stage that it depends on is there (P1): one
 -- statement, so one commit, before the call. No row if it is not there, if the key is, if effects are held, or of an epoch
--- that is over, or where the record has not the mark that this process has seen: it was set back under it. An intent of a workflow that was accepted before a restore is stored as one that may have been called in
+-- that is over, or where the record has not the mark that this process has seen: it was restored under it. An intent of a workflow that was accepted before a restore is stored as one that may have been called in
 -- the time that was lost.
 INSERT INTO recordfirst_receipt (
     app, key, attempt, kind, function, workflow, state, fingerprint, request, frozen, undo, created_at_ms,
