@@ -121,7 +121,8 @@ SQL = [path for path in SRC.rglob("*.sql") if "migrations" not in path.parts]
 def test_records_keep_their_sql_in_files() -> None:
     """Each record has its queries and its migrations where a reader looks for them."""
     for record in ("postgres", "sqlite"):
-        assert list((SRC / "records" / record / "sql").glob("*.sql")) != []
+        assert list((SRC / "records" / record / "sql").glob("*/*.sql")) != []
+        assert list((SRC / "records" / record / "sql").glob("*.sql")) == []
         assert list((SRC / "records" / record / "sql" / "migrations").glob("*.sql")) != []
 
 
@@ -166,6 +167,8 @@ def created_columns(record: str) -> dict[str, set[str]]:
         renamed = r"ALTER TABLE recordfirst[._](\w+) RENAME COLUMN (\w+) TO (\w+)"
         for name, was, now in re.findall(renamed, path.read_text()):
             tables[name] = tables[name] - {was} | {now}
+        for name, column in re.findall(r"ALTER TABLE recordfirst\.(\w+) DROP COLUMN IF EXISTS (\w+)", path.read_text()):
+            tables[name].discard(column)
     return tables
 
 

@@ -158,7 +158,7 @@ async def open_again(app):
     """The end was stored by the engine, and not by the record."""
     postgres = app.runtime.record.where.startswith("postgresql")
     table, ms = ("recordfirst.start", "") if postgres else ("recordfirst_start", "_ms")
-    sql = f"UPDATE {table} SET state = 'open', result = NULL, finished_at{ms} = NULL, engine = '{app._engine_given}'"
+    sql = f"UPDATE {table} SET state = 'open', result = NULL, finished_at{ms} = NULL, engine = '{app.engines.given}'"
     async with app.runtime.record.transaction() as tx:
         await tx.connection.execute(sql)
 
@@ -533,7 +533,7 @@ def test_two_reconcilers_take_turns(shop):
             await app.start(sleeper, "ann", id="ann")
             await suspended(app, server, "ann")
             forget_all(server)
-            async with shop.app(sleeper, engine=app._engine_given) as other:
+            async with shop.app(sleeper, engine=app.engines.given) as other:
                 reports = await asyncio.gather(app.reconcile(apply=True), other.reconcile(apply=True))
                 assert sorted(len(report.found) for report in reports) in ([0, 1], [1, 1])
             assert (await (await app.handle("ann")).status()).epoch <= 3

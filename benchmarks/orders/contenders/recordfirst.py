@@ -132,10 +132,9 @@ async def unlocked(setting: Setting) -> AsyncIterator[Run]:
 class _Unlocked(PostgresRecord):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        texts = msgspec.structs.asdict(self._statements)
-        without = {name: text.replace(" FOR KEY SHARE", "") for name, text in texts.items()}
-        assert sum(without[name] != texts[name] for name in texts) == 3
-        self._statements = msgspec.structs.replace(self._statements, **without)
+        texts = dict(self._statements.items())
+        self._statements = self._statements.changed(lambda _, text: text.replace(" FOR KEY SHARE", ""))
+        assert sum(text != texts[name] for name, text in self._statements.items()) == 3
 
 
 @contextlib.asynccontextmanager

@@ -31,13 +31,13 @@ class Engines:
         concurrency: int,
         encryptor: Encryptor | None,
     ) -> None:
-        self._runtime, self._given = runtime, given
+        self._runtime, self.given = runtime, given
         self._concurrency, self._encryptor = concurrency, encryptor
 
     @property
     def have_groups(self) -> bool:
         """Whether workers of other groups can share it: a Resonate Server, or resonate-pg."""
-        return isinstance(self._given, str)
+        return isinstance(self.given, str)
 
     def membership(self, group: str | None = None) -> Membership:
         """A worker's part in an engine: of the app's own group, or of another."""
@@ -46,11 +46,11 @@ class Engines:
 
     def connect(self, group: str | None = None) -> Engine:
         """Return the engine, not opened yet."""
-        return connect(self._given, self.membership(group), self._runtime.record)
+        return connect(self.given, self.membership(group), self._runtime.record)
 
     async def joined(self) -> Joined | None:
         """The engine as a part of the record's transactions, where it is in the record's database."""
-        return await join(self._given, self.membership(), self._runtime.record)
+        return await join(self.given, self.membership(), self._runtime.record)
 
     @contextlib.asynccontextmanager
     async def to_ask(self, dispatcher: Dispatcher | None) -> AsyncIterator[Engine | None]:

@@ -19,6 +19,7 @@ import aiosqlite
 from recordfirst.explore import boundary
 from recordfirst.explore.kept import Kept, Role, opened
 from recordfirst.explore.schedule import Boundary
+from recordfirst.records import statements
 from recordfirst.records.contract import Lease
 from recordfirst.records.sqlite import SqliteRecord
 from recordfirst.records.sqlite.lease import hold
@@ -167,9 +168,7 @@ def _is_plain(text: str) -> bool:
 
 @cache
 def _known() -> dict[str, str]:
-    record = SqliteRecord("unused")
-    named = {name: getattr(record._statements, name) for name in record._statements.__struct_fields__}  # noqa: SLF001
-    return {text: name for name, text in named.items()}
+    return statements.load("recordfirst.records.sqlite").by_text()
 
 
 def _detail(args: tuple[Any, ...]) -> str:

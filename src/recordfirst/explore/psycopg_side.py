@@ -239,8 +239,7 @@ _names: dict[str, str] = {}
 def _known() -> dict[str, str]:
     """The record's own statements by their text."""
     if not _names:
-        loaded = statements.load("recordfirst.records.postgres")
-        _names.update({getattr(loaded, name): name for name in loaded.__struct_fields__})
+        _names.update(statements.load("recordfirst.records.postgres").by_text())
     return _names
 
 

@@ -7,109 +7,61 @@ In a file, ``{receipt}`` and the like stand for the column list in ``_receipt.sq
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 
-import msgspec
-
 from recordfirst.records.contract import Migration
 
-_SHARED = ("audit", "change", "finding", "projection", "receipt", "start", "timeline")
 
+class Statements:
+    """A record's statements; the name of each is that of its file."""
 
-class Statements(msgspec.Struct, frozen=True, kw_only=True):
-    """What both products say in their own SQL. A field's name is its file's name."""
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self._texts = dict(texts)
 
-    accept: str
-    add_audit: str
-    add_receipt: str
-    add_receipts: str
-    add_start: str
-    add_starts: str
-    alive: str
-    announce_mark: str
-    audits: str
-    begin_call: str
-    begin_try: str
-    begin_timeline: str
-    begin_undo: str
-    change_receipt: str
-    close_findings: str
-    close_unseen: str
-    confirm_mark: str
-    counts: str
-    dispatched: str
-    done_by: str
-    doubt_all: str
-    end_epochs: str
-    find_mark: str
-    find_pass: str
-    find_projection: str
-    find_receipt: str
-    find_starts: str
-    still_open: str
-    find_timeline: str
-    findings: str
-    finish: str
-    hold: str
-    intend: str
-    left_epochs: str
-    epochs_gone: str
-    lock_start: str
-    may_witness: str
-    migrated: str
-    missing_indexes: str
-    next_version: str
-    not_projected: str
-    now: str
-    open_finding: str
-    open_projections: str
-    open_starts: str
-    projected: str
-    projections: str
-    new_epoch: str
-    new_epochs: str
-    receipts_by_key: str
-    receipts_of: str
-    reopen: str
-    requests_of: str
-    reset_marks: str
-    resume: str
-    save_pass: str
-    saw_findings: str
-    schema_version: str
-    starts: str
-    stop: str
-    stopped: str
-    tries_over: str
-    undispatched: str
-    undoings_of: str
-    undone_under: str
-    unpark: str
-    unsettled: str
-    wakes: str
-    witness: str
-    woken: str
+    def __getattr__(self, name: str) -> str:
+        try:
+            return self.__dict__["_texts"][name]  # type: ignore[no-any-return]
+        except KeyError:
+            raise AttributeError(f"no file {name}.sql is among this record's statements") from None
+
+    def items(self) -> Iterable[tuple[str, str]]:
+        """Names and texts."""
+        return self._texts.items()
+
+    def by_text(self) -> dict[str, str]:
+        """Names by text, for whoever sees what is sent."""
+        return {text: name for name, text in self._texts.items()}
+
+    def changed(self, change: Callable[[str, str], str]) -> Statements:
+        """The same, each text as ``change(name, text)`` returns it."""
+        return Statements({name: change(name, text) for name, text in self._texts.items()})
 
 
 @cache
 def load(package: str) -> Statements:
-    """Read every statement of a product's package."""
-    shared = {name: read(package, f"_{name}.sql").replace("\n", " ") for name in _SHARED}
+    """Read every statement of a product's package: the files in the folders of its ``sql/``."""
+    texts = {name: _bare(text) for name, text in _files(package).items()}
+    return Statements(_filled_in(texts))
 
-    def statement(name: str) -> str:
-        text = read(package, f"{name}.sql")
-        for placeholder, part in shared.items():
-            text = text.replace(f"{{{placeholder}}}", part)
-        return text
 
-    return Statements(**{name: statement(name) for name in Statements.__struct_fields__})
+@cache
+def _files(package: str) -> Mapping[str, str]:
+    """What is in a package's ``sql/`` and the folders in it, but for migrations, by name."""
+    place = files(package) / "sql"
+    folders = [place, *(each for each in place.iterdir() if each.is_dir() and each.name != "migrations")]
+    return {
+        file.name.removesuffix(".sql"): file.read_text()
+        for folder in folders
+        for file in folder.iterdir()
+        if file.name.endswith(".sql")
+    }
 
 
 def read(package: str, name: str) -> str:
     """Return one file's SQL without its comment lines."""
-    return _bare((files(package) / "sql" / name).read_text())
+    return _bare(_files(package)[name.removesuffix(".sql")])
 
 
 def _bare(text: str) -> str:
@@ -121,6 +73,11 @@ def folder(package: str, product: str) -> Mapping[str, str]:
     """Read what a package has in its folder for a product; ``{name}`` in a statement stands for its ``_name.sql``."""
     place = files(package) / product
     texts = {file.name.removesuffix(".sql"): _bare(file.read_text()) for file in place.iterdir()}
+    return _filled_in(texts)
+
+
+def _filled_in(texts: Mapping[str, str]) -> dict[str, str]:
+    """Put each ``_name`` where the others say ``{name}``."""
     shared = {f"{{{name[1:]}}}": text.replace("\n", " ") for name, text in texts.items() if name.startswith("_")}
     statements = {name: text for name, text in texts.items() if not name.startswith("_")}
     for placeholder, names in shared.items():

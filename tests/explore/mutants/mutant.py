@@ -95,7 +95,7 @@ def _statement(product: str, name: str, edits: Sequence[Edit]) -> Iterator[None]
         all_of_it = load(package)
         if not package.endswith(product):
             return all_of_it
-        return msgspec.structs.replace(all_of_it, **{name: _edited(getattr(all_of_it, name), edits)})
+        return all_of_it.changed(lambda each, text: _edited(text, edits) if each == name else text)
 
     with mock.patch.object(statements, "load", mutated):
         yield

@@ -114,9 +114,7 @@ def _modifies(text: str) -> bool:
 def _known() -> Mapping[str, tuple[str, Sequence[str]]]:
     """The record's own statements by their text on the wire, with the names of what is bound."""
     loaded = statements.load("recordfirst.records.postgres")
-    return {
-        _on_the_wire(getattr(loaded, name)): (name, _order(getattr(loaded, name))) for name in loaded.__struct_fields__
-    }
+    return {_on_the_wire(text): (name, _order(text)) for name, text in loaded.items()}
 
 
 def _order(text: str) -> list[str]:

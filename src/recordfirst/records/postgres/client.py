@@ -442,5 +442,4 @@ def _missing_from(dsn: str) -> Mapping[str, Any]:
 
 
 def _in_schema(schema: str) -> Statements:
-    plain = statements.load(_PACKAGE)
-    return Statements(**{name: put_in_schema(getattr(plain, name), schema) for name in Statements.__struct_fields__})
+    return statements.load(_PACKAGE).changed(lambda _, text: put_in_schema(text, schema))
