@@ -7,9 +7,11 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import click
+import grimp
 import pytest
 
 import recordfirst
@@ -301,6 +303,14 @@ def test_only_running_parts_know_the_engine() -> None:
     rooms = ("engine", "execution", "steps", "client")
     inner = [path for path in SRC.rglob("*.py") if path.parent != SRC and path.relative_to(SRC).parts[0] not in rooms]
     assert found(inner, r"^\s*(?:from|import) resonate\b") == []
+
+
+def test_no_import_circles() -> None:
+    """No file imports itself by way of others; imports for types alone, and inside of functions, count too."""
+    graph = grimp.build_graph("recordfirst", cache_dir=None)
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    assert len(imports) >= len(list(SRC.rglob("*.py")))
+    TopologicalSorter(imports).prepare()  # raises a CycleError that names a circle, if there is one
 
 
 # ── docs ────────────────────────────────────────────────────────────────────

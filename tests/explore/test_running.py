@@ -12,8 +12,8 @@ from recordfirst import Context, Read, Write, inject, invariant, workflow, write
 from recordfirst.errors import Misuse
 from recordfirst.explore import At, Budget, Report, Schedule, Violation, parse
 from recordfirst.explore.observe import Seen
+from recordfirst.explore.outcome import Outcome
 from recordfirst.explore.report import render
-from recordfirst.explore.run import Outcome
 from recordfirst.explore.running import explore, parse_budget, replay
 from recordfirst.explore.schedule import Point
 from recordfirst.explore.shrinking import by_weight, kind_of, shrink

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import msgspec
 
-from recordfirst.explore.run import Outcome
+from recordfirst.explore.outcome import Outcome
 from recordfirst.explore.schedule import ENDS, FAULTS, At, Point, Schedule, every_single, worth_trying
 from recordfirst.explore.shrinking import kind_of, shrink
 from recordfirst.explore.words import is_keeping, name_of

@@ -35,6 +35,7 @@ from recordfirst.explore.case import Case
 from recordfirst.explore.clock import EPOCH_MS
 from recordfirst.explore.forked import Able, ForkedRun
 from recordfirst.explore.observe import Looker, Seen, SeenReceipt, SeenStart, look_into_engine
+from recordfirst.explore.outcome import Outcome
 from recordfirst.explore.place import Place, WithFiles
 from recordfirst.explore.postgres_rows import (
     Looking,
@@ -45,7 +46,7 @@ from recordfirst.explore.postgres_rows import (
     put_back,
     set_engine_back,
 )
-from recordfirst.explore.run import Outcome, Run
+from recordfirst.explore.run import Run
 from recordfirst.explore.schedule import At, Schedule
 from recordfirst.explore.world import World, home
 from recordfirst.records.postgres import PostgresRecord

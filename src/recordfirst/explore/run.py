@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from recordfirst.explore import checks
-from recordfirst.explore.boundary import Event, Process
+from recordfirst.explore.boundary import Process
 from recordfirst.explore.checks import Violation
 from recordfirst.explore.clock import EPOCH_MS, Time
 from recordfirst.explore.invariants import offenders
 from recordfirst.explore.observe import Rows, Seen, SeenPromise, look_into_engine
+from recordfirst.explore.outcome import Corpse, Outcome
 from recordfirst.explore.place import Place
 from recordfirst.explore.process import work
 from recordfirst.explore.schedule import ENDS, At, Fault, Point, Schedule, faults_at
 from recordfirst.explore.underway import End, Running
+from recordfirst.explore.world import World
 from recordfirst.steps.workflow import Workflow
 from recordfirst.testing.outside import Outside
-
-if TYPE_CHECKING:
-    from recordfirst.explore.world import World
 
 _DOWN_MS = 1_000
 """How long it takes until a successor begins."""
@@ -31,38 +30,6 @@ _STALLED_MS = 120_000
 _FORGOTTEN_MS = 40 * 24 * 3_600_000
 """Longer than any provider honours a key (Stripe v2: 30 days)."""
 _PROCESSES_MOST = 8
-
-
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of one schedule."""
-
-    schedule: Schedule
-    violations: tuple[Violation, ...]
-    events: tuple[Event, ...]
-    points: tuple[tuple[Point, ...], ...]
-    """Of each process, what it crossed."""
-    seen: Seen
-    struck: tuple[At, ...]
-    """The faults whose point was reached; one that was not, was not tried."""
-    why: str = ""
-    """Why its last process came to no good end, if so."""
-    briefly: bool = False
-    """What only an operator would read was left out."""
-
-    def crossed(self, at: At) -> Point:
-        """The point of a fault that has struck."""
-        return next(point for point in self.points[at.process - 1] if at.meets(point))
-
-
-class Corpse(msgspec.Struct, frozen=True, kw_only=True):
-    """A world as a first process has left it: what follows can be tried again and again from there."""
-
-    files: Path
-    older: Path | None
-    process: Process
-    clock: Time
-    violations: tuple[Violation, ...]
-    last: Seen | None
 
 
 class Run:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from recordfirst.explore.checks import Violation
-from recordfirst.explore.run import Outcome
+from recordfirst.explore.outcome import Outcome
 from recordfirst.explore.schedule import ENDS, At, Point, Schedule
 
 _WEIGHT = {"P1": 0, "P3": 1, "P2": 2, "P5": 3, "yours": 4, "P7": 5, "P8": 6, "P4": 7, "P6": 8, "P9": 9, "P10": 10}

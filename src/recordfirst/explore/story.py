@@ -14,7 +14,7 @@ import msgspec
 from recordfirst.explore.boundary import Event
 from recordfirst.explore.checks import Violation
 from recordfirst.explore.observe import Seen
-from recordfirst.explore.run import Outcome
+from recordfirst.explore.outcome import Outcome
 from recordfirst.explore.schedule import CHANGES, ENDS, FAULTS, At
 from recordfirst.explore.shrinking import by_weight
 from recordfirst.explore.words import (
