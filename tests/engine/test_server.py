@@ -186,7 +186,7 @@ def test_what_the_server_had_already_is_not_run_again(shop):
         async with served(shop, world, pausing, workers=1) as (server, [app]):
             handle = await app.start(pausing, id="p")
             await world.entered.wait()
-            async with shop.working(pausing, engine=app._engine_given, provide={World: world}):
+            async with shop.working(pausing, engine=app.engines.given, provide={World: world}):
                 world.go_on.set()
                 assert await handle.result() == "ann"
             assert [task for _, task in server.deliveries] == ["shop~p"]

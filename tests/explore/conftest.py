@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from recordfirst.explore import At, Case, FastWorld, Outcome, Schedule
-from recordfirst.explore.world import Deaths
+from recordfirst.explore.fast import Deaths
 from tests.explore.shop import CASE
 
 

@@ -60,7 +60,7 @@ def test_forked_and_abandoned_processes_come_to_the_same(worlds: tuple[FastWorld
         if seen_of(abandoned.run(schedule, briefly=True)) != seen_of(forked.run(schedule, briefly=True))
     ]
     assert different == []
-    assert abandoned.corpses
+    assert abandoned.snapshots
 
 
 def test_a_process_that_is_killed_from_outside_has_a_successor(world_of: Callable[..., FastWorld]) -> None:

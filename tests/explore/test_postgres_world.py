@@ -60,7 +60,7 @@ FAULTS = [
 
 
 def test_the_demos_order_holds_on_a_real_server(world_of: Callable[..., PostgresWorld]) -> None:
-    """P1, P2, P3, P5, P7, P9: whichever of these befalls it."""
+    """P1, P2, P3, P5, P7, P9: whichever of these inject it."""
     world = world_of()
     reference = world.refer()
     assert [start.state for start in reference.seen.starts] == ["succeeded"]

@@ -74,7 +74,7 @@ HOLDS = [
 
 
 def test_the_demos_order_holds(order: RealWorld) -> None:
-    """P1, P2, P3, P6, P7, P9: over HTTP, whichever of these befalls its worker."""
+    """P1, P2, P3, P6, P7, P9: over HTTP, whichever of these inject its worker."""
     assert order.reference is not None
     assert order.reference.tables["orders"][0][5] == "paid"
     violations = {schedule: run(order, schedule).violations for schedule in HOLDS}
@@ -177,9 +177,9 @@ def test_a_case_that_another_program_cannot_find_is_refused(postgres_dsn: str) -
 
 
 def test_nothing_is_left_running(postgres_dsn: str) -> None:
-    """P10: no worker, nursery or outside outlives its world, not even one that stalled."""
+    """P10: no worker, fork_server or outside outlives its world, not even one that stalled."""
     world = RealWorld(broken.BROKEN, postgres_dsn)
-    groups = [program._popen.pid for program in (world.programs.nursery, world.programs.outside)]
+    groups = [program._popen.pid for program in (world.programs.fork_server, world.programs.outside)]
     try:
         run(world, "1.intend#1:stall")
         assert all(Path(f"/proc/{pid}").exists() for pid in groups)

@@ -12,8 +12,8 @@ from recordfirst import Context, Read, Write, inject, invariant, workflow, write
 from recordfirst.errors import Misuse
 from recordfirst.explore import At, Budget, Report, Schedule, Violation, parse
 from recordfirst.explore.observe import Seen
+from recordfirst.explore.outcome import Outcome
 from recordfirst.explore.report import render
-from recordfirst.explore.run import Outcome
 from recordfirst.explore.running import explore, parse_budget, replay
 from recordfirst.explore.schedule import Point
 from recordfirst.explore.shrinking import by_weight, kind_of, shrink
@@ -206,7 +206,7 @@ def test_shrinking_takes_away_the_change():
 
 
 def test_shrinking_goes_to_the_first_process():
-    """What befalls a successor in the same way befalls the first one: no death is needed before."""
+    """What inject a successor in the same way inject the first one: no death is needed before."""
     assert shrunk(
         lambda faults: ["P3"] if any(f.endswith(".4:lose") for f in faults) else [], "1.2:crash 2.4:lose"
     ) in ("1.4:lose", "2.4:lose")

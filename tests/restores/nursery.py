@@ -1,6 +1,6 @@
 """A process that has everything imported, and forks others: one is there in some milliseconds, and is a real process.
 
-``python -m tests.restores.nursery``, with the shop's setting in the environment. Each line that it reads is a JSON
+``python -m tests.restores.fork_server``, with the shop's setting in the environment. Each line that it reads is a JSON
 list: a file for what the process says, and nothing more for a worker, or the words of a ``recordfirst`` command. It
 answers with the new process's pid. When its input ends, all end.
 """

@@ -89,7 +89,7 @@ class World:
 
     def _start_nursery(self) -> subprocess.Popen[str]:
         env = os.environ | {"RESTORES": msgspec.json.encode(self.setting).decode()}
-        words = [sys.executable, "-m", "tests.restores.nursery"]
+        words = [sys.executable, "-m", "tests.restores.fork_server"]
         return subprocess.Popen(words, cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     @staticmethod

@@ -127,12 +127,12 @@ def _case(given: Mapping[str, Any]) -> Case:
 
     whole = _whole(given["case_path"])
     fields: dict[str, Any] = {}
-    apps_own: list[Any] = []
+    app_invariants: list[Any] = []
     # A case is whole by itself: RECORDFIRST_APP, set for other commands, does not ask for a workflow.
     if given["workflow"] is not None:
         app = load_app(given["app_path"], "MODULE:APP")
         fields |= {"app": app.name, "workflow": app.workflow(given["workflow"])}
-        apps_own = app.invariants
+        app_invariants = app.invariants
     elif whole is None:
         raise click.UsageError("give MODULE:APP and WORKFLOW, or --case MODULE:NAME")
     if given["arguments"] is not None:
@@ -143,9 +143,9 @@ def _case(given: Mapping[str, Any]) -> Case:
         by_name = function.bind(*(((), arguments) if isinstance(arguments, dict) else (arguments, {})))
         fields |= {"args": (), "kwargs": function.fit(by_name)}
     fields |= {name: read(given[name]) for name, read in _FIELDS.items() if given[name]}
-    if apps_own:
+    if app_invariants:
         others = fields.get("invariants", () if whole is None else whole.invariants)
-        fields["invariants"] = (*others, *apps_own)
+        fields["invariants"] = (*others, *app_invariants)
     return Case(**fields) if whole is None else msgspec.structs.replace(whole, **fields)
 
 

@@ -9,10 +9,10 @@ outside, never by what the code says of itself.
 from recordfirst.explore.case import Case, Invariant
 from recordfirst.explore.checks import Violation
 from recordfirst.explore.explorer import Budget, Explorer, Failure, Report
-from recordfirst.explore.run import Outcome
+from recordfirst.explore.fast import FastWorld
+from recordfirst.explore.outcome import Outcome
 from recordfirst.explore.running import explore, replay
 from recordfirst.explore.schedule import At, Point, Schedule, parse
-from recordfirst.explore.world import FastWorld
 
 __all__ = [
     "At",

@@ -24,7 +24,7 @@ from recordfirst.testing.outside import Asked
 _HANG_S = 3_600.0
 """Longer than anybody waits for an answer."""
 _REDELIVERED_S = 3.0
-"""How long the first execution stands still after its task was delivered again: the second is under way by then."""
+"""How long the first execution stalls after its task was delivered again: the second is under way by then."""
 
 
 _DIES = "and dies"
@@ -91,7 +91,7 @@ class Process:
         self.struck: list[At] = []
         """The faults whose point was reached."""
         self.stalled: asyncio.Future[None] | None = None
-        """Set while it stands still; resolving it lets it go on."""
+        """Set while it stalls; resolving it lets it go on."""
         self.let_go()
         self.disposed = False
         """What is left of it is being thrown away."""
@@ -102,7 +102,7 @@ class Process:
         self.accepted: set[str] = set()
         """Workflows that were accepted, as the client knows."""
         self.changes = 0
-        """How much was changed, anywhere: while this stands still, nothing goes on."""
+        """How much was changed, anywhere: while this stalls, nothing goes on."""
 
     def let_go(self) -> None:
         """Forget who else is concerned: it is over, or has not begun."""
@@ -145,7 +145,7 @@ class Process:
     ) -> T:
         """Cross a boundary: ``do`` what was asked, unless a fault strikes here.
 
-        A process that stands still before a call for longer than ``honoured_ms``, for which the provider honours its
+        A process that stalls before a call for longer than ``honoured_ms``, for which the provider honours its
         key, is ended: nobody can call that request back, and nothing is promised of it.
         """
         if self.disposed:
@@ -206,7 +206,7 @@ class Process:
                 raise self._errors.contended()
             case "stall":
                 self._crosses(point, at.fault)
-                if self.stalled is None:  # else the whole process stands still already, and goes on as a whole
+                if self.stalled is None:  # else the whole process stalls already, and goes on as a whole
                     self.stalled = asyncio.get_running_loop().create_future()
                     asyncio.get_running_loop().stop()
                 standing, since_ms = self.stalled, self.clock.now_ms()
@@ -217,7 +217,7 @@ class Process:
                         self.stalled = None
                 self.arrived()  # what others have asked for meanwhile is theirs
                 if honoured_ms is not None and self.clock.now_ms() - since_ms > honoured_ms:
-                    self.note("and is ended: it stood still for longer than the key is honoured")
+                    self.note("and is ended: it stalled for longer than the key is honoured")
                     await self._dies()
                 self.note("goes on")
             case "redeliver":

@@ -180,7 +180,7 @@ def at_the_end(
     reference: Seen | None,
     later: Seen | None,
 ) -> list[Violation]:
-    """What is judged once nobody works any more.
+    """What is judged once nobody works.
 
     Args:
         seen: what there is.

@@ -49,7 +49,7 @@ class SimRecord(SqliteRecord):
 
     Args:
         path: the file.
-        host: where the process runs. Leases are held per host: a process that stood still for too long has lost its
+        host: where the process runs. Leases are held per host: a process that stalled for too long has lost its
             own to another host without knowing, as when a connection to Postgres was cut.
     """
 

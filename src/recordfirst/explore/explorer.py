@@ -14,7 +14,7 @@ from typing import Protocol
 
 import msgspec
 
-from recordfirst.explore.run import Outcome
+from recordfirst.explore.outcome import Outcome
 from recordfirst.explore.schedule import ENDS, FAULTS, At, Point, Schedule, every_single, worth_trying
 from recordfirst.explore.shrinking import kind_of, shrink
 from recordfirst.explore.words import is_keeping, name_of
@@ -182,7 +182,7 @@ class Explorer:
     def _after(self, at: At, process: int, point: Point) -> list[At]:
         faults = self._every_single(process, [point])
         if at.fault == "stall":
-            # A process that stands still has the files open: nobody dies in them but itself.
+            # A process that stalls has the files open: nobody dies in them but itself.
             return [fault for fault in faults if fault.fault not in ENDS]
         return faults
 

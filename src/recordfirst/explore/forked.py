@@ -1,7 +1,7 @@
-"""Processes that are processes: forked from the world's own, ended by ``os._exit``, or standing still on their own.
+"""Processes that are processes: forked from the world's own, ended by ``os._exit``, or stalled on their own.
 
 Nothing is simulated about a death here: the kernel closes what was open and frees what was locked, and no line of ours
-runs. The parent only watches: a child reports what it crossed before it ends or stands still.
+runs. The parent only watches: a child reports what it crossed before it ends or stalls.
 
 A fork is dear where memory is touched again page by page: a process of a small workflow took 29 ms instead of 10 (2
 cores, Python 3.13). What is explored by the thousand is explored with ``deaths="abandoned"``.
@@ -51,7 +51,7 @@ class _Common(msgspec.Struct, kw_only=True):
 
 
 class _Report(msgspec.Struct, kw_only=True):
-    """What a child has to say when it ends or stands still."""
+    """What a child has to say when it ends or stalls."""
 
     end: End
     why: str
@@ -67,7 +67,7 @@ class Able(Protocol):
     """What runs in the child."""
 
     def advance(self) -> tuple[End, str]:
-        """Run until it ends, dies, or stands still."""
+        """Run until it ends, dies, or stalls."""
 
 
 class Forked:
@@ -80,7 +80,7 @@ class Forked:
         self._ours: socket.socket | None = None
 
     def advance(self) -> tuple[End, str]:
-        """Let it go on, until it ends, dies, or stands still."""
+        """Let it go on, until it ends, dies, or stalls."""
         if self._ours is None:
             self._fork()
         assert self._ours is not None

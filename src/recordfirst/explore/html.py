@@ -120,6 +120,6 @@ def _table(report: Report) -> Iterator[str]:
 
 
 _CHANGE = (
-    "the process dies after it was applied; before its successor begins the engine is lost or set back, providers "
+    "the process dies after it was applied; before its successor begins the engine is lost or restored, providers "
     "forget their keys, or another version of the workflow is deployed"
 )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from recordfirst.errors import Misuse
-from recordfirst.explore.apps_own import found as found_by_the_app
+from recordfirst.explore.app_invariants import found as found_by_the_app
 from recordfirst.explore.case import Invariant
 from recordfirst.explore.checks import Violation
 from recordfirst.steps.invariant import Invariant as AppInvariant

@@ -1,9 +1,9 @@
 """The Postgres world: a record on a real server, the engine in a file, and processes that are forked and end for real.
 
-Statements, commits, locks, refusals and lost connections are the server's own. Time is not: it stands still unless
+Statements, commits, locks, refusals and lost connections are the server's own. Time is not: it stalls unless
 nobody has anything to do, as in the fast world, and the record's clock follows it, since ``clock_timestamp()`` and
 ``now()`` are found in the schema ``recordfirst_explore`` before the server's own. A server waits for no virtual
-second, so whatever waits in it for another session takes real ones. A process that stands still loses its lease as in
+second, so whatever waits in it for another session takes real ones. A process that stalls loses its lease as in
 epoch: the server ends that session, another process works on a host of its own, and then the first goes on.
 
 Every schedule begins with the rows that the tables had at first; the same database serves them all. What it costs is
@@ -29,12 +29,13 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from recordfirst.errors import Misuse
-from recordfirst.explore import psycopg_side
+from recordfirst.explore import psycopg_hooks
 from recordfirst.explore.boundary import Process
 from recordfirst.explore.case import Case
 from recordfirst.explore.clock import EPOCH_MS
 from recordfirst.explore.forked import Able, ForkedRun
 from recordfirst.explore.observe import Looker, Seen, SeenReceipt, SeenStart, look_into_engine
+from recordfirst.explore.outcome import Outcome
 from recordfirst.explore.place import Place, WithFiles
 from recordfirst.explore.postgres_rows import (
     Looking,
@@ -45,7 +46,7 @@ from recordfirst.explore.postgres_rows import (
     put_back,
     set_engine_back,
 )
-from recordfirst.explore.run import Outcome, Run
+from recordfirst.explore.run import Run
 from recordfirst.explore.schedule import At, Schedule
 from recordfirst.explore.world import World, home
 from recordfirst.records.postgres import PostgresRecord
@@ -109,11 +110,11 @@ class PostgresWorld(World):
 
     def __init__(self, case: Case, dsn: str, *, resonate_sql: str | None = None, seed: int = 1) -> None:
         super().__init__(case, seed=seed, home=home())
-        psycopg_side.install()
+        psycopg_hooks.install()
         self.resonate_sql = resonate_sql
         given = conninfo_to_dict(dsn)
         self.dsn = make_conninfo(dsn, options=f"{given.get('options') or ''} {_FIRST}".strip())
-        self.errors = psycopg_side.PostgresErrors()
+        self.errors = psycopg_hooks.PostgresErrors()
         self.runs = _Run
         self._looker = PostgresLooker(case.ignore)
         self.connection: Looking = self.connect()
@@ -209,14 +210,14 @@ class _Run(ForkedRun):
 
     def _inside(self, process: Process, place: Place, version: Workflow[..., Any]) -> Able:
         assert isinstance(place, PostgresPlace)
-        psycopg_side.watch = place
+        psycopg_hooks.watch = place
         return super()._inside(process, place, version)
 
     def _keep_engine(self) -> None:
         super()._keep_engine()
         if self.world.resonate_sql is not None:
-            assert psycopg_side.watch is not None
-            keep_engine(psycopg_side.watch.looks())
+            assert psycopg_hooks.watch is not None
+            keep_engine(psycopg_hooks.watch.looks())
 
     def _change(self, at: At, older: Path | None) -> None:
         if self.world.resonate_sql is None or at.change not in ("engine-lost", "engine-older"):
@@ -235,11 +236,11 @@ class _Here(Run):
 
     def _start(self, process: Process, place: Place, version: Workflow[..., Any]) -> Any:
         assert isinstance(place, PostgresPlace)
-        self._place = psycopg_side.watch = place
+        self._place = psycopg_hooks.watch = place
         return super()._start(process, place, version)
 
     def clean_up(self) -> None:
-        psycopg_side.watch = None
+        psycopg_hooks.watch = None
         self._place.close()
         super().clean_up()
 

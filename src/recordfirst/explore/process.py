@@ -104,7 +104,7 @@ async def _until(ending: asyncio.Future[Any], stops: Sequence[str], app: App, pl
         if process.changes == changes:
             if waits == _WAITS_MOST:
                 ending.cancel()
-                raise Stuck("nothing happens any more")
+                raise Stuck("nothing happens")
             waits += 1
             if not await answer(app, place.outside, process.note):
                 await _wait(place, process)

@@ -26,7 +26,7 @@ _IGNORE = (
     "A column of your own that may differ between two runs (a time of the database, a random id) is named in "
     "ignore=['table.column']."
 )
-_CHANGED = "engine lost or set back, keys expired, or a deploy"
+_CHANGED = "engine lost or restored, keys expired, or a deploy"
 
 
 def plain(text: str, style: str) -> str:  # noqa: ARG001 - a style that is none

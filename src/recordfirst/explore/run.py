@@ -4,65 +4,32 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from recordfirst.explore import checks
-from recordfirst.explore.boundary import Event, Process
+from recordfirst.explore.boundary import Process
 from recordfirst.explore.checks import Violation
 from recordfirst.explore.clock import EPOCH_MS, Time
 from recordfirst.explore.invariants import offenders
 from recordfirst.explore.observe import Rows, Seen, SeenPromise, look_into_engine
+from recordfirst.explore.outcome import CrashSnapshot, Outcome
 from recordfirst.explore.place import Place
 from recordfirst.explore.process import work
 from recordfirst.explore.schedule import ENDS, At, Fault, Point, Schedule, faults_at
 from recordfirst.explore.underway import End, Running
+from recordfirst.explore.world import World
 from recordfirst.steps.workflow import Workflow
 from recordfirst.testing.outside import Outside
-
-if TYPE_CHECKING:
-    from recordfirst.explore.world import World
 
 _DOWN_MS = 1_000
 """How long it takes until a successor begins."""
 _STALLED_MS = 120_000
-"""How long a process stands still: longer than any lease."""
+"""How long a process stalls: longer than any lease."""
 _FORGOTTEN_MS = 40 * 24 * 3_600_000
 """Longer than any provider honours a key (Stripe v2: 30 days)."""
 _PROCESSES_MOST = 8
-
-
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of one schedule."""
-
-    schedule: Schedule
-    violations: tuple[Violation, ...]
-    events: tuple[Event, ...]
-    points: tuple[tuple[Point, ...], ...]
-    """Of each process, what it crossed."""
-    seen: Seen
-    struck: tuple[At, ...]
-    """The faults whose point was reached; one that was not, was not tried."""
-    why: str = ""
-    """Why its last process came to no good end, if so."""
-    briefly: bool = False
-    """What only an operator would read was left out."""
-
-    def crossed(self, at: At) -> Point:
-        """The point of a fault that has struck."""
-        return next(point for point in self.points[at.process - 1] if at.meets(point))
-
-
-class Corpse(msgspec.Struct, frozen=True, kw_only=True):
-    """A world as a first process has left it: what follows can be tried again and again from there."""
-
-    files: Path
-    older: Path | None
-    process: Process
-    clock: Time
-    violations: tuple[Violation, ...]
-    last: Seen | None
 
 
 class Run:
@@ -76,12 +43,12 @@ class Run:
         self._version, self._briefly = version, briefly
         self._older: Path | None = None
         first = schedule.of(1)
-        # Where more befalls the first process, no other schedule begins like this one.
+        # Where more inject the first process, no other schedule begins like this one.
         self._first = (
             msgspec.structs.replace(first[0], change=None) if [at.fault in ENDS for at in first] == [True] else None
         )
-        corpse = world.corpse(self._first, briefly=briefly)
-        if corpse is None:
+        snapshot = world.snapshot(self._first, briefly=briefly)
+        if snapshot is None:
             self.clock = Time(EPOCH_MS)
             self.files = world.fresh()
             self._directories = [self.files]
@@ -89,12 +56,12 @@ class Run:
             self.violations: list[Violation] = []
             self._last: Seen | None = None
         else:
-            self.clock = corpse.clock.copy()
-            self.files = world.resume(corpse.files)
+            self.clock = snapshot.clock.copy()
+            self.files = world.resume(snapshot.files)
             self._directories = [self.files]
-            self._processes = [corpse.process]
-            self.violations, self._last = [*corpse.violations], corpse.last
-            self._change(first[0], corpse.older)
+            self._processes = [snapshot.process]
+            self.violations, self._last = [*snapshot.violations], snapshot.last
+            self._change(first[0], snapshot.older)
             self.clock.skip_ms(_DOWN_MS)
         self._hosts = 0
         self._why = ""
@@ -148,7 +115,7 @@ class Run:
         self._why = f"{_PROCESSES_MOST} processes came to no end; the last: {self._why or 'died'}"
 
     def _with_another(self, running: Running) -> tuple[End, str]:
-        """While one stands still another works, elsewhere; then the first goes on."""
+        """While one stalls another works, elsewhere; then the first goes on."""
         self._hosts += 1
         self._stands_still()
         other = self._begin(str(self._hosts))
@@ -191,7 +158,7 @@ class Run:
         return Running(work(self.world.case, version, place, process), self.world.seed, process)
 
     def _stands_still(self) -> None:
-        """Take its lease from a process that stands still; files of a host of its own have none to take."""
+        """Take its lease from a process that stalls; files of a host of its own have none to take."""
 
     def _died(self, process: Process) -> None:
         left, self.files = self.files, self.world.resume(self.files)
@@ -199,7 +166,7 @@ class Run:
         if not self._briefly:
             self._look_at_what_is_left(process)
         elif self._first is not None and process.number == len(self._processes) == 1:
-            self.world.corpses[self._first] = Corpse(
+            self.world.snapshots[self._first] = CrashSnapshot(
                 files=self.world.keep(left),
                 older=None if self._older is None else self.world.keep(self._older),
                 process=process,
@@ -243,7 +210,7 @@ class Run:
         if fault not in faults_at(point):
             return
         at = At(1, point.number, fault)
-        self.world.corpses[at] = Corpse(
+        self.world.snapshots[at] = CrashSnapshot(
             files=self.world.keep(self.files),
             older=None,
             process=self._processes[0].as_dead(at),

@@ -22,7 +22,7 @@ from recordfirst.errors import Misuse
 from recordfirst.explore import mistakes
 from recordfirst.explore.case import Case
 from recordfirst.explore.explorer import Budget, Cell, Explorer, Failure, Report, World
-from recordfirst.explore.run import Outcome
+from recordfirst.explore.outcome import Outcome
 from recordfirst.explore.schedule import Schedule
 from recordfirst.explore.shrinking import kind_of
 from recordfirst.explore.worlds import Where, opened, ready

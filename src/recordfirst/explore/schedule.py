@@ -25,7 +25,7 @@ FAULTS: dict[Fault, str] = {
     "fail": "it is not applied, and an error comes back",
     "lose": "it is applied, and the reply is lost",
     "contend": "the record refuses it: deadlock, serialization failure, busy",
-    "stall": "the process stands still for longer than its lease; a successor works meanwhile; then it goes on",
+    "stall": "the process stalls for longer than its lease; a successor works meanwhile; then it goes on",
     "redeliver": "the task's lease ends here, and the engine delivers it a second time to this process",
     "hang": "it is applied, and the reply does not come until the caller gives up",
 }
@@ -43,7 +43,7 @@ ENDS: tuple[Fault, ...] = ("crash", "crash-after")
 type Change = Literal["engine-lost", "engine-older", "keys-expired", "deploy"]
 CHANGES: dict[Change, str] = {
     "engine-lost": "before the successor begins, the engine forgets everything",
-    "engine-older": "before the successor begins, the engine is set back to what it was at an earlier point",
+    "engine-older": "before the successor begins, the engine is restored to what it was at an earlier point",
     "keys-expired": "so much time passes before the successor begins that providers have forgotten their keys",
     "deploy": "the successor runs another version of the workflow",
 }
@@ -57,11 +57,11 @@ class Point(msgspec.Struct, frozen=True):
     name: str
     """What crosses, for an operator: ``commit``, ``promise.create``, ``call charge_card``."""
     in_transaction: bool = False
-    """Whether the record's transaction is open here: a process that stands still would hold its locks."""
+    """Whether the record's transaction is open here: a process that stalls would hold its locks."""
     detail: str = ""
     """What it is about: a key, an id, a state."""
     blind: bool = False
-    """Whether a call that no key protects is this, or is under way: if its process stands still, nobody can know that
+    """Whether a call that no key protects is this, or is under way: if its process stalls, nobody can know that
     it will yet be made, and nothing is promised.
     """
     label: str = ""
@@ -137,7 +137,7 @@ _LABEL = re.compile(r"[\w.-]+#\d+")
 
 
 def faults_at(point: Point) -> list[Fault]:
-    """What can befall a process at a point."""
+    """What can inject a process at a point."""
     faults = _OF_BOUNDARY[point.boundary]
     return [fault for fault in faults if not (fault == "stall" and (point.in_transaction or point.blind))]
 

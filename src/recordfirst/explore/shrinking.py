@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from recordfirst.explore.checks import Violation
-from recordfirst.explore.run import Outcome
+from recordfirst.explore.outcome import Outcome
 from recordfirst.explore.schedule import ENDS, At, Point, Schedule
 
 _WEIGHT = {"P1": 0, "P3": 1, "P2": 2, "P5": 3, "yours": 4, "P7": 5, "P8": 6, "P4": 7, "P6": 8, "P9": 9, "P10": 10}
@@ -29,7 +29,7 @@ def shrink(run: Callable[[Schedule], Outcome], outcome: Outcome, reference: Outc
     """Return the smallest schedule found that breaks the same promise as this one.
 
     Fewer faults, no change before a successor, the same in the first process instead of a successor, a plain death
-    instead of a process that stands still: whichever still breaks it, again and again, until none does.
+    instead of a process that stalls: whichever still breaks it, again and again, until none does.
     """
     promise = _promise(outcome)
     smaller = True
@@ -65,7 +65,7 @@ def _less(outcome: Outcome, reference: Outcome) -> Iterator[Schedule]:
 
 
 def _earlier(outcome: Outcome, reference: Outcome) -> Iterator[Schedule]:
-    """Let what befell a successor befall the first process alone, where that comes to the same point."""
+    """Let what befell a successor inject the first process alone, where that comes to the same point."""
     for at in outcome.struck:
         if at.process == 1 or len(outcome.struck) == 1:
             continue

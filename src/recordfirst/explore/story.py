@@ -14,7 +14,7 @@ import msgspec
 from recordfirst.explore.boundary import Event
 from recordfirst.explore.checks import Violation
 from recordfirst.explore.observe import Seen
-from recordfirst.explore.run import Outcome
+from recordfirst.explore.outcome import Outcome
 from recordfirst.explore.schedule import CHANGES, ENDS, FAULTS, At
 from recordfirst.explore.shrinking import by_weight
 from recordfirst.explore.words import (
@@ -112,7 +112,7 @@ class _Teller:
         elif event.fault is not None:
             self._strikes(event)
         elif event.what == "goes on":
-            self._add("fault", event, f"process {event.process} goes on, and does not know that it stood still")
+            self._add("fault", event, f"process {event.process} goes on, and does not know that it stalled")
         elif event.what.startswith(("an operator", "and is told")):
             self._add("person", event, event.what)
         elif event.what.startswith(("the workflow has", "the process ends")):

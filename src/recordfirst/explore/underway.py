@@ -1,4 +1,4 @@
-"""A process under way in a loop of its own: runs until it ends, dies or stands still, and can be told to go on."""
+"""A process under way in a loop of its own: runs until it ends, dies or stalls, and can be told to go on."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Running:
         self._seed = seed * 1_000 + process.number
 
     def advance(self) -> tuple[End, str]:
-        """Run until it ends, dies, or stands still."""
+        """Run until it ends, dies, or stalls."""
         before, boundary.current = boundary.current, self.process
         asyncio.set_event_loop(self._loop)
         try:
@@ -55,7 +55,7 @@ class Running:
         return ("ended", "") if error is None else ("failed", f"{type(error).__name__}: {error}")
 
     def _dispose(self) -> None:
-        """Let go of what it still had to do. Whatever that would touch are files that nobody looks at any more."""
+        """Let go of what it still had to do. Whatever that would touch are files that nobody looks at."""
         self.process.disposed = True
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)  # nor will it be

@@ -23,7 +23,7 @@ from recordfirst.core.text import shown
 from recordfirst.errors import Misuse
 from recordfirst.explore.case import Case
 from recordfirst.explore.explorer import World as Explored
-from recordfirst.explore.world import FastWorld
+from recordfirst.explore.fast import FastWorld
 
 type Kind = Literal["fast", "forked", "postgres", "real"]
 KINDS: Mapping[Kind, str] = {

@@ -5,8 +5,8 @@ Nothing here imports a provider's own package: ``recordfirst.testing`` works wit
 
 from recordfirst.testing.clock import SimClock
 from recordfirst.testing.outside import Asked, KeyReused, Outside, Refused
-from recordfirst.testing.stripe.double import stripe_double
 from recordfirst.testing.stripe.faults import FaultKind, Faults
+from recordfirst.testing.stripe.inside import stripe_double
 from recordfirst.testing.stripe.ledger import Entry, Ledger
 from recordfirst.testing.stripe.server import StripeSimulator
 

@@ -79,7 +79,7 @@ def _json(shown: Any) -> web.Response:
 
 
 async def _serve(path: Path) -> None:
-    with contextlib.suppress(ModuleNotFoundError):  # an extra; it takes a second, as the nursery does meanwhile
+    with contextlib.suppress(ModuleNotFoundError):  # an extra; it takes a second, as the fork server does meanwhile
         importlib.import_module("recordfirst.providers.stripe")
     runner = web.ServerRunner(web.Server(_Server(path).answer, access_log=None))
     await runner.setup()

@@ -1,4 +1,4 @@
-"""The programs of a real world: everybody outside, the nursery, and the workers that it forks."""
+"""The programs of a real world: everybody outside, the fork server, and the workers that it forks."""
 
 from __future__ import annotations
 
@@ -77,24 +77,26 @@ class Program:
 
 
 class Programs:
-    """Those that a world has: everybody outside, and the nursery. Both start at once, since imports take a second."""
+    """Those that a world has: everybody outside, and the fork server. Both start at once, since imports take a
+    second.
+    """
 
     def __init__(self, outside_file: Path) -> None:
         self.outside = Program("outside_server", str(outside_file))
-        self.nursery = Program("nursery")
+        self.fork_server = Program("fork_server")
 
     def begin(self, sent: Sent) -> str:
-        """Wait until both are there, and the nursery has imported the case; return the outside's URL.
+        """Wait until both are there, and the fork server has imported the case; return the outside's URL.
 
         Raises:
             Misuse: if it cannot.
         """
-        self.nursery.tell(base64.b64encode(msgspec.msgpack.encode(sent)))
+        self.fork_server.tell(base64.b64encode(msgspec.msgpack.encode(sent)))
         return self.outside.hear().url
 
     def end(self) -> None:
         """End both, and all workers."""
-        for program in (self.nursery, self.outside):
+        for program in (self.fork_server, self.outside):
             program.end()
 
 

@@ -1,7 +1,7 @@
 """What a real world's record is: a database on a real Postgres (``on_postgres.py``), or an SQLite file.
 
 Nothing lies between a worker and a file, so on SQLite faults strike at providers and at a Resonate Server alone; and a
-lease, being a lock of the kernel's, cannot be taken from a process that stands still.
+lease, being a lock of the kernel's, cannot be taken from a process that stalls.
 """
 
 from __future__ import annotations

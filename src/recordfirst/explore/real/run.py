@@ -7,25 +7,22 @@ import signal
 import time
 from collections.abc import Awaitable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from recordfirst.explore import checks
 from recordfirst.explore.checks import Violation
 from recordfirst.explore.invariants import offenders
 from recordfirst.explore.observe import Rows, Seen
+from recordfirst.explore.outcome import Outcome
 from recordfirst.explore.real.http_proxy import HttpProxy, Request
 from recordfirst.explore.real.names import Named, of_engine
 from recordfirst.explore.real.programs import Worker
 from recordfirst.explore.real.providers import Providers
 from recordfirst.explore.real.side import Side
+from recordfirst.explore.real.surroundings import Surroundings
 from recordfirst.explore.real.worker import Order, Said
-from recordfirst.explore.run import Outcome
 from recordfirst.explore.schedule import Schedule
 from recordfirst.explore.underway import End
 from recordfirst.testing.outside import Asked
-
-if TYPE_CHECKING:
-    from recordfirst.explore.real.world import RealWorld
 
 _PROCESSES_MOST = 8
 _QUIET_S = 75.0
@@ -36,7 +33,7 @@ _LOOK_S = 1.0
 class RealRun:
     """One schedule."""
 
-    def __init__(self, world: RealWorld, schedule: Schedule, version: int) -> None:
+    def __init__(self, world: Surroundings, schedule: Schedule, version: int) -> None:
         self._world, self._schedule, self._version = world, schedule, version
         self._workers: list[Worker] = []
         self._outside = world.outside()
@@ -112,7 +109,7 @@ class RealRun:
         self._why = f"{_PROCESSES_MOST} processes came to no end; the last: {self._why or 'died'}"
 
     async def _with_another(self, worker: Worker) -> tuple[End, str]:
-        """While one stands still another works, elsewhere; then the first goes on."""
+        """While one stalls another works, elsewhere; then the first goes on."""
         self._hosts += 1
         other = await self._begin(str(self._hosts))
         others_end, why = await self._follow(other)
@@ -171,7 +168,7 @@ class RealRun:
         return worker
 
     async def _follow(self, worker: Worker) -> tuple[End, str]:
-        """Wait until it ends, dies, or stands still; or nothing happens any more."""
+        """Wait until it ends, dies, or stalls; or nothing happens."""
         while True:
             await _first(worker.gone.wait(), worker.stalled.wait())
             if worker.gone.is_set():
@@ -180,7 +177,7 @@ class RealRun:
                 return "stalled", ""
             if time.monotonic() - max(self._progress_s, worker.side.struck_s) > _QUIET_S:
                 await worker.end()
-                return "stuck", f"nothing happens any more: no change in {_QUIET_S:g} s"
+                return "stuck", f"nothing happens: no change in {_QUIET_S:g} s"
         await worker.end()  # what it had open is closed, as the kernel does
         side = worker.side
         if side.died:

@@ -48,7 +48,7 @@ class Crossing(Protocol):
 
 
 class Side:
-    """What a worker has crossed, and what is to befall it."""
+    """What a worker has crossed, and what is to inject it."""
 
     def __init__(
         self,
@@ -157,7 +157,7 @@ class Side:
                 await self._afterwards(at, point, crossing)
 
     async def _afterwards(self, at: At, point: Point, crossing: Crossing) -> None:
-        """What befalls it once the request was applied."""
+        """What inject it once the request was applied."""
         match at.fault:
             case "crash-after":
                 self.note("and dies", point=point.number, fault=at.fault)

@@ -10,32 +10,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-import time
-import uuid
-from pathlib import Path
 
 import msgspec
 
 from recordfirst.core import identity
 from recordfirst.errors import Misuse
 from recordfirst.explore.case import Case
-from recordfirst.explore.observe import Rows, Seen, look_into_engine
-from recordfirst.explore.real.programs import Programs
-from recordfirst.explore.real.records import OnSqlite, WorldsRecord
+from recordfirst.explore.outcome import Outcome
 from recordfirst.explore.real.run import RealRun
 from recordfirst.explore.real.sending import send
-from recordfirst.explore.real.worker import Order, Said
-from recordfirst.explore.run import Outcome
+from recordfirst.explore.real.surroundings import Surroundings
+from recordfirst.explore.real.worker import Said
 from recordfirst.explore.schedule import Schedule
-from recordfirst.explore.world import home
-from recordfirst.testing.outside import Outside
-from recordfirst.testing.reached import ReachedOutside
-
-_TRIES = frozenset({"crash", "crash-after", "fail", "lose", "contend", "stall", "hang", "engine-lost", "deploy"})
-"""Not: a second delivery, which an engine in another process does by itself; a clock that is put forward."""
 
 
-class RealWorld:
+class RealWorld(Surroundings):
     """Runs one case under schedules; see the module.
 
     Args:
@@ -50,7 +39,6 @@ class RealWorld:
         Misuse: if the database is not empty, the tables cannot be made, or the case cannot be found by another program.
     """
 
-    tries = _TRIES
     replays = 5
 
     def __init__(
@@ -68,24 +56,11 @@ class RealWorld:
                 f"app={case.app!r} of the case: on a Resonate Server, of small letters, digits, '.', '_' and '-'"
             )
         sent = send(case, reference)
-        self.case, self.seed, self.engine = case, seed, engine
-        self.is_engine_in_record = resonate_sql is not None
-        self.home = home()
-        self.record: WorldsRecord
-        self.record = OnSqlite(case, self.home) if dsn is None else _on_postgres(case, dsn, resonate_sql)
-        self.tries = self.tries - self.record.cannot
-        if engine is not None:
-            self.tries = self.tries - {"engine-lost"}  # it is not ours
-        self.known: dict[frozenset[str], dict[str, Rows]] = {}
-        self.reference: Seen | None = None
-        self.later: Seen | None = None
-        self.control = str(self.home / "world")
-        self.outside_file = self.home / "outside"
+        super().__init__(case, dsn, engine=engine, resonate_sql=resonate_sql)
+        self.seed = seed
         self._runner = asyncio.Runner()
         self._run: RealRun | None = None
-        self._runs, self._unique = 0, uuid.uuid4().hex[:8].encode()
         self._listening: asyncio.Server | None = None
-        self.programs = Programs(self.outside_file)
         try:
             self._prepare()
             self.outside_url = self.programs.begin(sent)
@@ -144,25 +119,12 @@ class RealWorld:
     async def _go(self, schedule: Schedule, version: int) -> Outcome:
         if self._listening is None:
             self._listening = await asyncio.start_unix_server(self._hear, self.control)
-        self._begin_anew()
+        self.begin_anew()
         self._run = RealRun(self, schedule, version)
         try:
             return await self._run.outcome()
         finally:
             await self._run.end()
-
-    @property
-    def corner(self) -> tuple[bytes, bytes]:
-        """How this run's app is called on an engine that is not ours, and has seen other runs."""
-        name = identity.group(self.case.app).encode()
-        return name, b"%s-%s-%d" % (name, self._unique, self._runs)
-
-    def _begin_anew(self) -> None:
-        self._runs += 1
-        self.record.begin_anew()
-        ReachedOutside(self.outside_url, lambda: 0).forget()
-        for file in self.home.glob("engine*"):
-            file.unlink()
 
     async def _hear(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """What a worker says."""
@@ -171,36 +133,3 @@ class RealWorld:
                 if self._run is not None:
                     self._run.hears(msgspec.json.decode(line, type=Said))
         writer.close()
-
-    # ── looking ─────────────────────────────────────────────────────────────
-
-    def outside(self) -> Outside:
-        """What has arrived outside, read from its file."""
-        return Outside(self.outside_file, lambda: time.time_ns() // 1_000_000)
-
-    def look(self, outside: Outside, host: str | None = None) -> Seen:
-        """See what is there, all at one moment of the record."""
-        seen = self.record.look(lambda: list(outside.applied))
-        if host is None or self.engine is not None or self.is_engine_in_record:
-            return seen
-        return msgspec.structs.replace(seen, engine=look_into_engine(self.engine_file(host)))
-
-    def fork(self, order: Order) -> int:
-        """Begin a worker; return its process id."""
-        return self.programs.nursery.tell(msgspec.json.encode(order)).pid
-
-    def lose_engine(self) -> None:
-        """Let the engine forget everything; nobody works."""
-        self.record.lose_engine()
-        for file in self.home.glob("engine*"):
-            file.unlink()
-
-    def engine_file(self, host: str) -> Path:
-        """Where an embedded engine is: each host has one of its own."""
-        return self.home / ("engine" if host == "1" else f"engine-{host}")
-
-
-def _on_postgres(case: Case, dsn: str, resonate_sql: str | None) -> WorldsRecord:
-    from recordfirst.explore.real.on_postgres import OnPostgres  # noqa: PLC0415 - an extra
-
-    return OnPostgres(case, dsn, resonate_sql)

@@ -1,8 +1,8 @@
 """Collecting: rows of workflows that ended long ago are deleted, in bounded batches (P3, P7, P10).
 
 Of each workflow its start stays, without arguments and result, so that its id never opens again: started again with
-the same arguments, it is the same workflow, which has ended; with others, a conflict (P8). No epoch of it begins a step
-any more, should an engine that was restored, or a process that was stopped for months, have one. Its receipts go,
+the same arguments, it is the same workflow, which has ended; with others, a conflict (P8). No epoch of it begins a
+further step, should an engine that was restored, or a process that was stopped for months, have one. Its receipts go,
 except for two kinds. A ledger keeps what it has made, and a reference what was staged, for ever: their receipts stay
 as they are. A write whose key names no workflow may be what a step of another workflow comes after (``after=``), now,
 after a retry, or in a version to come: its receipt stays with its result, without its request (P1).

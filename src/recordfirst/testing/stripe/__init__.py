@@ -17,8 +17,8 @@ parameters that change nothing about a test card's answer are taken as they come
 second of the SDK's.
 """
 
-from recordfirst.testing.stripe.double import stripe_double
 from recordfirst.testing.stripe.faults import FaultKind, Faults
+from recordfirst.testing.stripe.inside import stripe_double
 from recordfirst.testing.stripe.ledger import Entry, Ledger
 from recordfirst.testing.stripe.server import StripeSimulator
 

@@ -1,4 +1,4 @@
-"""A Stripe inside of the process that asks it: the official client, the simulator's API, and no socket between them.
+"""A Stripe inside of the process that asks it: the simulator's API, and no socket before it.
 
 It outlives processes: each request that could change something is kept in an :class:`Outside`, and whoever asks next
 first lets the API see again what others have asked, at the times when they did. So keys are honoured for 24 hours of
@@ -8,69 +8,33 @@ the outside's time, and stored replies, declines and listings are Stripe's, whic
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
 from recordfirst.testing.clock import SimClock
 from recordfirst.testing.outside import Asked, Outside
-from recordfirst.testing.reached import ReachedOutside
 from recordfirst.testing.stripe.api import Api, Delayed, Started
 from recordfirst.testing.stripe.books import PaymentIntent, Refund
 from recordfirst.testing.stripe.faults import FaultKind, Faults, Scripted
 from recordfirst.testing.stripe.ledger import METADATA_KEY
 from recordfirst.testing.stripe.wire import Reply, Request, parse_form
 
-if TYPE_CHECKING:
-    from stripe import StripeClient
-
-_API_KEY = "sk_test_double"
+API_KEY = "sk_test_double"
+"""What all of its clients have."""
 
 
-def stripe_double(
+def double_of(
     outside: Outside,
     *,
     faults: Faults | None = None,
     next: Iterable[FaultKind] = (),
     read: Callable[[Any], Any] | None = None,
     search_lag_s: float = 60.0,
-    timeout_s: float = 30.0,
-) -> StripeClient:
-    """Return a ``StripeClient`` that is answered here::
-
-        Case(..., provide=lambda outside: {StripeClient: stripe_double(outside)})
-
-    Args:
-        outside: keeps what was asked, and tells the time.
-        faults: what goes wrong, by seed and rates. ``slow`` answers late, and has executed at once.
-        next: faults that hit the first requests that can be hit, one each: ``("error_after",)``.
-        read: what an effect makes of a payment intent or refund. Default: as ``payment_of`` and ``refund_of`` of
-            ``recordfirst.providers.stripe``, whatever the status. An operator who looks what became of a call finds
-            this.
-        search_lag_s: how long a payment intent is invisible to search.
-        timeout_s: when the client gives a request up that is not answered.
-
-    Raises:
-        ModuleNotFoundError: if the stripe package is not installed.
-        ValueError: if the outside is another process, and something is ordered that is the simulator's there.
-    """
-    from recordfirst.providers import stripe  # noqa: F401, PLC0415 - an extra; says so if it is missing
-    from recordfirst.testing.stripe.client import client_of, client_reached  # noqa: PLC0415
-
-    if isinstance(outside, ReachedOutside):
-        if faults is not None or next or read is not None:
-            raise ValueError(
-                "the real world's Stripe is a simulator in another process: faults=, next= and read= are not for it"
-            )
-        return client_reached(outside.url, _API_KEY, timeout_s)
-    double = StripeDouble(outside, faults or Faults(), next, read or _read_by_default, search_lag_s)
-    return client_of(double, _API_KEY, timeout_s)
-
-
-def double_of(outside: Outside, search_lag_s: float = 60.0) -> StripeDouble:
-    """Return what answers for :func:`stripe_double`, for a server to ask it."""
-    return StripeDouble(outside, Faults(), (), _read_by_default, search_lag_s)
+) -> StripeDouble:
+    """Return what answers for ``stripe_double``, which says what its arguments mean."""
+    return StripeDouble(outside, faults or Faults(), next, read or _read_by_default, search_lag_s)
 
 
 def _read_by_default(made: Any) -> Any:  # it has the fields that the SDK's object has
@@ -170,7 +134,7 @@ def _request_of(asked: Asked) -> Request:
     return Request(
         method="POST",
         path=asked.kind.removeprefix("stripe "),
-        api_key=_API_KEY,
+        api_key=API_KEY,
         account=params.pop(_ACCOUNT, ""),
         params=params,
         idempotency_key=asked.key,

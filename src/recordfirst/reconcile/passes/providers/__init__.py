@@ -3,7 +3,7 @@ amounts and currencies that differ.
 
 Time is walked in windows, each compared both ways: memory holds the markers of one window, and a window with too many
 is made smaller. Where a round has come to is kept, so another goes on there. What was found earlier, in time that is
-not walked any more, is looked at by itself, and stays open until it is gone. It costs what there is, so it runs only
+no longer walked, is looked at by itself, and stays open until it is gone. It costs what there is, so it runs only
 when it is named. A finding changes nothing: money is for an operator.
 
 Not seen: what a provider has under a marker whose end was cut off as too long, and no receipt (it cannot be told whose

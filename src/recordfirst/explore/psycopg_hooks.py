@@ -149,7 +149,7 @@ async def _explored_wait(self: psycopg.AsyncConnection[Any], gen: Any, *args: An
     try:
         return await process.passes("record", statement.name, exchange, changes=False, detail=statement.detail)
     except _Fault as fault:
-        await _befall(self, gen, statement, fault.kind, process)
+        await _inject(self, gen, statement, fault.kind, process)
         raise AssertionError("a fault lets nothing go on") from None
 
 
@@ -165,7 +165,7 @@ def _note_transaction(connection: psycopg.AsyncConnection[Any], process: boundar
     process.in_transaction = bool(_open)
 
 
-async def _befall(
+async def _inject(
     connection: psycopg.AsyncConnection[Any], gen: Any, statement: _Statement, kind: str, process: boundary.Process
 ) -> None:
     """Let the server refuse, or be gone.

@@ -1,4 +1,4 @@
-"""A program that has imported a case, and forks workers: ``python -m recordfirst.explore.real.nursery``.
+"""A program that has imported a case, and forks workers: ``python -m recordfirst.explore.real.fork_server``.
 
 One thread, no event loop, no connection: nothing that a fork could break. A worker is there in some milliseconds, and
 is a process as any other; imports alone would take a second. It reads a case, then an order a line, and answers each
@@ -27,7 +27,7 @@ _RECORDS = ("recordfirst.records.postgres", "recordfirst.records.sqlite")
 
 
 class Answer(msgspec.Struct, omit_defaults=True):
-    """What the nursery says to each line."""
+    """What the fork server says to each line."""
 
     pid: int = 0
     error: str = ""
