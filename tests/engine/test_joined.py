@@ -15,6 +15,7 @@ import recordfirst.engine
 from recordfirst import App, Context, Misuse, WorkflowFailed, inject, workflow, write
 from recordfirst.conformance.record import run
 from recordfirst.observe import Failed, StaleStep
+from recordfirst.records.hosting import hosted
 from recordfirst.records.open import record_from_url
 from recordfirst.records.sqlite import SqliteRecord
 from tests.engine.live import Live, live_engine
@@ -238,8 +239,10 @@ def test_engine_in_another_database(live, postgres_url):
         record = record_from_url(live.dsn)
         await record.open("shop")
         try:
-            assert await record.shares(live.dsn)
-            assert not await record.shares(postgres_url)
+            host = hosted(record)
+            assert host is not None
+            assert await host.shares(live.dsn)
+            assert not await host.shares(postgres_url)
         finally:
             await record.close()
 

@@ -20,6 +20,7 @@ from recordfirst.cli.common import (
     runs,
 )
 from recordfirst.cli.demo import demo
+from recordfirst.cli.explaining import explain
 from recordfirst.cli.exploring import explore
 from recordfirst.cli.ledger import ledger
 from recordfirst.cli.look import effects, show, status, worker_seen_s
@@ -203,6 +204,7 @@ for command in (
     effects,
     reconcile,
     findings,
+    explain,
     dismiss,
     resolve,
     retry,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 import sys
 
 import click
@@ -21,6 +20,7 @@ from recordfirst.cli.common import (
     table,
     time_of,
 )
+from recordfirst.cli.explaining import plain
 from recordfirst.cli.screen import say, say_over
 from recordfirst.core.finding import KINDS
 from recordfirst.reconcile.reconciler import Report, Sighting
@@ -248,8 +248,8 @@ def _say_what_to_do(codes: set[str]) -> None:
         return
     say()
     for code in sorted(codes & KINDS.keys()):
-        todo = re.sub(r"\[\]\(\.\./([\w/.-]+)\)", r"docs/\1", KINDS[code].person)
-        say(f"{code}: {KINDS[code].means} To do: {todo}")
+        say(f"{code}: {KINDS[code].means} To do: {plain(KINDS[code].person)}")
+    say("How each comes about: recordfirst explain CODE")
     say("Step by step, from a finding to a clean reconcile: docs/how-to/clear-findings.md")
 
 

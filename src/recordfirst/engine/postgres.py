@@ -33,6 +33,7 @@ from recordfirst.engine.shared import Membership, SharedEngine
 from recordfirst.errors import EngineUnavailable, Misuse
 from recordfirst.records import statements
 from recordfirst.records.contract import Record, Session
+from recordfirst.records.hosting import HostsEngine, hosted
 
 _log = logging.getLogger("recordfirst")
 
@@ -151,7 +152,8 @@ class PostgresEngine(SharedEngine):
             [(system, database)] = await _all(connection, "which_database.sql")
         finally:
             await connection.close()
-        if await self._record.shares(self._dsn):
+        host = hosted(self._record)
+        if host is not None and await host.shares(self._dsn):
             self._requests.durable = self._deliveries.durable = False
         else:
             self.identity = f"resonate-pg:{system}/{database}"
@@ -182,27 +184,30 @@ class PostgresEngine(SharedEngine):
 class JoinedPostgres:
     """Resonate in the record's own database, as a part of the record's transactions."""
 
-    def __init__(self, record: Record[Any], home: str, encryptor: Any) -> None:
+    def __init__(self, host: HostsEngine, home: str, encryptor: Any) -> None:
         self.identity = _IN_THE_RECORD
-        self._record, self._address = record, resolve_target(home)
+        self._host, self._address = host, resolve_target(home)
         self._codec = EngineCodec(encryptor)
 
     async def create(self, tx: Session[Any], epochs: Sequence[tuple[str, str, Mapping[str, Any]]]) -> list[EngineState]:
         requests = [sdk.creating(*epoch, self._address, self._codec) for epoch in epochs]
-        replies = await self._record.ask_engine(tx, requests)
+        replies = await self._host.ask_engine(tx, requests)
         return ["running" if sdk.created(reply) else "settled" for reply in replies]
 
     async def settle(self, tx: Session[Any], ctx: Context, value: Any) -> Callable[[], None] | None:
-        [reply] = await self._record.ask_engine(tx, [sdk.settling(ctx, value)])
+        [reply] = await self._host.ask_engine(tx, [sdk.settling(ctx, value)])
         promise = sdk.settled(reply)
         return partial(sdk.take_as_settled, ctx, promise) if promise is not None else None
 
 
 async def join(dsn: str, membership: Membership, record: Record[Any]) -> JoinedPostgres | None:
     """See :func:`recordfirst.engine.connect.join`."""
+    host = hosted(record)
+    if host is None:
+        return None
     try:
-        if await record.shares(dsn) and await record.may_ask_engine():
-            return JoinedPostgres(record, membership.home, membership.encryptor)
+        if await host.shares(dsn) and await host.may_ask_engine():
+            return JoinedPostgres(host, membership.home, membership.encryptor)
     except (psycopg.Error, OSError) as error:
         _log.warning("it could not be seen whether the engine is in the record's database: %s", error)
     return None

@@ -417,12 +417,3 @@ class Record[C](Protocol):
 
     async def notify(self, session: Session[Any]) -> None:
         """Make ``changed`` return elsewhere, once the session's transaction commits."""
-
-    async def shares(self, dsn: str) -> bool:
-        """Whether the Postgres database at ``dsn`` is this record's own, under whatever address."""
-
-    async def may_ask_engine(self) -> bool:
-        """Whether :meth:`ask_engine` can be used: Resonate is in this database, and we have the right."""
-
-    async def ask_engine(self, session: Session[Any], requests: Sequence[str]) -> list[str]:
-        """Put requests to the Resonate in this database, in the session's transaction; return its replies, in order."""

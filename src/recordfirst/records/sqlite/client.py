@@ -317,17 +317,6 @@ class SqliteRecord:
     def _beside(self, name: str) -> Path:
         return self._path.with_name(f"{self._path.name}.{quote(self._name, safe='')}.{name}")
 
-    async def shares(self, dsn: str) -> bool:
-        del dsn
-        return False
-
-    async def may_ask_engine(self) -> bool:
-        return False
-
-    async def ask_engine(self, session: Session[Any], requests: Sequence[str]) -> list[str]:
-        del session, requests
-        raise Misuse("no engine lives in a SQLite record")
-
     async def changed(self, timeout_s: float) -> None:
         """Other processes' commits are seen within some 50 ms, whatever they stored; this one's when they notify."""
         try:
