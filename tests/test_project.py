@@ -41,10 +41,10 @@ FORBIDDEN_WORDS = {
     # Words that were given up for those of the field.
     r"relays?": "dispatcher",
     r"reborn": "new epoch",
-    r"an operator": "an operator",
-    r"any more": "no longer",
-    r"fix(?:s|ed|ing)?": "fix",
-    r"restored": "restored",
+    "a " + "person": "an operator",
+    "any " + "more": "no longer",
+    "me" + r"nd(?:s|ed|ing)?": "fix",
+    "set " + "back": "restored",
     r"traps? \d+": "the reason itself",
     r"design(?: section)? \d+": "the page that has it",
 }

@@ -111,7 +111,7 @@ def test_interrupted_and_gone_on_with(unfit):
     os.close(theirs)
     said = os.read(ours, 10_000).decode().replace("\r\n", "\n").split("\n")
     os.close(ours)
-    assert "\rlives: 200 looked at " in said[0]
+    assert "\repochs: 200 looked at " in said[0]
     assert said[0].endswith("recordfirst: interrupted; what is stored stays, and the same command may be run again")
 
     again = json.loads(unfit.run("reconcile", "--apply", "--pass", "epochs", "--json").stdout)
@@ -151,7 +151,7 @@ def test_who_cannot_be_run_is_not_waited_for(unfit):
         (
             ["reconcile", "--since", "2026-01-01", "--pass", "ledger"],
             2,
-            "--since is for intents, epochs, providers, unkn",
+            "--since is for epochs, intents, providers, unkn",
         ),
         (["effects", "--open", "--declined"], 2, "--unknown, --declined and --open exclude each other"),
         (["gc", "--older-than", "99999999999d"], 2, "--older-than '99999999999d': that is longer than there is time"),
