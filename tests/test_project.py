@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import subprocess
@@ -190,6 +191,26 @@ def test_words_have_no_synonyms(word: str) -> None:
     sources = [path for path in sources if "migrations" not in path.parts]  # they stay as they were released
     ours = [path for path in sources if str(path.relative_to(ROOT)) not in WORDS_ALLOWED_IN]
     assert found(ours, rf"\b{word}\b", re.IGNORECASE) == [], f"say {FORBIDDEN_WORDS[word]}"
+
+
+def names_by_file() -> dict[str, set[str]]:
+    """Which files define a class, or a type, of a name; names that begin with _ are a file's own."""
+    named: dict[str, set[str]] = {}
+    for path in SRC.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef | ast.TypeAlias):
+                name = node.name if isinstance(node, ast.ClassDef) else node.name.id
+                if not name.startswith("_"):
+                    named.setdefault(name, set()).add(path.relative_to(SRC).as_posix())
+    return named
+
+
+def test_public_names_and_those_of_the_core_mean_one_thing() -> None:
+    """No other class or type has the name of one that users, or every room, know."""
+    named = names_by_file()
+    of_the_core = {name for name, files in named.items() if any(file.startswith("core/") for file in files)}
+    known = of_the_core | set(recordfirst.__all__)
+    assert {name: files for name, files in named.items() if name in known and len(files) > 1} == {}
 
 
 # ── what is public is documented ────────────────────────────────────────────

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from recordfirst.explore import Case, Report
+    from recordfirst.explore import Case, Exploration
 
 _OURS = "recordfirst_explored"
 _WHERE = ("world", "record", "resonate_sql", "engine")
@@ -97,7 +97,7 @@ class Explore:
     def __repr__(self) -> str:
         return "<explore>"
 
-    def __call__(self, workflow: Any, /, *args: Any, **options: Any) -> Report:
+    def __call__(self, workflow: Any, /, *args: Any, **options: Any) -> Exploration:
         """Run the workflow under every single fault, and under more if the budget allows.
 
         Args:
@@ -122,7 +122,7 @@ class Explore:
             raise _broken(self._request, report)
         return report
 
-    def _run(self, workflow: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> Report:
+    def _run(self, workflow: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> Exploration:
         from recordfirst.errors import Misuse
         from recordfirst.explore import parse
         from recordfirst.explore.running import explore as run
@@ -226,7 +226,7 @@ def _command(request: pytest.FixtureRequest, schedule: str, seed: int) -> str:
     return shlex.join(words if seed == 1 else [*words, "--explore-seed", str(seed)])
 
 
-def _broken(request: pytest.FixtureRequest, report: Report) -> AssertionError:
+def _broken(request: pytest.FixtureRequest, report: Exploration) -> AssertionError:
     from recordfirst.core.text import escaped_lines
     from recordfirst.explore.report import render
     from recordfirst.explore.shrinking import by_weight
@@ -236,7 +236,7 @@ def _broken(request: pytest.FixtureRequest, report: Report) -> AssertionError:
     return AssertionError(escaped_lines(f"{titled(by_weight(report.failures[0].smallest.violations)[0])}\n\n{text}"))
 
 
-def _keep(request: pytest.FixtureRequest, report: Report) -> None:
+def _keep(request: pytest.FixtureRequest, report: Exploration) -> None:
     from recordfirst.core.text import escaped
     from recordfirst.explore import html, junit
     from recordfirst.explore.report import headline

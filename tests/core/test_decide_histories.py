@@ -11,7 +11,7 @@ import pytest
 from recordfirst.core import decide as d
 from recordfirst.core import invariants
 from recordfirst.core.decide import Guarantee
-from recordfirst.core.model import ModelProvider, World
+from recordfirst.core.model import ModelProvider, ModelWorld
 
 CLAIM_MS, LAG_MS, RETENTION_MS, HONOURED_MS = 65, 30, 1000, 800
 PROBE = Guarantee(key_honoured_ms=None, lag_ms=LAG_MS, can_probe=True)
@@ -24,7 +24,7 @@ in_doubt, not_done, absent, begin_call = d.in_doubt, d.not_done, d.absent, d.beg
 
 def a_world(guarantee):
     retention_ms = None if guarantee.key_honoured_ms is None else RETENTION_MS
-    world = World(guarantee, ModelProvider(retention_ms=retention_ms, lag_ms=guarantee.lag_ms), claim_ms=CLAIM_MS)
+    world = ModelWorld(guarantee, ModelProvider(retention_ms=retention_ms, lag_ms=guarantee.lag_ms), claim_ms=CLAIM_MS)
     world.write()
     return world
 

@@ -44,15 +44,15 @@ KEY_NAPS = ["before the key is old", "the key is gone"]
 PROBE_NAPS = ["lag", "before the claim ends", "it arrives late", "nothing arrives"]
 
 
-def world_of(guarantee: Guarantee, executors: int) -> model.World:
+def world_of(guarantee: Guarantee, executors: int) -> model.ModelWorld:
     retention_ms = None if guarantee.key_honoured_ms is None else RETENTION_MS
     provider = model.ModelProvider(retention_ms=retention_ms, lag_ms=guarantee.lag_ms)
-    world = model.World(guarantee, provider, executors=executors, claim_ms=CLAIM_MS)
+    world = model.ModelWorld(guarantee, provider, executors=executors, claim_ms=CLAIM_MS)
     world.write()
     return world
 
 
-def wake_ms(world: model.World, nap: str) -> int:
+def wake_ms(world: model.ModelWorld, nap: str) -> int:
     """When a nap ends: the moments at which decisions change, and just before."""
     receipt = world.receipt
     if receipt is None:
@@ -79,7 +79,7 @@ def naps_of(guarantee: Guarantee) -> list[str]:
 # ── what can happen: by hypothesis, which shrinks, and by dice, which go deeper ──
 
 
-def go_on(world: model.World, index: int, deed: Any, stage: str, *, reply: bool, hook: bool) -> None:
+def go_on(world: model.ModelWorld, index: int, deed: Any, stage: str, *, reply: bool, hook: bool) -> None:
     """One executor goes on until it comes to this stage."""
     who = world.executors[index]
     for _ in range(10):
@@ -88,7 +88,7 @@ def go_on(world: model.World, index: int, deed: Any, stage: str, *, reply: bool,
             break
 
 
-def interrupt(world: model.World, index: int, *, crashes: bool) -> None:
+def interrupt(world: model.ModelWorld, index: int, *, crashes: bool) -> None:
     who = world.executors[index]
     if crashes:
         world.crash(who)
@@ -96,12 +96,12 @@ def interrupt(world: model.World, index: int, *, crashes: bool) -> None:
         world.give_up_waiting(who)
 
 
-def arrive(world: model.World, index: int, deed: Any, *, reply: bool) -> None:
+def arrive(world: model.ModelWorld, index: int, deed: Any, *, reply: bool) -> None:
     if world.flights:
         world.arrive(world.flights[index % len(world.flights)], deed, reply=reply)
 
 
-def sleep(world: model.World, nap: str, *, drift: bool) -> None:
+def sleep(world: model.ModelWorld, nap: str, *, drift: bool) -> None:
     world.advance(max(0, wake_ms(world, nap) - world.now_ms))
     if drift:
         world.ahead_ms = min(AHEAD_MS, world.ahead_ms + AHEAD_MS // 2)
@@ -174,18 +174,18 @@ def walk(guarantee: Guarantee, dice: random.Random, executors: int) -> None:
     hold(world)
 
 
-def hold(world: model.World) -> None:
+def hold(world: model.ModelWorld) -> None:
     one_effect = world.guarantee.in_doubt == "park"
     assert invariants.violations(world.history, one_effect=one_effect) == []
 
 
-def is_over(world: model.World) -> bool:
+def is_over(world: model.ModelWorld) -> bool:
     """Nothing is left that could go wrong."""
     is_final = world.receipt is not None and world.receipt.state in ("succeeded", "declined")
     return is_final and not world.flights and all(who.stage == "idle" for who in world.executors)
 
 
-def settle(world: model.World) -> None:
+def settle(world: model.ModelWorld) -> None:
     """P7: when the world behaves, an effect ends, or is visibly unknown, which it cannot be if there is a probe."""
     for who in world.executors:
         world.crash(who)
@@ -297,23 +297,23 @@ def forgets_to_doubt(receipt: Receipt, *, claim: str, claim_ms: int) -> Change:
 
 
 def calls_what_is_unknown(receipt: Receipt, now_ms: int, guarantee: Guarantee) -> d.Action:
-    return d.Call() if receipt.state == "unknown" else DECIDE(receipt, now_ms, guarantee)
+    return d.MakeCall() if receipt.state == "unknown" else DECIDE(receipt, now_ms, guarantee)
 
 
 def calls_when_in_doubt(receipt: Receipt, now_ms: int, guarantee: Guarantee) -> d.Action:
     action = DECIDE(receipt, now_ms, guarantee)
-    return d.Call() if isinstance(action, (d.Probe, d.GiveUp)) else action
+    return d.MakeCall() if isinstance(action, (d.Probe, d.GiveUp)) else action
 
 
 def sends_after_a_long_sleep(begun: Receipt, guarantee: Guarantee) -> bool:
     return True
 
 
-def last_word_wins(outcome: d.Outcome, asked: Receipt, now: Receipt) -> bool:
+def last_word_wins(outcome: d.OutcomeState, asked: Receipt, now: Receipt) -> bool:
     return True
 
 
-def late_decline_counts(outcome: d.Outcome, asked: Receipt, now: Receipt) -> bool:
+def late_decline_counts(outcome: d.OutcomeState, asked: Receipt, now: Receipt) -> bool:
     return now.state not in ("succeeded", "declined")
 
 

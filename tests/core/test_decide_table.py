@@ -58,12 +58,12 @@ ROWS = [
     ("P3 the answer is stored: finish", receipt(reply="{}"), KEYED, d.Settle()),
     ("P3 the answer is stored, before its time", receipt(reply="{}", next_at_ms=NOW + 1), KEYED, d.Settle()),
     ("P5 not before its time", receipt(next_at_ms=NOW + 1), KEYED, d.Wait(NOW + 1)),
-    ("P5 its time has come", receipt(next_at_ms=NOW), KEYED, d.Call()),
-    ("P3 nothing in doubt", receipt(doubts=0, claim=None), NEITHER, d.Call()),
-    ("P3 nothing in doubt, announced only", receipt(doubts=0, calls=0, key_since_ms=None), KEYED, d.Call()),
-    ("P3 in doubt, key is young", receipt(), KEYED, d.Call()),
-    ("P3 in doubt, key is young, one is calling", receipt(claim_until_ms=NOW + 1), KEYED_PROBE, d.Call()),
-    ("P3 key in its last moment", receipt(key_since_ms=NOW - HONOURED_MS + 1), KEYED_PROBE, d.Call()),
+    ("P5 its time has come", receipt(next_at_ms=NOW), KEYED, d.MakeCall()),
+    ("P3 nothing in doubt", receipt(doubts=0, claim=None), NEITHER, d.MakeCall()),
+    ("P3 nothing in doubt, announced only", receipt(doubts=0, calls=0, key_since_ms=None), KEYED, d.MakeCall()),
+    ("P3 in doubt, key is young", receipt(), KEYED, d.MakeCall()),
+    ("P3 in doubt, key is young, one is calling", receipt(claim_until_ms=NOW + 1), KEYED_PROBE, d.MakeCall()),
+    ("P3 key in its last moment", receipt(key_since_ms=NOW - HONOURED_MS + 1), KEYED_PROBE, d.MakeCall()),
     ("P3 only the outcome is asked for: no call", receipt(), SETTLES, d.Probe()),
     ("P3 key is old: probe", receipt(key_since_ms=NOW - HONOURED_MS), KEYED_PROBE, d.Probe()),
     ("P3 key is old, no probe", receipt(key_since_ms=NOW - HONOURED_MS), KEYED, d.GiveUp()),
@@ -76,7 +76,7 @@ ROWS = [
     ("P3 no keys: the caller gave up", receipt(claim="", claim_until_ms=NOW + 1), PROBE, d.Probe()),
     ("P3 neither: one may be calling", receipt(claim_until_ms=NOW + 1), NEITHER, d.Wait(NOW + 1)),
     ("P5 neither: unknown", receipt(), NEITHER, d.GiveUp()),
-    ("P3 neither, and repeats are allowed", receipt(), REPEAT, d.Call()),
+    ("P3 neither, and repeats are allowed", receipt(), REPEAT, d.MakeCall()),
 ]
 
 
@@ -114,7 +114,7 @@ GUARANTEES = st.builds(
 @given(RECEIPTS, GUARANTEES)
 def test_calls_rest_on_something(stored, guarantee):
     """P3: no call goes out while an outcome, an answer, or an unprotected doubt stands."""
-    if d.decide(stored, NOW, guarantee) == d.Call():
+    if d.decide(stored, NOW, guarantee) == d.MakeCall():
         assert (stored.state, stored.reply) == ("intended", None)
         is_young = stored.key_since_ms is not None and stored.key_since_ms + HONOURED_MS > NOW
         is_key_good = guarantee.key_honoured_ms is not None and is_young and not stored.replayed

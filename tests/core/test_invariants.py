@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from recordfirst.core import invariants, model
-from recordfirst.core.model import Applied, Called, Event, Resolved, Stored, Written
+from recordfirst.core.model import Applied, Called, ModelEvent, Resolved, Stored, Written
 from recordfirst.core.receipt import NewReceipt
 
 INTENT = NewReceipt(
@@ -19,7 +19,7 @@ def became(**fields) -> Stored:
     return Stored(msgspec.structs.replace(BEGUN, **fields))
 
 
-GOOD: list[Event] = [Written("w/insert"), Stored(BEGUN), CALLED, APPLIED, became(state="succeeded", result="1")]
+GOOD: list[ModelEvent] = [Written("w/insert"), Stored(BEGUN), CALLED, APPLIED, became(state="succeeded", result="1")]
 
 
 def test_good_history_has_no_violations():

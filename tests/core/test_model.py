@@ -91,7 +91,7 @@ def test_model_provider_without_keys():
 
 def test_history_begins_with_the_write():
     """P1: the model's executors do nothing before it."""
-    world = model.World(d.Guarantee(key_honoured_ms=None), model.ModelProvider(retention_ms=None), claim_ms=65)
+    world = model.ModelWorld(d.Guarantee(key_honoured_ms=None), model.ModelProvider(retention_ms=None), claim_ms=65)
     world.step(world.executors[0])
     assert (world.receipt, world.history) == (None, [])
     assert msgspec.structs.asdict(world.executors[0])["stage"] == "idle"

@@ -31,7 +31,7 @@ from recordfirst import (
 from recordfirst.core import decide as d
 from recordfirst.core.receipt import Wake
 from recordfirst.engine.sdk import steps as sdk
-from recordfirst.execution.resolve import Answer, resolve
+from recordfirst.execution.resolve import OperatorAnswer, resolve
 from tests.effects.harness import ORDER, Order, Plug, Script, mark, orders, receipt, until, until_state
 from tests.effects.program import PLAIN, insert_order
 
@@ -286,7 +286,7 @@ async def test_answered_while_it_parks(shop):
         async with app.runtime.record.session() as session:
             seen = (await session.find_receipt(KEY)).receipt
             await session.change_receipt(seen, d.parked(seen, "another promise"))
-        answer: Answer = ("succeeded", {"id": "c1"}, None)
+        answer: OperatorAnswer = ("succeeded", {"id": "c1"}, None)
         answered = await resolve(app.runtime, app._registered.effects, [seen], KEY, answer, None, said_by=("ann", None))
         assert (answered.state, answered.parked_on) == ("succeeded", "another promise")
         assert await orders(app) == [("paid c1", 1)]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from recordfirst.explore import At, Case, FastWorld, Outcome, Schedule
+from recordfirst.explore import At, Case, FastWorld, RunOutcome, Schedule
 from recordfirst.explore.fast import Deaths
 from tests.explore.shop import CASE
 
@@ -33,13 +33,13 @@ def world(world_of: Callable[..., FastWorld]) -> FastWorld:
     return world
 
 
-def at(outcome: Outcome, process: int, name: str, fault: str, *, nth: int = 1, change: str | None = None) -> At:
+def at(outcome: RunOutcome, process: int, name: str, fault: str, *, nth: int = 1, change: str | None = None) -> At:
     """A fault at the n-th point of this name that a process crossed, wherever it stands by now."""
     found = [point for point in outcome.points[process - 1] if point.name == name]
     return At(process, found[nth - 1].number, fault, change)  # type: ignore[arg-type]
 
 
-def then(world: FastWorld, first: At, process: int, name: str, fault: str, *, nth: int = 1) -> Outcome:
+def then(world: FastWorld, first: At, process: int, name: str, fault: str, *, nth: int = 1) -> RunOutcome:
     """Let one fault strike, see what is crossed behind it, and let a second strike there."""
     alone = world.run(Schedule((first,)))
     return world.run(Schedule((first, at(alone, process, name, fault, nth=nth))))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import click
 
-from recordfirst.explore import Budget, Report
+from recordfirst.explore import Budget, Exploration
 from recordfirst.explore.running import explore
 from recordfirst.explore.schedule import CHANGES, FAULTS
 from tests.explore.stories import CASES
@@ -36,7 +36,7 @@ _RUNS, _SUM = "<!-- runs -->\n", "<!-- sum -->\n"
 @click.option("--write", is_flag=True, help="Write the table of docs/reliability.md.")
 def main(seconds: float, jobs: int, seed: int, write: bool) -> None:
     """Explore every story, and say what came of it; exit with 1 if a promise was broken."""
-    reports: dict[str, Report] = {}
+    reports: dict[str, Exploration] = {}
     for name, case in STORIES.items():
         budget = Budget(seconds=seconds / len(STORIES))
         reports[name] = explore(case, budget, seed=seed, jobs=jobs)
@@ -52,7 +52,7 @@ def main(seconds: float, jobs: int, seed: int, write: bool) -> None:
     sys.exit(any(report.failed for report in reports.values()))
 
 
-def with_run(page: str, reports: Collection[Report], jobs: int, seed: int) -> str:
+def with_run(page: str, reports: Collection[Exploration], jobs: int, seed: int) -> str:
     """Add a run to those that there were, and count them all together."""
     before, _, rest = page.partition(_RUNS)
     table, _, rest = rest.partition(_SUM)
@@ -67,7 +67,7 @@ def with_run(page: str, reports: Collection[Report], jobs: int, seed: int) -> st
     return f"{before}{_RUNS}{table}{_SUM}\nAltogether: **{counted:,} schedules**.\n{_END}{after}"
 
 
-def _line(name: str, report: Report) -> str:
+def _line(name: str, report: Exploration) -> str:
     return f"{name}: {report.schedules:,} schedules, {report.failed} failed, {report.schedules / report.seconds:.0f}/s"
 
 
@@ -91,7 +91,7 @@ def _commit() -> str:
     return said.stdout.strip() or "not known"
 
 
-def table(reports: dict[str, Report], how: str) -> str:
+def table(reports: dict[str, Exploration], how: str) -> str:
     """What came of each workflow, and how often each fault struck: also those that never did."""
     whole, failed = (sum(getattr(each, name) for each in reports.values()) for name in ("schedules", "failed"))
     minutes = sum(each.seconds for each in reports.values()) / 60

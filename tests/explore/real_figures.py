@@ -10,7 +10,7 @@ import sys
 
 import click
 
-from recordfirst.explore import Budget, Report
+from recordfirst.explore import Budget, Exploration
 from recordfirst.explore.running import explore
 from recordfirst.explore.worlds import Where
 from tests.explore.figures import PAGE, STORIES, table
@@ -33,7 +33,7 @@ def main(
     seconds: float, jobs: int, seed: int, resonate_sql: str, engine: str, only: tuple[str, ...], write: bool
 ) -> None:
     """Explore the stories, and say what came of it; exit with 1 if a promise was broken."""
-    reports: dict[str, Report] = {}
+    reports: dict[str, Exploration] = {}
     names = [name for name in STORIES if name not in _NOT_REAL and (not only or name.split()[0] in only)]
     for name in names:
         reference = f"tests.explore.stories:CASES.{name}" if name in CASES else "tests.explore.test_stripe:CASE"

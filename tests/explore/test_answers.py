@@ -12,7 +12,7 @@ from stripe import StripeClient
 from recordfirst import Call, Context, Write, effect, inject, workflow, write
 from recordfirst.explore import Budget, Case, Explorer, FastWorld
 from recordfirst.explore.checks import another_end, rows_without_receipts
-from recordfirst.explore.observe import Seen, SeenReceipt, SeenStart
+from recordfirst.explore.observe import Observed, SeenReceipt, SeenStart
 from recordfirst.providers.stripe import METADATA_KEY, Payment, Stripe, payment_of
 from recordfirst.testing import stripe_double
 from recordfirst.testing.outside import Asked
@@ -20,7 +20,7 @@ from recordfirst.testing.outside import Asked
 EARLY, LATE = 1_767_225_600, 1_767_225_690
 
 
-def _seen(*answers: dict[str, Any], rows: tuple[tuple[Any, ...], ...], result: Any = None) -> Seen:
+def _seen(*answers: dict[str, Any], rows: tuple[tuple[Any, ...], ...], result: Any = None) -> Observed:
     """A charge for each answer; the first one's receipt, and a table."""
     applied = tuple(
         Asked(kind="charge", request={"amount": 1999, "n": n}, marker=f"shop/order:{n}:charge", at_ms=0, result=answer)
@@ -29,7 +29,7 @@ def _seen(*answers: dict[str, Any], rows: tuple[tuple[Any, ...], ...], result: A
     text = msgspec.json.encode(result if result is not None else answers[0]).decode()
     receipt = SeenReceipt("order:0:charge", 1, "effect", "succeeded", text, None, None)
     start = SeenStart("order:0", "succeeded", text, None)
-    return Seen(receipts=(receipt,), starts=(start,), tables={"orders": rows}, applied=applied)
+    return Observed(receipts=(receipt,), starts=(start,), tables={"orders": rows}, applied=applied)
 
 
 @pytest.mark.parametrize(

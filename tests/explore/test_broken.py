@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from recordfirst.explore import Budget, Explorer, FastWorld, Report, Schedule
+from recordfirst.explore import Budget, Exploration, Explorer, FastWorld, Schedule
 from recordfirst.explore.report import timeline
 from recordfirst.explore.story import tell
 from tests.explore.careless.ours import CASES
@@ -15,7 +15,7 @@ from tests.explore.conftest import at
 from tests.explore.shop import CASE
 
 
-def _promises(report: Report) -> set[str]:
+def _promises(report: Exploration) -> set[str]:
     return {violation.promise for failure in report.failures for violation in failure.smallest.violations}
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from recordfirst.explore import At, Case, FastWorld, Outcome, Schedule
+from recordfirst.explore import At, Case, FastWorld, RunOutcome, Schedule
 from recordfirst.explore.schedule import every_single
 from tests.explore.shop import CASE
 
@@ -19,7 +19,7 @@ PART = 1 if "RECORDFIRST_TEST_ALL" in os.environ else 9
 """All of them take minutes."""
 
 
-def seen_of(outcome: Outcome):
+def seen_of(outcome: RunOutcome):
     # Each world has a directory of its own, and an error may name it.
     events = [msgspec.structs.replace(event, what=re.sub(r"/\S+/", "", event.what)) for event in outcome.events]
     return outcome.violations, outcome.points, events, outcome.seen, outcome.struck

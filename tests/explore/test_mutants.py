@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from recordfirst.explore import FastWorld, Outcome, Schedule
+from recordfirst.explore import FastWorld, RunOutcome, Schedule
 from recordfirst.explore.schedule import CHANGES, FAULTS, every_single, worth_trying
 from tests.explore.mutants.mutant import Mutant
 from tests.explore.mutants.ours import MUTANTS
 from tests.explore.stories import CASES
 
 
-def _runs(world: FastWorld, what: str, versions: int) -> Iterator[Outcome]:
+def _runs(world: FastWorld, what: str, versions: int) -> Iterator[RunOutcome]:
     """Every run with this fault, or this change before a successor; the last points first: there most is at stake."""
     reference = world.refer()
     if what == "none":

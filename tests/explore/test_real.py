@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from recordfirst.errors import Misuse
-from recordfirst.explore import Budget, Case, Outcome, parse
+from recordfirst.explore import Budget, Case, RunOutcome, parse
 from recordfirst.explore.explorer import Explorer
 from recordfirst.explore.real.sending import found
 from recordfirst.explore.real.world import RealWorld
@@ -52,7 +52,7 @@ def careless(postgres_url: str) -> Iterator[RealWorld]:
     yield from _world(postgres_url, "tests.explore.broken:case")
 
 
-def run(world: RealWorld, schedule: str) -> Outcome:
+def run(world: RealWorld, schedule: str) -> RunOutcome:
     """Run until all of the schedule has struck."""
     faults = parse(schedule)
     outcomes = (world.run(faults) for _ in range(_TRIES))

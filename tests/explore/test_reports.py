@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 import msgspec
 import pytest
 
-from recordfirst.explore import FastWorld, Report, Schedule
+from recordfirst.explore import Exploration, FastWorld, Schedule
 from recordfirst.explore.html import page
 from recordfirst.explore.junit import document
 from recordfirst.explore.report import as_data, render, timeline
@@ -22,7 +22,7 @@ from tests.explore.shop import CASE
 
 
 @pytest.fixture(scope="module")
-def found() -> Report:
+def found() -> Exploration:
     """The broken shop dies after the bank was asked, and the engine is lost with it."""
     world = FastWorld(BROKEN, deaths="abandoned")
     fault = at(world.refer(), 1, "call charge_card", "crash-after", change="engine-lost")
@@ -30,7 +30,7 @@ def found() -> Report:
     return replay(BROKEN, Schedule((fault,)))
 
 
-def story_of(found: Report) -> Story:
+def story_of(found: Exploration) -> Story:
     return tell(found.failures[0].smallest)
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from recordfirst import Context, Read, Write, inject, invariant, workflow, write
 from recordfirst.errors import Misuse
-from recordfirst.explore import At, Budget, Report, Schedule, Violation, parse
-from recordfirst.explore.observe import Seen
-from recordfirst.explore.outcome import Outcome
+from recordfirst.explore import At, Budget, Exploration, Schedule, Violation, parse
+from recordfirst.explore.observe import Observed
+from recordfirst.explore.outcome import RunOutcome
 from recordfirst.explore.report import render
 from recordfirst.explore.running import explore, parse_budget, replay
 from recordfirst.explore.schedule import Point
@@ -25,7 +25,7 @@ SOME = Budget(schedules=40)
 
 
 @pytest.fixture(scope="module")
-def explored() -> Report:
+def explored() -> Exploration:
     """What a small budget tries of the broken shop, in one process."""
     return explore(BROKEN, SOME)
 
@@ -164,13 +164,13 @@ async def stamped(ctx: Context, order: Order) -> str:
 POINTS = tuple(Point(n, "provider", f"call step_{n}") for n in range(1, 6))
 
 
-def outcome(schedule: Schedule, *promises: str) -> Outcome:
-    return Outcome(
+def outcome(schedule: Schedule, *promises: str) -> RunOutcome:
+    return RunOutcome(
         schedule=schedule,
         violations=tuple(Violation(promise, "broken") for promise in promises),
         events=(),
         points=(POINTS, POINTS, POINTS),
-        seen=Seen(),
+        seen=Observed(),
         struck=schedule.faults,
     )
 
@@ -179,7 +179,7 @@ def shrunk(broken, text: str) -> str:
     """What is left of a schedule, where ``broken`` says what each breaks."""
     tried: list[str] = []
 
-    def run(schedule: Schedule) -> Outcome:
+    def run(schedule: Schedule) -> RunOutcome:
         tried.append(str(schedule))
         return outcome(schedule, *broken(set(map(str, schedule.faults))))
 

@@ -26,8 +26,8 @@ SECTIONS = dict(re.findall(r"^## (RF-[A-Z-]+)\n(.*?)(?=^## |\Z)", PAGE, re.MULTI
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody else is at work here, so a second look may come at once; what was made just now is looked at, too."""
-    for module in ("epochs", "references", "ledgers"):
-        monkeypatch.setattr(f"recordfirst.reconcile.{module}._SETTLING_S", 0.01)
+    for module in ("starts", "references", "ledgers"):
+        monkeypatch.setattr(f"recordfirst.reconcile.passes.{module}._SETTLING_S", 0.01)
     monkeypatch.setattr(auditing, "_SETTLING_MS", -3_000)
     monkeypatch.setattr(auditing, "WINDOW_MS", 2 * 3_600_000)
 

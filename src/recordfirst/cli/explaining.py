@@ -9,7 +9,7 @@ import click
 
 from recordfirst.cli.common import json_option, print_json
 from recordfirst.cli.screen import say
-from recordfirst.core.finding import KINDS, Kind
+from recordfirst.core.finding import KINDS, FindingKind
 from recordfirst.core.text import shown
 
 _FAMILY = "RF-"
@@ -54,7 +54,7 @@ def plain(text: str) -> str:
     return re.sub(r"\[\]\(\.\./([\w/.-]+)\)", r"docs/\1", text)
 
 
-def _kind(code: str) -> Kind:
+def _kind(code: str) -> FindingKind:
     """The kind of this code, however it is capitalised, and with or without what all codes begin with."""
     name = code.strip().upper().removeprefix(_FAMILY)
     kind = KINDS.get(_FAMILY + name)

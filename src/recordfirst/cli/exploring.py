@@ -18,7 +18,7 @@ from recordfirst.cli.screen import say, say_lines, style
 from recordfirst.errors import RecordfirstError
 
 if TYPE_CHECKING:
-    from recordfirst.explore import Budget, Case, Failure, Report
+    from recordfirst.explore import Budget, Case, Exploration, Failure
     from recordfirst.explore.running import Tell
 
 _MISTAKE = 2
@@ -103,7 +103,7 @@ def explore(ctx: click.Context, /, **given: Any) -> None:
     ctx.exit(0 if report.ok else 1)
 
 
-def _explore(given: Mapping[str, Any]) -> Report:
+def _explore(given: Mapping[str, Any]) -> Exploration:
     from recordfirst.explore import parse  # noqa: PLC0415 - other commands need not wait for it
     from recordfirst.explore.running import explore as run  # noqa: PLC0415
     from recordfirst.explore.running import parse_budget, replay  # noqa: PLC0415
@@ -199,7 +199,7 @@ def command_of(given: Mapping[str, Any], schedule: str) -> str:
 # ── what is shown ───────────────────────────────────────────────────────────
 
 
-def _show(report: Report, given: Mapping[str, Any]) -> None:
+def _show(report: Exploration, given: Mapping[str, Any]) -> None:
     from recordfirst.explore import html, junit  # noqa: PLC0415
     from recordfirst.explore.report import as_data, render, timeline  # noqa: PLC0415
     from recordfirst.explore.story import tell  # noqa: PLC0415

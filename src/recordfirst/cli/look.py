@@ -153,6 +153,7 @@ def _start(start: Start) -> dict[str, Any]:
         "stopped": _error(start.stop) or None,
         "stopped_since": time_of(start.stopped_at_ms),
         "epoch": start.epoch,
+        "engine": start.engine,
         "created": time_of(start.created_at_ms),
         "finished": time_of(start.finished_at_ms),
         "error": _error(start.error) or None,

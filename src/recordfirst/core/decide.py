@@ -67,7 +67,7 @@ class Wait(msgspec.Struct, frozen=True):
     until_ms: int
 
 
-class Call(msgspec.Struct, frozen=True):
+class MakeCall(msgspec.Struct, frozen=True):
     """Begin a call with the frozen request and the key as it stands."""
 
 
@@ -83,10 +83,10 @@ class GiveUp(msgspec.Struct, frozen=True):
     """Nothing left to try: the outcome is unknown."""
 
 
-type Outcome = Literal["succeeded", "declined", "not done", "unknown"]
+type OutcomeState = Literal["succeeded", "declined", "not done", "unknown"]
 """What a call or a probe came to."""
 
-type Action = Return | RaiseDeclined | Park | Wait | Call | Probe | Settle | GiveUp
+type Action = Return | RaiseDeclined | Park | Wait | MakeCall | Probe | Settle | GiveUp
 
 
 def decide(receipt: Receipt, now_ms: int, guarantee: Guarantee) -> Action:  # noqa: PLR0911 - one line per row of the table
@@ -105,13 +105,13 @@ def decide(receipt: Receipt, now_ms: int, guarantee: Guarantee) -> Action:  # no
     if receipt.next_at_ms is not None and now_ms < receipt.next_at_ms:
         return Wait(receipt.next_at_ms)
     if receipt.doubts == 0 or _key_settles_it(receipt, now_ms, guarantee):
-        return Call()
+        return MakeCall()
     # From here on a second call could be a second effect. Somebody may wait for an answer: let the claim run out first.
     if receipt.claim and receipt.claim_until_ms is not None and now_ms < receipt.claim_until_ms:
         return Wait(receipt.claim_until_ms)
     if guarantee.can_probe:
         return Probe()
-    return Call() if guarantee.in_doubt == "repeat" else GiveUp()
+    return MakeCall() if guarantee.in_doubt == "repeat" else GiveUp()
 
 
 def _key_settles_it(receipt: Receipt, now_ms: int, guarantee: Guarantee) -> bool:
@@ -176,7 +176,7 @@ def is_early(receipt: Receipt, now_ms: int, guarantee: Guarantee) -> bool:
     return now_ms < believed_at_ms(receipt, guarantee)
 
 
-def still_counts(outcome: Outcome, asked: Receipt, now: Receipt) -> bool:
+def still_counts(outcome: OutcomeState, asked: Receipt, now: Receipt) -> bool:
     """Whether an outcome may be stored over ``now``, when ``asked`` is what its call or probe went out with.
 
     A final receipt stands. A decline speaks for its own call: if another was begun or answered meanwhile, that one's

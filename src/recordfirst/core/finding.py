@@ -54,7 +54,7 @@ class PassState(NamedTuple):
     finished_at_ms: int | None
 
 
-class Kind(msgspec.Struct, frozen=True):
+class FindingKind(msgspec.Struct, frozen=True):
     """What a code stands for."""
 
     code: str
@@ -73,7 +73,7 @@ _MONEY = "Nothing: where money is concerned, an operator decides."
 KINDS = {
     kind.code: kind
     for kind in (
-        Kind(
+        FindingKind(
             "RF-RECORD-BEHIND",
             "The engine, or the file beside an SQLite record, has marks that the record has not: it was restored. "
             "Effects are held.",
@@ -82,7 +82,7 @@ KINDS = {
             "called in the time that was lost, and lets work go on.",
             "Make sure that this is the record to go on with, then accept: [](../how-to/restore-the-record.md).",
         ),
-        Kind(
+        FindingKind(
             "RF-RECORD-MOVED",
             "The record is in another cluster than before, on another timeline of it, or in a database that was made "
             "anew. Effects are held.",
@@ -91,42 +91,42 @@ KINDS = {
             "With `--accept-restore`: the same as for RF-RECORD-BEHIND.",
             "Make sure that this is the record to go on with, then accept: [](../how-to/restore-the-record.md).",
         ),
-        Kind(
+        FindingKind(
             "RF-ENGINE-BEHIND",
             "The engine does not have the newest mark that the record has confirmed: it was lost, or restored.",
             "The engine's store was deleted or restored from a copy; or its address leads to another one.",
             "Opens a new epoch of all that this engine was given. A worker does it before it works.",
             _NOTHING,
         ),
-        Kind(
+        FindingKind(
             "RF-INDEX-MISSING",
             "An index of recordfirst's tables is not there, or was never built to the end: looks read all there is.",
             "Somebody dropped it, a restore left it out, or `CREATE INDEX CONCURRENTLY` was interrupted.",
             _NOTHING,
             "Run the statement that the finding shows; in Postgres, with CONCURRENTLY, so that nobody waits.",
         ),
-        Kind(
+        FindingKind(
             "RF-INVARIANT",
             "A row offends against an invariant of the app's own.",
             "A defect, a change by hand, or an order of events that nobody thought of.",
             _NOTHING,
             "Find out how the row came about, and put it right. The finding is closed when the row is gone.",
         ),
-        Kind(
+        FindingKind(
             "RF-INVARIANT-FAILED",
             "An invariant could not say, or not all: it failed, took too long, or returned more than 100 rows.",
             "A table was renamed, an index is missing, or a defect has spoiled many rows.",
             _NOTHING,
             "Fix it, or give it an index or more time (`limit_s=`). What it had found stays open meanwhile.",
         ),
-        Kind(
+        FindingKind(
             "RF-START-LOST",
             "The record says that the engine was given this workflow, and the engine does not have it.",
             "The engine's store was deleted, restored from an older copy, or collected too early.",
             "Opens a new epoch; a worker gives it to the engine, and what was completed stays done.",
             _NOTHING,
         ),
-        Kind(
+        FindingKind(
             "RF-START-ENDED",
             "The engine says that this workflow's epoch is over, and the record that the workflow is open.",
             "The worker died after the engine had stored the end and before the record had, or somebody settled the "
@@ -134,14 +134,14 @@ KINDS = {
             "Opens a new epoch, which comes to the same end from the receipts.",
             _NOTHING,
         ),
-        Kind(
+        FindingKind(
             "RF-START-UNTAKEN",
             "Workflows of this name were accepted minutes ago, and no worker has taken them.",
             "No worker runs, or all are busy with older work.",
             _NOTHING,
             "Start a worker, or more of them.",
         ),
-        Kind(
+        FindingKind(
             "RF-START-UNFIT",
             "This version of the app cannot run the workflow: it has none of that name, or its parameters differ.",
             "A deploy renamed or removed a workflow, or changed its parameters, while some were open; or the key of "
@@ -149,7 +149,7 @@ KINDS = {
             _NOTHING,
             "Deploy a version that can run it, or cancel it.",
         ),
-        Kind(
+        FindingKind(
             "RF-WORKFLOW-STOPPED",
             "A defect has stopped the workflow: it is open, nothing was undone, and nothing of it runs.",
             "An exception that nobody declared: a bug, a mistake of a deploy, a missing grant, or an outcome of the "
@@ -158,7 +158,7 @@ KINDS = {
             "Fix the defect: the next version of the app tries it again by itself, `recordfirst retry` at once. Or "
             "end it: `recordfirst cancel`.",
         ),
-        Kind(
+        FindingKind(
             "RF-EFFECT-OVERDUE",
             "The effect was to be looked at long ago, and its workflow, which is open, has not done it.",
             "The engine lost a timer or a task, the worker that held it hangs, or the workflow caught what the effect "
@@ -166,7 +166,7 @@ KINDS = {
             "Opens a new epoch of the workflow, which drives the effect on; again for the same effect ever later.",
             "If it comes again, look at the workers' logs, and at what the workflow does with the effect's errors.",
         ),
-        Kind(
+        FindingKind(
             "RF-EFFECT-ABANDONED",
             "The effect may have happened, or its answer could not be stored, and its workflow has ended.",
             "The workflow failed while the call was in doubt, or `on_success` fails.",
@@ -175,7 +175,7 @@ KINDS = {
             "cancelled: put your rows right by hand.",
             dismissible=True,
         ),
-        Kind(
+        FindingKind(
             "RF-CREDENTIAL-REFUSED",
             "A provider refuses the app's credential; its effects are not done, and wait.",
             "The key was revoked, has expired, is for another account or lacks a permission (401, 403).",
@@ -183,7 +183,7 @@ KINDS = {
             "Give the workers a key that works, and restart them. What waits is called again by itself, under its own "
             "idempotency key.",
         ),
-        Kind(
+        FindingKind(
             "RF-EFFECT-LATE",
             "A success came when the effect's outcome was stored already, and it is not that outcome: the effect may "
             "have happened twice, or after it was said to be declined.",
@@ -194,14 +194,14 @@ KINDS = {
             "`arrives_within_s=` if its calls arrive later than that.",
             dismissible=True,
         ),
-        Kind(
+        FindingKind(
             "RF-EFFECT-UNKNOWN",
             "Nobody but an operator can tell whether the effect happened; its workflow is parked.",
             "A call without an answer, whose key is past the provider's retention, and no probe that can tell.",
             "Asks the probe again, if there is one, and stores what it says.",
             "Look at the provider, then `recordfirst resolve KEY` with `--succeeded`, `--declined` or `--not-done`.",
         ),
-        Kind(
+        FindingKind(
             "RF-MIRROR-BEHIND",
             "A projection was begun, and its mirror has not confirmed it.",
             "The mirror cannot be reached, or refuses what it is sent; or who projected has died in between.",
@@ -209,7 +209,7 @@ KINDS = {
             "If it stays: fix the mirror. If the app has no such projection, nothing is wrong: dismiss it.",
             dismissible=True,
         ),
-        Kind(
+        FindingKind(
             "RF-MIRROR-DRIFT",
             "A mirror shows something else than the record says, or does not have it.",
             "Somebody changed the mirror, or it was restored or emptied; or somebody changed the record without "
@@ -217,7 +217,7 @@ KINDS = {
             "Projects it: the mirror then shows the record's current state.",
             "If it comes again, find out who changes the record without projecting.",
         ),
-        Kind(
+        FindingKind(
             "RF-STAGE-DRIFT",
             "What was staged is no longer in its reference, or something else is.",
             "Somebody changed or removed it, or the reference was restored or emptied. Looked for only by "
@@ -225,35 +225,35 @@ KINDS = {
             "Where nothing is: stages it again, as it was. Where something else is: nothing.",
             "Where something else is, find out who put it there; then remove it, and reconcile with `--apply`.",
         ),
-        Kind(
+        FindingKind(
             "RF-LEDGER-UNBALANCED",
             "In a ledger, the debits of all accounts are not the credits of all accounts. Every transfer moves both.",
             "Somebody changed balances behind the ledger's back, or its store is damaged.",
             _NOTHING,
             "Stop what moves money there, find the account whose balance differs (RF-LEDGER-BALANCE), and restore it.",
         ),
-        Kind(
+        FindingKind(
             "RF-LEDGER-BALANCE",
             "An account's balance is not what its transfers come to.",
             "Somebody changed balances behind the ledger's back, or its store is damaged.",
             _NOTHING,
             "Compare `recordfirst ledger transfers --account` with a copy, and restore the ledger.",
         ),
-        Kind(
+        FindingKind(
             "RF-LEDGER-LIMIT",
             "An account has more debits than credits, or the other way round, and its flags forbid it.",
             "Somebody changed balances or flags behind the ledger's back.",
             _NOTHING,
             "Find out who changed it; then bring the account back with a transfer.",
         ),
-        Kind(
+        FindingKind(
             "RF-LEDGER-OVERDUE",
             "A pending transfer holds money past its timeout.",
             "The ledger releases what is overdue before it makes the next transfer or shows a balance; it does not.",
             _NOTHING,
             "Somebody has changed when it ends: put that back, or void it. Or the ledger's clock is wrong.",
         ),
-        Kind(
+        FindingKind(
             "RF-TRANSFER-LOST",
             "The record says that a transfer was made, and the ledger does not have it.",
             "The ledger was restored, or it is another one.",
@@ -261,7 +261,7 @@ KINDS = {
             "Restore the ledger to a newer state, or make the transfer again by a workflow of another id.",
             dismissible=True,
         ),
-        Kind(
+        FindingKind(
             "RF-TRANSFER-ORPHAN",
             "The ledger has a transfer with this app's mark, and no receipt has sent it, or one that was declined.",
             "The record was restored, and nobody has asked for that workflow again.",
@@ -269,7 +269,7 @@ KINDS = {
             "Start its workflow again, under its id: it finds the transfer. Or take it back with another transfer.",
             dismissible=True,
         ),
-        Kind(
+        FindingKind(
             "RF-ORPHAN-EFFECT",
             "The provider has something that a call of this app left its marker on, and there is no receipt of it.",
             "The record was restored, or rows were deleted by hand; or somebody else uses the app's name.",
@@ -278,7 +278,7 @@ KINDS = {
             "probe finds it.",
             dismissible=True,
         ),
-        Kind(
+        FindingKind(
             "RF-EFFECT-MISSING",
             "The receipt says that the effect succeeded, and the provider has nothing of it.",
             "The call left no marker, or went to another account; or an operator resolved it wrongly.",
@@ -286,7 +286,7 @@ KINDS = {
             "Look at the provider by amount and time. Is it not there, a workflow of another id does it again.",
             dismissible=True,
         ),
-        Kind(
+        FindingKind(
             "RF-EFFECT-REVERSED",
             "Somebody has taken back what an effect did, all or in part, and no call of this app has.",
             "A refund by hand, at the provider's dashboard, say, or by another program. The record still says that it "
@@ -296,7 +296,7 @@ KINDS = {
             "knows. Then dismiss it.",
             dismissible=True,
         ),
-        Kind(
+        FindingKind(
             "RF-EFFECT-DIFFERS",
             "The provider has it with another amount, currency or id than the receipt; or has what was declined.",
             "An operator resolved it with another result, or it was changed at the provider.",
@@ -304,21 +304,21 @@ KINDS = {
             "Find out which of the two is right, and put the other right: a refund, or a new charge under another id.",
             dismissible=True,
         ),
-        Kind(
+        FindingKind(
             "RF-AUDIT-INCOMPLETE",
             "The provider could not be listed to the end. What had been found stays open.",
             "It is down, or refuses: a key that lacks a right, say.",
             _NOTHING,
             "Fix what the finding says, and run `recordfirst reconcile --pass providers` again.",
         ),
-        Kind(
+        FindingKind(
             "RF-NOT-SEALED",
             "The app has an encryptor, and a table has rows in clear, or under a key that is not the newest.",
             "The encryptor was given to an app that had none, or its keys were rotated.",
             _NOTHING,
             "Run `recordfirst reseal`: [](../how-to/encrypt-at-rest.md).",
         ),
-        Kind(
+        FindingKind(
             "RF-UNREADABLE",
             "A row was encrypted with a key that the app does not have. What it holds can be neither read nor called.",
             "The key was given up before `recordfirst reseal` had ended, or a process worked with another one.",

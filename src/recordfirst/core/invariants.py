@@ -9,20 +9,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from recordfirst.core.model import Applied, Called, Event, Resolved, Stored, Written
+from recordfirst.core.model import Applied, Called, ModelEvent, Resolved, Stored, Written
 from recordfirst.core.receipt import Receipt
 
 _FINAL = ("succeeded", "declined")
 
 
-def violations(history: Sequence[Event], *, one_effect: bool = True) -> list[str]:
+def violations(history: Sequence[ModelEvent], *, one_effect: bool = True) -> list[str]:
     """Everything that is wrong with a history. ``one_effect``: P3 is promised (not so with ``in_doubt="repeat"``)."""
     found = [*record_first(history), *frozen_request(history), *outcomes_stand(history), *spent_keys(history)]
     found += outcomes_are_true(history)
     return found + one_application(history) if one_effect else found
 
 
-def record_first(history: Sequence[Event]) -> list[str]:
+def record_first(history: Sequence[ModelEvent]) -> list[str]:
     """P1: no call before the receipt of the write that it depends on, nor before its own intent."""
     found: list[str] = []
     written: set[str] = set()
@@ -41,13 +41,13 @@ def record_first(history: Sequence[Event]) -> list[str]:
     return found
 
 
-def one_application(history: Sequence[Event]) -> list[str]:
+def one_application(history: Sequence[ModelEvent]) -> list[str]:
     """P3: at most one effect for each key and attempt."""
     times = Counter((event.key, event.attempt) for event in history if isinstance(event, Applied))
     return [f"P3: {key!r} (attempt {attempt}) was applied {n} times" for (key, attempt), n in times.items() if n > 1]
 
 
-def frozen_request(history: Sequence[Event]) -> list[str]:
+def frozen_request(history: Sequence[ModelEvent]) -> list[str]:
     """P4: every call sends what was stored first, and that stays as it was."""
     found: list[str] = []
     first: dict[tuple[str, int], str] = {}
@@ -63,7 +63,7 @@ def frozen_request(history: Sequence[Event]) -> list[str]:
     return found
 
 
-def outcomes_stand(history: Sequence[Event]) -> list[str]:
+def outcomes_stand(history: Sequence[ModelEvent]) -> list[str]:
     """P5: a final outcome never changes, and what is unknown is not called again until an operator has answered."""
     found: list[str] = []
     last: dict[tuple[str, int], Receipt] = {}
@@ -85,7 +85,7 @@ def outcomes_stand(history: Sequence[Event]) -> list[str]:
     return found
 
 
-def spent_keys(history: Sequence[Event]) -> list[str]:
+def spent_keys(history: Sequence[ModelEvent]) -> list[str]:
     """P5: once an unusable answer is known to be stored under a key, no further call is begun under that key."""
     found: list[str] = []
     last: dict[tuple[str, int], Receipt] = {}
@@ -101,7 +101,7 @@ def spent_keys(history: Sequence[Event]) -> list[str]:
     return found
 
 
-def outcomes_are_true(history: Sequence[Event]) -> list[str]:
+def outcomes_are_true(history: Sequence[ModelEvent]) -> list[str]:
     """P5: nothing is guessed: what is stored as succeeded was applied, and what is stored as declined was not."""
     applied = {(event.key, event.attempt) for event in history if isinstance(event, Applied)}
     last = {_identity(event.receipt): event.receipt for event in history if isinstance(event, Stored)}

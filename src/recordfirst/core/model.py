@@ -54,7 +54,7 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int
 
 
-type Event = Written | Stored | Resolved | Called | Applied
+type ModelEvent = Written | Stored | Resolved | Called | Applied
 
 
 # ── the provider ────────────────────────────────────────────────────────────
@@ -192,7 +192,7 @@ class Executor(msgspec.Struct, kw_only=True, eq=False):
     found: bool = False
 
 
-class World:
+class ModelWorld:
     """One effect, its receipt, its provider, and executors that know of each other only through the receipt.
 
     Each method is one step, and any may be the last of its executor (:meth:`crash`). Assumed, as by ``decide``: a call
@@ -208,7 +208,7 @@ class World:
         """By how much the provider's clock is ahead of the record's."""
         self.receipt: Receipt | None = None
         self.flights: list[Flight] = []
-        self.history: list[Event] = []
+        self.history: list[ModelEvent] = []
         self._claims = 0
 
     def write(self) -> None:
@@ -283,14 +283,14 @@ class World:
             return
         who.seen, who.looked_at_ms = self.receipt, self.now_ms
         who.action = d.decide(who.seen, who.looked_at_ms, self.guarantee)
-        if isinstance(who.action, (d.Call, d.Probe, d.Settle, d.GiveUp)):
+        if isinstance(who.action, (d.MakeCall, d.Probe, d.Settle, d.GiveUp)):
             who.stage = "decided"
 
     def _act(self, who: Executor) -> None:
         assert who.seen is not None
         who.stage = "idle"
         match who.action:
-            case d.Call():
+            case d.MakeCall():
                 who.claim = self._new_claim()
                 begun = self._change(who.seen, d.begin_call(who.seen, claim=who.claim, claim_ms=self.claim_ms))
                 if begun is not None and d.may_send(begun, self.guarantee):
@@ -351,7 +351,7 @@ class World:
         else:
             self._store(asked, answer, lambda r: d.declined(r, "no"))
 
-    def _store(self, asked: Receipt, outcome: d.Outcome, change_of: Callable[[Receipt], Change]) -> None:
+    def _store(self, asked: Receipt, outcome: d.OutcomeState, change_of: Callable[[Receipt], Change]) -> None:
         if self._change(asked, change_of(asked)) is None:
             assert self.receipt is not None
             if d.still_counts(outcome, asked, self.receipt):

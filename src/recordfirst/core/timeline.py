@@ -66,10 +66,10 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     token: str
 
 
-type Verdict = Literal["as it should be", "engine behind", "record behind"]
+type TimelineVerdict = Literal["as it should be", "engine behind", "record behind"]
 
 
-def judge(mark: Mark | None, *, restored: bool, own: str | None, before: str | None, behind: bool) -> Verdict:
+def judge(mark: Mark | None, *, restored: bool, own: str | None, before: str | None, behind: bool) -> TimelineVerdict:
     """Compare the record's newest mark with the engine's notes: that mark's own, the one before, any behind it.
 
     Without a mark the record knows nothing of this engine, and must find nothing there, unless it was restored: then

@@ -30,7 +30,7 @@ from recordfirst.execution.before import Before
 from recordfirst.execution.conflicts import compare
 from recordfirst.execution.execution import Begun, Execution
 from recordfirst.execution.flush import run_hook
-from recordfirst.execution.late import Report, dropped
+from recordfirst.execution.late import LateReport, dropped
 from recordfirst.execution.outcome import Outcome, after_outcome, replied, stored_decline, stored_result
 from recordfirst.execution.parking import IN_PLACE_MS, Waiting
 from recordfirst.execution.probing import Failed, probed
@@ -102,7 +102,7 @@ class EffectRun:
                         raise stored_decline(receipt)
                     case d.Wait(until_ms):
                         await self.waiting.until(receipt, until_ms - now_ms)
-                    case d.Call():
+                    case d.MakeCall():
                         claim, until_s = self.runtime.new_claim(), self._until_s
                         begun_receipt = await self._begin(receipt, claim)
                         if begun_receipt is not None:
@@ -389,7 +389,7 @@ class EffectRun:
         self,
         receipt: Receipt,
         change_of: Callable[[Receipt], Change],
-        what: d.Outcome,
+        what: d.OutcomeState,
         hook: Any = None,
         *,
         by: tuple[Outcome, str | None] | None = None,
@@ -412,7 +412,7 @@ class EffectRun:
                 tried = again
                 seen, _ = await self._look()
                 if not d.still_counts(what, receipt, seen):
-                    report = None if by is None else Report(receipt, *by, maybe_stored=tried)
+                    report = None if by is None else LateReport(receipt, *by, maybe_stored=tried)
                     await dropped(self.runtime, self.effect.guarantee, seen, what, report)
                     return seen
 

@@ -18,7 +18,7 @@ from recordfirst.observe import LateOutcome, LateSuccess
 CODE = "RF-EFFECT-LATE"
 
 
-class Report(NamedTuple):
+class LateReport(NamedTuple):
     """A final outcome, and who reports it."""
 
     asked: Receipt
@@ -31,7 +31,7 @@ class Report(NamedTuple):
 
 
 async def dropped(
-    runtime: Runtime, guarantee: d.Guarantee, seen: Receipt, what: d.Outcome, report: Report | None
+    runtime: Runtime, guarantee: d.Guarantee, seen: Receipt, what: d.OutcomeState, report: LateReport | None
 ) -> None:
     """Say that an outcome is dropped, since ``seen`` has one that stands."""
     if seen.state != what:

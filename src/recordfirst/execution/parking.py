@@ -59,7 +59,7 @@ class Waiting:
 
     async def was_in_line(self, action: d.Action) -> bool:
         """Before an action: whether the provider is to be asked, and could not be at once. Then look again."""
-        if not isinstance(action, d.Call | d.Probe):
+        if not isinstance(action, d.MakeCall | d.Probe):
             self._admission.give_back()
             return False
         if self._admission.take_now():

@@ -31,10 +31,10 @@ class Failed(msgspec.Struct, frozen=True):
     """What the exception means, as that of a call: a refused credential, say."""
 
 
-type Answer = Found[Any] | Absent | CannotTell | Declined | Failed
+type ProbeAnswer = Found[Any] | Absent | CannotTell | Declined | Failed
 
 
-async def probed(effect: Effect[..., Any], runtime: Runtime, receipt: Receipt) -> Answer:
+async def probed(effect: Effect[..., Any], runtime: Runtime, receipt: Receipt) -> ProbeAnswer:
     """Ask the probe. What it raises, and what it returns that is no answer, is one that says so."""
     try:
         return _read(effect, await _asked(effect, runtime, receipt))
@@ -53,7 +53,7 @@ async def _asked(effect: Effect[..., Any], runtime: Runtime, receipt: Receipt) -
         return await function.call(call, chosen, injected, runtime.executor, limit)
 
 
-def _read(effect: Effect[..., Any], answer: Any) -> Answer:
+def _read(effect: Effect[..., Any], answer: Any) -> ProbeAnswer:
     match answer:
         case Found() | Absent():
             return answer
@@ -64,7 +64,7 @@ def _read(effect: Effect[..., Any], answer: Any) -> Answer:
     return CannotTell(f"{name} returned {kind}, none of Found, Absent, CannotTell")
 
 
-def _raised(effect: Effect[..., Any], error: Exception) -> Answer:
+def _raised(effect: Effect[..., Any], error: Exception) -> ProbeAnswer:
     try:
         inner = alone(error)
         if isinstance(inner, Declined):

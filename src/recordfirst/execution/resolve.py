@@ -21,7 +21,7 @@ from recordfirst.execution.runtime import Runtime
 from recordfirst.records.contract import Session
 from recordfirst.steps.effect import Effect
 
-type Answer = tuple[Literal["succeeded", "declined", "not done"], Any, str | None]
+type OperatorAnswer = tuple[Literal["succeeded", "declined", "not done"], Any, str | None]
 """The outcome, with the result or the reason."""
 _SAID = 100
 """Audit rows of one key that are looked at."""
@@ -32,7 +32,7 @@ async def resolve(
     effects: Mapping[str, Effect[..., Any]],
     receipts: Sequence[Receipt],
     key: str,
-    answer: Answer,
+    answer: OperatorAnswer,
     attempt: int | None,
     *,
     said_by: tuple[str, str | None],

@@ -21,8 +21,7 @@ from resonate.context import Context
 
 from recordfirst.core import codec
 from recordfirst.core import decide as d
-from recordfirst.core.receipt import Receipt
-from recordfirst.core.receipt import Undoing as Undo
+from recordfirst.core.receipt import Receipt, Undoing
 from recordfirst.core.start import Finish
 from recordfirst.errors import Declined, Misuse, NotDone, SharedKey, Undone
 from recordfirst.execution.calls import go_on, run_bound
@@ -34,7 +33,7 @@ from recordfirst.steps.effect import Effect
 from recordfirst.steps.function import RAISED_AT
 
 
-class Undoing(NamedTuple):
+class UndoResult(NamedTuple):
     """What came of it."""
 
     done: list[tuple[Receipt, str]]
@@ -43,9 +42,9 @@ class Undoing(NamedTuple):
     """What was not, and why, for an operator."""
 
 
-async def undo_all(ctx: Context, execution: Execution, effects: dict[str, Effect[..., Any]]) -> Undoing:
+async def undo_all(ctx: Context, execution: Execution, effects: dict[str, Effect[..., Any]]) -> UndoResult:
     """Run the undo of every effect of this workflow that names one and has happened. One that fails stops no other."""
-    undoing, execution.is_undoing = Undoing([], []), True
+    undoing, execution.is_undoing = UndoResult([], []), True
     defects: list[tuple[Exception, str | None]] = []
     receipts, begun = await _called(execution)
     for receipt in reversed(receipts):
@@ -133,7 +132,7 @@ async def _begin(execution: Execution, undo: Effect[..., Any], receipt: Receipt,
 
     async def store() -> str:
         async with execution.runtime.record.transaction() as tx:
-            undoes: str = await tx.begin_undo(Undo(key, receipt.attempt, receipt.key), execution.workflow_id)
+            undoes: str = await tx.begin_undo(Undoing(key, receipt.attempt, receipt.key), execution.workflow_id)
             return undoes
 
     undoes = await execution.runtime.patiently(f"undo {key!r}", store)

@@ -6,11 +6,11 @@ each time; processes die there, others go on from what they left. Whatever comes
 outside, never by what the code says of itself.
 """
 
-from recordfirst.explore.case import Case, Invariant
+from recordfirst.explore.case import Case, GivenInvariant
 from recordfirst.explore.checks import Violation
-from recordfirst.explore.explorer import Budget, Explorer, Failure, Report
+from recordfirst.explore.explorer import Budget, Exploration, Explorer, Failure
 from recordfirst.explore.fast import FastWorld
-from recordfirst.explore.outcome import Outcome
+from recordfirst.explore.outcome import RunOutcome
 from recordfirst.explore.running import explore, replay
 from recordfirst.explore.schedule import At, Point, Schedule, parse
 
@@ -18,13 +18,13 @@ __all__ = [
     "At",
     "Budget",
     "Case",
+    "Exploration",
     "Explorer",
     "Failure",
     "FastWorld",
-    "Invariant",
-    "Outcome",
+    "GivenInvariant",
     "Point",
-    "Report",
+    "RunOutcome",
     "Schedule",
     "Violation",
     "explore",

@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from recordfirst.explore.observe import Seen
+from recordfirst.explore.observe import Observed
 from recordfirst.testing.outside import Asked, identity_of
 
 _SHORT = 6
@@ -31,7 +31,7 @@ type Pairs = dict[Any, set[Any]]
 """By a value of one run, those in its place in the other."""
 
 
-def alike(seen: Seen, reference: Seen) -> tuple[Seen, Seen]:
+def alike(seen: Observed, reference: Observed) -> tuple[Observed, Observed]:
     """Return both as if each request had been answered the same; what differs then is not the providers' doing.
 
     Args:
@@ -42,7 +42,7 @@ def alike(seen: Seen, reference: Seen) -> tuple[Seen, Seen]:
     return _named(seen, _Replaced(ours)), _named(reference, _Replaced(theirs))
 
 
-def _named(seen: Seen, replaced: _Replaced) -> Seen:
+def _named(seen: Observed, replaced: _Replaced) -> Observed:
     return msgspec.structs.replace(
         seen,
         receipts=tuple(

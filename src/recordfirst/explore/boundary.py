@@ -16,8 +16,8 @@ import msgspec
 
 from recordfirst.explore.checks import Violation
 from recordfirst.explore.clock import Time
-from recordfirst.explore.kept import Kept, Role, opened
-from recordfirst.explore.observe import Seen
+from recordfirst.explore.kept import KeptConnection, Role, opened
+from recordfirst.explore.observe import Observed
 from recordfirst.explore.schedule import At, Boundary, Fault, Point, faults_at
 from recordfirst.testing.outside import Asked
 
@@ -30,7 +30,7 @@ _REDELIVERED_S = 3.0
 _DIES = "and dies"
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class BoundaryEvent(msgspec.Struct, frozen=True, kw_only=True):
     """Something that happened at a boundary, or what was there to be seen just then."""
 
     process: int
@@ -41,7 +41,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
     boundary: Boundary | None = None
     """Which one was crossed, if one was."""
-    seen: Seen | None = None
+    seen: Observed | None = None
     """What was there, after a commit, a death or a call."""
     asked: tuple[Asked, ...] = ()
     """What arrived outside, and what became of it."""
@@ -81,7 +81,7 @@ class Process:
         self._copies = {at.since for at in faults if at.since is not None}
         self._die, self._keep_engine, self._points_most = die, keep_engine, points_most
         self.points: list[Point] = []
-        self.events: list[Event] = []
+        self.events: list[BoundaryEvent] = []
         self.in_transaction = False
         self.died = False
         self._blind = 0
@@ -97,7 +97,7 @@ class Process:
         """What is left of it is being thrown away."""
         self.opened: list[Callable[[], None]] = []
         """Closes what it had opened: the kernel does that when a process is gone."""
-        self.connect: Callable[[Path, Role, dict[str, Any]], Kept] = opened
+        self.connect: Callable[[Path, Role, dict[str, Any]], KeptConnection] = opened
         """Connects to a file of SQLite."""
         self.accepted: set[str] = set()
         """Workflows that were accepted, as the client knows."""
@@ -245,10 +245,12 @@ class Process:
         await _never()
 
     def note(self, what: str, *, point: int | None = None, **more: Any) -> None:
-        """Write down what happens, at a point, or behind the last one; ``more``: fields of :class:`Event`."""
+        """Write down what happens, at a point, or behind the last one; ``more``: fields of :class:`BoundaryEvent`."""
         if not self.died:
             number = len(self.points) if point is None else point
-            self.events.append(Event(process=self.number, point=number, at_ms=self.clock.now_ms(), what=what, **more))
+            self.events.append(
+                BoundaryEvent(process=self.number, point=number, at_ms=self.clock.now_ms(), what=what, **more)
+            )
 
     def _crosses(self, point: Point, fault: str | None = None) -> None:
         overheard = self.arrived()

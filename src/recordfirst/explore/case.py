@@ -14,7 +14,7 @@ from recordfirst.steps.invariant import Invariant as AppInvariant
 from recordfirst.steps.workflow import Workflow
 from recordfirst.testing.outside import Outside
 
-type Invariant = str | AppInvariant | Callable[[sqlite3.Connection, Outside], Iterable[Any]]
+type GivenInvariant = str | AppInvariant | Callable[[sqlite3.Connection, Outside], Iterable[Any]]
 """What must never be: a query that returns the rows which offend, a function that does, or an ``@invariant``."""
 
 
@@ -29,9 +29,9 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     """SQL that makes the tables which the writes need."""
     provide: Callable[[Outside], Mapping[Any, Any]] = lambda _: {}
     """What steps have injected, by its key; doubles of providers keep their books in the ``Outside``."""
-    invariants: tuple[Invariant, ...] = ()
+    invariants: tuple[GivenInvariant, ...] = ()
     """What must hold in the end."""
-    always: tuple[Invariant, ...] = ()
+    always: tuple[GivenInvariant, ...] = ()
     """What must hold whenever something was committed, and in what a death leaves: whether anybody goes on or not."""
     versions: tuple[Workflow[..., Any], ...] = ()
     """Later versions of the workflow, for deploys: under the same name."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from recordfirst.explore.answers import alike
-from recordfirst.explore.observe import Rows, Seen, SeenReceipt, SeenStart
+from recordfirst.explore.observe import Observed, Rows, SeenReceipt, SeenStart
 from recordfirst.testing.outside import Asked, identity_of
 
 
@@ -45,7 +45,7 @@ def changed_requests(asked: Iterable[Asked]) -> list[Violation]:
     ]
 
 
-def changed_outcomes(before: Seen, after: Seen) -> list[Violation]:
+def changed_outcomes(before: Observed, after: Observed) -> list[Violation]:
     """P5: what is final stays as it is. Only that it was undone may be added."""
     now = {(receipt.key, receipt.attempt): receipt for receipt in after.receipts}
     found = []
@@ -65,7 +65,7 @@ def _outcome(receipt: SeenReceipt) -> tuple[str | None, ...]:
 
 
 def rows_without_receipts(
-    seen: Seen, known: Mapping[frozenset[str], dict[str, Rows]], reference: Seen | None
+    seen: Observed, known: Mapping[frozenset[str], dict[str, Rows]], reference: Observed | None
 ) -> list[Violation]:
     """P2: with the same receipts there are the same rows, as in the run without faults: never half of either.
 
@@ -89,7 +89,7 @@ def rows_without_receipts(
     ]
 
 
-def untrue_outcomes(seen: Seen, *, certain: bool) -> list[Violation]:
+def untrue_outcomes(seen: Observed, *, certain: bool) -> list[Violation]:
     """P5: nothing is guessed: what is stored as declined was not done. ``certain``: markers tell which is which."""
     if not certain:
         return []
@@ -105,13 +105,13 @@ def _is_of(receipt: SeenReceipt, marker: str) -> bool:
     return marker.endswith(f"/{receipt.name}")
 
 
-def lost_starts(accepted: Iterable[str], seen: Seen) -> list[Violation]:
+def lost_starts(accepted: Iterable[str], seen: Observed) -> list[Violation]:
     """P7: what was accepted is there."""
     there = {start.id for start in seen.starts}
     return [Violation("P7", f"workflow {id!r} was accepted, and is gone") for id in accepted if id not in there]
 
 
-def not_ended(seen: Seen, why: str) -> list[Violation]:
+def not_ended(seen: Observed, why: str) -> list[Violation]:
     """P7: what was accepted ends, once whoever was to answer has answered."""
     still_open = [f"workflow {start.id!r}" for start in seen.starts if start.state == "open"]
     if not seen.starts:
@@ -119,7 +119,7 @@ def not_ended(seen: Seen, why: str) -> list[Violation]:
     return [Violation("P7", f"{what} does not end: {why}") for what in still_open]
 
 
-def another_end(reference: Seen, seen: Seen) -> list[Violation]:
+def another_end(reference: Observed, seen: Observed) -> list[Violation]:
     """P6, P9: the end is that of a run without faults: rows, receipts, workflows, and what was done outside.
 
     What a provider answers otherwise to the same request, such as a time, is nobody's fault.
@@ -131,7 +131,7 @@ def another_end(reference: Seen, seen: Seen) -> list[Violation]:
     return _another_end(reference, seen)
 
 
-def _another_end(reference: Seen, seen: Seen) -> list[Violation]:
+def _another_end(reference: Observed, seen: Observed) -> list[Violation]:
     found = []
     for name in sorted({*reference.tables, *seen.tables}):
         wants, has = reference.tables.get(name, ()), seen.tables.get(name, ())
@@ -147,7 +147,7 @@ def _another_end(reference: Seen, seen: Seen) -> list[Violation]:
     return found
 
 
-def another_result(reference: Seen, seen: Seen) -> list[Violation]:
+def another_result(reference: Observed, seen: Observed) -> list[Violation]:
     """P9: the workflow comes to what it comes to without faults.
 
     Of one that goes on as a later version nothing more can be said: which steps were done before is its own matter.
@@ -159,7 +159,7 @@ def another_result(reference: Seen, seen: Seen) -> list[Violation]:
     return _another_result(reference, seen)
 
 
-def _another_result(reference: Seen, seen: Seen) -> list[Violation]:
+def _another_result(reference: Observed, seen: Observed) -> list[Violation]:
     both = [(start.id, start.state) for start in seen.starts] == [(start.id, start.state) for start in reference.starts]
     if both and all(map(_same_end, reference.starts, seen.starts)):
         return []
@@ -172,13 +172,13 @@ def _same_end(wanted: SeenStart, has: SeenStart) -> bool:
 
 
 def at_the_end(
-    seen: Seen,
+    seen: Observed,
     *,
     accepted: Iterable[str],
     asked: Iterable[Asked],
     why: str,
-    reference: Seen | None,
-    later: Seen | None,
+    reference: Observed | None,
+    later: Observed | None,
 ) -> list[Violation]:
     """What is judged once nobody works.
 
@@ -199,15 +199,15 @@ def at_the_end(
     return found + (another_end(reference, seen) if reference is not None else [])
 
 
-def _receipts(seen: Seen) -> list[str]:
+def _receipts(seen: Observed) -> list[str]:
     return [f"{r.name} {r.state} {r.result}" + (" undone" if r.undone_by else "") for r in seen.receipts]
 
 
-def _deeds(seen: Seen) -> list[str]:
+def _deeds(seen: Observed) -> list[str]:
     return sorted(f"{asked.kind} {identity_of(asked)}" for asked in seen.applied)
 
 
-def _ends(seen: Seen) -> str:
+def _ends(seen: Observed) -> str:
     return ", ".join(f"{s.state} {s.result or s.error or ''}".strip() for s in seen.starts) or "not there"
 
 

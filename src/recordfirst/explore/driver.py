@@ -17,7 +17,7 @@ from typing import Any, cast
 import aiosqlite
 
 from recordfirst.explore import boundary
-from recordfirst.explore.kept import Kept, Role, opened
+from recordfirst.explore.kept import KeptConnection, Role, opened
 from recordfirst.explore.schedule import Boundary
 from recordfirst.records import statements
 from recordfirst.records.contract import Lease
@@ -75,7 +75,7 @@ def _connect(path: Path, **options: Any) -> aiosqlite.Connection:
     return cast("aiosqlite.Connection", _Inline(lambda role: _opened(path, role, options)))
 
 
-def _opened(path: Path, role: Role, options: dict[str, Any]) -> Kept:
+def _opened(path: Path, role: Role, options: dict[str, Any]) -> KeptConnection:
     options = options | {"timeout": 0.0}
     process = boundary.current
     if process is None:
@@ -88,7 +88,7 @@ def _opened(path: Path, role: Role, options: dict[str, Any]) -> Kept:
     return kept
 
 
-def _now_ms(kept: Kept) -> int:
+def _now_ms(kept: KeptConnection) -> int:
     assert kept.clock is not None
     return kept.clock()
 
@@ -97,9 +97,9 @@ class _Inline(aiosqlite.Connection):
     """An aiosqlite connection without a thread."""
 
     __module__ = aiosqlite.Connection.__module__  # by this, steps for several products know what they write for
-    _connection: Kept | None
+    _connection: KeptConnection | None
 
-    def __init__(self, connect: Callable[[Role], Kept]) -> None:
+    def __init__(self, connect: Callable[[Role], KeptConnection]) -> None:
         super().__init__(lambda: connect("writer"), 64)
         self._connect_as = connect
 

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import msgspec
 
-from recordfirst.explore.outcome import Outcome
+from recordfirst.explore.outcome import RunOutcome
 from recordfirst.explore.schedule import ENDS, FAULTS, At, Point, Schedule, every_single, worth_trying
 from recordfirst.explore.shrinking import kind_of, shrink
 from recordfirst.explore.words import is_keeping, name_of
@@ -30,7 +30,7 @@ _THREE = 0.2
 assert set(_FIRST) == set(FAULTS)
 
 
-class World(Protocol):
+class Explorable(Protocol):
     """What a case is run in."""
 
     tries: frozenset[str]
@@ -41,10 +41,10 @@ class World(Protocol):
     def close(self) -> None:
         """Leave nothing behind."""
 
-    def run(self, schedule: Schedule, *, briefly: bool = False) -> Outcome:
+    def run(self, schedule: Schedule, *, briefly: bool = False) -> RunOutcome:
         """Run it under a schedule, and judge what came of it. ``briefly``: without what only an operator would read."""
 
-    def refer(self) -> Outcome:
+    def refer(self) -> RunOutcome:
         """Run it without faults."""
 
 
@@ -67,16 +67,16 @@ class Failure(msgspec.Struct, frozen=True):
     """A schedule that broke a promise: as it was found, and the smallest that still breaks one."""
 
     found: Schedule
-    smallest: Outcome
+    smallest: RunOutcome
 
 
-class Report(msgspec.Struct, kw_only=True):
+class Exploration(msgspec.Struct, kw_only=True):
     """What an exploration has tried and found."""
 
     workflow: str
     world: str = "fast"
     seed: int
-    reference: Outcome
+    reference: RunOutcome
     """The run without faults."""
     tried: Counter[str] = msgspec.field(default_factory=Counter)
     """Schedules by their faults, and the boundary of the first: ``crash at record``."""
@@ -94,7 +94,7 @@ class Report(msgspec.Struct, kw_only=True):
     pairs: str = "none"
     """``all``, ``sampled`` or ``none``."""
     seconds: float = 0.0
-    replayed: Outcome | None = None
+    replayed: RunOutcome | None = None
     """What came of the one schedule that was run, if that was all."""
 
     @property
@@ -112,17 +112,17 @@ class Explorer:
     """Searches one world. ``shard`` of ``shards``: the part of the schedules that this one tries."""
 
     def __init__(
-        self, world: World, name: str, *, seed: int = 1, versions: int = 1, shard: tuple[int, int] = (0, 1)
+        self, world: Explorable, name: str, *, seed: int = 1, versions: int = 1, shard: tuple[int, int] = (0, 1)
     ) -> None:
         self._world, self._seed, self._versions, self._shard = world, seed, versions, shard
         self._kinds: set[tuple[str, ...]] = set()
         self._began = time.perf_counter()
         reference = world.refer()
-        self.report = Report(workflow=name, seed=seed, reference=reference)
+        self.report = Exploration(workflow=name, seed=seed, reference=reference)
         if reference.violations:
             self._fails(reference)
 
-    def explore(self, budget: Budget, tell: Callable[[Report], None] = lambda _: None) -> Report:
+    def explore(self, budget: Budget, tell: Callable[[Exploration], None] = lambda _: None) -> Exploration:
         """Search until the budget is used up. ``tell`` is called after each schedule."""
         report = self.report
         for schedule in self._schedules(budget):
@@ -190,7 +190,7 @@ class Explorer:
         found = every_single(process, points, versions=self._versions)
         return [at for at in found if {at.fault, at.change or at.fault} <= self._world.tries]
 
-    def _count(self, outcome: Outcome) -> None:
+    def _count(self, outcome: RunOutcome) -> None:
         report = self.report
         report.schedules += 1
         for at in outcome.struck:
@@ -208,7 +208,7 @@ class Explorer:
             return True
         return budget.seconds is not None and self.report.seconds >= budget.seconds
 
-    def _fails(self, outcome: Outcome) -> None:
+    def _fails(self, outcome: RunOutcome) -> None:
         report = self.report
         report.failed += 1
         found = kind_of(outcome)

@@ -27,8 +27,8 @@ from recordfirst.explore.case import Case
 from recordfirst.explore.clock import EPOCH_MS, Time
 from recordfirst.explore.driver import SqliteErrors
 from recordfirst.explore.forked import ForkedRun
-from recordfirst.explore.kept import Kept, Role, Slots
-from recordfirst.explore.observe import Looker, Seen, look_into_engine
+from recordfirst.explore.kept import KeptConnection, Role, Slots
+from recordfirst.explore.observe import Looker, Observed, look_into_engine
 from recordfirst.explore.outcome import CrashSnapshot
 from recordfirst.explore.place import OwnOutside, Place, SqlitePlace
 from recordfirst.explore.run import Run
@@ -126,7 +126,7 @@ class FastWorld(World):
                 self._slots.forget(file)
             file.unlink(missing_ok=True)  # SQLite may have deleted it with what was closed
 
-    def connect_to(self, path: Path, role: Role, options: dict[str, Any]) -> Kept:
+    def connect_to(self, path: Path, role: Role, options: dict[str, Any]) -> KeptConnection:
         return super().connect_to(path, role, options) if self._slots is None else self._slots.open(path, role, options)
 
     def close(self) -> None:
@@ -150,10 +150,10 @@ class FastWorld(World):
         with contextlib.closing(self.connect_to(files / "record.db", "looker", {})) as connection:
             yield connection
 
-    def look(self, files: Path) -> Seen:
+    def look(self, files: Path) -> Observed:
         with self.looking(files) as connection:
             seen = self.look_by(connection, Outside(files / "outside", lambda: 0))
         return msgspec.structs.replace(seen, engine=look_into_engine(files / "engine"))
 
-    def look_by(self, connection: Any, outside: Outside) -> Seen:
+    def look_by(self, connection: Any, outside: Outside) -> Observed:
         return self._looker.look(connection, lambda: outside.applied)

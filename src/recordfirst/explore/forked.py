@@ -22,9 +22,9 @@ from typing import Any, NoReturn, Protocol
 
 import msgspec
 
-from recordfirst.explore.boundary import Event, Process
+from recordfirst.explore.boundary import BoundaryEvent, Process
 from recordfirst.explore.checks import Violation
-from recordfirst.explore.observe import Rows, Seen
+from recordfirst.explore.observe import Observed, Rows
 from recordfirst.explore.place import Place
 from recordfirst.explore.run import Run
 from recordfirst.explore.schedule import At, Point
@@ -45,7 +45,7 @@ class _Common(msgspec.Struct, kw_only=True):
     """What parent and child tell each other whenever the other goes on."""
 
     time: tuple[float, int]
-    last: Seen | None
+    last: Observed | None
     known: list[_Known]
     violations: list[Violation]
 
@@ -56,7 +56,7 @@ class _Report(msgspec.Struct, kw_only=True):
     end: End
     why: str
     points: list[Point]
-    events: list[Event]
+    events: list[BoundaryEvent]
     struck: list[At]
     accepted: list[str]
     older: str | None

@@ -19,7 +19,7 @@ from recordfirst.engine.embedded.connection import EmbeddedConnection
 from recordfirst.engine.embedded.store import Store
 from recordfirst.execution.effect_runner import EffectRun
 from recordfirst.explore import boundary
-from recordfirst.explore.kept import Kept
+from recordfirst.explore.kept import KeptConnection
 from recordfirst.process.limit import Limit
 from recordfirst.steps.effect import Call, Effect, Sender
 from recordfirst.steps.function import Function
@@ -126,7 +126,7 @@ def _explored_connect(path: str, **options: Any) -> sqlite3.Connection:
     if process is None:
         connection: sqlite3.Connection = sqlite3.connect(path, **options)
         return connection
-    kept: Kept = process.connect(Path(path), "engine", options)
+    kept: KeptConnection = process.connect(Path(path), "engine", options)
     process.opened.append(kept.closing())
     return kept
 

@@ -7,7 +7,7 @@ from html import escape
 from importlib.resources import files
 
 from recordfirst.core.text import escaped_lines
-from recordfirst.explore.explorer import Failure, Report
+from recordfirst.explore.explorer import Exploration, Failure
 from recordfirst.explore.report import cells_of, columns_of, headline
 from recordfirst.explore.schedule import FAULTS
 from recordfirst.explore.story import Line, Story, tell
@@ -16,7 +16,7 @@ from recordfirst.explore.words import duration, fault_of, titled
 type Replay = Callable[[Failure], str]
 
 
-def page(reports: Sequence[Report], replay: Replay) -> str:
+def page(reports: Sequence[Exploration], replay: Replay) -> str:
     """The whole page."""
     names = ", ".join(report.workflow for report in reports)
     style = (files("recordfirst.explore") / "page.css").read_text()
@@ -32,7 +32,7 @@ def _(text: object) -> str:
     return escape(escaped_lines(text))
 
 
-def _report(report: Report, replay: Replay) -> Iterator[str]:
+def _report(report: Exploration, replay: Replay) -> Iterator[str]:
     verdict = "held" if report.ok else "broken"
     yield f"<header class={verdict}><h1>{_(report.workflow)}</h1><p>{_(headline(report))}</p></header>"
     if len(report.failures) > 1:
@@ -55,7 +55,7 @@ def _report(report: Report, replay: Replay) -> Iterator[str]:
         yield "</details>"
 
 
-def _failure(report: Report, index: int, each: Failure, replay: Replay) -> Iterator[str]:
+def _failure(report: Exploration, index: int, each: Failure, replay: Replay) -> Iterator[str]:
     story = tell(each.smallest)
     yield f'<section id="{_(report.workflow)}-{index}" class=failure><h2>{_(titled(story.broken[0]))}</h2>'
     if len(story.broken) > 1:
@@ -96,7 +96,7 @@ def _states(line: Line) -> Iterator[str]:
         yield "<td>" + "".join(f"<div>{_(text)}</div>" for text in said)
 
 
-def _table(report: Report) -> Iterator[str]:
+def _table(report: Exploration) -> Iterator[str]:
     columns = columns_of(report)
     yield "<h2>What was tried</h2><div class=wide><table class=tried><thead><tr><th>what was being done"
     for name in columns:

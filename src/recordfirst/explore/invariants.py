@@ -7,7 +7,7 @@ from typing import Any
 
 from recordfirst.errors import Misuse
 from recordfirst.explore.app_invariants import found as found_by_the_app
-from recordfirst.explore.case import Invariant
+from recordfirst.explore.case import GivenInvariant
 from recordfirst.explore.checks import Violation
 from recordfirst.steps.invariant import Invariant as AppInvariant
 from recordfirst.testing.outside import Outside
@@ -18,7 +18,7 @@ _SHOWN = 5
 
 
 def offenders(
-    invariants: Iterable[Invariant], connection: Any, outside: Outside, provide: Provide
+    invariants: Iterable[GivenInvariant], connection: Any, outside: Outside, provide: Provide
 ) -> Iterator[Violation]:
     """What offends: rows that a query finds, what a function returns, or an ``assert`` of its own that fails.
 
@@ -39,7 +39,7 @@ def offenders(
                 yield Violation("yours", f"{name}: {', '.join(map(str, rows[:_SHOWN]))}")
 
 
-def _found(invariant: Invariant, connection: Any, outside: Outside, provide: Provide) -> list[Any]:
+def _found(invariant: GivenInvariant, connection: Any, outside: Outside, provide: Provide) -> list[Any]:
     if isinstance(invariant, AppInvariant):
         return found_by_the_app(invariant, connection, lambda: provide(outside))
     if isinstance(invariant, str):
@@ -48,7 +48,7 @@ def _found(invariant: Invariant, connection: Any, outside: Outside, provide: Pro
     return list(invariant(connection, outside) or ())
 
 
-def _name(invariant: Invariant) -> str:
+def _name(invariant: GivenInvariant) -> str:
     if isinstance(invariant, AppInvariant):
         return invariant.name
     return " ".join(invariant.split()) if isinstance(invariant, str) else getattr(invariant, "__name__", "invariant")

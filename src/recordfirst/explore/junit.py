@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable
 from xml.etree import ElementTree as ET
 
 from recordfirst.core.text import escaped_lines
-from recordfirst.explore.explorer import Failure, Report
+from recordfirst.explore.explorer import Exploration, Failure
 from recordfirst.explore.report import failure, headline
 from recordfirst.explore.shrinking import by_weight
 from recordfirst.explore.words import name_of, titled
 
 
-def document(reports: Iterable[Report], replay: Callable[[Failure], str]) -> str:
+def document(reports: Iterable[Exploration], replay: Callable[[Failure], str]) -> str:
     """The whole file."""
     root = ET.Element("testsuites", name="recordfirst explore")
     for report in reports:
@@ -21,7 +21,7 @@ def document(reports: Iterable[Report], replay: Callable[[Failure], str]) -> str
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
 
-def _suite(root: ET.Element, report: Report, replay: Callable[[Failure], str]) -> None:
+def _suite(root: ET.Element, report: Exploration, replay: Callable[[Failure], str]) -> None:
     suite = ET.SubElement(
         root, "testsuite", name=_clean(report.workflow), time=f"{report.seconds:.3f}", errors="0", skipped="0"
     )

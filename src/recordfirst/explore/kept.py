@@ -29,7 +29,7 @@ _STAYS_BEHIND = (_INDEX, "-lock", ".lease")
 """The ends of the names of files that go with the process."""
 
 
-class Kept(sqlite3.Connection):
+class KeptConnection(sqlite3.Connection):
     """A connection that can be put aside instead of being closed."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -99,23 +99,25 @@ class _Slot:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.idle: dict[str, dict[Role, list[Kept]]] = defaultdict(lambda: defaultdict(list))
+        self.idle: dict[str, dict[Role, list[KeptConnection]]] = defaultdict(lambda: defaultdict(list))
         """By the names of files."""
-        self.taken: dict[Kept, str] = {}
+        self.taken: dict[KeptConnection, str] = {}
         self.lost = 0
         """Connections that were not fit to be kept."""
         self.is_over = False
         self._same: dict[str, tuple[_State, _State]] = {}
         """Of files, another one that had the same in it, and this one, as they were then."""
 
-    def open(self, name: str, role: Role, options: dict[str, Any]) -> Kept:
+    def open(self, name: str, role: Role, options: dict[str, Any]) -> KeptConnection:
         idle = self.idle[name][role]
-        kept: Kept = idle.pop() if idle else sqlite3.connect(self.path / name, factory=Kept, **options)
+        kept: KeptConnection = (
+            idle.pop() if idle else sqlite3.connect(self.path / name, factory=KeptConnection, **options)
+        )
         kept.slot, kept.role = self, role
         self.taken[kept] = name
         return kept
 
-    def rests(self, kept: Kept) -> None:
+    def rests(self, kept: KeptConnection) -> None:
         if self.is_over:
             kept.end()
             return
@@ -219,7 +221,7 @@ class Slots:
         slot.is_over = True
         return False
 
-    def open(self, path: Path, role: Role, options: dict[str, Any]) -> Kept:
+    def open(self, path: Path, role: Role, options: dict[str, Any]) -> KeptConnection:
         """Connect to a file: anew, or by a connection that rests."""
         folder, _, name = f"{path}".rpartition("/")
         slot = self._taken.get(folder)
@@ -238,8 +240,8 @@ class Slots:
             slot.is_over = True
 
 
-def opened(path: Path, role: Role, options: dict[str, Any]) -> Kept:
+def opened(path: Path, role: Role, options: dict[str, Any]) -> KeptConnection:
     """Connect to a file by a connection that is closed when it is closed."""
-    kept: Kept = sqlite3.connect(path, factory=Kept, **options)
+    kept: KeptConnection = sqlite3.connect(path, factory=KeptConnection, **options)
     kept.role = role
     return kept

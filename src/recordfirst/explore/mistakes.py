@@ -9,7 +9,7 @@ import msgspec
 
 from recordfirst.errors import Misuse
 from recordfirst.explore.case import Case
-from recordfirst.explore.outcome import Outcome
+from recordfirst.explore.outcome import RunOutcome
 
 _OF_THE_RECORD = frozenset(
     name for name, value in vars(sqlite3).items() if isinstance(value, type) and issubclass(value, sqlite3.Error)
@@ -28,7 +28,7 @@ class _Failed(msgspec.Struct):
     message: str = ""
 
 
-def check(case: Case, reference: Outcome) -> None:
+def check(case: Case, reference: RunOutcome) -> None:
     """Look at the run without faults.
 
     Raises:
@@ -52,7 +52,7 @@ def check(case: Case, reference: Outcome) -> None:
             raise Misuse(f"{name} fails without faults: {error.type}: {error.message}")
 
 
-def _cause(reference: Outcome) -> str:
+def _cause(reference: RunOutcome) -> str:
     errors = [event.detail for event in reference.events if event.what == "arrived" and event.detail]
     said = f"a call raised {errors[-1]}" if errors else ""
     why = re.sub(r"^\w*\d+ processes came to no end; the last: ", "", reference.why)

@@ -51,7 +51,7 @@ class SeenPromise(msgspec.Struct, frozen=True, order=True):
     task: str | None
 
 
-class Seen(msgspec.Struct, frozen=True, kw_only=True):
+class Observed(msgspec.Struct, frozen=True, kw_only=True):
     """A record and the outside, at one moment; the engine too, where somebody looked."""
 
     receipts: tuple[SeenReceipt, ...] = ()
@@ -86,18 +86,18 @@ class Looker:
         self._columns: dict[str, tuple[str, ...]] = {}
         self._is_ours = False
 
-    def look(self, connection: sqlite3.Connection, applied: Callable[[], list[Asked]]) -> Seen:
+    def look(self, connection: sqlite3.Connection, applied: Callable[[], list[Asked]]) -> Observed:
         """See all of it."""
         queries = self._find(connection)
         tables = {table: tuple(connection.execute(query).fetchall()) for table, query in queries.items()}
         if not self._is_ours:
-            return Seen(tables=tables, applied=tuple(applied()), columns=self._columns)
+            return Observed(tables=tables, applied=tuple(applied()), columns=self._columns)
         receipts = connection.execute(
             "SELECT function, key, attempt, kind, state, result, error, undone_by FROM recordfirst_receipt "
             "ORDER BY key, attempt"
         )
         starts = connection.execute("SELECT id, state, result, error FROM recordfirst_start ORDER BY id")
-        return Seen(
+        return Observed(
             receipts=tuple(
                 SeenReceipt(key, attempt, kind, state, self._kept(function, result), error, undone_by)
                 for function, key, attempt, kind, state, result, error, undone_by in receipts

@@ -6,22 +6,22 @@ from pathlib import Path
 
 import msgspec
 
-from recordfirst.explore.boundary import Event, Process
+from recordfirst.explore.boundary import BoundaryEvent, Process
 from recordfirst.explore.checks import Violation
 from recordfirst.explore.clock import Time
-from recordfirst.explore.observe import Seen
+from recordfirst.explore.observe import Observed
 from recordfirst.explore.schedule import At, Point, Schedule
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class RunOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """What came of one schedule."""
 
     schedule: Schedule
     violations: tuple[Violation, ...]
-    events: tuple[Event, ...]
+    events: tuple[BoundaryEvent, ...]
     points: tuple[tuple[Point, ...], ...]
     """Of each process, what it crossed."""
-    seen: Seen
+    seen: Observed
     struck: tuple[At, ...]
     """The faults whose point was reached; one that was not, was not tried."""
     why: str = ""
@@ -42,4 +42,4 @@ class CrashSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     process: Process
     clock: Time
     violations: tuple[Violation, ...]
-    last: Seen | None
+    last: Observed | None

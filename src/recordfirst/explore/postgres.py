@@ -34,8 +34,8 @@ from recordfirst.explore.boundary import Process
 from recordfirst.explore.case import Case
 from recordfirst.explore.clock import EPOCH_MS
 from recordfirst.explore.forked import Able, ForkedRun
-from recordfirst.explore.observe import Looker, Seen, SeenReceipt, SeenStart, look_into_engine
-from recordfirst.explore.outcome import Outcome
+from recordfirst.explore.observe import Looker, Observed, SeenReceipt, SeenStart, look_into_engine
+from recordfirst.explore.outcome import RunOutcome
 from recordfirst.explore.place import Place, WithFiles
 from recordfirst.explore.postgres_rows import (
     Looking,
@@ -177,14 +177,14 @@ class PostgresWorld(World):
         del files
         yield self.connection
 
-    def look(self, files: Path) -> Seen:
+    def look(self, files: Path) -> Observed:
         seen = self.look_by(self.connection, Outside(files / "outside", lambda: 0))
         return msgspec.structs.replace(seen, engine=look_into_engine(files / "engine"))
 
-    def look_by(self, connection: Any, outside: Outside) -> Seen:
+    def look_by(self, connection: Any, outside: Outside) -> Observed:
         return self._looker.look(connection, lambda: outside.applied)
 
-    def refer(self) -> Outcome:
+    def refer(self) -> RunOutcome:
         """Run without faults; once in this process before, so that those which are forked need compile nothing."""
         run = _Here(self, Schedule(), 0, briefly=True)
         try:
@@ -296,10 +296,10 @@ class PostgresPlace(WithFiles):
 class PostgresLooker(Looker):
     """Looks into a Postgres; what it sees is text, whatever its type is."""
 
-    def look(self, connection: Any, applied: Callable[[], list[Asked]]) -> Seen:
+    def look(self, connection: Any, applied: Callable[[], list[Asked]]) -> Observed:
         queries = self._find(connection)
         tables = {table: tuple(connection.execute(query).fetchall()) for table, query in queries.items()}
-        return Seen(
+        return Observed(
             receipts=tuple(
                 SeenReceipt(key, attempt, kind, state, self._kept(function, result), error, undone_by)
                 for function, key, attempt, kind, state, result, error, undone_by in connection.execute(_RECEIPTS)

@@ -7,9 +7,9 @@ import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from recordfirst.explore.explorer import Cell, Failure, Report
+from recordfirst.explore.explorer import Cell, Exploration, Failure
 from recordfirst.explore.shrinking import by_weight
-from recordfirst.explore.story import Kind, Line, Story, tell
+from recordfirst.explore.story import Line, LineKind, Story, tell
 from recordfirst.explore.words import duration, fault_of, shorten, titled
 
 type Style = Callable[[str, str], str]
@@ -19,7 +19,7 @@ _WIDTH = 118
 _INDENT = 18
 _WHOLE = 10
 """Schedules a second from which on nobody wants to read a fraction."""
-_MARKS: dict[Kind, str] = {"fault": "FAULT", "broken": "BROKEN"}
+_MARKS: dict[LineKind, str] = {"fault": "FAULT", "broken": "BROKEN"}
 _COLUMNS = ("crash", "crash-after", "+change", "fail", "lose", "contend", "stall", "redeliver", "hang")
 _TABLE = re.compile(r"\btable \w+ (?:has|ends) ")
 _IGNORE = (
@@ -34,7 +34,7 @@ def plain(text: str, style: str) -> str:  # noqa: ARG001 - a style that is none
     return text
 
 
-def render(report: Report, replay: Callable[[Failure], str], *, style: Style = plain, table: bool = True) -> str:
+def render(report: Exploration, replay: Callable[[Failure], str], *, style: Style = plain, table: bool = True) -> str:
     """All of it.
 
     Args:
@@ -50,7 +50,7 @@ def render(report: Report, replay: Callable[[Failure], str], *, style: Style = p
     return "\n\n".join(parts)
 
 
-def headline(report: Report) -> str:
+def headline(report: Exploration) -> str:
     """One line."""
     if report.replayed is not None:
         said = "every promise held" if report.ok else "a promise was broken"
@@ -70,14 +70,14 @@ def _rate(per_second: float) -> str:
     return f"{per_second:,.0f}" if per_second >= _WHOLE else f"{per_second:.1f}"
 
 
-def _extent(report: Report) -> str:
+def _extent(report: Exploration) -> str:
     if report.schedules < report.singles:
         return f"of the {report.singles:,} single faults"
     more = {"all": ", and all pairs", "sampled": ", and pairs and threes drawn by the seed"}.get(report.pairs, "")
     return f"all {report.singles:,} single faults{more}"
 
 
-def failure(found: Failure, index: int, report: Report, replay: str, style: Style = plain) -> str:
+def failure(found: Failure, index: int, report: Exploration, replay: str, style: Style = plain) -> str:
     """One failure: what broke, the smallest schedule, its history, and how to see it again."""
     story = tell(found.smallest)
     more = "" if len(report.failures) == 1 else f" {index} of {len(report.failures)}"
@@ -117,7 +117,7 @@ def _state(line: Line, style: Style) -> Iterator[str]:
             yield from (style(f"{'':{_INDENT}}    {'':<9}  {more}", "state") for more in wrapped[1:])
 
 
-def columns_of(report: Report) -> list[str]:
+def columns_of(report: Exploration) -> list[str]:
     """The faults that were tried, the changes before a successor as one."""
     used = {column_of(what) for row in report.cells.values() for what in row}
     return [*(fault for fault in _COLUMNS if fault in used)]
@@ -128,7 +128,7 @@ def column_of(what: str) -> str:
     return "+change" if "," in what else what
 
 
-def cells_of(report: Report, name: str) -> dict[str, Cell]:
+def cells_of(report: Exploration, name: str) -> dict[str, Cell]:
     """A row of the table, by its columns."""
     row: dict[str, Cell] = {}
     for what, cell in report.cells[name].items():
@@ -138,7 +138,7 @@ def cells_of(report: Report, name: str) -> dict[str, Cell]:
     return row
 
 
-def _table(report: Report, style: Style) -> Iterator[str]:
+def _table(report: Exploration, style: Style) -> Iterator[str]:
     columns = columns_of(report)
     room = _WIDTH - sum(len(name) + 2 for name in columns)
     head = f"{'Schedules tried, by what was being done':<{room}}" + "".join(f"  {name}" for name in columns)
@@ -154,7 +154,7 @@ def _table(report: Report, style: Style) -> Iterator[str]:
     yield style("✗2/5: two of five broke a promise. +change: dead after it was applied, then " + _CHANGED, "dim")
 
 
-def as_data(report: Report, replay: Callable[[Failure], str]) -> dict[str, Any]:
+def as_data(report: Exploration, replay: Callable[[Failure], str]) -> dict[str, Any]:
     """All of it, as JSON builtins, for a machine."""
     return {
         "workflow": report.workflow,

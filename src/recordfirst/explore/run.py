@@ -13,8 +13,8 @@ from recordfirst.explore.boundary import Process
 from recordfirst.explore.checks import Violation
 from recordfirst.explore.clock import EPOCH_MS, Time
 from recordfirst.explore.invariants import offenders
-from recordfirst.explore.observe import Rows, Seen, SeenPromise, look_into_engine
-from recordfirst.explore.outcome import CrashSnapshot, Outcome
+from recordfirst.explore.observe import Observed, Rows, SeenPromise, look_into_engine
+from recordfirst.explore.outcome import CrashSnapshot, RunOutcome
 from recordfirst.explore.place import Place
 from recordfirst.explore.process import work
 from recordfirst.explore.schedule import ENDS, At, Fault, Point, Schedule, faults_at
@@ -54,7 +54,7 @@ class Run:
             self._directories = [self.files]
             self._processes: list[Process] = []
             self.violations: list[Violation] = []
-            self._last: Seen | None = None
+            self._last: Observed | None = None
         else:
             self.clock = snapshot.clock.copy()
             self.files = world.resume(snapshot.files)
@@ -72,7 +72,7 @@ class Run:
         for files in self._directories:
             self.world.discard(files)
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> RunOutcome:
         """Run it, and judge."""
         self._go()
         with self.world.looking(self.files) as connection:
@@ -83,7 +83,7 @@ class Run:
             self._judge(seen)
             self.violations += offenders(self.world.case.invariants, connection, outside, self.world.case.provide)
         struck = {(at.process, at.point) for process in self._processes for at in process.struck}
-        return Outcome(
+        return RunOutcome(
             schedule=self.schedule,
             violations=tuple(dict.fromkeys(self.violations)),
             events=tuple(event for process in self._processes for event in process.events),
@@ -251,7 +251,7 @@ class Run:
         self.violations += broken
         process.note(what, seen=seen, broken=tuple(broken))
 
-    def _judge(self, seen: Seen) -> None:
+    def _judge(self, seen: Observed) -> None:
         accepted = {id for process in self._processes for id in process.accepted}
         self.violations += checks.at_the_end(
             seen,

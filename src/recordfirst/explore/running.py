@@ -21,8 +21,8 @@ import msgspec
 from recordfirst.errors import Misuse
 from recordfirst.explore import mistakes
 from recordfirst.explore.case import Case
-from recordfirst.explore.explorer import Budget, Cell, Explorer, Failure, Report, World
-from recordfirst.explore.outcome import Outcome
+from recordfirst.explore.explorer import Budget, Cell, Explorable, Exploration, Explorer, Failure
+from recordfirst.explore.outcome import RunOutcome
 from recordfirst.explore.schedule import Schedule
 from recordfirst.explore.shrinking import kind_of
 from recordfirst.explore.worlds import Where, opened, ready
@@ -76,7 +76,7 @@ def explore(
     jobs: int = 1,
     part: tuple[int, int] = (0, 1),
     tell: Tell = lambda _done, _failed: None,
-) -> Report:
+) -> Exploration:
     """Explore a case: every fault at every point, and what more the budget allows.
 
     Args:
@@ -118,7 +118,7 @@ def parse_budget(text: str | None) -> Budget:
 
 
 @_littering
-def replay(case: Case, schedule: Schedule, *, where: Where = _FAST, seed: int = 1) -> Report:
+def replay(case: Case, schedule: Schedule, *, where: Where = _FAST, seed: int = 1) -> Exploration:
     """Run one schedule, and nothing else.
 
     Raises:
@@ -143,7 +143,7 @@ def replay(case: Case, schedule: Schedule, *, where: Where = _FAST, seed: int = 
         return report
 
 
-def _until_struck(world: World, schedule: Schedule) -> Outcome:
+def _until_struck(world: Explorable, schedule: Schedule) -> RunOutcome:
     """Run it; in real time no two runs are alike, so one that has not come to its points is run again."""
     for _ in range(world.replays - 1):
         outcome = world.run(schedule)
@@ -153,7 +153,7 @@ def _until_struck(world: World, schedule: Schedule) -> Outcome:
 
 
 @contextlib.contextmanager
-def _world(case: Case, where: Where, seed: int) -> Iterator[World]:
+def _world(case: Case, where: Where, seed: int) -> Iterator[Explorable]:
     # Processes that die and requests that fail are what it is all about: nobody wants to read each in a log.
     loggers = [logging.getLogger(name) for name in ("resonate", "recordfirst", "asyncio")]
     levels = [logger.level for logger in loggers]
@@ -167,7 +167,7 @@ def _world(case: Case, where: Where, seed: int) -> Iterator[World]:
             logger.setLevel(level)
 
 
-def _explore(case: Case, budget: Budget, where: Where, seed: int, shard: tuple[int, int], tell: Tell) -> Report:
+def _explore(case: Case, budget: Budget, where: Where, seed: int, shard: tuple[int, int], tell: Tell) -> Exploration:
     with _world(case, where, seed) as world:
         explorer = Explorer(world, case.workflow.name, seed=seed, versions=1 + len(case.versions), shard=shard)
         explorer.report.world = where.world
@@ -185,7 +185,7 @@ def _share(budget: Budget, parts: int) -> Budget:
 # ── several processes ───────────────────────────────────────────────────────
 
 
-def _side_by_side(case: Case, budget: Budget, where: Where, seed: int, jobs: int, tell: Tell) -> Report:
+def _side_by_side(case: Case, budget: Budget, where: Where, seed: int, jobs: int, tell: Tell) -> Exploration:
     share = _share(budget, jobs)
     context = multiprocessing.get_context("fork")  # a case is made of functions, which cannot be sent
     sides = []
@@ -196,7 +196,7 @@ def _side_by_side(case: Case, budget: Budget, where: Where, seed: int, jobs: int
         theirs.close()
         sides.append((ours, process))
     counts: dict[Any, tuple[int, int]] = {}
-    reports: list[Report] = []
+    reports: list[Exploration] = []
     try:
         waiting: list[Connection] = [ours for ours, _ in sides]
         while waiting:
@@ -219,14 +219,14 @@ def _side_by_side(case: Case, budget: Budget, where: Where, seed: int, jobs: int
     return merge(reports)
 
 
-def _received(side: Connection) -> tuple[int, int] | Report:
+def _received(side: Connection) -> tuple[int, int] | Exploration:
     try:
         said = side.recv()
     except EOFError:
         raise RuntimeError("a process that explored is gone; run it with --jobs 1 to see why") from None
     if isinstance(said, BaseException):
         raise said
-    assert isinstance(said, tuple | Report)
+    assert isinstance(said, tuple | Exploration)
     return said
 
 
@@ -246,7 +246,7 @@ def _one_of(side: Connection, case: Case, budget: Budget, where: Where, seed: in
         side.send(error)
 
 
-def merge(reports: list[Report]) -> Report:
+def merge(reports: list[Exploration]) -> Exploration:
     """Make one of what several processes have found."""
     first = reports[0]
     whole = msgspec.structs.replace(first, cells={}, struck=set(), failures=[], tried=first.tried.copy())

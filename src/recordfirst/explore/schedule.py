@@ -40,8 +40,8 @@ _OF_BOUNDARY: dict[Boundary, tuple[Fault, ...]] = {
 ENDS: tuple[Fault, ...] = ("crash", "crash-after")
 """After these the process is gone."""
 
-type Change = Literal["engine-lost", "engine-older", "keys-expired", "deploy"]
-CHANGES: dict[Change, str] = {
+type ChangeBetween = Literal["engine-lost", "engine-older", "keys-expired", "deploy"]
+CHANGES: dict[ChangeBetween, str] = {
     "engine-lost": "before the successor begins, the engine forgets everything",
     "engine-older": "before the successor begins, the engine is restored to what it was at an earlier point",
     "keys-expired": "so much time passes before the successor begins that providers have forgotten their keys",
@@ -74,7 +74,7 @@ class At(msgspec.Struct, frozen=True, order=True):
     process: int
     point: int
     fault: Fault
-    change: Change | None = None
+    change: ChangeBetween | None = None
     since: int | None = None
     """With ``engine-older``: the point of this process at which the engine is copied."""
     label: str = ""
@@ -177,4 +177,4 @@ def every_single(process: int, points: list[Point], *, versions: int) -> list[At
 
 
 assert set(FAULTS) == set(get_args(Fault.__value__))
-assert set(CHANGES) == set(get_args(Change.__value__))
+assert set(CHANGES) == set(get_args(ChangeBetween.__value__))

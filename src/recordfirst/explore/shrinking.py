@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from recordfirst.explore.checks import Violation
-from recordfirst.explore.outcome import Outcome
+from recordfirst.explore.outcome import RunOutcome
 from recordfirst.explore.schedule import ENDS, At, Point, Schedule
 
 _WEIGHT = {"P1": 0, "P3": 1, "P2": 2, "P5": 3, "yours": 4, "P7": 5, "P8": 6, "P4": 7, "P6": 8, "P9": 9, "P10": 10}
@@ -20,12 +20,12 @@ def by_weight(violations: tuple[Violation, ...]) -> list[Violation]:
     return sorted(violations, key=lambda violation: _WEIGHT.get(violation.promise, 99))
 
 
-def kind_of(outcome: Outcome) -> tuple[str, ...]:
+def kind_of(outcome: RunOutcome) -> tuple[str, ...]:
     """By what two failures are one: what they broke, whichever number or time stands in it."""
     return tuple(re.sub(r"\d+", "#", str(violation)) for violation in by_weight(outcome.violations))
 
 
-def shrink(run: Callable[[Schedule], Outcome], outcome: Outcome, reference: Outcome) -> Outcome:
+def shrink(run: Callable[[Schedule], RunOutcome], outcome: RunOutcome, reference: RunOutcome) -> RunOutcome:
     """Return the smallest schedule found that breaks the same promise as this one.
 
     Fewer faults, no change before a successor, the same in the first process instead of a successor, a plain death
@@ -43,11 +43,11 @@ def shrink(run: Callable[[Schedule], Outcome], outcome: Outcome, reference: Outc
     return outcome
 
 
-def _promise(outcome: Outcome) -> str | None:
+def _promise(outcome: RunOutcome) -> str | None:
     return by_weight(outcome.violations)[0].promise if outcome.violations else None
 
 
-def _less(outcome: Outcome, reference: Outcome) -> Iterator[Schedule]:
+def _less(outcome: RunOutcome, reference: RunOutcome) -> Iterator[Schedule]:
     schedule = outcome.schedule
     if len(outcome.struck) < len(schedule.faults):
         yield Schedule(tuple(at for at in schedule.faults if at in outcome.struck))
@@ -64,7 +64,7 @@ def _less(outcome: Outcome, reference: Outcome) -> Iterator[Schedule]:
     yield from _earlier(outcome, reference)
 
 
-def _earlier(outcome: Outcome, reference: Outcome) -> Iterator[Schedule]:
+def _earlier(outcome: RunOutcome, reference: RunOutcome) -> Iterator[Schedule]:
     """Let what befell a successor inject the first process alone, where that comes to the same point."""
     for at in outcome.struck:
         if at.process == 1 or len(outcome.struck) == 1:

@@ -11,10 +11,10 @@ from typing import Literal
 
 import msgspec
 
-from recordfirst.explore.boundary import Event
+from recordfirst.explore.boundary import BoundaryEvent
 from recordfirst.explore.checks import Violation
-from recordfirst.explore.observe import Seen
-from recordfirst.explore.outcome import Outcome
+from recordfirst.explore.observe import Observed
+from recordfirst.explore.outcome import RunOutcome
 from recordfirst.explore.schedule import CHANGES, ENDS, FAULTS, At
 from recordfirst.explore.shrinking import by_weight
 from recordfirst.explore.words import (
@@ -40,7 +40,7 @@ _STRIKES = {
     "hang": "this was done, but no reply comes until {process} gives up waiting",
 }
 
-type Kind = Literal[
+type LineKind = Literal[
     "process", "keeping", "record", "engine", "provider", "time", "person", "fault", "change", "broken", "end"
 ]
 
@@ -48,7 +48,7 @@ type Kind = Literal[
 class Line(msgspec.Struct, kw_only=True):
     """One thing that happened."""
 
-    kind: Kind
+    kind: LineKind
     process: int
     at_ms: int
     """Since the run began."""
@@ -72,20 +72,20 @@ class Story(msgspec.Struct, kw_only=True):
     """What says most first."""
 
 
-def tell(outcome: Outcome) -> Story:
+def tell(outcome: RunOutcome) -> Story:
     """Tell what happened under a schedule."""
     lines = list(_Teller(outcome).lines())
     return Story(schedule=str(outcome.schedule), lines=lines, broken=by_weight(outcome.violations))
 
 
 class _Teller:
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, outcome: RunOutcome) -> None:
         self._outcome = outcome
         # Processes share one clock that never goes back, so this is the order in which it happened.
         self._events = sorted(outcome.events, key=lambda event: event.at_ms)
         self._began_ms = self._events[0].at_ms if self._events else 0
         self._lines: list[Line] = []
-        self._last: Seen | None = None
+        self._last: Observed | None = None
         self._applied: list[Asked] = []
         self._known: set[int] = set()
         self._died: set[int] = set()
@@ -102,7 +102,7 @@ class _Teller:
 
     # ── one event ───────────────────────────────────────────────────────────
 
-    def _tell(self, event: Event) -> None:
+    def _tell(self, event: BoundaryEvent) -> None:
         if event.boundary is not None:
             self._crosses(event)
         elif event.what in ("arrived", "overheard"):
@@ -121,7 +121,7 @@ class _Teller:
             self._add("keeping", event, f"says: {event.what}")
         self._breaks(event, event.broken)
 
-    def _crosses(self, event: Event) -> None:
+    def _crosses(self, event: BoundaryEvent) -> None:
         assert event.boundary is not None
         if event.fault in ("crash", "fail", "contend", "stall", "redeliver"):
             self._strikes(event)
@@ -130,7 +130,7 @@ class _Teller:
             self._add("time", event, f"nobody has anything to do: {event.what}")
             return
         keeping = is_keeping(event.boundary, event.what, event.detail)
-        kind: Kind = "keeping" if keeping else event.boundary
+        kind: LineKind = "keeping" if keeping else event.boundary
         text = name_of(event.boundary, event.what, event.detail)
         if kind == "provider":
             self._add(kind, event, f"{text}, with key {event.detail}" if event.what.startswith("call") else text)
@@ -143,7 +143,7 @@ class _Teller:
         else:
             self._add(kind, event, _keeping(self._lines, event.process) if keeping else text)
 
-    def _arrives(self, event: Event) -> None:
+    def _arrives(self, event: BoundaryEvent) -> None:
         line = self._open.get(event.process)
         if event.what == "overheard":
             line = self._add("provider", event, "outside is asked for something, by what is no effect")
@@ -162,7 +162,7 @@ class _Teller:
                 said = [v for v in self._outcome.violations if v.what.startswith(f"{kind} {about} was done ")]
                 self._breaks(event, said or [Violation("P3", f"{kind} {about} was done {len(same)} times")])
 
-    def _sees(self, event: Event, seen: Seen) -> None:
+    def _sees(self, event: BoundaryEvent, seen: Observed) -> None:
         if event.what == "is left":
             line = self._add("change", event, f"what process {event.process} has left")
             line.record, line.outside = record_lines(seen), outside_lines(seen.applied)
@@ -173,14 +173,14 @@ class _Teller:
             line.record += changes
         self._last = seen
 
-    def _strikes(self, event: Event) -> None:
+    def _strikes(self, event: BoundaryEvent) -> None:
         assert event.fault is not None
         what = "" if event.boundary is None else name_of(event.boundary, event.what, event.detail)
         self._add("fault", event, _STRIKES[event.fault].format(process=f"process {event.process}", what=what))
         if event.fault in ENDS:
             self._died.add(event.process)
 
-    def _breaks(self, event: Event, broken: Sequence[Violation]) -> None:
+    def _breaks(self, event: BoundaryEvent, broken: Sequence[Violation]) -> None:
         for violation in broken:
             if violation not in self._told:
                 self._told.append(violation)
@@ -188,7 +188,7 @@ class _Teller:
 
     # ── processes ───────────────────────────────────────────────────────────
 
-    def _begins(self, event: Event) -> None:
+    def _begins(self, event: BoundaryEvent) -> None:
         before = event.process - 1
         if before:
             for at in self._changes(before):
@@ -212,7 +212,7 @@ class _Teller:
         line.record, line.outside, line.is_whole = record_lines(seen), outside_lines(seen.applied), True
         self._breaks(msgspec.structs.replace(last, point=0), by_weight(self._outcome.violations))
 
-    def _add(self, kind: Kind, event: Event, text: str) -> Line:
+    def _add(self, kind: LineKind, event: BoundaryEvent, text: str) -> Line:
         points = f"{event.process}.{event.point}" if event.point and kind not in ("process", "change", "end") else ""
         line = Line(kind=kind, process=event.process, at_ms=event.at_ms - self._began_ms, points=points, text=text)
         self._lines.append(line)

@@ -9,7 +9,7 @@ import msgspec
 
 from recordfirst.core import identity
 from recordfirst.explore.checks import Violation
-from recordfirst.explore.observe import Seen, SeenPromise
+from recordfirst.explore.observe import Observed, SeenPromise
 from recordfirst.explore.schedule import CHANGES, FAULTS, At, Boundary
 from recordfirst.testing.outside import Asked
 
@@ -133,7 +133,7 @@ def fault_of(at: At) -> str:
 # ── what is there ───────────────────────────────────────────────────────────
 
 
-def record_lines(seen: Seen) -> list[str]:
+def record_lines(seen: Observed) -> list[str]:
     """All that the record holds."""
     rows = [f"{table}: {_row(seen, table, row)}" for table, all_rows in seen.tables.items() for row in all_rows]
     receipts = [f"receipt {receipt.name}: {receipt.state}" for receipt in seen.receipts]
@@ -163,9 +163,9 @@ def deed(asked: Asked) -> str:
     return f"{asked.kind} {request} done, answers {asked.result!r}"
 
 
-def changes_of(before: Seen | None, after: Seen) -> list[str]:
+def changes_of(before: Observed | None, after: Observed) -> list[str]:
     """What a commit has changed in the record."""
-    was, found = before or Seen(), []
+    was, found = before or Observed(), []
     for table, rows in after.tables.items():
         old = was.tables.get(table, ())
         gone = [row for row in old if row not in rows]
@@ -188,14 +188,14 @@ def changes_of(before: Seen | None, after: Seen) -> list[str]:
     return found
 
 
-def _row(seen: Seen, table: str, row: tuple[object, ...]) -> str:
+def _row(seen: Observed, table: str, row: tuple[object, ...]) -> str:
     names = seen.columns.get(table, ())
     if len(names) != len(row):
         return ", ".join(map(repr, row))
     return " ".join(f"{name}={value!r}" for name, value in zip(names, row, strict=True))
 
 
-def _changed(seen: Seen, table: str, old: tuple[object, ...], new: tuple[object, ...]) -> str:
+def _changed(seen: Observed, table: str, old: tuple[object, ...], new: tuple[object, ...]) -> str:
     names = seen.columns.get(table, ())
     if len(names) != len(new) or len(old) != len(new):
         return f"{old} → {new}"

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 from recordfirst.explore import hooks
 from recordfirst.explore.boundary import Errors, Process
 from recordfirst.explore.case import Case
-from recordfirst.explore.kept import Kept, Role, opened
-from recordfirst.explore.observe import Rows, Seen
-from recordfirst.explore.outcome import CrashSnapshot, Outcome
+from recordfirst.explore.kept import KeptConnection, Role, opened
+from recordfirst.explore.observe import Observed, Rows
+from recordfirst.explore.outcome import CrashSnapshot, RunOutcome
 from recordfirst.explore.place import Place
 from recordfirst.explore.schedule import CHANGES, FAULTS, At, Schedule
 from recordfirst.testing.outside import Outside
@@ -28,7 +28,7 @@ _POINTS_MOST = 20_000
 class AnyRun(Protocol):
     """One schedule in a world, from the first process to the last."""
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> RunOutcome:
         """Run it, and judge."""
 
     def clean_up(self) -> None:
@@ -59,10 +59,10 @@ class World(abc.ABC):
         self._numbers = iter(range(1_000_000_000))
         self.known: dict[frozenset[str], dict[str, Rows]] = {}
         """The rows that belong to each set of receipts, from the run without faults."""
-        self.reference: Seen | None = None
+        self.reference: Observed | None = None
         self.points_most = _POINTS_MOST
         """No process crosses more, unless it turns in a circle."""
-        self.later: Seen | None = None
+        self.later: Observed | None = None
         """What comes of the version that a deploy brings, without faults."""
         self.snapshots: dict[At, CrashSnapshot] = {}
         """By the death of the first process, if nothing else inject it. Without what only an operator would read."""
@@ -71,7 +71,7 @@ class World(abc.ABC):
         """Delete all of its files."""
         shutil.rmtree(self._home, ignore_errors=True)
 
-    def run(self, schedule: Schedule = Schedule(), *, briefly: bool = False) -> Outcome:  # noqa: B008 - frozen
+    def run(self, schedule: Schedule = Schedule(), *, briefly: bool = False) -> RunOutcome:  # noqa: B008 - frozen
         """Run the workflow under a schedule, in a fresh world, and judge what came of it.
 
         Args:
@@ -81,14 +81,14 @@ class World(abc.ABC):
         """
         return self._run(schedule, 0, briefly=briefly)
 
-    def _run(self, schedule: Schedule, version: int, *, briefly: bool = False) -> Outcome:
+    def _run(self, schedule: Schedule, version: int, *, briefly: bool = False) -> RunOutcome:
         run = self.runs(self, schedule, version, briefly)
         try:
             return run.outcome()
         finally:
             run.clean_up()
 
-    def refer(self) -> Outcome:
+    def refer(self) -> RunOutcome:
         """Run without faults: what comes of that is what must come of every other run.
 
         Raises:
@@ -134,7 +134,7 @@ class World(abc.ABC):
         for file in files.glob("engine*"):
             file.unlink()
 
-    def connect_to(self, path: Path, role: Role, options: dict[str, Any]) -> Kept:
+    def connect_to(self, path: Path, role: Role, options: dict[str, Any]) -> KeptConnection:
         """Connect a process to a file of SQLite."""
         return opened(path, role, options)
 
@@ -147,11 +147,11 @@ class World(abc.ABC):
         """Connect to the record, to look at it."""
 
     @abc.abstractmethod
-    def look(self, files: Path) -> Seen:
+    def look(self, files: Path) -> Observed:
         """See what is there, the engine too."""
 
     @abc.abstractmethod
-    def look_by(self, connection: Any, outside: Outside) -> Seen:
+    def look_by(self, connection: Any, outside: Outside) -> Observed:
         """See what is there through a connection that has no transaction open."""
 
 

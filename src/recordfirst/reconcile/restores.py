@@ -101,7 +101,7 @@ def _record_finding(runtime: Runtime, code: str, detail: str) -> NewFinding:
     return NewFinding(code=code, subject=runtime.app, detail=detail)
 
 
-async def _judge(runtime: Runtime, engine: Engine, line: t.Timeline) -> t.Verdict:
+async def _judge(runtime: Runtime, engine: Engine, line: t.Timeline) -> t.TimelineVerdict:
     """Judge by the mark that stands in the record before the engine is asked, and still after that.
 
     Another worker may leave its mark meanwhile: the engine then has one that the record, as it was read, has not.
@@ -120,7 +120,7 @@ async def _mark(runtime: Runtime, engine: Engine) -> t.Mark | None:
         return await session.find_mark(engine.identity)
 
 
-async def _judge_by(runtime: Runtime, engine: Engine, line: t.Timeline, mark: t.Mark | None) -> t.Verdict:
+async def _judge_by(runtime: Runtime, engine: Engine, line: t.Timeline, mark: t.Mark | None) -> t.TimelineVerdict:
     seen = mark or t.Mark(space=0, number=0, token="", confirmed=False)
     own = await engine.noted(_note(runtime, seen.space, seen.number)) if seen.number else None
     before = await engine.noted(_note(runtime, seen.space, seen.number - 1)) if seen.number > 1 else None

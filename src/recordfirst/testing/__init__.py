@@ -7,19 +7,19 @@ from recordfirst.testing.clock import SimClock
 from recordfirst.testing.outside import Asked, KeyReused, Outside, Refused
 from recordfirst.testing.stripe.faults import FaultKind, Faults
 from recordfirst.testing.stripe.inside import stripe_double
-from recordfirst.testing.stripe.ledger import Entry, Ledger
+from recordfirst.testing.stripe.ledger import ReplyStore, StoredReply
 from recordfirst.testing.stripe.server import StripeSimulator
 
 __all__ = [
     "Asked",
-    "Entry",
     "FaultKind",
     "Faults",
     "KeyReused",
-    "Ledger",
     "Outside",
     "Refused",
+    "ReplyStore",
     "SimClock",
+    "StoredReply",
     "StripeSimulator",
     "stripe_double",
 ]

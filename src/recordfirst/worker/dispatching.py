@@ -17,7 +17,7 @@ class Epoch(NamedTuple):
     arguments: dict[str, Any]
 
 
-class Plan(NamedTuple):
+class Round(NamedTuple):
     """One round."""
 
     begin: list[Epoch]
@@ -66,7 +66,7 @@ def plan(
     asked_for: int,
     free: int,
     passed_over_before: int,
-) -> Plan:
+) -> Round:
     """Decide a round.
 
     Args:
@@ -78,7 +78,7 @@ def plan(
         passed_over_before: what the round before could not run.
     """
     passed_over = len(starts) - len(here) - len(fit)
-    return Plan(
+    return Round(
         begin=list(fit[:free]),
         here=list(here),
         passed_over=passed_over,

@@ -13,7 +13,7 @@ from resonate.error import ServerError
 
 from recordfirst.engine.embedded import machine
 from recordfirst.engine.embedded.rows import TIMER
-from recordfirst.engine.embedded.transition import Execute, Message, State, Transition
+from recordfirst.engine.embedded.transition import Execute, Message, Transition, TransitionState
 
 type Answer = tuple[int, Any]
 RETRY_MS = {"sdk": 30_000, "server": 30_000, "postgres": 5_000}
@@ -34,7 +34,7 @@ def envelope(now: int, kind: str, data: Any) -> dict[str, Any]:
     return {"kind": kind, "head": head, "data": data}
 
 
-class Ours[S: State]:
+class Ours[S: TransitionState]:
     """The machine, on any state."""
 
     def __init__(self, state: S, retry_ms: int) -> None:

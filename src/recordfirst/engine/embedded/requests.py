@@ -97,7 +97,7 @@ class PromiseSearch(msgspec.Struct, frozen=True):
     cursor: str | None = None
 
 
-class Action[T](msgspec.Struct, frozen=True):
+class RequestAction[T](msgspec.Struct, frozen=True):
     """A request inside another one."""
 
     data: T
@@ -115,7 +115,7 @@ class TaskCreate(msgspec.Struct, frozen=True):
 
     pid: Text
     ttl: Positive
-    action: Action[PromiseCreate]
+    action: RequestAction[PromiseCreate]
 
 
 class TaskAcquire(msgspec.Struct, frozen=True):
@@ -139,7 +139,7 @@ class TaskFulfill(msgspec.Struct, frozen=True):
 
     id: Text
     version: Count
-    action: Action[PromiseSettle]
+    action: RequestAction[PromiseSettle]
 
 
 class TaskSuspend(msgspec.Struct, frozen=True):
@@ -147,7 +147,7 @@ class TaskSuspend(msgspec.Struct, frozen=True):
 
     id: Text
     version: Count
-    actions: Annotated[list[Action[Callback]], Meta(min_length=1)]
+    actions: Annotated[list[RequestAction[Callback]], Meta(min_length=1)]
 
 
 class TaskFence(msgspec.Struct, frozen=True):
@@ -218,11 +218,11 @@ def check(request: Any) -> None:
     match request:
         case PromiseCreate():
             _check_create(request)
-        case TaskCreate(action=Action(data=create)):
+        case TaskCreate(action=RequestAction(data=create)):
             _check_create(create)
             tags = create.tags or {}
-            _require(TARGET in tags, "Action must have a resonate:target tag")
-            _require(DELAY not in tags, "Action must not have a resonate:delay tag")
+            _require(TARGET in tags, "RequestAction must have a resonate:target tag")
+            _require(DELAY not in tags, "RequestAction must not have a resonate:delay tag")
         case Callback():
             _require(request.awaited != request.awaiter, "Awaited and awaiter must be different promises")
             _require(
@@ -236,7 +236,7 @@ def check(request: Any) -> None:
             awaited = [action.data.awaited for action in request.actions]
             _require(len(awaited) == len(set(awaited)), "Awaited promises must differ from each other")
         case TaskFulfill():
-            _require(request.action.data.id == request.id, "Action ID must match the task ID")
+            _require(request.action.data.id == request.id, "RequestAction ID must match the task ID")
         case ScheduleCreate():
             _require(":" not in request.id, "Schedule ID must not contain ':'")
             _require(TARGET in (request.promise_tags or {}), "promiseTags must include a resonate:target tag")

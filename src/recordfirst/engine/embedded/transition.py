@@ -20,7 +20,7 @@ RETRY_MS = 5_000
 replace = msgspec.structs.replace
 
 
-class State(Protocol):
+class TransitionState(Protocol):
     """Where rows are, during a turn."""
 
     def promise(self, id: str) -> Promise | None: ...
@@ -67,7 +67,7 @@ type Message = Execute | Unblock
 class Transition:
     """A request, or a tick, under way."""
 
-    def __init__(self, state: State, now: int, *, retry_ms: int = RETRY_MS) -> None:
+    def __init__(self, state: TransitionState, now: int, *, retry_ms: int = RETRY_MS) -> None:
         self.state, self.now, self.retry_ms = state, now, retry_ms
         self.executes: dict[str, Execute] = {}
         self.unblocks: list[Unblock] = []

@@ -26,7 +26,7 @@ from recordfirst.explore.real.sending import Sent, receive
 _RECORDS = ("recordfirst.records.postgres", "recordfirst.records.sqlite")
 
 
-class Answer(msgspec.Struct, omit_defaults=True):
+class ForkReply(msgspec.Struct, omit_defaults=True):
     """What the fork server says to each line."""
 
     pid: int = 0
@@ -45,7 +45,7 @@ def main() -> None:
         pid = os.fork()
         if pid == 0:
             _be(case, order)
-        _say(Answer(pid=pid))
+        _say(ForkReply(pid=pid))
     os.killpg(0, signal.SIGKILL)
 
 
@@ -57,16 +57,16 @@ def _case(data: bytes) -> Case:
             with contextlib.suppress(ModuleNotFoundError):  # one of the two is an extra that nobody needs here
                 importlib.import_module(module)
     except Misuse as error:
-        _say(Answer(error=str(error)))
+        _say(ForkReply(error=str(error)))
         sys.exit(1)
     except Exception as error:  # noqa: BLE001 - a user's module, which may raise anything
-        _say(Answer(error=f"the case cannot be imported by another program: {type(error).__name__}: {error}"))
+        _say(ForkReply(error=f"the case cannot be imported by another program: {type(error).__name__}: {error}"))
         sys.exit(1)
-    _say(Answer())
+    _say(ForkReply())
     return case
 
 
-def _say(answer: Answer) -> None:
+def _say(answer: ForkReply) -> None:
     sys.stdout.write(msgspec.json.encode(answer).decode() + "\n")
     sys.stdout.flush()
 

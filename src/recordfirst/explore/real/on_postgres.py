@@ -9,7 +9,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from recordfirst.explore.case import Case
-from recordfirst.explore.observe import Seen
+from recordfirst.explore.observe import Observed
 from recordfirst.explore.postgres import PostgresLooker, as_url
 from recordfirst.explore.postgres_rows import check_empty, keep_rows, lose_engine, put_back
 from recordfirst.explore.real.postgres_proxy import PostgresProxy
@@ -50,7 +50,7 @@ class OnPostgres:
     def begin_anew(self) -> None:
         put_back(self.connection)
 
-    def look(self, applied: Callable[[], list[Asked]]) -> Seen:
+    def look(self, applied: Callable[[], list[Asked]]) -> Observed:
         self.connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         try:
             return self._looker.look(self.connection, applied)

@@ -100,7 +100,7 @@ class Programs:
             program.end()
 
 
-class Worker:
+class WorkerProgram:
     """A process of the machine, with its proxies."""
 
     def __init__(self, side: Side, log: Path, record: PostgresProxy | None, others: list[HttpProxy]) -> None:

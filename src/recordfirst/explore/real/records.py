@@ -16,7 +16,7 @@ import msgspec
 
 from recordfirst.errors import Misuse
 from recordfirst.explore.case import Case
-from recordfirst.explore.observe import Looker, Seen
+from recordfirst.explore.observe import Looker, Observed
 from recordfirst.explore.real.postgres_proxy import PostgresProxy
 from recordfirst.explore.real.side import Side
 from recordfirst.records.contract import Record
@@ -57,7 +57,7 @@ class WorldsRecord(Protocol):
     def begin_anew(self) -> None:
         """Put it back to that; nobody works."""
 
-    def look(self, applied: Callable[[], list[Asked]]) -> Seen:
+    def look(self, applied: Callable[[], list[Asked]]) -> Observed:
         """See all of it, at one moment."""
 
     def receipts(self) -> list[Given]:
@@ -113,7 +113,7 @@ class OnSqlite:
             file.unlink()
         shutil.copyfile(self._kept, self._file)
 
-    def look(self, applied: Callable[[], list[Asked]]) -> Seen:
+    def look(self, applied: Callable[[], list[Asked]]) -> Observed:
         self.connection.execute("BEGIN")
         try:
             return self._looker.look(self.connection, applied)

@@ -11,11 +11,11 @@ from pathlib import Path
 from recordfirst.explore import checks
 from recordfirst.explore.checks import Violation
 from recordfirst.explore.invariants import offenders
-from recordfirst.explore.observe import Rows, Seen
-from recordfirst.explore.outcome import Outcome
+from recordfirst.explore.observe import Observed, Rows
+from recordfirst.explore.outcome import RunOutcome
 from recordfirst.explore.real.http_proxy import HttpProxy, Request
 from recordfirst.explore.real.names import Named, of_engine
-from recordfirst.explore.real.programs import Worker
+from recordfirst.explore.real.programs import WorkerProgram
 from recordfirst.explore.real.providers import Providers
 from recordfirst.explore.real.side import Side
 from recordfirst.explore.real.surroundings import Surroundings
@@ -35,18 +35,18 @@ class RealRun:
 
     def __init__(self, world: Surroundings, schedule: Schedule, version: int) -> None:
         self._world, self._schedule, self._version = world, schedule, version
-        self._workers: list[Worker] = []
+        self._workers: list[WorkerProgram] = []
         self._outside = world.outside()
         self._arrived = 0
         self._providers = Providers(world.case, world.record)
         self._violations: list[Violation] = []
         self._known: dict[frozenset[str], dict[str, Rows]] = {}
-        self._last: Seen | None = None
+        self._last: Observed | None = None
         self._progress_s = time.monotonic()
         self._hosts = 1
         self._why = ""
 
-    async def outcome(self) -> Outcome:
+    async def outcome(self) -> RunOutcome:
         """Run it, and judge."""
         await self._go()
         await self.end()
@@ -63,7 +63,7 @@ class RealRun:
         self._violations += offenders(
             self._world.case.invariants, self._world.record.connection, self._outside, self._world.case.provide
         )
-        return Outcome(
+        return RunOutcome(
             schedule=self._schedule,
             violations=tuple(dict.fromkeys(self._violations)),
             events=tuple(event for side in sides for event in side.events),
@@ -108,7 +108,7 @@ class RealRun:
                 worker.side.note(f"the process ends: {why}")
         self._why = f"{_PROCESSES_MOST} processes came to no end; the last: {self._why or 'died'}"
 
-    async def _with_another(self, worker: Worker) -> tuple[End, str]:
+    async def _with_another(self, worker: WorkerProgram) -> tuple[End, str]:
         """While one stalls another works, elsewhere; then the first goes on."""
         self._hosts += 1
         other = await self._begin(str(self._hosts))
@@ -122,13 +122,13 @@ class RealRun:
             return others_end, why
         return end, mine
 
-    async def _goes_on(self, worker: Worker) -> tuple[End, str]:
+    async def _goes_on(self, worker: WorkerProgram) -> tuple[End, str]:
         worker.stalled.clear()
         worker.signal(signal.SIGCONT)
         worker.goes_on.set()
         return await self._follow(worker)
 
-    async def _begin(self, host: str) -> Worker:
+    async def _begin(self, host: str) -> WorkerProgram:
         world, number = self._world, len(self._workers) + 1
         side = Side(
             number,
@@ -144,7 +144,7 @@ class RealRun:
             engine = HttpProxy(side, world.engine, _read_engine, world.corner)
             proxies.append(engine)
         log = Path(f"{world.home}/worker-{number}.log")
-        worker = Worker(side, log, record, proxies)
+        worker = WorkerProgram(side, log, record, proxies)
         side.calls = lambda named: self._called(side, named)
         side.committed = lambda: self._committed(side)
         side.arrived = self._arrivals
@@ -167,7 +167,7 @@ class RealRun:
         worker.is_born(world.fork(order))
         return worker
 
-    async def _follow(self, worker: Worker) -> tuple[End, str]:
+    async def _follow(self, worker: WorkerProgram) -> tuple[End, str]:
         """Wait until it ends, dies, or stalls; or nothing happens."""
         while True:
             await _first(worker.gone.wait(), worker.stalled.wait())
@@ -187,7 +187,7 @@ class RealRun:
             return "ended", ""
         return "failed", worker.why or worker.tail() or "it ended without a word"
 
-    async def _stalls(self, worker: Worker) -> None:
+    async def _stalls(self, worker: WorkerProgram) -> None:
         worker.signal(signal.SIGSTOP)
         if worker.record is not None:
             worker.record.take_lease()
@@ -195,7 +195,7 @@ class RealRun:
         worker.stalled.set()
         await worker.goes_on.wait()
 
-    def _died(self, worker: Worker) -> None:
+    def _died(self, worker: WorkerProgram) -> None:
         self._moves()
         self._look(worker.side, "is left", "1")
         at = worker.side.struck[-1]

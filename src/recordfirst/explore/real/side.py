@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from recordfirst.explore.boundary import Event
+from recordfirst.explore.boundary import BoundaryEvent
 from recordfirst.explore.real.names import APART, Named, stem
 from recordfirst.explore.schedule import ENDS, At, Fault, Point, faults_at
 from recordfirst.testing.outside import Asked
@@ -64,7 +64,7 @@ class Side:
         self._kill, self._stall = kill, stall
         self._times: Counter[str] = Counter()
         self.points: list[Point] = []
-        self.events: list[Event] = []
+        self.events: list[BoundaryEvent] = []
         self.struck: list[At] = []
         self.accepted: set[str] = set()
         self.open: set[object] = set()
@@ -181,9 +181,9 @@ class Side:
         self._kill()
 
     def note(self, what: str, **more: Any) -> None:
-        """Write down what happens; ``more``: fields of :class:`Event`."""
+        """Write down what happens; ``more``: fields of :class:`BoundaryEvent`."""
         fields = {"process": self.number, "point": len(self.points), "at_ms": time.time_ns() // 1_000_000} | more
-        self.events.append(Event(what=what, **fields))
+        self.events.append(BoundaryEvent(what=what, **fields))
 
     def _crosses(self, point: Point, fault: str | None = None) -> None:
         self.note(point.name, point=point.number, boundary=point.boundary, detail=point.detail, fault=fault)

@@ -10,7 +10,7 @@ import msgspec
 
 from recordfirst.core import identity
 from recordfirst.explore.case import Case
-from recordfirst.explore.observe import Rows, Seen, look_into_engine
+from recordfirst.explore.observe import Observed, Rows, look_into_engine
 from recordfirst.explore.real.programs import Programs
 from recordfirst.explore.real.records import OnSqlite, WorldsRecord
 from recordfirst.explore.real.worker import Order
@@ -46,8 +46,8 @@ class Surroundings:
         if engine is not None:
             self.tries = self.tries - {"engine-lost"}  # it is not ours
         self.known: dict[frozenset[str], dict[str, Rows]] = {}
-        self.reference: Seen | None = None
-        self.later: Seen | None = None
+        self.reference: Observed | None = None
+        self.later: Observed | None = None
         self.control = str(self.home / "world")
         self.outside_file = self.home / "outside"
         self._runs, self._unique = 0, uuid.uuid4().hex[:8].encode()
@@ -89,7 +89,7 @@ class Surroundings:
         """What has arrived outside, read from its file."""
         return Outside(self.outside_file, lambda: time.time_ns() // 1_000_000)
 
-    def look(self, outside: Outside, host: str | None = None) -> Seen:
+    def look(self, outside: Outside, host: str | None = None) -> Observed:
         """See what is there, all at one moment of the record."""
         seen = self.record.look(lambda: list(outside.applied))
         if host is None or self.engine is not None or self.is_engine_in_record:

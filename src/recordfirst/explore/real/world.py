@@ -16,7 +16,7 @@ import msgspec
 from recordfirst.core import identity
 from recordfirst.errors import Misuse
 from recordfirst.explore.case import Case
-from recordfirst.explore.outcome import Outcome
+from recordfirst.explore.outcome import RunOutcome
 from recordfirst.explore.real.run import RealRun
 from recordfirst.explore.real.sending import send
 from recordfirst.explore.real.surroundings import Surroundings
@@ -95,12 +95,12 @@ class RealWorld(Surroundings):
 
     # ── runs ────────────────────────────────────────────────────────────────
 
-    def run(self, schedule: Schedule = Schedule(), *, briefly: bool = False) -> Outcome:  # noqa: B008 - frozen
+    def run(self, schedule: Schedule = Schedule(), *, briefly: bool = False) -> RunOutcome:  # noqa: B008 - frozen
         """Run the workflow under a schedule, from a fresh record on, and judge what came of it."""
         del briefly  # no two runs are alike: what was not seen in this one cannot be looked at in another
         return self._runner.run(self._go(schedule, 0))
 
-    def refer(self) -> Outcome:
+    def refer(self) -> RunOutcome:
         """Run without faults: what comes of that is what must come of every other run.
 
         One that took a second worker was disturbed, by a machine with too much to do, say, and is run again.
@@ -116,7 +116,7 @@ class RealWorld(Surroundings):
             self.later = self._runner.run(self._go(Schedule(), len(self.case.versions))).seen
         return outcome
 
-    async def _go(self, schedule: Schedule, version: int) -> Outcome:
+    async def _go(self, schedule: Schedule, version: int) -> RunOutcome:
         if self._listening is None:
             self._listening = await asyncio.start_unix_server(self._hear, self.control)
         self.begin_anew()

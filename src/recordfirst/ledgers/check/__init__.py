@@ -21,7 +21,7 @@ from recordfirst.records.contract import Record
 _PAGE = 1000
 _SETTLES = TransferFlags.POST_PENDING_TRANSFER | TransferFlags.VOID_PENDING_TRANSFER
 
-type Kind = Literal[
+type MismatchKind = Literal[
     "debits differ from credits",
     "balance differs from transfers",
     "limit exceeded",
@@ -34,7 +34,7 @@ type Kind = Literal[
 class LedgerFinding(msgspec.Struct, frozen=True):
     """A disagreement, and where."""
 
-    kind: Kind
+    kind: MismatchKind
     what: str
     subject: str
     """What it is about: ``account 7``, ``transfer 9``, ``ledger 1``, or a step's key."""

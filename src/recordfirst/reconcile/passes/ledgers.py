@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from recordfirst.core.finding import NewFinding
-from recordfirst.ledgers.check import Checked, Kind, Receipts, check
+from recordfirst.ledgers.check import Checked, MismatchKind, Receipts, check
 from recordfirst.ledgers.contract import Ledger
 from recordfirst.reconcile.contract import Discrepancy, Page, PassContext
 from recordfirst.steps.transfer import OpenAccountStep, TransferStep
@@ -19,7 +19,7 @@ from recordfirst.steps.transfer import OpenAccountStep, TransferStep
 _SETTLING_S = 2.0
 """Between two looks at a ledger in which something seems wrong."""
 
-CODES: dict[Kind, str] = {
+CODES: dict[MismatchKind, str] = {
     "debits differ from credits": "RF-LEDGER-UNBALANCED",
     "balance differs from transfers": "RF-LEDGER-BALANCE",
     "limit exceeded": "RF-LEDGER-LIMIT",

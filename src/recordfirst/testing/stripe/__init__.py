@@ -19,7 +19,7 @@ second of the SDK's.
 
 from recordfirst.testing.stripe.faults import FaultKind, Faults
 from recordfirst.testing.stripe.inside import stripe_double
-from recordfirst.testing.stripe.ledger import Entry, Ledger
+from recordfirst.testing.stripe.ledger import ReplyStore, StoredReply
 from recordfirst.testing.stripe.server import StripeSimulator
 
-__all__ = ["Entry", "FaultKind", "Faults", "Ledger", "StripeSimulator", "stripe_double"]
+__all__ = ["FaultKind", "Faults", "ReplyStore", "StoredReply", "StripeSimulator", "stripe_double"]

@@ -19,7 +19,7 @@ import msgspec
 
 from recordfirst.testing.clock import SimClock
 from recordfirst.testing.stripe import wire
-from recordfirst.testing.stripe.books import Books, PaymentIntent, Refund, Timeline
+from recordfirst.testing.stripe.books import Books, PaymentIntent, Refund, StripeTimeline
 from recordfirst.testing.stripe.cards import MINIMUM_AMOUNTS
 from recordfirst.testing.stripe.faults import (
     AT_THE_DOOR,
@@ -31,7 +31,7 @@ from recordfirst.testing.stripe.faults import (
     Faults,
 )
 from recordfirst.testing.stripe.keys import KeyStore
-from recordfirst.testing.stripe.ledger import Ledger
+from recordfirst.testing.stripe.ledger import ReplyStore
 from recordfirst.testing.stripe.search import parse_query
 from recordfirst.testing.stripe.wire import Params, Refusal, Reply, Request, invalid
 
@@ -89,9 +89,9 @@ class Api:
         self.count = 0
         self._search_lag_ms = round(search_lag_s * 1000)
 
-    def ledger(self) -> Ledger:
+    def ledger(self) -> ReplyStore:
         """Return what was applied until now."""
-        return Ledger(
+        return ReplyStore(
             entries=[
                 msgspec.structs.replace(entry, requests=self.requests.get(entry.key, 0)) for entry in self.books.entries
             ]
@@ -287,14 +287,14 @@ class Api:
         wire.allow(params, _LIST_INTENTS)
         timeline = self.books.timeline
         if "customer" in params:
-            timeline = self.books.by_customer.get(params["customer"], Timeline())
+            timeline = self.books.by_customer.get(params["customer"], StripeTimeline())
         return _list(timeline, params, "/v1/payment_intents")
 
     def _list_refunds(self, params: Params) -> Execute:
         wire.allow(params, _LIST_REFUNDS)
         timeline = self.books.refunds
         if "payment_intent" in params:
-            timeline = self.books.refunds_of.get(params["payment_intent"], Timeline())
+            timeline = self.books.refunds_of.get(params["payment_intent"], StripeTimeline())
         expands = [value for name, value in params.items() if name.startswith("expand")]
         if set(expands) - {"data.payment_intent"}:
             raise invalid(f"This simulator does not expand {', '.join(expands)}.", param="expand")
@@ -334,7 +334,7 @@ class Api:
         return execute
 
 
-def _list[T: (PaymentIntent, Refund)](timeline: Timeline[T], params: Params, url: str) -> Execute:
+def _list[T: (PaymentIntent, Refund)](timeline: StripeTimeline[T], params: Params, url: str) -> Execute:
     limit, (since, before) = _limit(params), _created(params)
     cursor = params.get("starting_after")
 

@@ -19,7 +19,7 @@ from recordfirst.testing.stripe.cards import (
     Decline,
     Waiting,
 )
-from recordfirst.testing.stripe.ledger import Entry
+from recordfirst.testing.stripe.ledger import StoredReply
 from recordfirst.testing.stripe.wire import Refusal, invalid
 
 type IntentStatus = Literal[
@@ -72,7 +72,7 @@ class Refund(msgspec.Struct, kw_only=True):
     status: Literal["succeeded"] = "succeeded"
 
 
-class Timeline[T: (PaymentIntent, Refund)]:
+class StripeTimeline[T: (PaymentIntent, Refund)]:
     """Objects in the order of their creation, listed newest first."""
 
     def __init__(self) -> None:
@@ -103,13 +103,13 @@ class Books:
 
     def __init__(self) -> None:
         self.intents: dict[str, PaymentIntent] = {}
-        self.timeline = Timeline[PaymentIntent]()
-        self.by_customer: dict[str, Timeline[PaymentIntent]] = {}
+        self.timeline = StripeTimeline[PaymentIntent]()
+        self.by_customer: dict[str, StripeTimeline[PaymentIntent]] = {}
         self.by_metadata: dict[tuple[str, str], list[tuple[int, PaymentIntent]]] = {}
         """With the time of creation in milliseconds, from which the search index lags."""
-        self.refunds = Timeline[Refund]()
-        self.refunds_of: dict[str, Timeline[Refund]] = {}
-        self.entries: list[Entry] = []
+        self.refunds = StripeTimeline[Refund]()
+        self.refunds_of: dict[str, StripeTimeline[Refund]] = {}
+        self.entries: list[StoredReply] = []
         self._intent_of_charge: dict[str, PaymentIntent] = {}
         self._refunded: dict[str, int] = {}
         self._count = 0
@@ -133,7 +133,7 @@ class Books:
         self.intents[id] = intent
         self.timeline.add(intent)
         if intent.customer is not None:
-            self.by_customer.setdefault(intent.customer, Timeline()).add(intent)
+            self.by_customer.setdefault(intent.customer, StripeTimeline()).add(intent)
         for pair in intent.metadata.items():
             self.by_metadata.setdefault(pair, []).append((now_ms, intent))
         return intent
@@ -203,7 +203,7 @@ class Books:
         self, kind: Literal["charge", "decline"], intent: PaymentIntent, key: str, now_ms: int, code: str | None
     ) -> None:
         self.entries.append(
-            Entry(
+            StoredReply(
                 kind=kind,
                 id=intent.latest_charge or "",
                 payment_intent=intent.id,
@@ -246,9 +246,9 @@ class Books:
         )
         self._refunded[charge] = self._refunded.get(charge, 0) + amount
         self.refunds.add(refund)
-        self.refunds_of.setdefault(intent.id, Timeline()).add(refund)
+        self.refunds_of.setdefault(intent.id, StripeTimeline()).add(refund)
         self.entries.append(
-            Entry(
+            StoredReply(
                 kind="refund",
                 id=refund.id,
                 payment_intent=intent.id,

@@ -13,7 +13,7 @@ from recordfirst.providers.stripe.client import client_on
 from recordfirst.testing.stripe.double import StripeDouble
 from recordfirst.testing.stripe.wire import Reply
 
-type Answer = tuple[bytes, int, Mapping[str, str]]
+type HttpAnswer = tuple[bytes, int, Mapping[str, str]]
 
 
 def client_of(double: StripeDouble, api_key: str, timeout_s: float) -> stripe.StripeClient:
@@ -35,7 +35,9 @@ class _Inside(stripe.HTTPClient):
         super().__init__()
         self._double, self._timeout_s = double, timeout_s
 
-    async def request_async(self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None) -> Answer:
+    async def request_async(
+        self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None
+    ) -> HttpAnswer:
         """Ask, and wait for the answer as long as it takes."""
         reply, late_s = self._double.ask(method, url, headers, _text(post_data))
         wait_s = self._timeout_s if reply.delivery == "hang" else min(late_s, self._timeout_s)
@@ -45,12 +47,12 @@ class _Inside(stripe.HTTPClient):
 
     def request(  # type: ignore[override]
         self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None
-    ) -> Answer:
+    ) -> HttpAnswer:
         """Ask, for the client's methods that block. What comes late has come at once, or too late."""
         reply, late_s = self._double.ask(method, url, headers, _text(post_data))
         return self._answer(reply, late_s)
 
-    def _answer(self, reply: Reply, late_s: float) -> Answer:
+    def _answer(self, reply: Reply, late_s: float) -> HttpAnswer:
         if reply.delivery == "hang" or late_s > self._timeout_s:
             raise _no_answer(TimeoutError(f"nothing came in {self._timeout_s:g} s"))
         if reply.delivery == "cut":

@@ -12,7 +12,7 @@ METADATA_KEY = "recordfirst_key"
 """Where an effect leaves its marker for a probe. The provider says the same, but takes ``stripe`` to import."""
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class StoredReply(msgspec.Struct, frozen=True, kw_only=True):
     """Something that happened: a charge, a refund, or a card declined."""
 
     kind: Literal["charge", "refund", "decline"]
@@ -30,27 +30,27 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """Why it was declined."""
 
 
-class Ledger(msgspec.Struct, frozen=True, kw_only=True):
+class ReplyStore(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that was applied, oldest first."""
 
-    entries: list[Entry]
+    entries: list[StoredReply]
 
     @property
-    def charges(self) -> list[Entry]:
+    def charges(self) -> list[StoredReply]:
         """The charges that succeeded."""
         return [entry for entry in self.entries if entry.kind == "charge"]
 
     @property
-    def refunds(self) -> list[Entry]:
+    def refunds(self) -> list[StoredReply]:
         """The refunds."""
         return [entry for entry in self.entries if entry.kind == "refund"]
 
     @property
-    def declines(self) -> list[Entry]:
+    def declines(self) -> list[StoredReply]:
         """The charges that were declined."""
         return [entry for entry in self.entries if entry.kind == "decline"]
 
-    def charges_by(self, metadata_key: str = METADATA_KEY) -> dict[str, list[Entry]]:
+    def charges_by(self, metadata_key: str = METADATA_KEY) -> dict[str, list[StoredReply]]:
         """Return the charges under each value of a metadata key."""
         return _group(self.charges, metadata_key)
 
@@ -73,8 +73,8 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
         return sums
 
 
-def _group(entries: Iterable[Entry], metadata_key: str) -> dict[str, list[Entry]]:
-    groups: dict[str, list[Entry]] = defaultdict(list)
+def _group(entries: Iterable[StoredReply], metadata_key: str) -> dict[str, list[StoredReply]]:
+    groups: dict[str, list[StoredReply]] = defaultdict(list)
     for entry in entries:
         if metadata_key in entry.metadata:
             groups[entry.metadata[metadata_key]].append(entry)

@@ -16,7 +16,7 @@ from aiohttp import web
 from recordfirst.testing.clock import SimClock
 from recordfirst.testing.stripe.api import Api, Delayed, Started
 from recordfirst.testing.stripe.faults import FaultKind, Faults, Scripted
-from recordfirst.testing.stripe.ledger import METADATA_KEY, Ledger
+from recordfirst.testing.stripe.ledger import METADATA_KEY, ReplyStore
 from recordfirst.testing.stripe.wire import Reply, Request, parse_form
 
 
@@ -87,7 +87,7 @@ class StripeSimulator:
         """Let what a payment intent waits for come: its customer confirms, its bank pays, or it is captured."""
         self.api.books.complete(id, self.clock.now_ms())
 
-    def ledger(self) -> Ledger:
+    def ledger(self) -> ReplyStore:
         """Return what was applied until now."""
         return self.api.ledger()
 
@@ -155,7 +155,7 @@ class StripeSimulator:
     def _show_ledger(self, query: dict[str, str]) -> dict[str, Any]:
         """Totals, duplicates by metadata key ``?by=``, counts; and the entries themselves, unless ``?entries=0``."""
         brief = query.get("entries") == "0"
-        ledger = Ledger(entries=self.api.books.entries) if brief else self.ledger()
+        ledger = ReplyStore(entries=self.api.books.entries) if brief else self.ledger()
         shown: dict[str, Any] = {
             "totals": ledger.totals(),
             "duplicates": ledger.duplicates(query.get("by", METADATA_KEY)),
