@@ -68,6 +68,25 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     for reason in sorted({str(report.longrepr[2]).removeprefix("Skipped: ") for report in reports}):
         if reason.startswith("NOT TESTED"):
             terminalreporter.write_line(reason, yellow=True)
+    _say_what_is_slow(terminalreporter)
+
+
+_SLOW_S = 10.0
+"""A test that takes longer is counted, by name, at the end of a run."""
+
+
+def _say_what_is_slow(terminalreporter: Any) -> None:
+    """So that it is seen when slow tests become more."""
+    reports = [each for kind in ("passed", "failed") for each in terminalreporter.stats.get(kind, [])]
+    slow = sorted((each for each in reports if each.duration > _SLOW_S), key=lambda each: -each.duration)
+    if not slow:
+        return
+    all_s, slow_s = sum(each.duration for each in reports), sum(each.duration for each in slow)
+    terminalreporter.write_line(
+        f"{len(slow)} of {len(reports)} tests took more than {_SLOW_S:g} s: {slow_s:.0f} s of {all_s:.0f} s in all"
+    )
+    for each in slow[:10]:
+        terminalreporter.write_line(f"  {each.duration:5.1f} s  {each.nodeid}")
 
 
 def _server(home: Path) -> Any:
