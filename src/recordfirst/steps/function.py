@@ -12,7 +12,7 @@ import functools
 import inspect
 import traceback
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any, NoReturn, Optional
 
@@ -55,6 +55,27 @@ def inject() -> Any:
     The annotation is the key: a class, a base class, a Protocol or a NewType (see :meth:`App.provide`).
     """
     return _INJECT
+
+
+async def contained[T](what: str, work: Awaitable[T]) -> T:
+    """Run code of the user's: whatever it raises, it ends no worker (P7).
+
+    Raises:
+        Escaped: if it raises what is no ``Exception`` (``SystemExit``, say), or was cancelled by nobody.
+    """
+    try:
+        return await work
+    except (Suspended, PlatformError):
+        raise  # the SDK's own
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise Escaped(what, error).with_traceback(error.__traceback__) from error
+    except Exception:
+        raise
+    except BaseException as error:
+        raise Escaped(what, error).with_traceback(error.__traceback__) from error
 
 
 class Function:
@@ -316,19 +337,7 @@ class Function:
         Raises:
             Escaped: if it raises what is no ``Exception`` (``SystemExit``, say): that ends no worker (P7).
         """
-        try:
-            return await self._called(first, arguments, injected, executor, limit)
-        except (Suspended, PlatformError):
-            raise  # the SDK's own
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            raise Escaped(repr(self), error).with_traceback(error.__traceback__) from error
-        except Exception:
-            raise
-        except BaseException as error:
-            raise Escaped(repr(self), error).with_traceback(error.__traceback__) from error
+        return await contained(repr(self), self._called(first, arguments, injected, executor, limit))
 
     async def _called(
         self,

@@ -13,7 +13,7 @@ from resonate.context import Context
 
 from recordfirst.errors import Misuse, SharedKey
 from recordfirst.steps.declared import Declared, Fails, check_fails, package_of
-from recordfirst.steps.function import Function
+from recordfirst.steps.function import Function, contained
 from recordfirst.steps.step import Step
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ class Workflow[**P, R]:
 
     def __call__(self, ctx: Context, /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
         """Run the body as part of another workflow, with its context."""
-        body: Awaitable[R] = self.function.fn(ctx, *args, **kwargs)
-        return body
+        return contained(repr(self), self.function.fn(ctx, *args, **kwargs))
 
     def steps(self) -> list[Step[..., Any]]:
         """The steps that the body names, directly or through functions of its package, and those in ``steps=``."""

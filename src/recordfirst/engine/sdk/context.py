@@ -36,8 +36,9 @@ from recordfirst.engine.codec import original
 from recordfirst.engine.sdk import steps as sdk
 from recordfirst.errors import BadArguments, Misuse, Unencodable
 from recordfirst.process import places
-from recordfirst.steps.function import Function
+from recordfirst.steps.function import Function, contained
 from recordfirst.steps.step import Step
+from recordfirst.steps.workflow import Workflow
 
 type Judge = Callable[[Exception, str], BaseException | None]
 """Says of an error, and of the call that it came out of, what is raised instead; ``None``: the body may see it."""
@@ -68,10 +69,11 @@ class Leaf:
     """All that makes this call the one that it is: the step, its key, its arguments."""
 
 
-class _InThread:
-    """A sync function of the user's, as the SDK runs it without stopping the event loop.
+class _Plain:
+    """A plain function of the user's, as the SDK runs it: whatever it raises, it ends no worker (P7).
 
-    What it calls on its context is called on the loop, in the order in which it calls it.
+    A sync one does not stop the event loop. What it calls on its context is called on the loop, in the order in which
+    it calls it.
     """
 
     def __init__(self, fn: Callable[..., Any], threads: Executor | None) -> None:
@@ -81,6 +83,11 @@ class _InThread:
         self.__globals__ = getattr(fn, "__globals__", {})  # where the SDK looks up what annotations name
 
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return await contained(f"function {self.__name__}", self._called(*args, **kwargs))
+
+    async def _called(self, *args: Any, **kwargs: Any) -> Any:
+        if _is_async(self._fn):
+            return await self._fn(*args, **kwargs)
         run = functools.partial(contextvars.copy_context().run, self._fn, *args, **kwargs)
         result = await asyncio.get_running_loop().run_in_executor(self._threads, run)
         return await result if inspect.isawaitable(result) else result
@@ -147,8 +154,8 @@ class WorkflowContext(Context):
                     "never by the engine's clock; an effect's call is limited by @effect(timeout_s=...)"
                 )
             self._begin(name, fn.identity if isinstance(fn, Leaf) else f"run {name}")
-            stays = is_step or isinstance(fn, str) or _is_async(fn)
-            future = super().run(fn if stays else _InThread(fn, self._threads), *args, **kwargs)
+            stays = is_step or isinstance(fn, str | Workflow)
+            future = super().run(fn if stays else _Plain(fn, self._threads), *args, **kwargs)
             place = places.here()
             if place is not None and not is_step:
                 place.waits_for(future._task)
