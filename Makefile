@@ -5,7 +5,7 @@ BIN := .venv/bin
 help:
 	@echo 'make demo [ARGS="--orders 500 --kills 20 --record postgres"]   orders, killed workers, and the books'
 	@echo 'make test [ARGS="tests/test_project.py"]                       lint, types, rings, then every test'
-	@echo 'make test-fast                                                 a part of the tests, in under a minute'
+	@echo 'make test-fast                                                 a part of the tests, in about two minutes'
 	@echo 'make lint                                                      the first three alone'
 	@echo 'make explore [ARGS="--seconds 600 --write"]                    our own workflows, broken at every point'
 	@echo 'make docs                                                      docs/_build/html/index.html'
@@ -26,7 +26,7 @@ lint: setup
 test: lint
 	$(BIN)/pytest -n auto $(ARGS)
 
-# What tells most in under a minute: the rules of the text, decisions, values, writes, stops, the suites of records.
+# What tells most in about two minutes: the rules of the text, decisions, values, writes, stops, the suites of records.
 FAST := tests/test_project.py tests/core tests/writes tests/stops/test_stops.py tests/worker/test_dispatching.py tests/records/test_conformance.py
 test-fast: setup
 	$(BIN)/pytest -n auto $(FAST) $(ARGS)
