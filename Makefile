@@ -4,7 +4,7 @@ BIN := .venv/bin
 .PHONY: help setup demo test test-fast lint docs bench explore
 help:
 	@echo 'make demo [ARGS="--orders 500 --kills 20 --record postgres"]   orders, killed workers, and the books'
-	@echo 'make test [ARGS="tests/test_project.py"]                       lint, types, rings, then every test'
+	@echo 'make test [ARGS="tests/test_project.py"]                       lint, types, imports, then every test'
 	@echo 'make test-fast                                                 a part of the tests, in about two minutes'
 	@echo 'make lint                                                      the first three alone'
 	@echo 'make explore [ARGS="--seconds 600 --write"]                    our own workflows, broken at every point'
