@@ -12,6 +12,7 @@ from recordfirst import (
     Call,
     Context,
     Declined,
+    Embedded,
     Misuse,
     Read,
     Undone,
@@ -214,6 +215,32 @@ async def test_parked_undo(shop):
         await fails(handle)
         assert world.log[3:] == ["back c", "back b", "back a"]
         assert await undone_by(app, "do:a", "do:b", "do:c") == ["back:a", "back:b", "back:c"]
+
+
+@workflow
+async def takes_back_itself(ctx: Context) -> str:
+    held = await do(ctx, "a")
+    with contextlib.suppress(Declined):
+        await do(ctx, "b")
+    await back(ctx, "a", held)
+    return await do(ctx, "c")
+
+
+async def test_a_body_that_calls_an_undo_itself(shop):
+    """P3, P6: what the body itself took back is no undo that has begun: with another engine it goes on, and ends well.
+
+    The worker and its engine are gone in the middle of the step behind it.
+    """
+    world = World(do_b=Declined("out of stock"), do_c=Unknown("timeout"))
+    async with failing(shop, takes_back_itself, world) as (app, _):
+        await until_state(app, "do:c", "unknown")
+    async with shop.working(takes_back_itself, provide={World: world}, engine=Embedded(":memory:")) as app:
+        await app.resolve("do:c", outcome="succeeded", result="sent")
+        handle = await app.handle("o")
+        assert await handle.result() == "sent"
+        assert (await handle.status()).epoch == 2
+        assert await undone_by(app, "do:a") == [None]
+    assert world.log == ["do a", "do b", "back a", "do c"]
 
 
 async def test_undo_that_a_deploy_took_away(shop):

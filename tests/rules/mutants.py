@@ -532,16 +532,16 @@ MUTANTS = [
         lambda on: stops.test_a_defect_never_reaches_the_body(on.shop(), stops.Bank(), SystemExit(1)),
         "SystemExit",
         Edit(
-            "recordfirst.steps.function:Function.call",
-            "        except Exception:\n            raise\n        except BaseException as error:\n",
-            "        except Exception:\n            raise\n        except BaseException as error:\n            raise\n",
+            "recordfirst.steps.function:contained",
+            "    except Exception:\n        raise\n    except BaseException as error:\n",
+            "    except Exception:\n        raise\n    except BaseException as error:\n        raise\n",
         ),
     ),
     _8(
         "a step that raises CancelledError is cancelled",
         lambda on: stops.test_a_defect_never_reaches_the_body(on.shop(), stops.Bank(), asyncio.CancelledError()),
         "",
-        Edit("recordfirst.steps.function:Function.call", "if task is not None and task.cancelling():", "if True:"),
+        Edit("recordfirst.steps.function:contained", "if task is not None and task.cancelling():", "if True:"),
     ),
     _8(
         "a body that waits holds its place",

@@ -443,7 +443,7 @@ class EffectRun:
         """The result, unless it is being taken back: its workflow has failed, and this epoch finishes the undo."""
         value = stored_result(self.runtime, self.effect, receipt)
         if receipt.undo is not None and not self.effect.settles and not self._settled_here:
-            await refuse_undone(self.runtime, self.effect, receipt, value)
+            await refuse_undone(self.runtime, receipt)
         return value
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,11 +10,9 @@ import msgspec
 from recordfirst.core import codec
 from recordfirst.core import decide as d
 from recordfirst.core.receipt import Change, Receipt
-from recordfirst.errors import BadKey, Undone
+from recordfirst.errors import Undone
 from recordfirst.execution.runtime import Runtime
 from recordfirst.records.contract import Session
-from recordfirst.steps.effect import Effect
-from recordfirst.steps.step import follow_up_arguments
 
 
 async def begun_undos(
@@ -36,22 +33,17 @@ def is_begun(undo: Receipt) -> bool:
     return undo.state != "declined" and (undo.doubts > 0 or undo.state != "intended" or undo.reply is not None)
 
 
-async def begun_undo(runtime: Runtime, effect: Effect[..., Any], receipt: Receipt, result: Any) -> Receipt | None:
-    """The receipt of what undoes a receipt: by what the record says, or (before it said so) by the key of today."""
-    keys: list[str] = []
-    if (undo := effect.undo) is not None and undo.name == receipt.undo:
-        arguments = effect.function.thaw(runtime.unseal(receipt.request))
-        with contextlib.suppress(BadKey):
-            keys.append(undo.key_for(follow_up_arguments(undo.function, effect.undo_extra, arguments, result)))
+async def begun_undo(runtime: Runtime, receipt: Receipt) -> Receipt | None:
+    """The receipt of the undo that has begun for an effect, by what the record says.
+
+    The same call made by the body under the same key is the body's own: it takes nothing back on its workflow's behalf.
+    """
 
     async def find() -> Receipt | None:
         async with runtime.record.session() as session:
-            said = await session.undoings_of(receipt.workflow)
-            ours = [each.key for each in said if (each.undoes, each.attempt) == (receipt.key, receipt.attempt)]
-            others = {each.key for each in said} - {*ours}
-            for key in [*ours, *(key for key in keys if key not in others)]:
-                found: Receipt | None = (await session.find_receipt(key, receipt.attempt)).receipt
-                if found is not None:
+            for each in await session.undoings_of(receipt.workflow):
+                if (each.undoes, each.attempt) == (receipt.key, receipt.attempt):
+                    found: Receipt | None = (await session.find_receipt(each.key, receipt.attempt)).receipt
                     return found
             return None
 
@@ -82,9 +74,9 @@ def kept_result(runtime: Runtime, receipt: Receipt | None) -> str | None:
     return reply["text"] if reply["state"] == "succeeded" else None
 
 
-async def refuse_undone(runtime: Runtime, effect: Effect[..., Any], receipt: Receipt, result: Any) -> None:
+async def refuse_undone(runtime: Runtime, receipt: Receipt) -> None:
     """Raise ``Undone`` if a succeeded effect is being taken back."""
-    begun = await begun_undo(runtime, effect, receipt, result)
+    begun = await begun_undo(runtime, receipt)
     if begun is not None and is_begun(begun):
         raise Undone(
             f"effect {receipt.key!r} succeeded and is being undone by {begun.key!r}, since its workflow had failed"
