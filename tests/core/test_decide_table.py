@@ -65,6 +65,13 @@ ROWS = [
     ("P3 in doubt, key is young, one is calling", receipt(claim_until_ms=NOW + 1), KEYED_PROBE, d.MakeCall()),
     ("P3 key in its last moment", receipt(key_since_ms=NOW - HONOURED_MS + 1), KEYED_PROBE, d.MakeCall()),
     ("P3 only the outcome is asked for: no call", receipt(), SETTLES, d.Probe()),
+    ("P3 only the outcome is asked for, no probe", receipt(), replace(SETTLES, can_probe=False), d.GiveUp()),
+    (
+        "P3 only the outcome is asked for, and it would be repeated",
+        receipt(),
+        replace(REPEAT, settles=True),
+        d.GiveUp(),
+    ),
     ("P3 key is old: probe", receipt(key_since_ms=NOW - HONOURED_MS), KEYED_PROBE, d.Probe()),
     ("P3 key is old, no probe", receipt(key_since_ms=NOW - HONOURED_MS), KEYED, d.GiveUp()),
     ("P5 a 500 is stored under the key: probe", receipt(replayed=True), KEYED_PROBE, d.Probe()),

@@ -26,8 +26,8 @@ from recordfirst import (
     read,
     workflow,
 )
-from tests.effects.harness import ORDER, Order, mark, orders, receipt, until_state
-from tests.effects.program import PLAIN, insert_order
+from tests.effects.harness import ORDER, Order, mark, orders, receipt, until, until_state
+from tests.effects.program import KEYED, PLAIN, insert_order
 
 
 class World:
@@ -57,6 +57,17 @@ async def back(call: Call, name: str, result: str, *, world: World = inject()) -
 @effect(key="do:{name}", provider=PLAIN, after=None, undo=back)
 async def do(call: Call, name: str, *, world: World = inject()) -> str:
     return world.call(call, f"do {name}")
+
+
+@effect(key="keyed:{name}", provider=KEYED, after=None, undo=back)
+async def do_keyed(call: Call, name: str, *, world: World = inject()) -> str:
+    world.log.append(f"do {name}")
+    raise Unknown("timeout")
+
+
+@workflow
+async def parking_keyed(ctx: Context) -> None:
+    await do_keyed(ctx, "a")
 
 
 class OutOfStockError(Exception):
@@ -241,6 +252,27 @@ async def test_a_body_that_calls_an_undo_itself(shop):
         assert (await handle.status()).epoch == 2
         assert await undone_by(app, "do:a") == [None]
     assert world.log == ["do a", "do b", "back a", "do c"]
+
+
+async def test_cancelled_in_doubt_without_a_probe(shop):
+    """P3, P5: to learn what became of a call it is never sent again, though its key is honoured: an operator says."""
+    world = World()
+    async with shop.working(parking_keyed, provide={World: world}) as app:
+        await app.start(parking_keyed, id="o")
+
+        async def in_doubt() -> bool:
+            return bool(world.log) and (await receipt(app, "keyed:a")).doubts > 0
+
+        await until(in_doubt)
+    async with shop.app(parking_keyed, provide={World: world}, random=lambda: 0.0) as app:
+        await app.cancel("o", undo=True)
+        called = len(world.log)
+        async with app.worker():
+            await until_state(app, "keyed:a", "unknown")
+            await app.resolve("keyed:a", outcome="declined", reason="never seen")
+            with pytest.raises(WorkflowCancelled):
+                await (await app.handle("o")).result()
+    assert len(world.log) == called
 
 
 async def test_undo_that_a_deploy_took_away(shop):

@@ -420,8 +420,8 @@ def test_p9_faults_are_told_from_the_users_errors(postgres_dsn):
     told: dict[str, str | None] = {"40001": "contention", "40P01": "contention", "55P03": "contention"}
     told |= dict.fromkeys(["57P01", "57P02", "57P03", "08006", "53300", "53100", "25P03", "40003"], "unreachable")
     told |= dict.fromkeys(["25006", "58030", "XX001"], "unreachable")
-    told |= {"57014": "contention", "26000": "contention", "42P05": "contention"}
-    told |= dict.fromkeys(["23505", "42P01", "42501", "25P02", "0A000", "XX000"])
+    told |= {"42501": "denied", "57014": "contention", "26000": "contention", "42P05": "contention"}
+    told |= dict.fromkeys(["23505", "42P01", "25P02", "0A000", "XX000"])
     assert {state: fault_of_state(state) for state in told} == told
     assert record.fault(psycopg.errors.DeadlockDetected()) == "contention"
     assert record.fault(psycopg.OperationalError("the connection is lost")) == "unreachable"

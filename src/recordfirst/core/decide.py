@@ -43,7 +43,7 @@ class Guarantee(msgspec.Struct, frozen=True, kw_only=True):
     """How late a request that was given up can still have its effect."""
     can_probe: bool = False
     settles: bool = False
-    """Only the outcome is asked for: a call in doubt is not repeated, whatever its key."""
+    """Only the outcome is asked for: nothing is called, whatever the key and whatever ``in_doubt`` says."""
     in_doubt: Literal["park", "repeat"] = "park"
     max_doubts: int = 10
     """So many calls without a known outcome, and a key alone is no longer trusted to settle it."""
@@ -111,7 +111,7 @@ def decide(receipt: Receipt, now_ms: int, guarantee: Guarantee) -> Action:  # no
         return Wait(receipt.claim_until_ms)
     if guarantee.can_probe:
         return Probe()
-    return MakeCall() if guarantee.in_doubt == "repeat" else GiveUp()
+    return MakeCall() if guarantee.in_doubt == "repeat" and not guarantee.settles else GiveUp()
 
 
 def _key_settles_it(receipt: Receipt, now_ms: int, guarantee: Guarantee) -> bool:
@@ -168,7 +168,7 @@ def may_send(begun: Receipt, guarantee: Guarantee) -> bool:
     before = msgspec.structs.replace(begun, doubts=begun.doubts - 1)
     if before.doubts == 0 or _key_settles_it(before, begun.last_call_at_ms or 0, guarantee):
         return True
-    return guarantee.in_doubt == "repeat" and not guarantee.can_probe
+    return guarantee.in_doubt == "repeat" and not guarantee.can_probe and not guarantee.settles
 
 
 def is_early(receipt: Receipt, now_ms: int, guarantee: Guarantee) -> bool:

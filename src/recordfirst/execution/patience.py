@@ -20,6 +20,9 @@ _HOLD_S = 20.0
 CONTENDED_MOST_S = 20.0
 """So long a start, or what else a caller waits for, is tried again while another transaction holds what it needs."""
 
+_DENIED_MOST_S = 20.0
+"""So long a statement of the user's is tried again that lacks a grant; then that is a defect."""
+
 _CONTENTION_MOST_MS = 1_000
 """Longest pause between tries after a deadlock or a serialization failure."""
 
@@ -47,8 +50,9 @@ class Patience:
 
         ``work`` must look for what an earlier try left behind, since a COMMIT whose reply was lost may have happened.
         A record that stays out of reach gives the task back to the engine (``release``), or raises
-        ``RecordUnavailable``. So does contention where somebody waits for an answer (not ``release``), after 20 s. Any
-        other exception is the user's, and is raised as it is.
+        ``RecordUnavailable``. So does contention where somebody waits for an answer (not ``release``), after 20 s. What
+        lacks a grant is raised as it is after 20 s, or at once where somebody waits. Any other exception is the user's,
+        and is raised as it is.
         """
         waited_s, tries, began_s = 0.0, 0, self.loop.time()
         while True:
@@ -56,7 +60,7 @@ class Patience:
                 return await work()
             except Exception as error:
                 fault = fault_of(self.record, error)
-                if fault is None:
+                if fault is None or (fault == "denied" and (not release or waited_s >= _DENIED_MOST_S)):
                     raise
                 tries += 1
                 self.observe(Repeated(what, fault, safe_text(error)))
@@ -92,7 +96,10 @@ def fault_of(record: Record[Any], error: BaseException) -> Fault | None:
     """
     if isinstance(error, BaseExceptionGroup):
         faults = [fault_of(record, each) for each in error.exceptions]
-        return None if None in faults else "unreachable" if "unreachable" in faults else "contention"
+        if None in faults:
+            return None
+        told: tuple[Fault, ...] = ("denied", "unreachable")
+        return next((fault for fault in told if fault in faults), "contention")
     current: BaseException | None = error
     while current is not None:
         if not isinstance(current, (RecordUnavailable, CommitUnknown)):

@@ -20,7 +20,7 @@ from recordfirst.core.receipt import After, Change, Intended, NewReceipt, Receip
 from recordfirst.core.start import Finish, NewStart, Start
 from recordfirst.core.timeline import Mark, Timeline
 
-type Fault = Literal["contention", "unreachable"]
+type Fault = Literal["contention", "unreachable", "denied"]
 
 
 class Migration(msgspec.Struct, frozen=True, kw_only=True):
@@ -385,7 +385,8 @@ class Record[C](Protocol):
 
     def fault(self, error: BaseException) -> Fault | None:
         """What a driver's exception means (P9): ``contention`` (40001, 40P01, busy): the same again may succeed;
-        ``unreachable``: the connection is gone, and a COMMIT on its way may have happened; ``None``: the user's.
+        ``unreachable``: the connection is gone, and a COMMIT on its way may have happened; ``denied``: a grant is
+        missing, which somebody may be giving back; ``None``: the user's.
         """
 
     async def schema_version(self) -> int:

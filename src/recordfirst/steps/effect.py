@@ -65,7 +65,8 @@ class Effect[**P, R](Step[P, R]):
     receipts_stay: bool = False
     """When its workflow is collected: what it has made stays for ever, and is not known by its key alone."""
     settles: bool = False
-    """It is asked for only to learn what became of it: what certainly did not happen is no longer called."""
+    """It is asked for only to learn what became of it: it is never called, since even the same key could have the
+    effect for the first time."""
     of: Receipt | None = None
     """The receipt that it goes on with, under its own key, whatever key today's code would make (P3)."""
     undoes: Receipt | None = None
@@ -85,8 +86,7 @@ class Effect[**P, R](Step[P, R]):
             lag_ms=math.ceil(self.provider.lag_s * 1000),
             arrives_ms=math.ceil(self.provider.arrives_within_s * 1000),
             can_probe=self.probe is not None,
-            # The same key again could have the effect after all.
-            settles=self.settles and self.probe is not None,
+            settles=self.settles,
             in_doubt=self.in_doubt,
             max_doubts=self.max_doubts,
         )

@@ -20,6 +20,7 @@ _UNREACHABLE = frozenset({
     "XX001", "XX002",  # a table, or an index, is damaged
     "57P01", "57P02", "57P03",  # the server shuts down, has crashed, or cannot take connections yet
 })  # fmt: skip
+_DENIED = "42501"  # a grant is missing: a migration that drops and makes a table anew gives it a moment later
 _UNREACHABLE_CLASSES = ("08", "53", "58")  # connections; nothing to spare; errors of the system below
 _OF_THE_VALUES = ("22", "23", "54")
 """Of our own statements, too, these come from what is to be stored, and would come again: data, constraints, limits."""
@@ -42,7 +43,7 @@ def fault_of_state(sqlstate: str | None, *, ours: bool = False) -> Fault | None:
         return "unreachable"
     if ours and sqlstate != _CAUGHT and not sqlstate.startswith(_OF_THE_VALUES):
         return "unreachable"
-    return None
+    return "denied" if sqlstate == _DENIED else None
 
 
 def is_stale_plan(sqlstate: str | None, raised_in: str | None) -> bool:
