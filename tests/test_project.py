@@ -296,6 +296,35 @@ def test_options_are_documented() -> None:
     assert [f"{name} {o.opts[-1]}" for name, o in options if f"`{max(o.opts, key=len)}" not in reference] == []
 
 
+def reaches_inside(tree: ast.AST) -> Iterator[str]:
+    """What a module touches that is not public: an app's runtime, a record's session, and names that begin with _."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            private = node.attr.startswith("_") and not node.attr.endswith("__")
+            own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls", "os")
+            if node.attr in ("runtime", "session") or (private and not own):
+                yield f"{node.lineno}: {ast.unparse(node)}"
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("getattr", "vars"):
+            named = [each.value for each in node.args if isinstance(each, ast.Constant)]
+            if node.func.id == "vars" or {"runtime", "session"} & set(named):
+                yield f"{node.lineno}: {ast.unparse(node)}"
+
+
+@pytest.mark.parametrize("path", sorted((SRC / "cli").rglob("*.py")), ids=lambda path: path.stem)
+def test_commands_use_what_is_public(path: Path) -> None:
+    """A command reads by ``App.look`` and acts by ``App``, as anybody can; what it lacks is added there."""
+    assert list(reaches_inside(ast.parse(path.read_text()))) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["app.runtime", "app.runtime.record.session()", "record.session()", "app._store", "getattr(app, 'runtime')"],
+)
+def test_what_is_not_public_is_noticed(code: str) -> None:
+    """The rule above refuses what it is there for."""
+    assert list(reaches_inside(ast.parse(code))) != []
+
+
 def test_findings_page_is_that_of_the_code() -> None:
     """P10: docs/reference/findings.md is what ``recordfirst.core.finding.page`` returns."""
     assert (ROOT / "docs" / "reference" / "findings.md").read_text() == finding.page()

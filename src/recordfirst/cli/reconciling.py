@@ -123,8 +123,8 @@ async def findings(app_path: str, closed: bool, limit: int, as_json: bool) -> No
       recordfirst findings --app shop.app:app --closed --json
     """
     app = load_app(app_path)
-    async with app.looking(), app.runtime.record.session() as session:
-        found = await session.findings(limit, closed=closed)
+    async with app.looking():
+        found = await app.look.findings(limit, closed=closed)
     if as_json:
         print_json(found)
         return
@@ -186,8 +186,8 @@ async def audit(app_path: str, subject: str | None, limit: int, as_json: bool) -
       recordfirst audit --app shop.app:app order:42:charge
     """
     app = load_app(app_path)
-    async with app.looking(), app.runtime.record.session() as session:
-        rows = await session.audits(subject, limit)
+    async with app.looking():
+        rows = await app.look.audits(subject, limit)
     if as_json:
         print_json(rows)
         return

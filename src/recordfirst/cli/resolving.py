@@ -75,8 +75,7 @@ async def resolve(
         receipt = await app.resolve(
             key, outcome=outcome, result=result, reason=declined, attempt=attempt, who=who, why=why, dry_run=dry_run
         )
-        async with app.runtime.record.session() as session:
-            start = await session.find_start(receipt.workflow)
+        start = await app.look.start(receipt.workflow)
     what, attempted = receipt.workflow, f"{key} (attempt {receipt.attempt})"
     if as_json:
         shown = {"key": key, "attempt": receipt.attempt, "state": receipt.state, "workflow": what, "dry_run": dry_run}

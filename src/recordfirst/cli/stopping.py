@@ -38,7 +38,7 @@ class Stopping:
         self._was_told = True
         if not self._quiet:
             _say(1, f"{self._app.name}: stopping")
-            if self._app.runtime.under_way():
+            if self._app.look.under_way():
                 _say(
                     1,
                     f"{self._app.name}: what runs comes to its next wait or end; a second Ctrl-C or SIGTERM ends it "
@@ -48,7 +48,7 @@ class Stopping:
             self._loop.call_soon_threadsafe(self.told.set)
 
     def _end(self, number: int) -> NoReturn:
-        under_way = self._app.runtime.under_way()
+        under_way = self._app.look.under_way()
         more = f" and {len(under_way) - _NAMED} more" if len(under_way) > _NAMED else ""
         names = ", ".join(under_way[:_NAMED]) + more
         left = f"under way were {names}: the next worker recovers them" if names else "nothing was under way"

@@ -163,8 +163,7 @@ class Shop:
 
 
 async def _ended(app: App) -> tuple[int, int]:
-    async with app.runtime.record.session() as session:
-        counts = await session.counts()
+    counts = await app.look.counts()
     return counts.get("start.succeeded", 0), counts.get("start.failed", 0)
 
 
