@@ -28,6 +28,7 @@ from psycopg_pool import AsyncConnectionPool
 from recordfirst.core.text import misplaced_at, safe_text
 from recordfirst.errors import Misuse, RecordUnavailable, StartContended
 from recordfirst.process.owner import Owned
+from recordfirst.process.postgres_connections import CONNECT_S, keepalives
 from recordfirst.records import statements
 from recordfirst.records.contract import Cover, Fault, Lease, Migration, Session
 from recordfirst.records.postgres import pooled
@@ -45,16 +46,11 @@ type _Connection = psycopg.AsyncConnection[Any]
 
 _PACKAGE = __package__ or ""
 _OPEN_S = 5.0
-"""``open`` says within this time what is wrong."""
-_CONNECT_S = 10
-"""For one address to answer; ``open`` is the first to lose patience."""
+"""``open`` says within this time what is wrong: it is the first to lose patience."""
 _LEASE_WAIT_MS = 10_000
 """A statement that waits keeps the server from cleaning up behind it: so long at a time, and then anew."""
 _POOL_WAIT_S = 10.0
 """For a connection of the pool; then the record counts as unreachable, and the caller's patience begins."""
-_KEEPALIVE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 11_000}
-"""A server that vanished without a word is noticed after about 11 s: by the first three while we wait for an answer, by
-the last where it did not even take the request, which the system would send again for a quarter of an hour."""
 _READS = "this transaction only reads"
 """Noted of a write that was refused for that, and not because the server takes none."""
 _WATCH_CLIENT = """
@@ -64,8 +60,8 @@ FROM (VALUES ('tcp_keepalives_idle', '5'), ('tcp_keepalives_interval', '2'), ('t
              ('transaction_timeout', '0'), ('idle_in_transaction_session_timeout', '0')) AS wanted (name, value)
 JOIN pg_settings USING (name)
 """
-"""The same the other way round, so that a lease does not outlive a machine; and such a session is idle, or waits in a
-statement, by nature, whatever a role allows others. What a server lacks is skipped."""
+"""What :func:`keepalives` does, the other way round, so that a lease does not outlive a machine; and such a session is
+idle, or waits in a statement, by nature, whatever a role allows others. What a server lacks is skipped."""
 _WAIT_FOR_LEASE = """
 DO $$ BEGIN PERFORM pg_advisory_lock({}); EXCEPTION WHEN lock_not_available THEN NULL; END $$
 """
@@ -83,7 +79,7 @@ class PostgresRecord:
         if misplaced_at(dsn):
             raise Misuse("the Postgres URL has an @ or / in its password, which ends it: write %40 and %2F there")
         try:
-            self._conninfo = make_conninfo(dsn, **_missing_from(dsn))
+            self._conninfo = make_conninfo(dsn, **keepalives(conninfo_to_dict(dsn)))
         except psycopg.ProgrammingError:
             raise Misuse(
                 "the Postgres URL cannot be read; write postgresql://user:password@host:5432/database"
@@ -138,7 +134,7 @@ class PostgresRecord:
         pool: AsyncConnectionPool[Pooled] = AsyncConnectionPool(
             self._conninfo,
             connection_class=Pooled,
-            kwargs={"autocommit": True, "connect_timeout": _CONNECT_S, "application_name": label(app), **CLIENT},
+            kwargs={"autocommit": True, "connect_timeout": CONNECT_S, "application_name": label(app), **CLIENT},
             configure=_settle,
             min_size=1,
             max_size=self._pool_size,
@@ -182,7 +178,7 @@ class PostgresRecord:
 
     async def _connect(self, app: str, role: str = "") -> Pooled:
         self._owned.check()
-        given: dict[str, Any] = {"connect_timeout": _CONNECT_S, "application_name": label(app, role), **CLIENT}
+        given: dict[str, Any] = {"connect_timeout": CONNECT_S, "application_name": label(app, role), **CLIENT}
         connection = await Pooled.connect(self._conninfo, autocommit=True, **given)
         await _settle(connection)
         return connection
@@ -374,7 +370,7 @@ class PostgresRecord:
 
     async def shares(self, dsn: str) -> bool:
         number = secrets.randbits(63)
-        async with await psycopg.AsyncConnection.connect(dsn, autocommit=True, connect_timeout=_CONNECT_S) as there:
+        async with await psycopg.AsyncConnection.connect(dsn, autocommit=True, connect_timeout=CONNECT_S) as there:
             await there.execute("SELECT pg_advisory_lock(%s)", [number])
             async with self._borrowed() as here:
                 # Such locks belong to one database of one server: who cannot have it is in the same.
@@ -434,11 +430,6 @@ async def _is_there(connection: Pooled) -> bool:
         if readable.poll(0):
             await AsyncConnectionPool.check_connection(connection)
     return not connection.closed
-
-
-def _missing_from(dsn: str) -> Mapping[str, Any]:
-    given = conninfo_to_dict(dsn)
-    return {name: value for name, value in _KEEPALIVE.items() if name not in given}
 
 
 def _in_schema(schema: str) -> Statements:
