@@ -19,6 +19,7 @@ import recordfirst
 import recordfirst.cli
 from recordfirst import errors
 from recordfirst.core import finding
+from recordfirst.errors import pages
 from recordfirst.reconcile.reconciler import PASSES
 
 ROOT = Path(__file__).parent.parent
@@ -403,6 +404,29 @@ def test_every_page_is_reached() -> None:
             listed |= {(index.parent / entry).resolve().relative_to(docs.resolve()).as_posix() for entry in entries}
     pages = {p.relative_to(docs).with_suffix("").as_posix() for p in text_files("docs", suffixes=(".md",))}
     assert pages - listed == {"index"}
+
+
+def test_docs_are_named_by_their_address() -> None:
+    """A wheel has no docs: an error or a command names the address of a page, which only one module knows."""
+    assert found(list(text_files("src", suffixes=(".py", ".sql"))), r"docs/[\w/-]*\.md|https?://recordfirst\b") == [
+        f'src/recordfirst/errors/pages.py:5: DOCS = "{pages.DOCS}"'
+    ]
+    project = (ROOT / "pyproject.toml").read_text()
+    assert f'\n[project.urls]\nDocumentation = "{pages.DOCS}"\n' in project
+
+
+def test_pages_that_are_named_exist() -> None:
+    """An address leads to a page of the docs, and to a section that is there."""
+    calls = [
+        node
+        for path in SRC.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "page" and node.args
+    ]
+    names = {str(call.args[0].value) for call in calls if isinstance(call.args[0], ast.Constant)}
+    names |= {name for kind in finding.KINDS.values() for name in re.findall(r"\]\(\.\./([\w/-]+)\.md", kind.person)}
+    assert names
+    assert [name for name in names if not (ROOT / "docs" / f"{name}.md").exists()] == []
 
 
 def test_readme_commands_exist() -> None:

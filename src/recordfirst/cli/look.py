@@ -47,7 +47,7 @@ async def status(app_path: str, state: Listed | None, limit: int, as_json: bool)
     worker_seen = "never" if seen.worker_seen_s is None else f"{seen.worker_seen_s:,} s ago"
     table([*rows, ("findings open", seen.findings), ("worker seen", worker_seen)])
     if held is not None:
-        say(f"Effects are held since {held['since']}: {held['code']}. See docs/how-to/restore-the-record.md.")
+        say(f"Effects are held since {held['since']}: {held['code']}. See: recordfirst explain {held['code']}")
     if starts:
         say()
         head = ("ID", "WORKFLOW", "STATE", "EPOCH", "SINCE", "ERROR")

@@ -23,6 +23,7 @@ from recordfirst.cli.common import (
 from recordfirst.cli.explaining import plain
 from recordfirst.cli.screen import say, say_over
 from recordfirst.core.finding import KINDS
+from recordfirst.errors.pages import page
 from recordfirst.reconcile.reconciler import Report, Sighting
 
 _ASK_THE_ENGINE = frozenset({"timeline", "epochs"})
@@ -250,7 +251,7 @@ def _say_what_to_do(codes: set[str]) -> None:
     for code in sorted(codes & KINDS.keys()):
         say(f"{code}: {KINDS[code].means} To do: {plain(KINDS[code].person)}")
     say("How each comes about: recordfirst explain CODE")
-    say("Step by step, from a finding to a clean reconcile: docs/how-to/clear-findings.md")
+    say(f"Step by step, from a finding to a clean reconcile: {page('how-to/clear-findings')}")
 
 
 def _nothing(only: tuple[str, ...]) -> str:

@@ -31,6 +31,7 @@ from recordfirst.engine.contract import EngineState
 from recordfirst.engine.sdk import steps as sdk
 from recordfirst.engine.shared import Membership, SharedEngine
 from recordfirst.errors import EngineUnavailable, Misuse
+from recordfirst.errors.pages import page
 from recordfirst.process.postgres_connections import CONNECT_S, keepalives
 from recordfirst.records import statements
 from recordfirst.records.contract import Record, Session
@@ -48,7 +49,7 @@ _AHEAD = 2
 _PACKAGE = __package__ or ""
 _IN_THE_RECORD = "resonate-pg"
 """The identity of the one in the record's own database: it goes wherever that goes, under whatever address."""
-_HOW = "see docs/how-to/run-on-resonate-pg.md"
+_HOW = f"see {page('how-to/run-on-resonate-pg')}"
 
 
 def _noticing(dsn: str) -> str:

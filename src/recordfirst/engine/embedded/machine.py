@@ -2,7 +2,7 @@
 
 It decides all, and knows neither file nor clock nor network. The semantics are those of the Resonate Server
 (``src/oracle.rs``) and resonate-pg; where these differ, or this one does, is listed in
-``docs/explanation/embedded-engine.md``, with the reason.
+*The embedded engine* in the docs, with the reason.
 """
 
 from __future__ import annotations
