@@ -214,6 +214,19 @@ def test_public_names_and_those_of_the_core_mean_one_thing() -> None:
     assert {name: files for name, files in named.items() if name in known and len(files) > 1} == {}
 
 
+HOMONYMS = {
+    # Of the explorer, the simulators and the protocols that these speak: each the word of its own trade.
+    *("Asked", "Execute", "Fault", "Order", "Params", "Place", "Providers", "Request", "Schedule"),
+    *("Failed", "Refund", "Waiting"),
+}
+"""Names, none of them in ``import recordfirst``, that two files give to two things."""
+
+
+def test_other_names_mean_one_thing() -> None:
+    """Nor have two classes one name elsewhere, but for those above, which may become fewer."""
+    assert {name: files for name, files in names_by_file().items() if len(files) > 1 and name not in HOMONYMS} == {}
+
+
 # ── what is public is documented ────────────────────────────────────────────
 
 

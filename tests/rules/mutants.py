@@ -342,7 +342,7 @@ MUTANTS = [
             on.fixture("lent_shop"), on.fixture("lent_look"), lent.by_execute
         ),
         "DID NOT RAISE",
-        Edit("recordfirst.records.postgres.guard:admit", "raise Refused(_why(first))", "pass"),
+        Edit("recordfirst.records.postgres.guard:admit", "raise StatementRefused(_why(first))", "pass"),
     ),
     _4(
         "a second statement rides along on Postgres",

@@ -48,7 +48,7 @@ class Lease(Protocol):
         """Return when the lease is no longer held (the connection that held it broke)."""
 
 
-class Reconciling(Protocol):
+class ReconcileStatements(Protocol):
     """What a reconcile looks at, and keeps. Looking costs what is open, not what there is."""
 
     async def open_starts(self, after: str | None, since_ms: int, limit: int) -> list[Start]:
@@ -91,7 +91,7 @@ class Reconciling(Protocol):
         """The newest, of one subject or of all."""
 
 
-class Timelines(Protocol):
+class TimelineStatements(Protocol):
     """By what a restore of the record or of an engine is noticed; see ``core/timeline.py``."""
 
     async def witness(self) -> str | None:
@@ -132,7 +132,7 @@ class Timelines(Protocol):
         """Say that the engine has it."""
 
 
-class Projections(Protocol):
+class ProjectionStatements(Protocol):
     """What mirrors are to show of the record, and how far each is; see ``core/projection.py``."""
 
     async def next_version(self, new: NewProjection, above: int = 0) -> Projection:
@@ -159,7 +159,7 @@ class Projections(Protocol):
         """Receipts of what an effect of this name has done, in the order of keys, behind this key and attempt."""
 
 
-class Session[C](Reconciling, Timelines, Projections, Protocol):
+class Session[C](ReconcileStatements, TimelineStatements, ProjectionStatements, Protocol):
     """recordfirst's statements on one connection."""
 
     connection: C

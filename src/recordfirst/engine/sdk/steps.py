@@ -96,7 +96,7 @@ def leave(ctx: Context, waits: Collection[str]) -> None:
                 state.tree.settle(id)
 
 
-class Released(ResonateError):
+class TaskReleased(ResonateError):
     """Why a step gave its task back to the engine."""
 
     def __init__(self, cause: str) -> None:
@@ -106,13 +106,13 @@ class Released(ResonateError):
 
 def release(cause: BaseException | str) -> PlatformError:
     """Return what a step raises to give its task back instead of recording an outcome (P9)."""
-    error = PlatformError([Released(str(cause))])
+    error = PlatformError([TaskReleased(str(cause))])
     if isinstance(cause, BaseException):
         error.__cause__ = cause
     return error
 
 
-class StoppedByDefect(Released):
+class StoppedByDefect(TaskReleased):
     """Why a workflow gave its task back: a defect has stopped it, and that is in the record."""
 
     def __init__(self, cause: str = "a defect has stopped this workflow: the record says which") -> None:

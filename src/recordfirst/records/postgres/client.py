@@ -34,7 +34,13 @@ from recordfirst.records.contract import Cover, Fault, Lease, Migration, Session
 from recordfirst.records.postgres import pooled
 from recordfirst.records.postgres.blocked import LOCK_TIMEOUT_S, in_turn, name_of
 from recordfirst.records.postgres.building import build
-from recordfirst.records.postgres.dialect import OURS, Dialect, InTransaction, PostgresSession, check_uncommitted
+from recordfirst.records.postgres.dialect import (
+    OURS,
+    InTransaction,
+    PostgresDialect,
+    PostgresSession,
+    check_uncommitted,
+)
 from recordfirst.records.postgres.faults import cause_of, fault_of_state, is_stale_plan
 from recordfirst.records.postgres.lent import Lent, Pooled
 from recordfirst.records.postgres.naming import label, lock_number, put_in_schema, without_password
@@ -149,7 +155,7 @@ class PostgresRecord:
     async def _refuse_lent_sessions(self, app: str, connection: Pooled) -> None:
         """Raise ``Misuse`` if a pooler is between us that pools by transaction."""
 
-        async def session_of(which: Pooled) -> pooled.Session:
+        async def session_of(which: Pooled) -> pooled.ServerSession:
             cursor = await which.execute(cast("Any", self._own_session), prepare=False)
             [(number, since)] = await cursor.fetchall()
             return number, since
@@ -236,7 +242,7 @@ class PostgresRecord:
     async def session(self) -> AsyncIterator[Session[_Connection]]:
         async with self._borrowed() as connection:
             try:
-                yield self._session(connection, Dialect(connection))
+                yield self._session(connection, PostgresDialect(connection))
             except psycopg.Error as error:
                 if is_stale_plan(error.sqlstate, error.diag.source_function):
                     await connection.close()  # no ROLLBACK makes the driver forget the plans that it keeps
@@ -254,7 +260,7 @@ class PostgresRecord:
                 error.add_note(_READS)
                 raise
 
-    def _session(self, connection: _Connection, dialect: Dialect) -> PostgresSession:
+    def _session(self, connection: _Connection, dialect: PostgresDialect) -> PostgresSession:
         return PostgresSession(connection, dialect, self._statements, self._app, self.seen_mark, self._cover)
 
     def cover_errors(self, cover: Cover | None) -> None:
@@ -290,7 +296,7 @@ class PostgresRecord:
     async def _version(self, connection: Pooled) -> int:
         try:
             async with connection.transaction():
-                [row] = await Dialect(connection).run(self._statements.schema_version, {})
+                [row] = await PostgresDialect(connection).run(self._statements.schema_version, {})
         except psycopg.errors.UndefinedTable:
             return 0
         return int(row[0])
@@ -302,13 +308,13 @@ class PostgresRecord:
 
             async def blockers() -> list[str]:
                 async with await self._connect(self._app, "migrate") as beside:
-                    return [name_of(*row) for row in await Dialect(beside).run(self._blockers, asked)]
+                    return [name_of(*row) for row in await PostgresDialect(beside).run(self._blockers, asked)]
 
             in_use = await self._version(connection) > 0
             for step in self.migrations:
                 if in_use and statements.makes_indexes_alone(step) and await self._version(connection) < step.version:
                     place, lock = put_in_schema("recordfirst.", self._schema), lock_number(self._schema, "build")
-                    session = self._session(connection, Dialect(connection))
+                    session = self._session(connection, PostgresDialect(connection))
                     await build(statements.indexes([step]), place, lock, session)
                 run = partial(self._run_step, connection, step)
                 if await in_turn(step, self.where, run, blockers, _waits_for_a_table, tell):
@@ -325,7 +331,9 @@ class PostgresRecord:
                 return False
             # As text: a step is many statements, which only the simple protocol takes.
             await connection.execute(cast("Any", step.sql))
-            await Dialect(connection).run(self._statements.migrated, {"version": step.version, "name": step.name})
+            await PostgresDialect(connection).run(
+                self._statements.migrated, {"version": step.version, "name": step.name}
+            )
             return True
 
     def keep_mark(self, line: str | None) -> None:
@@ -379,7 +387,7 @@ class PostgresRecord:
 
     async def may_ask_engine(self) -> bool:
         async with self._borrowed() as connection:
-            [row] = await Dialect(connection).run(self._may_ask_engine, {})
+            [row] = await PostgresDialect(connection).run(self._may_ask_engine, {})
         return bool(row[0])
 
     async def ask_engine(self, session: Session[Any], requests: Sequence[str]) -> list[str]:
