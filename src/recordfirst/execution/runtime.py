@@ -149,7 +149,7 @@ class Runtime(Patience):
             return None
         engine, *seen = self.record.seen_mark
         mark = await session.find_mark(engine)
-        return "RF-RECORD-BEHIND" if mark is None or [mark.space, mark.number] < seen else None
+        return "RF-RECORD-BEHIND" if mark is None or [mark.generation, mark.number] < seen else None
 
     @contextlib.asynccontextmanager
     async def one_at_a_time(self, key: str) -> AsyncIterator[None]:

@@ -54,7 +54,7 @@ _PACKAGE = __package__ or ""
 _OPEN_S = 5.0
 """``open`` says within this time what is wrong: it is the first to lose patience."""
 _LEASE_WAIT_MS = 10_000
-"""A statement that waits keeps the server from cleaning up behind it: so long at a time, and then anew."""
+"""A statement that waits keeps the server from cleaning up behind it: this time, and then anew."""
 _POOL_WAIT_S = 10.0
 """For a connection of the pool; then the record counts as unreachable, and the caller's patience begins."""
 _READS = "this transaction only reads"

@@ -36,7 +36,7 @@ async def by_transaction(
 
 
 async def within[T](seconds: float, asking: Coroutine[Any, Any, T], sockets: Sequence[int]) -> T:
-    """Wait so long, and then end the connections: to cancel a statement would be another request that has to wait."""
+    """Wait this time, and then end the connections: to cancel a statement would be another request that has to wait."""
     task = asyncio.ensure_future(asking)
     try:
         await asyncio.wait({task}, timeout=seconds)
