@@ -98,7 +98,7 @@ async def migrate(app_path: str | None, url: str | None, apply_: bool, sql: bool
     metavar="SECONDS",
     default=60.0,
     show_default=True,
-    help="End the process when a step has blocked the event loop for so long; 0: only say so.",
+    help="End the process when a step has blocked the event loop for this time; 0: only say so.",
 )
 @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
 @runs
@@ -178,7 +178,7 @@ async def start(app_path: str, workflow: str, arguments: str, id: str, wait: boo
 
 
 async def _say_if_nobody_works(app: App, row: Start) -> None:
-    """Whoever waits for what nobody does is told so."""
+    """Tell an operator who waits for a workflow that no worker runs."""
     seen_s = (await app.look.overview()).worker_seen_s
     if row.state == "open" and (seen_s is None or seen_s > _SILENT_S):
         since = "ever" if seen_s is None else f"for {seen_s:,} s"

@@ -49,7 +49,7 @@ _DATED = frozenset({"epochs", "intents", "unknown", "providers"})
     default=24,
     show_default=True,
     type=click.IntRange(0),
-    help="After --accept-restore: so long, what is started may be a workflow that was lost.",
+    help="After --accept-restore: for how long what is started may be a workflow that was lost.",
 )
 @click.option("--pass", "only", multiple=True, metavar="NAME", help="Run this pass only. May be given more than once.")
 @click.option(

@@ -252,7 +252,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 
 @click.command()
 @app_option
-@click.option("--older-than", required=True, metavar="AGE", help="Of what ended so long ago: 90d, 12h, 4w.")
+@click.option("--older-than", required=True, metavar="AGE", help="Of what ended longer ago than this: 90d, 12h, 4w.")
 @audited
 @dry_run_option
 @json_option

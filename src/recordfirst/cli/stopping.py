@@ -1,8 +1,8 @@
 """How signals end a worker: the first lets what runs come to its end, the second ends the process there and then.
 
 The second one is a death like any other, which everything is built for: what was under way is recovered by the next
-worker, and a call that was on its way is settled by its key or its probe (P3). So whoever meets a step that never ends
-needs no SIGKILL.
+worker, and a call that was on its way is settled by its key or its probe (P3). So a step that never ends needs no
+SIGKILL.
 """
 
 from __future__ import annotations

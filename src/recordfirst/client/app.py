@@ -422,7 +422,7 @@ class App:
         dry_run: bool = False,
         tell: Callable[[int], None] = lambda _looked: None,
     ) -> Collection:
-        """Delete the rows of workflows that ended so long ago; see :meth:`Operations.collect`."""
+        """Delete the rows of workflows that ended longer ago; see :meth:`Operations.collect`."""
         return await self.operations.collect(older_than_s=older_than_s, who=who, why=why, dry_run=dry_run, tell=tell)
 
     async def reconcile(

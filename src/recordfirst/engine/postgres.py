@@ -42,7 +42,7 @@ _log = logging.getLogger("recordfirst")
 _REQUESTS_MOST = 16
 """Connections for requests: the connector's own number; more wait for the server's locks instead of for each other."""
 _TIMERS_S = 1.0
-"""Timers are looked at so often, by one worker of all. The connector would do it whenever anything happens, in every
+"""How often timers are looked at, by one worker of all. The connector would do it whenever anything happens, in every
 worker, and each time it reads the whole table of promises."""
 _AHEAD = 2
 """Tasks that a worker has, running or about to, for each that may run: so none waits for the source's next look."""

@@ -18,7 +18,7 @@ _HOLD_S = 20.0
 """How long a step waits in place for a record that is out of reach before it gives its task back."""
 
 CONTENDED_MOST_S = 20.0
-"""So long a start, or what else a caller waits for, is tried again while another transaction holds what it needs."""
+"""How long a start, or what else a caller waits for, is tried again while another transaction holds what it needs."""
 
 _CONTENTION_MOST_MS = 1_000
 """Longest pause between tries after a deadlock or a serialization failure."""

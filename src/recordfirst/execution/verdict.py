@@ -47,7 +47,7 @@ def _read(error: Exception, provider: Provider, function: Function, limit: Limit
     if not isinstance(verdict, Unknown):
         return verdict
     at, kind = function.raised_at(error), Undeclared if _is_undeclared(verdict, inner, provider, function) else Unknown
-    # Whether it was before the call or behind it: whoever must decide can see that there.
+    # Whether it was before the call or behind it: an operator who must decide can see that there.
     reason = safe_text(verdict.reason)
     return kind(f"{reason} ({at})" if at else reason, verdict.replayed)
 

@@ -120,7 +120,7 @@ class Look:
         """Return what a row's ``arguments``, ``request``, ``frozen``, ``result`` or ``reply`` says, as JSON builtins.
 
         In the record, and in the rows that this class returns, these texts are encrypted if the app has an encryptor.
-        They may hold personal data, so whoever shows a row leaves them out unless they are asked for.
+        They may hold personal data, so a program that shows a row leaves them out unless they are asked for.
 
         Raises:
             WrongEncryptor: if the text is encrypted, and not with what this app has.

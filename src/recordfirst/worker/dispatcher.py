@@ -121,7 +121,7 @@ class Dispatcher:
         """Have the end stored. With an engine that others work for, too, before the engine hears of it.
 
         So an epoch that is over there, and open in the record, is one whose end the record has lost, and not one whose
-        end is on its way: whoever sees it so opens a new epoch.
+        end is on its way: a reconcile that sees it so opens a new epoch.
         """
         stored = self.ends.report(engine_id, finish, error)
         if self.alone:

@@ -339,7 +339,7 @@ class EmbeddedConnection:
 
 def _answer(future: asyncio.Future[Any], answer: Any = None, failure: Exception | None = None) -> None:
     if future.done():
-        return  # whoever asked was cancelled
+        return  # its caller was cancelled
     if failure is None:
         future.set_result(answer)
     else:

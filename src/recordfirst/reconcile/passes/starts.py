@@ -21,7 +21,7 @@ from recordfirst.reconcile.contract import PAGE, Discrepancy, Page, PassContext
 _SETTLING_S = 2.0
 """Between two looks at an epoch that seems wrong."""
 _UNTAKEN_MS = 5 * 60_000
-"""So long an accepted workflow may wait for a worker before it is worth a finding."""
+"""How long an accepted workflow may wait for a worker before it is worth a finding."""
 
 
 class Epochs:
