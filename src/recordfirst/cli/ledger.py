@@ -176,7 +176,7 @@ async def check_(app_path: str, as_json: bool) -> None:
     """Add all of it up: debits against credits, balances, limits, timeouts, and the record's receipts.
 
     Prints what is not in order, and changes nothing; the exit status is 1 if there is something. It reads the whole
-    ledger. What is made meanwhile can show as a finding: look twice, or when nobody works.
+    ledger. What is made meanwhile can show as a finding: look twice, or when no worker works.
 
     \b
     Example:

@@ -18,7 +18,7 @@ from recordfirst.client.app import App
 from recordfirst.core.text import escaped
 
 _NAMED = 10
-"""So many workflows are named; a line that nobody can read tells nothing."""
+"""So many workflows are named; a line that is too long tells nothing."""
 
 
 class Stopping:

@@ -282,7 +282,7 @@ def absent(receipt: Receipt, now_ms: int, guarantee: Guarantee) -> Change:
 
 
 def unknown(receipt: Receipt, error: str) -> Change:
-    """Nobody but an operator can tell."""
+    """Only an operator can tell."""
     return _next(receipt, state="unknown", error=error)
 
 
