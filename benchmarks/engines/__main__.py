@@ -28,7 +28,7 @@ class Cell(msgspec.Struct, frozen=True):
     in_flight: list[int]
     """One after the other, on a store that is filled once."""
     seconds: float
-    """So long each of them is measured, after a warm-up of a quarter of it."""
+    """How long each of them is measured, after a warm-up of a quarter of it."""
     place: Place
 
 

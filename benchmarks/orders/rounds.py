@@ -32,7 +32,7 @@ TAKEN_APART = {"recordfirst-unlocked"}
 """They tell the price of a part of recordfirst, and are measured where they are named."""
 
 _IDLE_S = 2.0
-"""So long a contender is watched doing nothing, once, to know what its background costs per second."""
+"""How long a contender is watched doing nothing, once, to know what its background costs per second."""
 _databases = itertools.count(1)
 
 

@@ -10,8 +10,10 @@ from resonate.context import Context
 from recordfirst.client.app import App
 from recordfirst.client.handle import Handle
 from recordfirst.client.transaction import AppRecord
-from recordfirst.core.finding import NewFinding
+from recordfirst.core.finding import Audit, Finding, NewFinding
 from recordfirst.core.identity import account_id, derived_uuid
+from recordfirst.core.receipt import Receipt
+from recordfirst.core.start import Start
 from recordfirst.engine.options import Embedded
 from recordfirst.errors import (
     AfterMissing,
@@ -63,6 +65,7 @@ from recordfirst.errors import (
     WrongEncryptor,
 )
 from recordfirst.execution.sealing import Keyring
+from recordfirst.ledgers.check import LedgerFinding
 from recordfirst.ledgers.contract import (
     AMOUNT_MAX,
     Account,
@@ -81,6 +84,8 @@ from recordfirst.ledgers.sql import SqlLedger
 from recordfirst.operations.api import Operations
 from recordfirst.operations.cancel import Cancellation
 from recordfirst.operations.gc import Collection
+from recordfirst.operations.look import Look, Overview
+from recordfirst.operations.schema import Schema, SchemaVersion
 from recordfirst.providers.contract import Absent, CannotTell, Found, Item, Listing, Provider
 from recordfirst.reconcile.dismissing import Dismissal
 from recordfirst.reconcile.reconciler import Report, Sighting
@@ -109,6 +114,7 @@ __all__ = [
     "App",
     "AppRecord",
     "AttemptRefused",
+    "Audit",
     "BadArguments",
     "BadId",
     "BadKey",
@@ -141,15 +147,18 @@ __all__ = [
     "EngineUnreadable",
     "Entry",
     "Escaped",
+    "Finding",
     "Found",
     "Handle",
     "Invariant",
     "Item",
     "Keyring",
     "Ledger",
+    "LedgerFinding",
     "LedgerUnavailable",
     "LedgerVersion",
     "Listing",
+    "Look",
     "MigrationBlocked",
     "MissingDependency",
     "Misuse",
@@ -159,23 +168,28 @@ __all__ = [
     "OpenAccountStep",
     "Operations",
     "OutcomeLost",
+    "Overview",
     "ProcessDied",
     "ProjectStep",
     "Provider",
     "QueryFilter",
     "Read",
     "ReadStep",
+    "Receipt",
     "RecordUnavailable",
     "RecordfirstError",
     "Reference",
     "Report",
     "Resealing",
     "ResultNotStored",
+    "Schema",
     "SchemaMismatch",
+    "SchemaVersion",
     "SharedKey",
     "Sighting",
     "SqlLedger",
     "StageStep",
+    "Start",
     "StartContended",
     "Transfer",
     "TransferFlags",

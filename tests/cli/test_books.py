@@ -10,7 +10,7 @@ from click.testing import CliRunner
 import recordfirst.demo.run
 from recordfirst.cli import main
 from recordfirst.demo import orders
-from recordfirst.demo.books import Row, balance, sum_of_file
+from recordfirst.demo.books import OrderRow, balance, sum_of_file
 
 FILE = "1 1 19970101 1 19.99\n2 1 19970101 2 0.00\n3 2 19970102 1 5.05\n"
 
@@ -31,7 +31,7 @@ class Day:
         self.file = FILE
 
     def books(self):
-        rows = [Row(id, amount, status, shipment) for id, (status, amount, shipment) in self.record.items()]
+        rows = [OrderRow(id, amount, status, shipment) for id, (status, amount, shipment) in self.record.items()]
         return balance(
             file=self.file,
             wanted=self.wanted,

@@ -165,7 +165,9 @@ def test_what_a_page_rests_on(cli):
         line, at, then = "recordfirst.timeline", "held_at", "to_timestamp(0.001)"
     cli.execute(f"UPDATE {line} SET held = 'RF-RECORD-MOVED', {at} = {then}")
     assert cli.json("status")["held"] == {"code": "RF-RECORD-MOVED", "since": "1970-01-01T00:00:00.001+00:00"}
-    assert "Effects are held since 1970-01-01T00:00:00.001+00:00: RF-RECORD-MOVED. See docs/" in cli.done("status")
+    said = cli.done("status")
+    assert "Effects are held since 1970-01-01T00:00:00.001+00:00: RF-RECORD-MOVED. " in said
+    assert "See: recordfirst explain RF-RECORD-MOVED" in said
 
 
 def test_who_waits_for_nobody_is_told(cli_on_sqlite):

@@ -9,6 +9,7 @@ import pytest
 
 from recordfirst.cli.explaining import plain
 from recordfirst.core.finding import KINDS
+from recordfirst.errors.pages import page
 from tests.cli.conftest import command, run_here
 
 NOWHERE = {"RECORDFIRST_APP": "tests.cli.no_such:app"}
@@ -28,14 +29,14 @@ def test_a_code_is_explained_where_nothing_else_is(tmp_path):
         f"How it comes about: {kind.cause}",
         f"What recordfirst reconcile --apply does: {kind.apply}",
         f"What an operator does: {kind.person}",
-        "Step by step: docs/how-to/clear-findings.md#rf-effect-unknown",
+        f"Step by step: {page('how-to/clear-findings', 'rf-effect-unknown')}",
     ]
     assert ended.stderr == ""
 
 
 @pytest.mark.parametrize("code", sorted(KINDS))
 def test_every_code_can_be_explained(code):
-    """P10: for an operator and for a machine, with paths in place of links."""
+    """P10: for an operator and for a machine, with addresses in place of links."""
     ended = explained(code)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.startswith(f"{code}: {KINDS[code].means}\n")
@@ -50,13 +51,13 @@ def test_every_code_can_be_explained(code):
         "apply": plain(kind.apply),
         "operator": plain(kind.person),
         "dismissible": kind.dismissible,
-        "steps": f"docs/how-to/clear-findings.md#{code.lower()}",
+        "steps": page("how-to/clear-findings", code.lower()),
     }
 
 
-def test_a_link_is_shown_as_its_path():
-    """No screen follows a link."""
-    assert "then accept: docs/how-to/restore-the-record.md.\n" in explained("RF-RECORD-MOVED").stdout
+def test_a_link_is_shown_as_its_address():
+    """No screen follows a link, and no wheel has the page."""
+    assert f"then accept: {page('how-to/restore-the-record')}.\n" in explained("RF-RECORD-MOVED").stdout
 
 
 @pytest.mark.parametrize("code", ["rf-effect-unknown", "effect-unknown", " RF-EFFECT-UNKNOWN "])
@@ -70,9 +71,9 @@ def test_however_a_code_is_typed(code):
     [
         ("RF-EFFECT-UNKNWON", "there is no finding 'RF-EFFECT-UNKNWON'; near are RF-EFFECT-UNKNOWN, RF-EFFECT-"),
         ("RF-MIRROR", "there is no finding 'RF-MIRROR'; near are RF-MIRROR-DRIFT, RF-MIRROR-BEHIND"),
-        ("qqq", "there is no finding 'qqq'; all are in docs/reference/findings.md (see "),
-        ("", "there is no finding ''; all are in docs/reference/findings.md (see "),
-        ("\x1b[31m", r"there is no finding '\x1b[31m'; all are in "),
+        ("qqq", f"there is no finding 'qqq'; all are at {page('reference/findings')} (see "),
+        ("", f"there is no finding ''; all are at {page('reference/findings')} (see "),
+        ("\x1b[31m", r"there is no finding '\x1b[31m'; all are at "),
         (None, "Missing argument 'CODE'"),
     ],
 )

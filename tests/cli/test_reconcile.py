@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 
+from recordfirst.errors.pages import page
 from recordfirst.reconcile.reconciler import PASSES
 from tests.cli.conftest import ROOT, command, until
 from tests.cli.test_commands import ORDER
@@ -172,8 +173,8 @@ def test_nothing_is_said_to_be_nothing(lost):
     assert lost.done("audit", "order:1") == "no audit rows about 'order:1'\n"
 
 
-def test_docs_are_named_by_their_path(lost):
+def test_docs_are_named_by_their_address(lost):
     """P10: what the pages link, a terminal names."""
     lost.execute("INSERT INTO recordfirst_finding (app, code, subject, detail, opened_at_ms, seen_at_ms, round) "
                  "VALUES ('shop', 'RF-RECORD-BEHIND', 'shop', 'd', 1, 1, 'r')")  # fmt: skip
-    assert "then accept: docs/how-to/restore-the-record.md." in lost.done("findings")
+    assert f"then accept: {page('how-to/restore-the-record')}." in lost.done("findings")

@@ -166,7 +166,7 @@ def test_a_good_workflow_is_said_to_hold(world_of):
     [
         ("record", "change_receipt", "order:1:charge: succeeded", "receipt of order:1:charge: succeeded"),
         ("record", "intend", "order:1:charge: intended", "store the intent of order:1:charge"),
-        ("record", "witness", "", "what a worker does for itself"),
+        ("record", "history_id", "", "what a worker does for itself"),
         ("record", "UPDATE orders SET state = ?", "paid", "UPDATE orders SET state = ? (paid)"),
         ("engine", "promise.get", "recordfirst~mark~explored~1~1", "what a worker does for itself"),
         ("engine", "task.fence promise.settle", "a~o:write_pay-28c2713e6b", "settle the promise of o, step pay"),

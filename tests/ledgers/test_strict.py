@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from recordfirst import Account, AccountFlags, LedgerUnavailable, Misuse, SqlLedger, Transfer, TransferFlags
-from recordfirst.conformance.ledger import Books, opened, run
+from recordfirst.conformance.ledger import TwoAccounts, opened, run
 from recordfirst.ledgers.tigerbeetle import TigerBeetle
 from recordfirst.process.group_commit import GroupCommit
 from tests.ledgers.conftest import sql_ledger
@@ -32,8 +32,8 @@ FORBIDDEN = {
 }
 
 
-async def in_use(ledger: SqlLedger) -> Books:
-    """Books with a transfer of each kind: the customer has 3 left."""
+async def in_use(ledger: SqlLedger) -> TwoAccounts:
+    """TwoAccounts with a transfer of each kind: the customer has 3 left."""
     books = await opened(ledger)
     spend = {"debit_account_id": books.customer, "credit_account_id": books.shop}
     assert (

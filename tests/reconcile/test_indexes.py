@@ -92,8 +92,8 @@ def test_a_role_that_may_not_ask_which_cluster_it_is(postgres_dsn, few_rights):
             async with app.worker():
                 assert await (await app.start(order, f"{number}", id=f"{number}")).result() == "charged"
                 async with app.runtime.record.session() as session:
-                    witness = await session.witness()
-                assert (witness is None) == (dsn == few_rights)
+                    history_id = await session.history_id()
+                assert (history_id is None) == (dsn == few_rights)
                 assert (await app.reconcile(only=["timeline"])).left == []
 
     run(go())

@@ -43,7 +43,7 @@ def test_a_probe_looks_back_to_the_copy(shop):
         async with shop.app(order, provide={Charges: charges}) as app:
             await app.start(order, "ann", id="ann")
             async with app.runtime.record.session() as session:
-                await session.begin_timeline("r", await session.witness())
+                await session.begin_timeline("r", await session.history_id())
                 await session.alive()
                 charges.at_ms = await session.now_ms()
                 await asyncio.sleep(0.02)

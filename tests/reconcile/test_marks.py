@@ -88,23 +88,23 @@ def test_a_right_to_ask_is_no_restore(shop, monkeypatch, was, now):
     async def go():
         engine: Any = Notes()
         async with shop.app(nothing) as app:
-            monkeypatch.setattr(SqlSession, "witness", answers(was))
+            monkeypatch.setattr(SqlSession, "history_id", answers(was))
             app.runtime.restores = (await check(app.runtime, engine)).restores
-            monkeypatch.setattr(SqlSession, "witness", answers(now))
+            monkeypatch.setattr(SqlSession, "history_id", answers(now))
             await glance(app.runtime)
             async with app.runtime.record.session() as session:
                 assert (await session.find_timeline()).held is None
             if was is not None:
-                monkeypatch.setattr(SqlSession, "witness", answers("b"))
+                monkeypatch.setattr(SqlSession, "history_id", answers("b"))
                 with pytest.raises(EffectsHeld, match="RF-RECORD-MOVED: it was a, and is b"):
                     await glance(app.runtime)
 
     run(go())
 
 
-def answers(witness):
+def answers(history_id):
     async def asked(_session):
-        return witness
+        return history_id
 
     return asked
 
@@ -138,7 +138,9 @@ def test_marks_leave_the_engine(shop, tmp_path, monkeypatch, how):
             async with app.runtime.record.session() as session:
                 newest = await session.find_mark(engine.identity)
             for number in range(1, MANY):
-                mark = Mark(space=newest.space, number=number, token=await token(app, engine, number), confirmed=True)
+                mark = Mark(
+                    generation=newest.generation, number=number, token=await token(app, engine, number), confirmed=True
+                )
                 assert await timelines._judge_by(app.runtime, engine, line, mark) == "record behind", number
             await engine.stop()
 

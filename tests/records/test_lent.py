@@ -14,7 +14,7 @@ from psycopg.types.numeric import FloatLoader
 from recordfirst.conformance.record import opened, run, wrote
 from recordfirst.errors import Misuse
 from recordfirst.records.postgres import PostgresRecord
-from recordfirst.records.postgres.guard import Refused
+from recordfirst.records.postgres.guard import StatementRefused
 
 ROWS = "SELECT n FROM rows ORDER BY n"
 
@@ -129,7 +129,7 @@ def test_p2_nothing_on_the_connection_ends_the_transaction(shop, look, way):
         async with shop() as record, record.transaction() as tx:
             await insert(tx.connection, 1)
             for statement in [each for each in ENDS if way is not commands or not each.startswith("DEALLOCATE")]:
-                with pytest.raises(Refused):
+                with pytest.raises(StatementRefused):
                     await way(tx.connection, statement)
             await tx.add_receipts([wrote()])
             assert look(ROWS) == []
@@ -209,7 +209,7 @@ def test_p2_a_cursor_that_the_connection_has_not_made_is_guarded_too(shop, look)
                 lambda cursor: anext(cursor.stream("COMMIT")),
                 lambda cursor: cursor.copy("COMMIT").__aenter__(),
             ):
-                with pytest.raises(Refused):
+                with pytest.raises(StatementRefused):
                     await use(psycopg.AsyncCursor(tx.connection))
             await psycopg.AsyncCursor(tx.connection).execute("INSERT INTO rows VALUES (1)")
             for kind in (psycopg.AsyncClientCursor, psycopg.AsyncRawCursor):
@@ -552,7 +552,7 @@ def test_p1_a_reading_connection_is_guarded_too(shop, look):
     async def go():
         async with shop() as record:
             async with record.reading() as connection:
-                with pytest.raises(Refused):
+                with pytest.raises(StatementRefused):
                     await connection.execute("COMMIT")
                 with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
                     await connection.execute("INSERT INTO rows VALUES (1)")

@@ -81,7 +81,7 @@ class Scene:
             app = app_of(self.url, engine_url, self.books.path)
             async with app:
                 async with app.runtime.record.session() as session:
-                    await session.begin_timeline("r", await session.witness())
+                    await session.begin_timeline("r", await session.history_id())
                 engine = connect(engine_url, Membership("shop", "shop", 1, None), app.runtime.record)
                 await engine.open()
                 await make_amiss(app, engine, self.books)
@@ -123,8 +123,8 @@ class Scene:
         """As it was; that it was put back is not what this is about."""
         self.copies.put_back()
         if isinstance(self.copies, DatabaseCopies):
-            witness = read("recordfirst.records.postgres", "witness.sql")
-            self.rows(f"UPDATE recordfirst.timeline SET witness = ({witness})")
+            history_id = read("recordfirst.records.postgres", "history_id.sql")
+            self.rows(f"UPDATE recordfirst.timeline SET history_id = ({history_id})")
             self.copies.take()
         else:
             Path(f"{self.url.removeprefix('sqlite:///')}.shop.mark").unlink(missing_ok=True)

@@ -342,7 +342,7 @@ MUTANTS = [
             on.fixture("lent_shop"), on.fixture("lent_look"), lent.by_execute
         ),
         "DID NOT RAISE",
-        Edit("recordfirst.records.postgres.guard:admit", "raise Refused(_why(first))", "pass"),
+        Edit("recordfirst.records.postgres.guard:admit", "raise StatementRefused(_why(first))", "pass"),
     ),
     _4(
         "a second statement rides along on Postgres",
@@ -571,8 +571,7 @@ MUTANTS = [
         "a forked child keeps a lease",
         lambda on: owner.test_a_forked_child_keeps_no_lease(on.shop(_process(on))),
         "TimeoutError",
-        Edit("recordfirst.records.sqlite.lease:keep_from_children", "_kept_from_children.add(open)", "pass"),
-        Edit("recordfirst.engine.embedded.lock:keep_from_children", "_kept_from_children.add(open)", "pass"),
+        Edit("recordfirst.process.file_lock:keep_from_children", "_kept_from_children.add(open)", "pass"),
     ),
     _8(
         "a blocked event loop does not end the process",

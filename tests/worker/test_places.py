@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from recordfirst import Call, Context, effect, inject, workflow
-from recordfirst.process.places import _STALLED_S, Admission, Line, Place, Places, Rank
+from recordfirst.process.places import _STALLED_S, Admission, Place, Places, ProviderLine, Rank
 from tests.starts.harness import Shop
 from tests.worker.shared import BANK, greet
 
@@ -259,7 +259,7 @@ async def test_a_body_keeps_its_place_while_any_of_its_steps_works():
 
 async def test_a_provider_that_answers_nothing_is_not_waited_for_in_place():
     """P9: behind a full line, who cannot be let on is sent away for longer and longer; an answer ends that."""
-    line = Line(1)
+    line = ProviderLine(1)
     assert line.take_now()
     assert not await line.take(0.01)
     loop, began = asyncio.get_running_loop(), asyncio.get_running_loop().time()

@@ -29,7 +29,7 @@ from recordfirst.client.app import App
 from recordfirst.core import codec
 from recordfirst.core.text import escaped, masked
 from recordfirst.errors import RecordfirstError
-from recordfirst.records.contract import Record
+from recordfirst.operations.schema import Schema
 from recordfirst.records.open import record_from_url
 
 _DRIVERS = {"psycopg", "psycopg_pool", "sqlite3", "aiosqlite"}
@@ -157,14 +157,13 @@ def _place(error: Exception) -> str:
     return f"{frame.filename}:{frame.lineno}"
 
 
-def load_record(app_path: str | None, url: str | None) -> tuple[Record[Any], str]:
-    """The record of ``--app`` or ``--record``, with the app's name."""
+def load_schema(app_path: str | None, url: str | None) -> Schema:
+    """The tables of the record of ``--app`` or ``--record``."""
     if (app_path is None) == (url is None):
         raise click.UsageError("give either --app MODULE:APP or --record URL")
     if app_path is not None:
-        app = load_app(app_path)
-        return app.runtime.record, app.name
-    return record_from_url(url or ""), "recordfirst"
+        return load_app(app_path).schema
+    return Schema(record_from_url(url or ""), "recordfirst")
 
 
 def runs(command: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:

@@ -11,6 +11,7 @@ from recordfirst.cli.common import json_option, print_json
 from recordfirst.cli.screen import say
 from recordfirst.core.finding import KINDS, FindingKind
 from recordfirst.core.text import shown
+from recordfirst.errors.pages import page
 
 _FAMILY = "RF-"
 _NEAR = 5
@@ -31,7 +32,7 @@ def explain(code: str, as_json: bool) -> None:
       recordfirst explain RF-EFFECT-UNKNOWN --json
     """
     kind = _kind(code)
-    steps = f"docs/how-to/clear-findings.md#{kind.code.lower()}"
+    steps = page("how-to/clear-findings", kind.code.lower())
     if as_json:
         texts = {"means": kind.means, "cause": kind.cause, "apply": kind.apply, "operator": kind.person}
         print_json(
@@ -50,8 +51,8 @@ def explain(code: str, as_json: bool) -> None:
 
 
 def plain(text: str) -> str:
-    """Return a text of a finding's page as a screen shows it: a link is the path that it leads to."""
-    return re.sub(r"\[\]\(\.\./([\w/.-]+)\)", r"docs/\1", text)
+    """Return a text of a finding's page as a screen shows it: a link is the address that it leads to."""
+    return re.sub(r"\[\]\(\.\./([\w/-]+)\.md\)", lambda link: page(link[1]), text)
 
 
 def _kind(code: str) -> FindingKind:
@@ -61,6 +62,6 @@ def _kind(code: str) -> FindingKind:
     if kind is None:
         names = [each.removeprefix(_FAMILY) for each in KINDS]
         near = [_FAMILY + each for each in difflib.get_close_matches(name, names, _NEAR, _ALIKE)]
-        else_ = f"near are {', '.join(near)}" if near else "all are in docs/reference/findings.md"
+        else_ = f"near are {', '.join(near)}" if near else f"all are at {page('reference/findings')}"
         raise click.UsageError(f"there is no finding {shown(code)}; {else_}")
     return kind

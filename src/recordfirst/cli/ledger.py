@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
-import time
 from typing import Any
 
 import click
@@ -12,7 +11,6 @@ import click
 from recordfirst.cli.common import app_option, fail, json_option, load_app, print_json, runs, table
 from recordfirst.client.app import App
 from recordfirst.core import identity
-from recordfirst.ledgers.check import Receipts, check
 from recordfirst.ledgers.contract import (
     Account,
     AccountFilter,
@@ -22,7 +20,6 @@ from recordfirst.ledgers.contract import (
     Transfer,
     TransferFlags,
 )
-from recordfirst.steps.transfer import TransferStep
 
 _LIMIT = click.option(
     "--limit", default=20, show_default=True, type=click.IntRange(1, 8189), help="How many, newest first."
@@ -179,7 +176,7 @@ async def check_(app_path: str, as_json: bool) -> None:
     """Add all of it up: debits against credits, balances, limits, timeouts, and the record's receipts.
 
     Prints what is not in order, and changes nothing; the exit status is 1 if there is something. It reads the whole
-    ledger. What is made meanwhile can show as a finding: look twice, or when nobody works.
+    ledger. What is made meanwhile can show as a finding: look twice, or when no worker works.
 
     \b
     Example:
@@ -187,12 +184,7 @@ async def check_(app_path: str, as_json: bool) -> None:
     """
     app = load_app(app_path)
     async with app.looking():
-        books, runtime = await _of(app), app.runtime
-        # Those to another ledger, that is provided under a name of its own, are none of this one's.
-        to = {step.name: isinstance(step, TransferStep) and step.function.injected["ledger"] for step in app.effects}
-        names, others = ([name for name in to if (to[name] is Ledger) is ours] for ours in (True, False))
-        receipts = Receipts(runtime.record, app.name, names, runtime.unseal, others=others)
-        findings = (await check(books, receipts, int(time.time() * 1000))).findings
+        findings = await app.look.check_ledger()
     if as_json:
         print_json(findings)
     else:
@@ -211,8 +203,7 @@ def _no_account(books: Ledger, account: str) -> str:
 
 
 async def _by_key(app: App, books: Ledger, key: str, limit: int) -> list[Transfer]:
-    async with app.runtime.record.session() as session:
-        attempts = [receipt.attempt for receipt in await session.receipts_by_key(key)]
+    attempts = [receipt.attempt for receipt in await app.look.attempts(key)]
     found: list[Transfer] = []
     for attempt in reversed(attempts or [1]):
         mark = identity.ledger_mark(app.name, key, attempt)

@@ -9,10 +9,10 @@ import click
 from recordfirst.cli.common import LISTED, app_option, fail, json_option, load_app, print_json, runs, table, time_of
 from recordfirst.cli.screen import say
 from recordfirst.client.app import App
-from recordfirst.core import codec, identity
+from recordfirst.core import codec
 from recordfirst.core.receipt import Receipt
 from recordfirst.core.start import Start
-from recordfirst.records.contract import Session
+from recordfirst.operations.look import Listed, Unsettled
 
 
 @click.command()
@@ -25,7 +25,7 @@ from recordfirst.records.contract import Session
 @click.option("--limit", default=20, show_default=True, type=LISTED, help="How many to list, newest first.")
 @json_option
 @runs
-async def status(app_path: str, state: str | None, limit: int, as_json: bool) -> None:
+async def status(app_path: str, state: Listed | None, limit: int, as_json: bool) -> None:
     """Count workflows and effects by state, say when a worker was last seen, and list what is open or failed.
 
     \b
@@ -34,45 +34,30 @@ async def status(app_path: str, state: str | None, limit: int, as_json: bool) ->
       recordfirst status --app shop.app:app --state failed --json
     """
     app = load_app(app_path)
-    async with app.looking(), app.runtime.record.session() as session:
-        counts = await session.counts()
-        found = len(await session.findings(_FINDINGS))
-        line, seen_s = await session.find_timeline(), await worker_seen_s(session)
-        states = [state] if state else ["open", "failed"]
-        starts = [start for one in states for start in await _starts(session, one, limit)]
-    held = None if line is None or line.held is None else {"code": line.held, "since": time_of(line.held_at_ms)}
+    async with app.looking():
+        seen = await app.look.overview()
+        states: list[Listed] = [state] if state else ["open", "failed"]
+        starts = [start for one in states for start in await app.look.starts(one, limit)]
+    held = None if seen.held is None else {"code": seen.held, "since": time_of(seen.held_at_ms)}
     if as_json:
-        more = {"findings": found, "held": held, "worker_seen_s": seen_s}
-        print_json({"counts": counts, "workflows": [_start(start) for start in starts]} | more)
+        more = {"findings": seen.findings, "held": held, "worker_seen_s": seen.worker_seen_s}
+        print_json({"counts": seen.counts, "workflows": [_start(start) for start in starts]} | more)
         return
-    rows = [(name.replace(".", "s "), count) for name, count in sorted(counts.items())]
-    table([*rows, ("findings open", found), ("worker seen", "never" if seen_s is None else f"{seen_s:,} s ago")])
+    rows = [(name.replace(".", "s "), count) for name, count in sorted(seen.counts.items())]
+    worker_seen = "never" if seen.worker_seen_s is None else f"{seen.worker_seen_s:,} s ago"
+    table([*rows, ("findings open", seen.findings), ("worker seen", worker_seen)])
     if held is not None:
-        say(f"Effects are held since {held['since']}: {held['code']}. See docs/how-to/restore-the-record.md.")
+        say(f"Effects are held since {held['since']}: {held['code']}. See: recordfirst explain {held['code']}")
     if starts:
         say()
         head = ("ID", "WORKFLOW", "STATE", "EPOCH", "SINCE", "ERROR")
         table([head, *(_row(start) for start in starts)])
 
 
-async def _starts(session: Session[Any], state: str, limit: int) -> list[Start]:
-    return await (session.stopped(None, limit) if state == "stopped" else session.starts(state, limit))
-
-
 def _row(start: Start) -> tuple[Any, ...]:
     state = "stopped" if start.is_stopped else start.state
     since = time_of(start.created_at_ms)
     return start.id, start.workflow, state, start.epoch, since, _error(start.stop or start.error)
-
-
-_FINDINGS = 1_000
-"""So many open findings are counted."""
-
-
-async def worker_seen_s(session: Session[Any]) -> int | None:
-    """How long ago a worker last said that all is as it should be, which it does every ten seconds; ``None``: never."""
-    line, now_ms = await session.find_timeline(), await session.now_ms()
-    return None if line is None else max(0, now_ms - line.seen_at_ms) // 1000
 
 
 @click.command()
@@ -90,9 +75,9 @@ async def show(app_path: str, name: str, reveal: bool, as_json: bool) -> None:
       recordfirst show --app shop.app:app order:42:charge --reveal
     """
     app = load_app(app_path)
-    async with app.looking(), app.runtime.record.session() as session:
-        start = await session.find_start(name)
-        receipts = await session.receipts_of(name) if start else await session.receipts_by_key(name)
+    async with app.looking():
+        start = await app.look.start(name)
+        receipts = await app.look.receipts(name) if start else await app.look.attempts(name)
     if start is None and not receipts:
         fail(f"app {app.name!r} has no workflow and no key {name!r}")
     if as_json:
@@ -131,10 +116,10 @@ async def effects(app_path: str, unknown: bool, declined: bool, open_: bool, lim
     """
     if [unknown, declined, open_].count(True) > 1:
         raise click.UsageError("--unknown, --declined and --open exclude each other: an effect is in one state")
-    state = "declined" if declined else "intended" if open_ else "unknown"
+    state: Unsettled = "declined" if declined else "intended" if open_ else "unknown"
     app = load_app(app_path)
-    async with app.looking(), app.runtime.record.session() as session:
-        receipts = await session.unsettled(state, None, 0, limit)
+    async with app.looking():
+        receipts = await app.look.unsettled(state, limit)
     if as_json:
         print_json([_receipt(app, receipt, reveal=False) for receipt in receipts])
         return
@@ -161,7 +146,6 @@ def _start(start: Start) -> dict[str, Any]:
 
 
 def _receipt(app: App, receipt: Receipt, *, reveal: bool) -> dict[str, Any]:
-    effect = next((each for each in app.effects if each.name == receipt.function), None)
     return {
         "key": receipt.key,
         "attempt": receipt.attempt,
@@ -176,17 +160,12 @@ def _receipt(app: App, receipt: Receipt, *, reveal: bool) -> dict[str, Any]:
         "last_call": time_of(receipt.last_call_at_ms),
         "next": time_of(receipt.next_at_ms) if receipt.state == "intended" else None,
         "settled": time_of(receipt.settled_at_ms),
-        "marker": _marker(app, receipt, effect.provider.key_limit) if effect is not None else None,
+        "marker": app.look.marker(receipt),
         "parked_on": receipt.parked_on,
         "undo": receipt.undo,
         "undone_by": receipt.undone_by,
         "error": _error(receipt.error) or None,
     } | _hidden(app, receipt, ("request", "frozen", "result", "reply"), reveal=reveal)
-
-
-def _marker(app: App, receipt: Receipt, key_limit: int) -> str:
-    """What a call of the effect leaves at its provider, so that an operator finds it there."""
-    return identity.marker(app.name, receipt.key, receipt.attempt, key_limit)
 
 
 def _hidden(app: App, row: Start | Receipt, names: tuple[str, ...], *, reveal: bool) -> dict[str, Any]:
@@ -195,9 +174,7 @@ def _hidden(app: App, row: Start | Receipt, names: tuple[str, ...], *, reveal: b
     for name in names:
         text: str | None = getattr(row, name)
         if text is not None and not (isinstance(row, Start) and row.state == "collected"):
-            shown[name] = (
-                codec.decode(app.runtime.unseal(text)) if reveal else f"({len(text)} bytes, --reveal shows them)"
-            )
+            shown[name] = app.look.reveal(text) if reveal else f"({len(text)} bytes, --reveal shows them)"
     return shown
 
 

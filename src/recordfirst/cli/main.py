@@ -14,7 +14,7 @@ from recordfirst.cli.common import (
     collect_seldom,
     json_option,
     load_app,
-    load_record,
+    load_schema,
     parse_json,
     print_json,
     runs,
@@ -23,14 +23,13 @@ from recordfirst.cli.demo import demo
 from recordfirst.cli.explaining import explain
 from recordfirst.cli.exploring import explore
 from recordfirst.cli.ledger import ledger
-from recordfirst.cli.look import effects, show, status, worker_seen_s
+from recordfirst.cli.look import effects, show, status
 from recordfirst.cli.reconciling import audit, dismiss, findings, reconcile
 from recordfirst.cli.resolving import cancel, gc, reseal, resolve, retry
 from recordfirst.cli.screen import say, say_lines
 from recordfirst.cli.stopping import Stopping
 from recordfirst.client.app import App
 from recordfirst.core.start import Start
-from recordfirst.errors import SchemaMismatch
 
 _PROGRAM = "recordfirst"
 
@@ -66,31 +65,24 @@ async def migrate(app_path: str | None, url: str | None, apply_: bool, sql: bool
       recordfirst migrate --record postgresql://localhost/shop --apply
       recordfirst migrate --app shop.app:app --sql > recordfirst.sql
     """
-    record, name = load_record(None if url else app_path, url)
-    await record.open(name)
-    try:
-        found = await record.schema_version()
-        newest = record.migrations[-1].version
-        if found > newest:
-            raise SchemaMismatch(record.where, found, newest)
-        missing = [step for step in record.migrations if step.version > found]
+    async with load_schema(None if url else app_path, url).opened() as schema:
+        version = await schema.version()
+        found, missing = version.found, version.missing
         if sql:
             for step in missing:
                 say_lines(f"-- {step.version}: {step.name}\n{step.sql.rstrip()}\n")
             return
-        applied = await record.migrate(lambda text: say(f"recordfirst: {text}", err=True)) if apply_ else []
+        applied = await schema.migrate(lambda text: say(f"recordfirst: {text}", err=True)) if apply_ else []
         if as_json:
             steps = applied if apply_ else missing
-            print_json({"where": record.where, "found": found, "applied": apply_, "steps": [s.name for s in steps]})
+            print_json({"where": schema.where, "found": found, "applied": apply_, "steps": [s.name for s in steps]})
             return
         if not missing:
-            say(f"{record.where} is at version {found}: nothing to do")
+            say(f"{schema.where} is at version {found}: nothing to do")
         for step in applied if apply_ else missing:
             say(f"{'done' if apply_ else 'would run'}  {step.version}  {step.name}")
         if missing and not apply_:
             say("Nothing was changed. Add --apply to run this, or --sql to read it.")
-    finally:
-        await record.close()
 
 
 @main.command()
@@ -106,7 +98,7 @@ async def migrate(app_path: str | None, url: str | None, apply_: bool, sql: bool
     metavar="SECONDS",
     default=60.0,
     show_default=True,
-    help="End the process when a step has blocked the event loop for so long; 0: only say so.",
+    help="End the process when a step has blocked the event loop for this time; 0: only say so.",
 )
 @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
 @runs
@@ -129,12 +121,12 @@ async def worker(app_path: str, group: str | None, blocked_s: float, quiet: bool
     stopping = Stopping(app, quiet=quiet)
     async with app.worker(group=group, blocked_s=blocked_s or None) as running:
         if not quiet:
-            say(f"{app.name} on {app.runtime.record.where}: standing by")
+            say(f"{app.name} on {app.record.where}: standing by")
         told = asyncio.create_task(stopping.told.wait())
         ours = asyncio.create_task(running.working.wait())
         await asyncio.wait({told, ours, running.task}, return_when=asyncio.FIRST_COMPLETED)
         if ours.done() and not quiet:
-            say(f"{app.name} on {app.runtime.record.where}: working")
+            say(f"{app.name} on {app.record.where}: working")
         await asyncio.wait({told, running.task}, return_when=asyncio.FIRST_COMPLETED)
         for task in (told, ours):
             task.cancel()
@@ -186,9 +178,8 @@ async def start(app_path: str, workflow: str, arguments: str, id: str, wait: boo
 
 
 async def _say_if_nobody_works(app: App, row: Start) -> None:
-    """Whoever waits for what nobody does is told so."""
-    async with app.runtime.record.session() as session:
-        seen_s = await worker_seen_s(session)
+    """Tell an operator who waits for a workflow that no worker runs."""
+    seen_s = (await app.look.overview()).worker_seen_s
     if row.state == "open" and (seen_s is None or seen_s > _SILENT_S):
         since = "ever" if seen_s is None else f"for {seen_s:,} s"
         say(f"recordfirst: {row.id} is open, and no worker was seen {since}: recordfirst worker", err=True)

@@ -23,6 +23,7 @@ from recordfirst.cli.common import (
 from recordfirst.cli.explaining import plain
 from recordfirst.cli.screen import say, say_over
 from recordfirst.core.finding import KINDS
+from recordfirst.errors.pages import page
 from recordfirst.reconcile.reconciler import Report, Sighting
 
 _ASK_THE_ENGINE = frozenset({"timeline", "epochs"})
@@ -48,7 +49,7 @@ _DATED = frozenset({"epochs", "intents", "unknown", "providers"})
     default=24,
     show_default=True,
     type=click.IntRange(0),
-    help="After --accept-restore: so long, what is started may be a workflow that was lost.",
+    help="After --accept-restore: for how long what is started may be a workflow that was lost.",
 )
 @click.option("--pass", "only", multiple=True, metavar="NAME", help="Run this pass only. May be given more than once.")
 @click.option(
@@ -123,8 +124,8 @@ async def findings(app_path: str, closed: bool, limit: int, as_json: bool) -> No
       recordfirst findings --app shop.app:app --closed --json
     """
     app = load_app(app_path)
-    async with app.looking(), app.runtime.record.session() as session:
-        found = await session.findings(limit, closed=closed)
+    async with app.looking():
+        found = await app.look.findings(limit, closed=closed)
     if as_json:
         print_json(found)
         return
@@ -186,8 +187,8 @@ async def audit(app_path: str, subject: str | None, limit: int, as_json: bool) -
       recordfirst audit --app shop.app:app order:42:charge
     """
     app = load_app(app_path)
-    async with app.looking(), app.runtime.record.session() as session:
-        rows = await session.audits(subject, limit)
+    async with app.looking():
+        rows = await app.look.audits(subject, limit)
     if as_json:
         print_json(rows)
         return
@@ -250,7 +251,7 @@ def _say_what_to_do(codes: set[str]) -> None:
     for code in sorted(codes & KINDS.keys()):
         say(f"{code}: {KINDS[code].means} To do: {plain(KINDS[code].person)}")
     say("How each comes about: recordfirst explain CODE")
-    say("Step by step, from a finding to a clean reconcile: docs/how-to/clear-findings.md")
+    say(f"Step by step, from a finding to a clean reconcile: {page('how-to/clear-findings')}")
 
 
 def _nothing(only: tuple[str, ...]) -> str:

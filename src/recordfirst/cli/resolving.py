@@ -75,8 +75,7 @@ async def resolve(
         receipt = await app.resolve(
             key, outcome=outcome, result=result, reason=declined, attempt=attempt, who=who, why=why, dry_run=dry_run
         )
-        async with app.runtime.record.session() as session:
-            start = await session.find_start(receipt.workflow)
+        start = await app.look.start(receipt.workflow)
     what, attempted = receipt.workflow, f"{key} (attempt {receipt.attempt})"
     if as_json:
         shown = {"key": key, "attempt": receipt.attempt, "state": receipt.state, "workflow": what, "dry_run": dry_run}
@@ -253,7 +252,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 
 @click.command()
 @app_option
-@click.option("--older-than", required=True, metavar="AGE", help="Of what ended so long ago: 90d, 12h, 4w.")
+@click.option("--older-than", required=True, metavar="AGE", help="Of what ended longer ago than this: 90d, 12h, 4w.")
 @audited
 @dry_run_option
 @json_option

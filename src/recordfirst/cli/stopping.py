@@ -1,8 +1,8 @@
 """How signals end a worker: the first lets what runs come to its end, the second ends the process there and then.
 
 The second one is a death like any other, which everything is built for: what was under way is recovered by the next
-worker, and a call that was on its way is settled by its key or its probe (P3). So whoever meets a step that never ends
-needs no SIGKILL.
+worker, and a call that was on its way is settled by its key or its probe (P3). So a step that never ends needs no
+SIGKILL.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from recordfirst.client.app import App
 from recordfirst.core.text import escaped
 
 _NAMED = 10
-"""So many workflows are named; a line that nobody can read tells nothing."""
+"""So many workflows are named; a line that is too long tells nothing."""
 
 
 class Stopping:
@@ -38,7 +38,7 @@ class Stopping:
         self._was_told = True
         if not self._quiet:
             _say(1, f"{self._app.name}: stopping")
-            if self._app.runtime.under_way():
+            if self._app.look.under_way():
                 _say(
                     1,
                     f"{self._app.name}: what runs comes to its next wait or end; a second Ctrl-C or SIGTERM ends it "
@@ -48,7 +48,7 @@ class Stopping:
             self._loop.call_soon_threadsafe(self.told.set)
 
     def _end(self, number: int) -> NoReturn:
-        under_way = self._app.runtime.under_way()
+        under_way = self._app.look.under_way()
         more = f" and {len(under_way) - _NAMED} more" if len(under_way) > _NAMED else ""
         names = ", ".join(under_way[:_NAMED]) + more
         left = f"under way were {names}: the next worker recovers them" if names else "nothing was under way"

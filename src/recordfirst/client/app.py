@@ -23,7 +23,7 @@ from recordfirst.core.start import Start
 from recordfirst.core.text import shown
 from recordfirst.engine.connect import check
 from recordfirst.engine.options import Embedded
-from recordfirst.errors import Misuse, SchemaMismatch
+from recordfirst.errors import Misuse
 from recordfirst.execution.runtime import Runtime
 from recordfirst.execution.sealing import Encryptor, Sealing
 from recordfirst.execution.starts import check_same_start, new_start
@@ -31,7 +31,9 @@ from recordfirst.observe import Observer, log_events
 from recordfirst.operations.api import Operations
 from recordfirst.operations.cancel import Cancellation
 from recordfirst.operations.gc import Collection
+from recordfirst.operations.look import Look
 from recordfirst.operations.retry import Retry
+from recordfirst.operations.schema import Schema
 from recordfirst.process.threads import Threads
 from recordfirst.reconcile.dismissing import Dismissal
 from recordfirst.reconcile.reconciler import Report
@@ -134,6 +136,10 @@ class App:
         self.engines = Engines(self.runtime, engine, concurrency, encryptor)
         self.operations = Operations(self.runtime, self._registered, lambda: self.engines.to_ask(self._dispatcher))
         """What operators ask of it."""
+        self.look = Look(self.runtime, self._registered)
+        """What can be read of it."""
+        self.schema = Schema(record, name)
+        """recordfirst's tables in its record."""
         self.completions = CompletionPoller(self.runtime)
         self._starting = Starting(self.runtime)
 
@@ -232,7 +238,7 @@ class App:
     async def _open_record(self, *, joins: bool) -> None:
         await self._store.open(self.name)
         try:
-            await self.check_schema()
+            await self.schema.check()
             self._store.cover_errors(self.runtime.sealing if self.runtime.sealing.on else None)
             if joins:
                 await self.runtime.sealing.open(self._store)
@@ -257,12 +263,6 @@ class App:
                     await self._store.close()
                 finally:
                     self.runtime.owned.give_back()
-
-    async def check_schema(self) -> None:
-        """Raise ``SchemaMismatch`` unless the record's tables are the ones that this version works with."""
-        found, wanted = await self._store.schema_version(), self._store.migrations[-1].version
-        if found != wanted:
-            raise SchemaMismatch(self._store.where, found, wanted)
 
     @contextlib.asynccontextmanager
     async def worker(self, *, group: str | None = None, blocked_s: float | None = _BLOCKED_S) -> AsyncIterator[Worker]:
@@ -422,7 +422,7 @@ class App:
         dry_run: bool = False,
         tell: Callable[[int], None] = lambda _looked: None,
     ) -> Collection:
-        """Delete the rows of workflows that ended so long ago; see :meth:`Operations.collect`."""
+        """Delete the rows of workflows that ended longer ago; see :meth:`Operations.collect`."""
         return await self.operations.collect(older_than_s=older_than_s, who=who, why=why, dry_run=dry_run, tell=tell)
 
     async def reconcile(

@@ -1,7 +1,7 @@
 """Ends that come from elsewhere: one look at the record for all workflows that this process waits for.
 
-A look costs one query, however many wait. Looks come often while ends come, and seldom while none does: whoever waits
-for a week costs ten small queries a second, together with all others in the process.
+A look costs one query, however many wait. Looks come often while ends come, and seldom while none does: to wait for
+a week costs ten small queries a second, together with all other waits in the process.
 Ends are not notified: Postgres lets transactions that notify commit one at a time.
 """
 
@@ -48,7 +48,7 @@ class CompletionPoller:
             self._changed.set()
 
     async def close(self) -> None:
-        """Tell whoever waits still, and let the last look end before the record is closed."""
+        """Tell the callers that still wait, and let the last look end before the record is closed."""
         for future, id in self._waiting.items():
             if not future.done():
                 future.set_exception(Misuse(f"app {self._runtime.app!r} was closed before workflow {id!r} had ended"))

@@ -21,6 +21,11 @@ class AppRecord:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
+    @property
+    def where(self) -> str:
+        """How an operator names it: a URL without its password, or a path."""
+        return self._runtime.record.where
+
     @contextlib.asynccontextmanager
     async def write(self) -> AsyncIterator[Write[Any]]:
         """A transaction: what is written through ``w.tx``, started and intended commits together, or not at all.

@@ -59,7 +59,7 @@ def run[T](work: Coroutine[Any, Any, T]) -> T:
         return runner.run(asyncio.wait_for(work, 60))
 
 
-class Books:
+class TwoAccounts:
     """Two accounts with new ids, ``bank`` and ``customer`` (who must not overdraw), and shorthands to use them."""
 
     def __init__(self, ledger: Ledger) -> None:
@@ -111,9 +111,9 @@ async def statuses(work: Any) -> list[str]:
     return [result.status for result in await work]
 
 
-async def opened(ledger: Ledger, **what: Any) -> Books:
+async def opened(ledger: Ledger, **what: Any) -> TwoAccounts:
     """New accounts on a ledger."""
-    books = Books(ledger)
+    books = TwoAccounts(ledger)
     await books.open(**what)
     return books
 
@@ -377,7 +377,7 @@ class LedgerConformance:
 
         async def go() -> None:
             async with open_ledger() as ledger:
-                books = Books(ledger)
+                books = TwoAccounts(ledger)
                 for wrong in (
                     {"amount": 19.99},
                     {"amount": -1},

@@ -21,7 +21,7 @@ from recordfirst.records.contract import Record
 type MakeRecord = Callable[[], Record[Any]]
 
 
-class Process:
+class ActingProcess:
     """One running action."""
 
     def __init__(self, make_record: MakeRecord, action: str, app: str = "shop") -> None:
@@ -56,9 +56,9 @@ class Process:
 
 
 @contextlib.contextmanager
-def process(make_record: MakeRecord, action: str, app: str = "shop") -> Iterator[Process]:
+def process(make_record: MakeRecord, action: str, app: str = "shop") -> Iterator[ActingProcess]:
     """Run an action of this module beside the test."""
-    running = Process(make_record, action, app)
+    running = ActingProcess(make_record, action, app)
     try:
         yield running
     finally:

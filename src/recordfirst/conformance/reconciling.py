@@ -133,7 +133,7 @@ class ReconcileConformance:
         run(go())
 
     def test_p3_while_effects_are_held_no_call_is_begun(self, make_record: MakeRecord) -> None:
-        """Neither by a new intent nor by an old one, whoever tries; what else is stored is stored."""
+        """Neither by a new intent nor by an old one, by any worker; what else is stored is stored."""
 
         async def go() -> None:
             async with opened(make_record) as record, record.session() as session:
@@ -159,7 +159,7 @@ class ReconcileConformance:
                     old = (await session.intend(effect("old"), after=None, claim="a", claim_ms=1)).receipt
                     assert old is not None
                     await session.add_starts([start()])
-                    await session.announce_mark("e", 0, Mark(space=2, number=3, token="a", confirmed=False))  # noqa: S106
+                    await session.announce_mark("e", 0, Mark(generation=2, number=3, token="a", confirmed=False))  # noqa: S106
                 end = Finish(id="order:1", epoch=1, state="succeeded")
                 for later in (("e", 2, 4), ("e", 3, 1), ("another", 1, 1)):
                     record.seen_mark = later
@@ -201,7 +201,7 @@ class ReconcileConformance:
                 line = await session.find_timeline()
                 assert line is not None
                 assert line.accepted_at_ms is not None
-                assert (line.held, line.restores, line.witness) == (None, 1, "w")
+                assert (line.held, line.restores, line.history_id) == (None, 1, "w")
                 await session.hold("RF-RECORD-BEHIND", 0)  # by one who looked before that
                 assert await session.find_timeline() == line
                 again = (await session.find_receipt("old")).receipt
@@ -237,7 +237,7 @@ class ReconcileConformance:
             async with opened(make_record) as record, record.session() as session:
 
                 async def restore(doubt_ms: int) -> int:
-                    """Return when all was last as it should be."""
+                    """Return when record and engine were last said to be consistent."""
                     begun_ms = await session.now_ms()
                     while await session.now_ms() <= begun_ms + 1:
                         pass
@@ -268,12 +268,12 @@ class ReconcileConformance:
         run(go())
 
     def test_p6_marks_are_announced_one_after_the_other(self, make_record: MakeRecord) -> None:
-        """By whoever saw the newest; confirmed by its token; after a restore there is none."""
+        """By the worker that saw the newest; confirmed by its token; after a restore there is none."""
 
         async def go() -> None:
             async with opened(make_record) as record, record.session() as session:
-                first = Mark(space=1, number=1, token="a", confirmed=False)  # noqa: S106 - no password
-                second = Mark(space=1, number=2, token="b", confirmed=False)  # noqa: S106 - no password
+                first = Mark(generation=1, number=1, token="a", confirmed=False)  # noqa: S106 - no password
+                second = Mark(generation=1, number=2, token="b", confirmed=False)  # noqa: S106 - no password
                 assert await session.find_mark("e") is None
                 await session.announce_mark("e", 0, first)
                 await session.announce_mark("e", 0, second)
@@ -287,7 +287,7 @@ class ReconcileConformance:
                     await tx.accept(None, 0)
                 emptied = await session.find_mark("e")
                 assert emptied is not None
-                assert (emptied.space, emptied.number, emptied.confirmed) == (1, 0, False)
+                assert (emptied.generation, emptied.number, emptied.confirmed) == (1, 0, False)
 
         run(go())
 

@@ -98,7 +98,7 @@ class ReferenceConformance:
         run(go())
 
     def test_p6_of_many_at_once_the_newest_stays(self, open_reference: OpenReference) -> None:
-        """Whoever comes in whatever order, from several connections."""
+        """In whatever order they come, from several connections."""
 
         async def go() -> None:
             id = entry().id

@@ -67,7 +67,7 @@ class StartConformance:
         run(go())
 
     def test_p8_the_second_of_two_starters_sees_the_first(self, make_record: MakeRecord) -> None:
-        """Whoever starts the same id at the same moment is told what was stored, and if it was theirs."""
+        """A caller that starts the same id at the same moment is told what was stored, and if it was its own."""
 
         async def go() -> None:
             async with opened(make_record) as one, opened(make_record) as other:

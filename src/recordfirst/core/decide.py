@@ -90,8 +90,8 @@ type Action = Return | RaiseDeclined | Park | Wait | MakeCall | Probe | Settle |
 
 
 def decide(receipt: Receipt, now_ms: int, guarantee: Guarantee) -> Action:  # noqa: PLR0911 - one line per row of the table
-    """Return the next action for an effect whose receipt exists (the table of docs/explanation/effect-states.md,
-    row by row).
+    """Return the next action for an effect whose receipt exists (the table of *The states of an effect* in the
+    docs, row by row).
     """
     match receipt.state:
         case "succeeded":
@@ -282,7 +282,7 @@ def absent(receipt: Receipt, now_ms: int, guarantee: Guarantee) -> Change:
 
 
 def unknown(receipt: Receipt, error: str) -> Change:
-    """Nobody but an operator can tell."""
+    """Only an operator can tell."""
     return _next(receipt, state="unknown", error=error)
 
 

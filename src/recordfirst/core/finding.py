@@ -103,12 +103,12 @@ KINDS = {
             "An index of recordfirst's tables is not there, or was never built to the end: looks read all there is.",
             "Somebody dropped it, a restore left it out, or `CREATE INDEX CONCURRENTLY` was interrupted.",
             _NOTHING,
-            "Run the statement that the finding shows; in Postgres, with CONCURRENTLY, so that nobody waits.",
+            "Run the statement that the finding shows; in Postgres, with CONCURRENTLY, so that no writer waits.",
         ),
         FindingKind(
             "RF-INVARIANT",
             "A row offends against an invariant of the app's own.",
-            "A defect, a change by hand, or an order of events that nobody thought of.",
+            "A defect, a change by hand, or an order of events that was not foreseen.",
             _NOTHING,
             "Find out how the row came about, and put it right. The finding is closed when the row is gone.",
         ),
@@ -152,7 +152,7 @@ KINDS = {
         FindingKind(
             "RF-WORKFLOW-STOPPED",
             "A defect has stopped the workflow: it is open, nothing was undone, and nothing of it runs.",
-            "An exception that nobody declared: a bug, a mistake of a deploy, a missing grant, or an outcome of the "
+            "An exception that is not declared: a bug, a mistake of a deploy, a missing grant, or an outcome of the "
             "business that `fails=` does not name.",
             _NOTHING,
             "Fix the defect: the next version of the app tries it again by itself, `recordfirst retry` at once. Or "
@@ -196,7 +196,7 @@ KINDS = {
         ),
         FindingKind(
             "RF-EFFECT-UNKNOWN",
-            "Nobody but an operator can tell whether the effect happened; its workflow is parked.",
+            "Only an operator can tell whether the effect happened; its workflow is parked.",
             "A call without an answer, whose key is past the provider's retention, and no probe that can tell.",
             "Asks the probe again, if there is one, and stores what it says.",
             "Look at the provider, then `recordfirst resolve KEY` with `--succeeded`, `--declined` or `--not-done`.",
@@ -264,7 +264,7 @@ KINDS = {
         FindingKind(
             "RF-TRANSFER-ORPHAN",
             "The ledger has a transfer with this app's mark, and no receipt has sent it, or one that was declined.",
-            "The record was restored, and nobody has asked for that workflow again.",
+            "The record was restored, and that workflow was not asked for again.",
             _NOTHING,
             "Start its workflow again, under its id: it finds the transfer. Or take it back with another transfer.",
             dismissible=True,

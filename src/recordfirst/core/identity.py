@@ -108,17 +108,17 @@ def check_group(name: str) -> str:
     return name
 
 
-def mark_id(app: str, space: int, number: int) -> str:
+def mark_id(app: str, generation: int, number: int) -> str:
     """Return the id of a mark in the engine; no workflow's id has as many parts."""
-    return f"recordfirst~mark~{_quote(app)}~{space}~{number}"
+    return f"recordfirst~mark~{_quote(app)}~{generation}~{number}"
 
 
 def parse_mark_id(app: str, engine: str) -> tuple[int, int] | None:
-    """Return space and number, if this is the engine id of an app's mark; ``None`` if it is anything else."""
-    space, _, number = engine.removeprefix(f"recordfirst~mark~{_quote(app)}~").partition("~")
-    if not (space.isdecimal() and number.isdecimal()) or engine != mark_id(app, int(space), int(number)):
+    """Return generation and number, if this is the engine id of an app's mark; ``None`` if it is anything else."""
+    generation, _, number = engine.removeprefix(f"recordfirst~mark~{_quote(app)}~").partition("~")
+    if not (generation.isdecimal() and number.isdecimal()) or engine != mark_id(app, int(generation), int(number)):
         return None
-    return int(space), int(number)
+    return int(generation), int(number)
 
 
 def parse_engine_id(engine: str) -> tuple[str, str, int, str]:

@@ -78,7 +78,7 @@ def outcomes_stand(history: Sequence[ModelEvent]) -> list[str]:
                 if before is not None and before.state in _FINAL and _outcome(before) != _outcome(receipt):
                     found.append(f"P5: {receipt.key!r} was {before.state} and became {receipt.state}")
                 if receipt.calls > unknown_calls.get(identity, receipt.calls):
-                    found.append(f"P5: {receipt.key!r} was unknown, and is called again though nobody has answered")
+                    found.append(f"P5: {receipt.key!r} was unknown and is called again though no operator has answered")
                 if receipt.state == "unknown":
                     unknown_calls[identity] = receipt.calls
                 last[identity] = receipt

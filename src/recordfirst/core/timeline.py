@@ -1,9 +1,9 @@
 """The timeline: by what a restore of the record, or of the engine, is noticed (P6). Pure.
 
-Record and engine count marks together: the record announces a mark under a random token, the engine keeps it as a note,
-the record confirms it. So the engine never has a mark that the record has not announced, and has the newest that the
-record has confirmed; if something else is seen, one of the two was restored. Older marks leave the engine, except for
-those by which a record that was restored, to any earlier mark, is still told from an engine that was
+Record and engine count marks (high-water marks) together: the record announces a mark under a random token, the engine
+keeps it as a note, the record confirms it. So the engine never has a mark that the record has not announced, and has
+the newest that the record has confirmed; if something else is seen, one of the two was restored. Older marks leave the
+engine, except for those by which a record that was restored, to any earlier mark, is still told from an engine that was
 (:func:`is_needed`). The record also keeps what its product says of its own history (Postgres: the cluster and its
 timeline, which a restore or a fail-over changes).
 
@@ -20,8 +20,8 @@ from typing import Literal
 import msgspec
 
 NEWEST = 100
-"""So many of the newest marks stay in the engine, and so many of the first of a space. Of the marks whose number is a
-multiple of it 100 stay as well, of the multiples of its square another 100, and so on: after a year 400 in all."""
+"""How many of the newest marks stay in the engine, and how many of the first of a generation. Of the marks whose number
+is a multiple of it 100 stay as well, of the multiples of its square another 100, and so on: after a year 400 in all."""
 _LEVELS = 6
 """Of multiples: a mark every ten seconds comes to the last after 300,000 years."""
 
@@ -31,7 +31,7 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
 
     record: str
     """A random name, made once."""
-    witness: str | None
+    history_id: str | None
     """What the product says of its history; ``None`` if it says nothing."""
     restores: int
     """How many were accepted."""
@@ -39,7 +39,7 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     """The finding for which effects are held; ``None``: they are not."""
     held_at_ms: int | None
     seen_at_ms: int
-    """When a worker last said that all is as it should be: what was lost, was lost after that."""
+    """When a worker last said that record and engine are consistent: what was lost, was lost after that."""
     accepted_at_ms: int | None
     """When an operator last accepted a restore."""
     doubted_until_ms: int | None
@@ -49,24 +49,24 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
     """The newest mark that the record has announced to an engine."""
 
-    space: int
-    """Marks are counted anew after each restore, in a space that the engine has not seen."""
+    generation: int
+    """Marks are counted anew after each restore, in a generation that the engine has not seen."""
     number: int
-    """0: a restore was accepted, and the next mark is the first of a new space."""
+    """0: a restore was accepted, and the next mark is the first of a new generation."""
     token: str
     confirmed: bool
 
 
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest mark once more, as it is kept beside a record that is a file."""
+class Kept(msgspec.Struct, frozen=True, kw_only=True, rename={"generation": "space"}):
+    """The newest mark once more, kept beside a record that is a file: under the names that it has had there."""
 
     engine: str
-    space: int
+    generation: int
     number: int
     token: str
 
 
-type TimelineVerdict = Literal["as it should be", "engine behind", "record behind"]
+type TimelineVerdict = Literal["consistent", "engine behind", "record behind"]
 
 
 def judge(mark: Mark | None, *, restored: bool, own: str | None, before: str | None, behind: bool) -> TimelineVerdict:
@@ -76,12 +76,12 @@ def judge(mark: Mark | None, *, restored: bool, own: str | None, before: str | N
     the marks of the lost time are no news.
     """
     if mark is None or mark.number == 0:
-        return "record behind" if behind and mark is None and not restored else "as it should be"
+        return "record behind" if behind and mark is None and not restored else "consistent"
     if behind or (own is not None and own != mark.token):
         return "record behind"
     if own is None and (mark.confirmed or (mark.number > 1 and before is None)):
         return "engine behind"
-    return "as it should be"
+    return "consistent"
 
 
 def later(number: int) -> Iterator[int]:
@@ -99,15 +99,15 @@ def next_tells(number: int, own: str | None) -> bool:
     return own is not None and number % NEWEST != 0
 
 
-def is_needed(mark: Mark | None, space: int, number: int) -> bool:
+def is_needed(mark: Mark | None, generation: int, number: int) -> bool:
     """Whether a mark in the engine may still tell that one side was restored; ``mark``: the record's newest.
 
-    What is later than the record's newest tells so. So does the first of each space. Where the record knows nothing of
-    the engine, or the next mark is the first of a new space, all of them may.
+    What is later than the record's newest tells so. So does the first of each generation. Where the record knows
+    nothing of the engine, or the next mark is the first of a new generation, all of them may.
     """
-    if mark is None or mark.number == 0 or space > mark.space or number == 1:
+    if mark is None or mark.number == 0 or generation > mark.generation or number == 1:
         return True
-    return space == mark.space and _stays(number, mark.number)
+    return generation == mark.generation and _stays(number, mark.number)
 
 
 def leave_at(newest: int) -> list[int]:
@@ -132,12 +132,12 @@ def has_less(mark: Mark | None, kept: Kept) -> bool:
     """Whether the record's newest mark for an engine is older than what is kept beside it, or of another past.
 
     What is kept is written after the mark was announced, so it is as new as the record at most. It may be older:
-    whoever left the last mark may have died before.
+    the worker that left the last mark may have died before.
     """
     if mark is None:
         return True
     if mark.number == 0:
-        return kept.space > mark.space
-    if (kept.space, kept.number) == (mark.space, mark.number):
+        return kept.generation > mark.generation
+    if (kept.generation, kept.number) == (mark.generation, mark.number):
         return kept.token != mark.token
-    return (kept.space, kept.number) > (mark.space, mark.number)
+    return (kept.generation, kept.number) > (mark.generation, mark.number)

@@ -10,7 +10,7 @@ import msgspec
 from recordfirst.demo.orders import minor_units
 
 
-class Row(msgspec.Struct, frozen=True):
+class OrderRow(msgspec.Struct, frozen=True):
     """An order as the record has it at the end."""
 
     id: str
@@ -19,7 +19,7 @@ class Row(msgspec.Struct, frozen=True):
     shipment: str | None
 
 
-class Books(msgspec.Struct, frozen=True, kw_only=True):
+class OrderBooks(msgspec.Struct, frozen=True, kw_only=True):
     """The table that the demo ends with. Sums are US cents."""
 
     orders: int
@@ -54,13 +54,13 @@ def balance(
     *,
     file: str,
     wanted: Mapping[str, int],
-    record: Iterable[Row],
+    record: Iterable[OrderRow],
     charged: Mapping[str, list[int]],
     declined: Mapping[str, int],
     shipments: Mapping[str, int],
     kills: int,
     seconds: float,
-) -> Books:
+) -> OrderBooks:
     """Compare the three. Amounts by order id: ``wanted`` by the file, ``charged`` and ``declined`` by the provider."""
     rows = {row.id: row for row in record}
     duplicates = {id for id, amounts in charged.items() if len(amounts) > 1} | {
@@ -75,7 +75,7 @@ def balance(
     sum_record = sum(row.amount_minor for row in paid) + sum(row.amount_minor for row in refused)
     sum_provider = sum(charges) + sum(declined.values())
     paid_record, paid_provider = sum(row.amount_minor for row in paid), sum(charges)
-    return Books(
+    return OrderBooks(
         orders=len(wanted),
         paid=len(paid),
         declined=len(refused),
@@ -99,7 +99,7 @@ def balance(
 
 
 def _agrees(
-    row: Row | None,
+    row: OrderRow | None,
     amount: int,
     charged: Mapping[str, list[int]],
     declined: Mapping[str, int],
@@ -115,7 +115,7 @@ def _agrees(
     return row.status == "paid" and amounts == expected and shipments.get(row.id) == 1 and row.shipment is not None
 
 
-def lines(books: Books) -> list[tuple[str, Any]]:
+def lines(books: OrderBooks) -> list[tuple[str, Any]]:
     """The table's rows, for an operator."""
     return [
         ("orders", f"{books.orders:,}"),

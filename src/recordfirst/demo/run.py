@@ -20,7 +20,7 @@ import msgspec
 
 from recordfirst.client.app import App
 from recordfirst.demo import orders as data
-from recordfirst.demo.books import Books, Row, balance
+from recordfirst.demo.books import OrderBooks, OrderRow, balance
 from recordfirst.demo.engine import engine_for
 from recordfirst.demo.orders import Order
 from recordfirst.demo.processes import Workers, end, simulator
@@ -52,9 +52,9 @@ async def run(
     seed: int,
     progress: Progress,
     say: Callable[[str], None],
-    show: Callable[[Books], None],
+    show: Callable[[OrderBooks], None],
     stay: Path | None,
-) -> Books:
+) -> OrderBooks:
     """Run it; see ``recordfirst demo --help``.
 
     Raises:
@@ -163,8 +163,7 @@ class Shop:
 
 
 async def _ended(app: App) -> tuple[int, int]:
-    async with app.runtime.record.session() as session:
-        counts = await session.counts()
+    counts = await app.look.counts()
     return counts.get("start.succeeded", 0), counts.get("start.failed", 0)
 
 
@@ -176,10 +175,10 @@ async def fresh_table(app: App, url: str) -> None:
             raise Misuse(f"{url} holds orders of an earlier demo; give it a database of its own")
 
 
-async def _rows(app: App) -> list[Row]:
+async def _rows(app: App) -> list[OrderRow]:
     async with app.record.read() as connection:
         cursor = await connection.execute("SELECT id, amount_minor, status, shipment FROM orders")
-        return [Row(*row) for row in await cursor.fetchall()]
+        return [OrderRow(*row) for row in await cursor.fetchall()]
 
 
 async def _ledger(stripe_url: str) -> tuple[dict[str, list[int]], dict[str, int]]:

@@ -1,4 +1,4 @@
-"""The demo's shop, left open after the books: for whoever wants to try the other commands on real orders."""
+"""The demo's shop, left open after the books, to try the other commands on real orders."""
 
 from __future__ import annotations
 

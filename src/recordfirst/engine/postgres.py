@@ -31,6 +31,8 @@ from recordfirst.engine.contract import EngineState
 from recordfirst.engine.sdk import steps as sdk
 from recordfirst.engine.shared import Membership, SharedEngine
 from recordfirst.errors import EngineUnavailable, Misuse
+from recordfirst.errors.pages import page
+from recordfirst.process.postgres_connections import CONNECT_S, keepalives
 from recordfirst.records import statements
 from recordfirst.records.contract import Record, Session
 from recordfirst.records.hosting import HostsEngine, hosted
@@ -39,19 +41,15 @@ _log = logging.getLogger("recordfirst")
 
 _REQUESTS_MOST = 16
 """Connections for requests: the connector's own number; more wait for the server's locks instead of for each other."""
-_KEEPALIVE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 11_000}
-"""A server that vanished without a word is noticed after about 11 s, as the record's is; else after two hours."""
-_CONNECT_S = 10
-"""For one address to answer."""
 _TIMERS_S = 1.0
-"""Timers are looked at so often, by one worker of all. The connector would do it whenever anything happens, in every
+"""How often timers are looked at, by one worker of all. The connector would do it whenever anything happens, in every
 worker, and each time it reads the whole table of promises."""
 _AHEAD = 2
 """Tasks that a worker has, running or about to, for each that may run: so none waits for the source's next look."""
 _PACKAGE = __package__ or ""
 _IN_THE_RECORD = "resonate-pg"
 """The identity of the one in the record's own database: it goes wherever that goes, under whatever address."""
-_HOW = "see docs/how-to/run-on-resonate-pg.md"
+_HOW = f"see {page('how-to/run-on-resonate-pg')}"
 
 
 def _noticing(dsn: str) -> str:
@@ -60,7 +58,7 @@ def _noticing(dsn: str) -> str:
         given = conninfo_to_dict(dsn)
     except psycopg.ProgrammingError:
         return dsn  # opening it says what is wrong
-    return make_conninfo(dsn, **{name: value for name, value in _KEEPALIVE.items() if name not in given})
+    return make_conninfo(dsn, **keepalives(given))
 
 
 class _Sessions:
@@ -77,7 +75,7 @@ class _Sessions:
         if self._pool is None:
             self._pool = AsyncConnectionPool(
                 self._dsn,
-                kwargs={"autocommit": True, "connect_timeout": _CONNECT_S, "application_name": self._name},
+                kwargs={"autocommit": True, "connect_timeout": CONNECT_S, "application_name": self._name},
                 configure=self._configure,
                 min_size=1,
                 max_size=self._most,
@@ -93,7 +91,7 @@ class _Sessions:
 
     async def dedicated(self) -> Any:
         return await psycopg.AsyncConnection.connect(
-            self._dsn, autocommit=True, connect_timeout=_CONNECT_S, application_name=self._name
+            self._dsn, autocommit=True, connect_timeout=CONNECT_S, application_name=self._name
         )
 
     async def close(self) -> None:

@@ -19,7 +19,7 @@ _NO_SUCH_PROMISE = 404
 
 
 def memory_identity() -> str:
-    """A new identity: whoever had an older one is gone, with all that it knew."""
+    """A new identity: the engine that had an older one is gone, with all that it knew."""
     return f"memory:{uuid.uuid4().hex}"
 
 
@@ -74,7 +74,7 @@ class ResonateEngine:
         try:
             promise = await self._get(id)
         except SerializationError:
-            return "running"  # until whoever can renew it has been told
+            return "running"  # until the worker that can renew it has been told
         if promise is None:
             return None
         return "running" if promise.state == "pending" else "settled"

@@ -19,7 +19,7 @@ from recordfirst.engine.resonate import ResonateEngine
 from recordfirst.engine.sdk import steps as sdk
 
 LEASE = timedelta(seconds=15)
-"""So long the tasks of a worker that was killed wait for another one. It is twice the time between two heartbeats: a
+"""How long the tasks of a worker that was killed wait for another one. It is twice the time between two heartbeats: a
 process that is held up for longer works on beside its successor, and receipts keep that from doing harm."""
 
 

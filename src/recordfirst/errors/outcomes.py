@@ -64,7 +64,7 @@ class Undeclared(Unknown):
 
 
 class EffectStopped(RecordfirstError):
-    """An effect's calls have ended too often in an exception that nobody declared: it is not called again for now.
+    """An effect's calls have ended too often in an exception that is not declared: it is not called again for now.
 
     What became of the calls stays in doubt in the record. A reconcile goes on asking the probe, if there is one.
     """

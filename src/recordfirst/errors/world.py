@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from recordfirst.errors.base import RecordfirstError
+from recordfirst.errors.pages import page
 
 
 class EngineUnavailable(RecordfirstError):
@@ -25,8 +26,8 @@ class EffectsHeld(RecordfirstError):
 
     def __str__(self) -> str:
         return (
-            f"effects of app {self.app!r} are held: {self.code}: {self.detail}; "
-            "see docs/how-to/restore-the-record.md, then recordfirst reconcile --apply --accept-restore"
+            f"effects of app {self.app!r} are held: {self.code}: {self.detail}; see recordfirst explain {self.code}, "
+            f"and {page('how-to/restore-the-record')}, then recordfirst reconcile --apply --accept-restore"
         )
 
 

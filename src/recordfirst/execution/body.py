@@ -276,7 +276,7 @@ def _failed(execution: Execution, name: str, error: Exception, at: str | None, l
 
 
 def _text_of(result: Any, ctx: WorkflowContext, id: str, function: Function) -> str:
-    """A result as it is stored, once it is sure that whoever asks for it can read it."""
+    """A result as it is stored, once it is sure that a caller can read it."""
     # A step that nobody awaits runs all the same; that it failed must not end in a success.
     for name, error in ctx.unheard():
         raise Misuse(

@@ -25,7 +25,7 @@ _TICKS = 100
 
 
 class Defect(msgspec.Struct, frozen=True):
-    """An error that nobody declared, which stops a workflow (P9)."""
+    """An error that is not declared, which stops a workflow (P9)."""
 
     error: BaseException
     at: str | None

@@ -18,7 +18,7 @@ _HOLD_S = 20.0
 """How long a step waits in place for a record that is out of reach before it gives its task back."""
 
 CONTENDED_MOST_S = 20.0
-"""So long a start, or what else a caller waits for, is tried again while another transaction holds what it needs."""
+"""How long a start, or what else a caller waits for, is tried again while another transaction holds what it needs."""
 
 _DENIED_MOST_S = 20.0
 """So long a statement of the user's is tried again that lacks a grant; then that is a defect."""

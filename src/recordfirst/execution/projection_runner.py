@@ -120,7 +120,7 @@ def _new(step: ProjectStep[...], runtime: Runtime, arguments: dict[str, Any], wo
 async def _versioned(
     step: ProjectStep[...], runtime: Runtime, arguments: dict[str, Any], new: NewProjection, above: int
 ) -> tuple[int, Entry]:
-    """Count, and read behind it, in one transaction: whoever counts next waits, and reads later."""
+    """Count, and read behind it, in one transaction: the next to count waits, and reads later."""
 
     async def once() -> tuple[int, Entry]:
         async with runtime.record.transaction() as tx:

@@ -133,7 +133,7 @@ def _answered(runtime: Runtime, receipt: Receipt, final: Outcome | None) -> Chan
 
 
 def _says(runtime: Runtime, receipt: Receipt, final: Outcome | None) -> bool:
-    """Whether a receipt says what was to be said, whoever has said it."""
+    """Whether a receipt says what was to be said, whatever has said it."""
     if final is None:
         return receipt.state == "intended"
     if final.state != receipt.state:

@@ -28,7 +28,7 @@ HELD_S = 0.5
 """Before a task is given back because effects are held: it is delivered again at once."""
 
 
-class Running(Protocol):
+class RunningBody(Protocol):
     """A body that runs here."""
 
     workflow_id: str
@@ -79,7 +79,7 @@ class Runtime(Patience):
         """Epochs, by id and epoch, that this worker has heard to be over while their body ran here."""
         self._refused: set[str] = set()
         """Providers that refuse the app's credential, as this process has heard."""
-        self.executions: set[Running] = set()
+        self.executions: set[RunningBody] = set()
         """Bodies that run here."""
 
     def reopen(self, threads: Callable[[], Threads]) -> None:
@@ -149,7 +149,7 @@ class Runtime(Patience):
             return None
         engine, *seen = self.record.seen_mark
         mark = await session.find_mark(engine)
-        return "RF-RECORD-BEHIND" if mark is None or [mark.space, mark.number] < seen else None
+        return "RF-RECORD-BEHIND" if mark is None or [mark.generation, mark.number] < seen else None
 
     @contextlib.asynccontextmanager
     async def one_at_a_time(self, key: str) -> AsyncIterator[None]:

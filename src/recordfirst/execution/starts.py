@@ -58,6 +58,17 @@ async def _hand_over(runtime: Runtime, tx: Session[Any], rows: list[tuple[Start,
     ]
 
 
+def arguments_of(runtime: Runtime, workflow: Workflow[..., Any], start: Start) -> dict[str, Any]:
+    """What the body of a start is called with.
+
+    Raises whatever it is by which this version cannot run it: a key that is lost, a parameter of another version. The
+    error may quote arguments.
+    """
+    arguments: dict[str, Any] = codec.decode(runtime.unseal(start.arguments))
+    workflow.function.fit(workflow.function.bind((), arguments))
+    return arguments
+
+
 def new_start(
     runtime: Runtime, workflow: Workflow[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], id: str
 ) -> NewStart:

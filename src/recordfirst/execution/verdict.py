@@ -1,7 +1,7 @@
 """What an exception out of a call means (P5). Reading it cannot fail: what cannot be read is unknown.
 
 A refusal is one that the effect or its provider declares; so is a call that was certainly not made. All else may have
-had its effect. An exception that nobody declared is counted besides, in the receipt's ``error``: so many of them are a
+had its effect. An exception that is not declared is counted besides, in the receipt's ``error``: so many of them are a
 defect of the code, and the effect is stopped (:class:`~recordfirst.errors.EffectStopped`).
 """
 
@@ -19,7 +19,7 @@ from recordfirst.providers.contract import Provider, Verdict, describe
 from recordfirst.steps.function import Function
 
 MOST_UNDECLARED = 5
-"""So many calls that ended in an exception which nobody declared, and the effect is stopped."""
+"""So many calls that ended in an exception which is not declared, and the effect is stopped."""
 _LONGEST = 2_000
 _CODE = 200
 
@@ -47,7 +47,7 @@ def _read(error: Exception, provider: Provider, function: Function, limit: Limit
     if not isinstance(verdict, Unknown):
         return verdict
     at, kind = function.raised_at(error), Undeclared if _is_undeclared(verdict, inner, provider, function) else Unknown
-    # Whether it was before the call or behind it: whoever must decide can see that there.
+    # Whether it was before the call or behind it: an operator who must decide can see that there.
     reason = safe_text(verdict.reason)
     return kind(f"{reason} ({at})" if at else reason, verdict.replayed)
 
@@ -116,7 +116,7 @@ def reason(text: str, undeclared: int = 0, code: str | None = None) -> str:
 
 
 def reason_after(receipt: Receipt, text: str, *, verdict: Verdict | None = None, counts: bool = True) -> str:
-    """Return the same, with the count of calls so far that ended in what nobody declared.
+    """Return the same, with the count of calls so far that ended in what is not declared.
 
     ``counts``: the verdict is of a call; not so of a probe.
     """
@@ -131,7 +131,7 @@ def reason_in(receipt: Receipt) -> str | None:
 
 
 def undeclared_in(receipt: Receipt) -> int:
-    """How many calls of this receipt ended in an exception that nobody declared."""
+    """How many calls of this receipt ended in an exception that is not declared."""
     count = _said(receipt).get("undeclared", 0)
     return count if isinstance(count, int) else 0
 

@@ -85,7 +85,7 @@ class Operations:
             undo: take back what has happened, by the effects that ``undo=`` names, or leave it as it is. ``None``:
                 there must be nothing to take back.
             who: who asks for it, for the audit row.
-            why: the reason, for the audit row and for whoever waits for the workflow.
+            why: the reason, for the audit row and for the callers that wait for the workflow.
             dry_run: change nothing, and say what would be done.
 
         Raises:
@@ -187,7 +187,7 @@ class Operations:
         dry_run: bool = False,
         tell: Callable[[int], None] = lambda _looked: None,
     ) -> Collection:
-        """Delete the rows of workflows that ended so long ago, in bounded batches. Killed, it goes on when asked again.
+        """Delete the rows of workflows that ended longer ago, in bounded batches. Killed, it goes on when asked again.
 
         Their ids stay taken. What is still needed is left, and said. Findings and audit rows are never deleted.
 
@@ -232,7 +232,7 @@ class Operations:
         Args:
             apply: repair, and keep what was found.
             accept_restore: the record that was restored, or moved, is the one to go on with. Needs ``apply``.
-            doubt_ms: with ``accept_restore``: so long from now on a workflow that is started may be one that was lost,
+            doubt_ms: with ``accept_restore``: how long from now on a workflow that is started may be one that was lost,
                 so that its effects may have been called.
             only: names of passes; default: all that cost no more than what is open.
             since_ms: look only at what began then or later, in milliseconds since 1970.

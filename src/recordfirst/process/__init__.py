@@ -1,1 +1,1 @@
-"""What belongs to this process alone: whose it is, its threads and places, time limits, group commit."""
+"""What belongs to this process alone: whose it is, its threads, places and locks, time limits, group commit."""

@@ -24,7 +24,7 @@ _ASYNC = ("__aenter__", "__aiter__", "__anext__")
 _END = object()
 
 
-class Lent:
+class LentToOneThread:
     """Which thread may use a connection, and whether it still may."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -80,10 +80,10 @@ class Blocking:
 
     _target: Any
     _loop: asyncio.AbstractEventLoop
-    _lent: Lent
+    _lent: LentToOneThread
 
-    def __init__(self, target: Any, loop: asyncio.AbstractEventLoop, lent: Lent | None = None) -> None:
-        vars(self).update(_target=target, _loop=loop, _lent=Lent(loop) if lent is None else lent)
+    def __init__(self, target: Any, loop: asyncio.AbstractEventLoop, lent: LentToOneThread | None = None) -> None:
+        vars(self).update(_target=target, _loop=loop, _lent=LentToOneThread(loop) if lent is None else lent)
 
     def __repr__(self) -> str:
         return f"<blocking view of {self._target!r}>"
@@ -130,7 +130,7 @@ class Blocking:
         return Blocking(value, self._loop, self._lent) if is_async else value
 
 
-def lent_with(first: Any) -> Lent | None:
+def lent_with(first: Any) -> LentToOneThread | None:
     """How the connection of a step's first argument is lent, if that is one for a sync function."""
     tx = getattr(first, "tx", None)
     return tx._lent if isinstance(tx, Blocking) else None  # noqa: SLF001 - of this module

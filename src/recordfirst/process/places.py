@@ -6,7 +6,8 @@ of the user's. So a provider that is down holds up no workflow that does not nee
 with their leases kept. There are about :data:`WAITING_MOST` of them at most: then short waits become durable sleeps,
 and no new body begins.
 
-The calls of each provider that are in flight are bounded by a :class:`Line`. May be lost: all of it, with the process.
+The calls of each provider that are in flight are bounded by a :class:`ProviderLine`. May be lost: all of it, with the
+process.
 """
 
 from __future__ import annotations
@@ -61,18 +62,18 @@ class Places:
         """How many more may have a place for another try."""
         self._queues: tuple[deque[asyncio.Future[None]], ...] = (deque(), deque(), deque())
         self._given = 0
-        self._lines: dict[str, Line] = {}
+        self._lines: dict[str, ProviderLine] = {}
 
     @property
     def is_crowded(self) -> bool:
         """Whether so many wait in memory that another one has to sleep in the engine."""
         return self.closing or self.waiting >= WAITING_MOST
 
-    def line(self, provider: str) -> Line:
+    def line(self, provider: str) -> ProviderLine:
         """The line of a provider's calls."""
         line = self._lines.get(provider)
         if line is None:
-            line = self._lines[provider] = Line(self.most)
+            line = self._lines[provider] = ProviderLine(self.most)
         return line
 
     async def __aenter__(self) -> None:
@@ -167,7 +168,7 @@ class Place:
         """See :attr:`Places.is_crowded`."""
         return self._places.is_crowded
 
-    def line(self, provider: str) -> Line:
+    def line(self, provider: str) -> ProviderLine:
         """See :meth:`Places.line`."""
         return self._places.line(provider)
 
@@ -255,7 +256,7 @@ class Place:
         self._places.waits_no_more()
 
 
-class Line:
+class ProviderLine:
     """The calls of one provider that are in flight here, so many at most, and who waits to be let to it."""
 
     def __init__(self, most: int) -> None:
@@ -339,14 +340,14 @@ class Admission:
         return self._has
 
     async def take(self, within_s: float | None = None) -> bool:
-        """Wait for it, as :meth:`Line.take` does; the body holds no place meanwhile."""
+        """Wait for it, as :meth:`ProviderLine.take` does; the body holds no place meanwhile."""
         if not self.take_now() and self._place is not None and self._line is not None:
             async with self._place.waiting(Rank.ON):
                 self._has = await self._line.take(within_s)
         return self._has
 
     def away_s(self) -> float:
-        """See :meth:`Line.away_s`."""
+        """See :meth:`ProviderLine.away_s`."""
         return self._line.away_s() if self._line is not None else 0.0
 
     @contextlib.asynccontextmanager

@@ -14,7 +14,7 @@ from recordfirst.observe import Observer, ThreadsBusy
 _MOST = 64
 """Sync functions that can run at once."""
 _LONG_S = 1.0
-"""Functions that wait so long for a thread are told of."""
+"""After how long an event tells of a function that waits for a thread."""
 _AGAIN_S = 10.0
 """Between two events."""
 

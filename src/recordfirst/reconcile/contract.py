@@ -2,7 +2,7 @@
 
 A pass compares states; it follows no events, so it may run at any time, anywhere, and any number of times. It reads
 what is open page by page, and says of each disagreement how it would be repaired. A repair is a compare-and-set in the
-record: whoever is late changes nothing, and what a repaired workflow does again is answered by its receipts.
+record: one that is late changes nothing, and what a repaired workflow does again is answered by its receipts.
 """
 
 from __future__ import annotations

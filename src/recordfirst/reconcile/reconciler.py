@@ -110,7 +110,7 @@ async def look(scope: PassContext, passes: Sequence[Pass], tell: Callable[[str, 
 async def repair(
     scope: PassContext, passes: Sequence[Pass], tell: Callable[[str, int], None], *, who: str, why: str | None
 ) -> Report:
-    """Look, keep what is found, and repair what can be. Whoever calls this holds the lease.
+    """Look, keep what is found, and repair what can be. The caller holds the lease.
 
     Raises:
         Misuse: if the index is missing by which a finding is open once.

@@ -27,7 +27,7 @@ from recordfirst.reconcile.contract import Discrepancy, Page, PassContext
 from recordfirst.records.contract import Session
 
 DOUBT_MS = 24 * 3_600_000
-"""So long after a restore a workflow that is started may be one that was lost, and is asked for again."""
+"""For how long after a restore a workflow that is started may be one that was lost, and is asked for again."""
 _FORGETFUL = "memory"
 """For engines that keep nothing, marks are counted too: the process that works remembers them."""
 
@@ -56,16 +56,16 @@ async def look(runtime: Runtime, engine: Engine | None) -> NewFinding | None:
     """Say what is wrong with the record's or this engine's history; changes nothing."""
     async with runtime.record.session() as session:
         line = await session.find_timeline()
-        witness = await session.witness()
+        history_id = await session.history_id()
     if line is None:
         line = t.Timeline(
-            record="", witness=witness, restores=0, held=None, held_at_ms=None, seen_at_ms=0, accepted_at_ms=None,
+            record="", history_id=history_id, restores=0, held=None, held_at_ms=None, seen_at_ms=0, accepted_at_ms=None,
             doubted_until_ms=None,
         )  # fmt: skip
     if line.held is not None:
         return _record_finding(runtime, line.held, "effects are held since it was noticed")
-    if _has_moved(line, witness):
-        return _record_finding(runtime, "RF-RECORD-MOVED", f"it was {line.witness}, and is {witness}")
+    if _has_moved(line, history_id):
+        return _record_finding(runtime, "RF-RECORD-MOVED", f"it was {line.history_id}, and is {history_id}")
     less = await _has_less(runtime)
     if less is not None or engine is None or not engine.lasting:
         return less
@@ -78,9 +78,9 @@ async def look(runtime: Runtime, engine: Engine | None) -> NewFinding | None:
     return None
 
 
-def _has_moved(line: t.Timeline, witness: str | None) -> bool:
+def _has_moved(line: t.Timeline, history_id: str | None) -> bool:
     """A role that may not ask, now or when the timeline was begun, sees nothing wrong in that."""
-    return None not in (line.witness, witness) and line.witness != witness
+    return None not in (line.history_id, history_id) and line.history_id != history_id
 
 
 async def _has_less(runtime: Runtime) -> NewFinding | None:
@@ -121,11 +121,11 @@ async def _mark(runtime: Runtime, engine: Engine) -> t.Mark | None:
 
 
 async def _judge_by(runtime: Runtime, engine: Engine, line: t.Timeline, mark: t.Mark | None) -> t.TimelineVerdict:
-    seen = mark or t.Mark(space=0, number=0, token="", confirmed=False)
-    own = await engine.noted(_note(runtime, seen.space, seen.number)) if seen.number else None
-    before = await engine.noted(_note(runtime, seen.space, seen.number - 1)) if seen.number > 1 else None
-    next_ = await engine.noted(_note(runtime, seen.space, seen.number + 1)) if seen.number else None
-    another = await engine.noted(_note(runtime, seen.space + 1, 1))
+    seen = mark or t.Mark(generation=0, number=0, token="", confirmed=False)
+    own = await engine.noted(_note(runtime, seen.generation, seen.number)) if seen.number else None
+    before = await engine.noted(_note(runtime, seen.generation, seen.number - 1)) if seen.number > 1 else None
+    next_ = await engine.noted(_note(runtime, seen.generation, seen.number + 1)) if seen.number else None
+    another = await engine.noted(_note(runtime, seen.generation + 1, 1))
     behind = next_ is not None or another is not None
     if seen.number and not behind and not t.next_tells(seen.number, own):
         behind = await _has_later(runtime, engine, seen)
@@ -134,7 +134,7 @@ async def _judge_by(runtime: Runtime, engine: Engine, line: t.Timeline, mark: t.
 
 async def _has_later(runtime: Runtime, engine: Engine, mark: t.Mark) -> bool:
     for number in t.later(mark.number):
-        if await engine.noted(_note(runtime, mark.space, number)) is not None:
+        if await engine.noted(_note(runtime, mark.generation, number)) is not None:
             return True
     return False
 
@@ -145,11 +145,11 @@ async def unneeded_marks(runtime: Runtime, engine: Engine, engine_ids: Iterable[
     if not marks:
         return []
     newest = await _mark(runtime, engine)
-    return [each for each, (space, number) in marks.items() if not t.is_needed(newest, space, number)]
+    return [each for each, (generation, number) in marks.items() if not t.is_needed(newest, generation, number)]
 
 
-def _note(runtime: Runtime, space: int, number: int) -> str:
-    return identity.mark_id(runtime.app, space, number)
+def _note(runtime: Runtime, generation: int, number: int) -> str:
+    return identity.mark_id(runtime.app, generation, number)
 
 
 async def check(runtime: Runtime, engine: Engine) -> t.Timeline:
@@ -160,7 +160,7 @@ async def check(runtime: Runtime, engine: Engine) -> t.Timeline:
     """
     async with runtime.record.session() as session:
         if await session.find_timeline() is None:
-            await session.begin_timeline(uuid.uuid4().hex, await session.witness())
+            await session.begin_timeline(uuid.uuid4().hex, await session.history_id())
         line = await session.find_timeline()
     finding = await look(runtime, engine)
     if finding is not None and finding.code != "RF-ENGINE-BEHIND":
@@ -191,7 +191,7 @@ async def put_right(runtime: Runtime, engine: Engine, audit: Callable[[str], Aud
         async with runtime.record.transaction() as tx:
             mark = await tx.find_mark(engine.identity)
             if mark is not None:
-                # The next mark, in the same transaction: whoever comes second finds nothing to put right.
+                # The next mark, in the same transaction: a second worker finds nothing to put right.
                 await tx.announce_mark(engine.identity, mark.number, _next(mark))
             done = f"{len(await tx.new_epochs(engine.identity))} open workflows began a new epoch"
             await tx.add_audit(audit(done))
@@ -211,13 +211,15 @@ async def glance(runtime: Runtime) -> None:
         RecordfirstError: if a restore was accepted elsewhere, so that the work must begin anew.
     """
     async with runtime.record.session() as session:
-        line, witness = await session.find_timeline(), await session.witness()
+        line, history_id = await session.find_timeline(), await session.history_id()
         if line is not None and line.held is not None:
             raise EffectsHeld(runtime.app, line.held, "noticed while this worker worked")
         if line is not None and line.restores > runtime.restores:
             raise RecordfirstError("a restore of the record was accepted; work begins anew")
-        if line is not None and _has_moved(line, witness):
-            await _hold(runtime, session, line, "RF-RECORD-MOVED", f"it was {line.witness}, and is {witness}", "glance")
+        if line is not None and _has_moved(line, history_id):
+            await _hold(
+                runtime, session, line, "RF-RECORD-MOVED", f"it was {line.history_id}, and is {history_id}", "glance"
+            )
         if line is None or await runtime.held(session) is not None:
             await _hold(runtime, session, line, "RF-RECORD-BEHIND", "it was restored while a worker worked", "glance")
 
@@ -233,7 +235,7 @@ async def _hold(
 
 
 async def leave_mark(runtime: Runtime, engine: Engine, *, announced: bool = False) -> None:
-    """Announce the next mark, or finish the one that is announced, and say that the record is as it should be.
+    """Announce the next mark, or finish the one that is announced, and say that record and engine are consistent.
 
     Raises:
         EffectsHeld: if the engine has another note under that number: a later record has left it.
@@ -242,41 +244,47 @@ async def leave_mark(runtime: Runtime, engine: Engine, *, announced: bool = Fals
     async with runtime.record.session() as session:
         line, mark = await session.find_timeline(), await session.find_mark(name)
         if mark is None or mark.number == 0:
-            first = t.Mark(space=await _new_space(runtime, engine, mark), number=1, token=_token(), confirmed=False)
+            first = t.Mark(
+                generation=await _new_generation(runtime, engine, mark), number=1, token=_token(), confirmed=False
+            )
             await session.announce_mark(name, 0, first)
         elif mark.confirmed and not announced:
             await session.announce_mark(name, mark.number, _next(mark))
         mark = await session.find_mark(name)
         assert mark is not None
-        kept = await engine.note(_note(runtime, mark.space, mark.number), mark.token) if engine.lasting else mark.token
+        kept = (
+            await engine.note(_note(runtime, mark.generation, mark.number), mark.token)
+            if engine.lasting
+            else mark.token
+        )
         if kept != mark.token:
             detail = f"{engine.identity} has another mark {mark.number}"
             await _hold(runtime, session, line, "RF-RECORD-BEHIND", detail, "mark")
-        beside = t.Kept(engine=name, space=mark.space, number=mark.number, token=mark.token)
+        beside = t.Kept(engine=name, generation=mark.generation, number=mark.number, token=mark.token)
         runtime.record.keep_mark(msgspec.json.encode(beside).decode())
         await session.confirm_mark(name, mark)
         await session.alive()
-    runtime.record.seen_mark = (name, mark.space, mark.number)
+    runtime.record.seen_mark = (name, mark.generation, mark.number)
     for number in t.leave_at(mark.number) if engine.lasting else ():
-        note = _note(runtime, mark.space, number)
+        note = _note(runtime, mark.generation, number)
         await engine.settle(note)  # a server's own collection takes what is settled
         engine.forget(note)
 
 
 def _next(mark: t.Mark) -> t.Mark:
-    return t.Mark(space=mark.space, number=mark.number + 1, token=_token(), confirmed=False)
+    return t.Mark(generation=mark.generation, number=mark.number + 1, token=_token(), confirmed=False)
 
 
 def _token() -> str:
     return uuid.uuid4().hex
 
 
-async def _new_space(runtime: Runtime, engine: Engine, mark: t.Mark | None) -> int:
-    """The first space that the engine has no mark of."""
-    space = (mark.space if mark is not None else 0) + 1
-    while engine.lasting and await engine.noted(_note(runtime, space, 1)) is not None:
-        space += 1
-    return space
+async def _new_generation(runtime: Runtime, engine: Engine, mark: t.Mark | None) -> int:
+    """The first generation that the engine has no mark of."""
+    generation = (mark.generation if mark is not None else 0) + 1
+    while engine.lasting and await engine.noted(_note(runtime, generation, 1)) is not None:
+        generation += 1
+    return generation
 
 
 async def accept_restore(runtime: Runtime, *, doubt_ms: int, who: str, why: str | None) -> str:
@@ -286,11 +294,11 @@ async def accept_restore(runtime: Runtime, *, doubt_ms: int, who: str, why: str 
 
     async def store() -> str:
         async with runtime.record.transaction() as tx:
-            await tx.begin_timeline(uuid.uuid4().hex, await tx.witness())
+            await tx.begin_timeline(uuid.uuid4().hex, await tx.history_id())
             line = await tx.find_timeline()
             assert line is not None
             held = line.held or _SAID
-            await tx.accept(await tx.witness(), doubt_ms)
+            await tx.accept(await tx.history_id(), doubt_ms)
             born = await tx.new_epochs(None)
             done = f"accepted; {len(born)} open workflows began a new epoch"
             finding = _record_finding(runtime, held, "")

@@ -48,7 +48,7 @@ class Lease(Protocol):
         """Return when the lease is no longer held (the connection that held it broke)."""
 
 
-class Reconciling(Protocol):
+class ReconcileStatements(Protocol):
     """What a reconcile looks at, and keeps. Looking costs what is open, not what there is."""
 
     async def open_starts(self, after: str | None, since_ms: int, limit: int) -> list[Start]:
@@ -91,10 +91,10 @@ class Reconciling(Protocol):
         """The newest, of one subject or of all."""
 
 
-class Timelines(Protocol):
+class TimelineStatements(Protocol):
     """By what a restore of the record or of an engine is noticed; see ``core/timeline.py``."""
 
-    async def witness(self) -> str | None:
+    async def history_id(self) -> str | None:
         """What the product says of its own history: another text after a restore or a fail-over, if it can tell, and if
         this role may ask.
         """
@@ -102,11 +102,11 @@ class Timelines(Protocol):
     async def find_timeline(self) -> Timeline | None:
         """The app's; ``None`` before its first worker has begun one."""
 
-    async def begin_timeline(self, record: str, witness: str | None) -> None:
+    async def begin_timeline(self, record: str, history_id: str | None) -> None:
         """Begin it, unless there is one."""
 
     async def alive(self) -> None:
-        """Say that all is as it should be now. Says nothing while effects are held."""
+        """Say that record and engine are consistent now. Says nothing while effects are held."""
 
     async def hold(self, code: str, restores: int) -> None:
         """Let no call be begun, by intend or change_receipt, until a restore is accepted.
@@ -114,7 +114,7 @@ class Timelines(Protocol):
         Nothing, if one was accepted since the timeline that is the reason, with so many ``restores``, was found.
         """
 
-    async def accept(self, witness: str | None, doubt_ms: int) -> None:
+    async def accept(self, history_id: str | None, doubt_ms: int) -> None:
         """End the hold. What is not settled, and what is intended by workflows that were accepted until ``doubt_ms``
         from now, may have been called since the time of the last :meth:`alive`. Call it in a transaction.
         """
@@ -132,7 +132,7 @@ class Timelines(Protocol):
         """Say that the engine has it."""
 
 
-class Projections(Protocol):
+class ProjectionStatements(Protocol):
     """What mirrors are to show of the record, and how far each is; see ``core/projection.py``."""
 
     async def next_version(self, new: NewProjection, above: int = 0) -> Projection:
@@ -159,7 +159,7 @@ class Projections(Protocol):
         """Receipts of what an effect of this name has done, in the order of keys, behind this key and attempt."""
 
 
-class Session[C](Reconciling, Timelines, Projections, Protocol):
+class Session[C](ReconcileStatements, TimelineStatements, ProjectionStatements, Protocol):
     """recordfirst's statements on one connection."""
 
     connection: C
@@ -345,8 +345,9 @@ class Record[C](Protocol):
     whole_number_max: int
     """The largest whole number that its columns hold exactly."""
     seen_mark: tuple[str, int, int] | None
-    """The engine, space and number of the newest mark that this process has seen here, if it works. While the record
-    has less, it was restored under us: ``intend`` and ``change_receipt`` begin no call, ``finish`` closes nothing.
+    """The engine, generation and number of the newest mark that this process has seen here, if it works. While the
+    record has less, it was restored under us: ``intend`` and ``change_receipt`` begin no call, ``finish`` closes
+    nothing.
     """
     path: Path | None
     """The file that it is, if it is one of this machine: what belongs to it goes beside it."""

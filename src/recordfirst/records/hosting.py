@@ -1,7 +1,7 @@
 """What a record can do besides its contract, if an engine can be in its database.
 
 The engine then joins the record's transactions. A record that cannot host one has nothing of this, and lacks nothing:
-whoever needs it asks for it by :func:`hosted`.
+code that needs it asks for it by :func:`hosted`.
 """
 
 from __future__ import annotations

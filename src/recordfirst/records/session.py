@@ -68,8 +68,8 @@ class _Statements:
         self._sql = statements
         self._app = app
         self._cover = cover
-        engine, space, number = seen_mark or (None, 0, 0)
-        self._seen = {"mark_engine": engine, "mark_space": space, "mark_number": number}
+        engine, generation, number = seen_mark or (None, 0, 0)
+        self._seen = {"mark_engine": engine, "mark_generation": generation, "mark_number": number}
 
     async def _rows(self, sql: str, **params: Any) -> list[Row]:
         params["app"] = self._app
@@ -151,19 +151,19 @@ class _Reconciling(_Statements):
 class _Timelines(_Statements):
     """By what a restore is noticed."""
 
-    async def witness(self) -> str | None:
-        [row] = await self._rows(self._sql.may_witness)
+    async def history_id(self) -> str | None:
+        [row] = await self._rows(self._sql.may_ask_history)
         if not row[0]:
             return None
-        [row] = await self._rows(self._sql.witness)
+        [row] = await self._rows(self._sql.history_id)
         return None if row[0] is None else str(row[0])
 
     async def find_timeline(self) -> Timeline | None:
         rows = await self._rows(self._sql.find_timeline)
         return Timeline(**dict(zip(_TIMELINE, rows[0], strict=True))) if rows else None
 
-    async def begin_timeline(self, record: str, witness: str | None) -> None:
-        await self._rows(self._sql.begin_timeline, record=record, witness=witness)
+    async def begin_timeline(self, record: str, history_id: str | None) -> None:
+        await self._rows(self._sql.begin_timeline, record=record, history_id=history_id)
 
     async def alive(self) -> None:
         await self._rows(self._sql.alive)
@@ -171,8 +171,8 @@ class _Timelines(_Statements):
     async def hold(self, code: str, restores: int) -> None:
         await self._rows(self._sql.hold, code=code, restores=restores)
 
-    async def accept(self, witness: str | None, doubt_ms: int) -> None:
-        await self._rows(self._sql.accept, witness=witness, doubt_ms=doubt_ms)
+    async def accept(self, history_id: str | None, doubt_ms: int) -> None:
+        await self._rows(self._sql.accept, history_id=history_id, doubt_ms=doubt_ms)
         await self._rows(self._sql.doubt_all)
         await self._rows(self._sql.reset_marks)
 
@@ -181,10 +181,14 @@ class _Timelines(_Statements):
 
     async def find_mark(self, engine: str) -> Mark | None:
         rows = await self._rows(self._sql.find_mark, engine=engine)
-        return Mark(space=rows[0][0], number=rows[0][1], token=rows[0][2], confirmed=bool(rows[0][3])) if rows else None
+        return (
+            Mark(generation=rows[0][0], number=rows[0][1], token=rows[0][2], confirmed=bool(rows[0][3]))
+            if rows
+            else None
+        )
 
     async def announce_mark(self, engine: str, seen: int, mark: Mark) -> None:
-        new = {"space": mark.space, "number": mark.number, "token": mark.token}
+        new = {"generation": mark.generation, "number": mark.number, "token": mark.token}
         await self._rows(self._sql.announce_mark, engine=engine, seen=seen, **new)
 
     async def confirm_mark(self, engine: str, mark: Mark) -> None:

@@ -31,7 +31,7 @@ class Statements:
         return self._texts.items()
 
     def by_text(self) -> dict[str, str]:
-        """Names by text, for whoever sees what is sent."""
+        """Names by text, for code that sees what is sent."""
         return {text: name for name, text in self._texts.items()}
 
     def changed(self, change: Callable[[str, str], str]) -> Statements:

@@ -73,7 +73,7 @@ class Injector:
         return made
 
     async def get(self, key: Any) -> Any:
-        """Return what is provided under a key, for whoever is no step.
+        """Return what is provided under a key, for a caller that is no step.
 
         Raises:
             MissingDependency: if nothing is.

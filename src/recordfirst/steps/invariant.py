@@ -56,7 +56,7 @@ def invariant(
         fn: the function, when used as a decorator.
         sql: the query, or the path of a file that holds it, instead of a function.
         name: the name in findings. Default: the function's, or the file's.
-        limit_s: so long it may take, in seconds; then it is stopped, which is a finding, too.
+        limit_s: how long it may take, in seconds; then it is stopped, which is a finding, too.
 
     Raises:
         Misuse: if the function takes more than the read, or a query has no name.

@@ -3,7 +3,7 @@
 It is an effect whose provider is a :class:`~recordfirst.references.contract.Reference`. The function says what is to be
 staged and does nothing else; it runs once, and what it returned is in the record before it is sent. That it is there
 already is the same success; that something else is there is a conflict. What was staged for a record that never came
-stays in the reference, and means nothing: whoever reads asks the record first.
+stays in the reference, and means nothing: a reader asks the record first.
 """
 
 from __future__ import annotations
@@ -111,8 +111,8 @@ def stage(
     """Make a function a stage: it returns what a reference is to have before the record is written.
 
     The function takes the step's arguments alone. It runs once; every call sends what it returned then (P4). The step
-    returns the same, once the reference has it. What is there already and is the same is the same success, whoever put
-    it there. Something else under that id is a ``DifferentEntry`` (P8), and nothing was changed.
+    returns the same, once the reference has it. What is there already and is the same is the same success, however
+    it came there. Something else under that id is a ``DifferentEntry`` (P8), and nothing was changed.
 
     Where the reference is a table of the record's own database, a ``@write`` with :func:`insert_or_same` does it in one
     transaction. Name a stage in ``after=`` of what must not come before it.

@@ -1,6 +1,6 @@
 """A write: rows and their receipt in one transaction of the record (P2).
 
-Kept: the function's rows and its receipt commit together or not at all, once per key, whoever else runs it meanwhile.
+Kept: the function's rows and its receipt commit together or not at all, once per key, however many run it meanwhile.
 Lost: nothing. A reply to COMMIT that does not arrive is settled by looking for the receipt.
 """
 

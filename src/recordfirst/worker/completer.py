@@ -58,7 +58,7 @@ class Completer:
     def wait_for(self, id: str) -> Ended:
         """Return the future of a workflow's end, should it end here. When nobody has it, it is gone.
 
-        So whoever starts a workflow that sleeps for a week, and does not wait for it, leaves nothing in memory.
+        So a process that starts a workflow which sleeps for a week, and does not wait for it, keeps nothing in memory.
         """
         future = self._waiting.get(id)
         if future is None:

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from recordfirst.core import codec, identity
+from recordfirst.core import identity
 from recordfirst.core.receipt import Wake
 from recordfirst.core.start import Finish, Start
 from recordfirst.engine.sdk import steps as sdk
 from recordfirst.execution.runtime import Runtime
+from recordfirst.execution.starts import arguments_of
 from recordfirst.observe import DispatchFailed
 from recordfirst.process.places import WAITING_MOST
 from recordfirst.reconcile.restores import unneeded_marks
@@ -120,7 +121,7 @@ class Dispatcher:
         """Have the end stored. With an engine that others work for, too, before the engine hears of it.
 
         So an epoch that is over there, and open in the record, is one whose end the record has lost, and not one whose
-        end is on its way: whoever sees it so opens a new epoch.
+        end is on its way: a reconcile that sees it so opens a new epoch.
         """
         stored = self.ends.report(engine_id, finish, error)
         if self.alone:
@@ -310,9 +311,8 @@ class Dispatcher:
         if workflow is None or start.id in self._unfit:
             return None
         try:
-            arguments = codec.decode(self._runtime.unseal(start.arguments))
-            workflow.function.fit(workflow.function.bind((), arguments))
-        except Exception as error:  # noqa: BLE001 - a lost key, a parameter of another version: nobody else's business
+            arguments = arguments_of(self._runtime, workflow, start)
+        except Exception as error:  # noqa: BLE001 - it is the business of this start alone
             self._unfit.add(start.id)
             self._say(start, error)
             return None

@@ -33,7 +33,7 @@ _log = logging.getLogger("recordfirst")
 _now_s = time.monotonic
 
 _TELL_S = 5.0
-"""After so long it is told."""
+"""After how long it is told."""
 _STEP_S = 0.5
 """Between two looks."""
 _LAST_WORDS_S = 2.0

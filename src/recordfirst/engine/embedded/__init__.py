@@ -1,4 +1,4 @@
-"""Resonate in one SQLite file, in the worker's own process: see ``docs/explanation/embedded-engine.md``."""
+"""Resonate in one SQLite file, in the worker's own process: see *The embedded engine* in the docs."""
 
 from recordfirst.engine.embedded.connection import EmbeddedConnection
 

@@ -20,13 +20,14 @@ from resonate_base import ConnectorError
 
 from recordfirst.engine.embedded import machine
 from recordfirst.engine.embedded.delivery import Delivery
-from recordfirst.engine.embedded.lock import FileLock, lock
+from recordfirst.engine.embedded.lock import lock
 from recordfirst.engine.embedded.promises import record
 from recordfirst.engine.embedded.rows import DELAY, TARGET
 from recordfirst.engine.embedded.store import Store
 from recordfirst.engine.embedded.transition import Execute, Message, Transition
 from recordfirst.engine.options import Durability
 from recordfirst.errors import EngineUnreadable, Misuse
+from recordfirst.process.file_lock import FileLock
 from recordfirst.process.owner import Owned
 
 _TICK_MS = 1_000
@@ -338,7 +339,7 @@ class EmbeddedConnection:
 
 def _answer(future: asyncio.Future[Any], answer: Any = None, failure: Exception | None = None) -> None:
     if future.done():
-        return  # whoever asked was cancelled
+        return  # its caller was cancelled
     if failure is None:
         future.set_result(answer)
     else:

@@ -9,7 +9,7 @@ from resonate.timing import Clock
 _MOST = 1_000
 """The others wait in the file, where a message to come costs no memory."""
 _LOST_MS = 60_000
-"""After so long a task may be delivered again: the worker has forgotten it, or has very much to do."""
+"""After this time a task may be delivered again: the worker has forgotten it, or has very much to do."""
 
 
 class Delivery:

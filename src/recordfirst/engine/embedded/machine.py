@@ -2,7 +2,7 @@
 
 It decides all, and knows neither file nor clock nor network. The semantics are those of the Resonate Server
 (``src/oracle.rs``) and resonate-pg; where these differ, or this one does, is listed in
-``docs/explanation/embedded-engine.md``, with the reason.
+*The embedded engine* in the docs, with the reason.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 from resonate_base import PROTOCOL_VERSION
 
 from recordfirst.engine.embedded import promises, requests, schedules, search, tasks
-from recordfirst.engine.embedded.requests import BadRequest, Envelope, Refused
+from recordfirst.engine.embedded.requests import BadRequest, Envelope, RequestRefused
 from recordfirst.engine.embedded.transition import Transition
 
 type _Handler = tuple[msgspec.json.Decoder[Any], Callable[[Transition, Any], Any]]
@@ -29,7 +29,7 @@ _HANDLERS: dict[str, _Handler] = {
     "promise.create": _kind(requests.PromiseCreate, promises.create),
     "promise.settle": _kind(requests.PromiseSettle, promises.settle),
     "promise.register_callback": _kind(requests.Callback, promises.register_callback),
-    "promise.register_listener": _kind(requests.Listener, promises.register_listener),
+    "promise.register_listener": _kind(requests.RegisterListener, promises.register_listener),
     "promise.search": _kind(requests.PromiseSearch, search.find_promises),
     "task.get": _kind(requests.ById, tasks.get),
     "task.create": _kind(requests.TaskCreate, tasks.create),
@@ -64,7 +64,7 @@ def apply(turn: Transition, text: str | bytes) -> str:
             raise BadRequest(f"Unknown operation: {kind}")
         decoder, handle = handler
         data = handle(turn, requests.read(decoder, envelope.data))
-    except Refused as refused:
+    except RequestRefused as refused:
         return _response(kind, corr_id, refused.status, refused.why)
     return _response(kind, corr_id, 300 if turn.redirected else 200, data)
 

@@ -9,16 +9,16 @@ from recordfirst.engine.embedded.requests import (
     BadRequest,
     ById,
     Callback,
-    Listener,
     PromiseCreate,
     PromiseSettle,
-    Refused,
+    RegisterListener,
+    RequestRefused,
 )
 from recordfirst.engine.embedded.rows import DELAY, TARGET, Promise, Task, Value
 from recordfirst.engine.embedded.transition import Transition, replace, timeout_state
 
 type Data = dict[str, Any]
-"""A response's data; whatever goes wrong raises ``Refused``."""
+"""A response's data; whatever goes wrong raises ``RequestRefused``."""
 
 _SCHEMES = {"http", "https", "poll", "local", "gcps", "bash"}
 
@@ -45,7 +45,7 @@ def get(turn: Transition, request: ById) -> Data:
 def _found(turn: Transition, id: str) -> Promise:
     promise = turn.look(id)
     if promise is None:
-        raise Refused(404, "Promise not found")
+        raise RequestRefused(404, "Promise not found")
     return promise
 
 
@@ -102,7 +102,7 @@ def register_callback(turn: Transition, request: Callback) -> Data:
     awaited, awaiter = _found(turn, request.awaited), turn.look(request.awaiter)
     task = turn.state.task(request.awaiter)
     if awaiter is None or task is None:
-        raise Refused(422, "Awaiter promise not found, or it has no resonate:target tag")
+        raise RequestRefused(422, "Awaiter promise not found, or it has no resonate:target tag")
     check_awaitable(awaited)
     if awaiter.state == "pending":
         if awaited.state == "pending":
@@ -117,7 +117,9 @@ def register_callback(turn: Transition, request: Callback) -> Data:
 def check_awaitable(promise: Promise) -> None:
     """Refuse to let a task wait for a promise that no timeout would ever settle."""
     if not promise.awaitable:
-        raise Refused(422, "Awaited promise is settled by its own execution alone: who waits could wait for ever")
+        raise RequestRefused(
+            422, "Awaited promise is settled by its own execution alone: who waits could wait for ever"
+        )
 
 
 def await_(turn: Transition, task: Task, awaited: Promise) -> Task:
@@ -129,7 +131,7 @@ def await_(turn: Transition, task: Task, awaited: Promise) -> Task:
     return task
 
 
-def register_listener(turn: Transition, request: Listener) -> Data:
+def register_listener(turn: Transition, request: RegisterListener) -> Data:
     """Let an address hear of a promise, if it has not settled."""
     check_address(request.address, "listener")
     promise = _found(turn, request.awaited)

@@ -17,12 +17,12 @@ from recordfirst.engine.embedded.rows import PromiseState as _PromiseState
 type Text = Annotated[str, Meta(min_length=1)]
 type Count = Annotated[int, Meta(ge=0)]
 type Positive = Annotated[int, Meta(ge=1)]
-type Limit = Annotated[int, Meta(ge=1, le=1000)]
+type PageLimit = Annotated[int, Meta(ge=1, le=1000)]
 
 _NOTHING = msgspec.Raw(b"{}")
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """The request is not carried out: an answer with a status of 400 or more."""
 
     def __init__(self, status: int, why: str) -> None:
@@ -30,7 +30,7 @@ class Refused(Exception):
         super().__init__(status, why)
 
 
-class BadRequest(Refused):
+class BadRequest(RequestRefused):
     """The request cannot be understood, or can never be right."""
 
     def __init__(self, why: str) -> None:
@@ -81,7 +81,7 @@ class Callback(msgspec.Struct, frozen=True):
     awaiter: Text
 
 
-class Listener(msgspec.Struct, frozen=True):
+class RegisterListener(msgspec.Struct, frozen=True):
     """promise.register_listener."""
 
     awaited: Text
@@ -93,7 +93,7 @@ class PromiseSearch(msgspec.Struct, frozen=True):
 
     state: _PromiseState | None = None
     tags: dict[str, str] | None = None
-    limit: Limit | None = None
+    limit: PageLimit | None = None
     cursor: str | None = None
 
 
@@ -176,7 +176,7 @@ class TaskSearch(msgspec.Struct, frozen=True):
     """task.search."""
 
     state: TaskState | None = None
-    limit: Limit | None = None
+    limit: PageLimit | None = None
     cursor: str | None = None
 
 
@@ -195,7 +195,7 @@ class ScheduleSearch(msgspec.Struct, frozen=True):
     """schedule.search."""
 
     tags: dict[str, str] | None = None
-    limit: Limit | None = None
+    limit: PageLimit | None = None
     cursor: str | None = None
 
 

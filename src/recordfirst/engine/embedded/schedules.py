@@ -8,7 +8,7 @@ import msgspec
 
 from recordfirst.engine.embedded import cron, promises
 from recordfirst.engine.embedded.promises import Data
-from recordfirst.engine.embedded.requests import BadRequest, ById, PromiseCreate, Refused, ScheduleCreate
+from recordfirst.engine.embedded.requests import BadRequest, ById, PromiseCreate, RequestRefused, ScheduleCreate
 from recordfirst.engine.embedded.rows import TARGET, Schedule, Value
 from recordfirst.engine.embedded.transition import Transition, replace
 
@@ -24,7 +24,7 @@ def record(schedule: Schedule) -> Any:
 def _found(turn: Transition, id: str) -> Schedule:
     schedule = turn.state.schedule(id)
     if schedule is None:
-        raise Refused(404, "Schedule not found")
+        raise RequestRefused(404, "Schedule not found")
     return schedule
 
 

@@ -13,7 +13,7 @@ from recordfirst.engine.embedded.requests import (
     ById,
     PromiseCreate,
     PromiseSettle,
-    Refused,
+    RequestRefused,
     TaskAcquire,
     TaskCreate,
     TaskFence,
@@ -50,7 +50,7 @@ def preload(turn: Transition, promise: Promise) -> list[dict[str, Any]]:
 def _found(turn: Transition, id: str) -> tuple[Task, Promise]:
     promise, task = turn.look(id), turn.state.task(id)
     if promise is None or task is None:
-        raise Refused(404, "Task not found")
+        raise RequestRefused(404, "Task not found")
     return task, promise
 
 
@@ -58,7 +58,7 @@ def _held(turn: Transition, id: str, version: int) -> tuple[Task, Promise]:
     """Return the task if it is acquired in this version at this moment: the fence."""
     task, promise = _found(turn, id)
     if task.state != "acquired" or task.version != version:
-        raise Refused(409, f"Task is {task.state} in version {task.version}, not acquired in version {version}")
+        raise RequestRefused(409, f"Task is {task.state} in version {task.version}, not acquired in version {version}")
     return task, promise
 
 
@@ -78,11 +78,11 @@ def create(turn: Transition, request: TaskCreate) -> Data:
         task = Task(id=action.id, state="pending" if promise.state == "pending" else "fulfilled")
         turn.state.put_task(task)
     if task is None:
-        raise Refused(422, "The promise does not have a resonate:target tag")
+        raise RequestRefused(422, "The promise does not have a resonate:target tag")
     if task.state == "pending":
         task = _acquire(turn, task, request.pid, request.ttl)
     elif task.state != "fulfilled":
-        raise Refused(409, "Already exists")
+        raise RequestRefused(409, "Already exists")
     return {"task": record(task), "promise": promises.record(promise), "preload": preload(turn, promise)}
 
 
@@ -90,7 +90,9 @@ def acquire(turn: Transition, request: TaskAcquire) -> Data:
     """Acquire a pending task in the version that a message named."""
     task, promise = _found(turn, request.id)
     if task.state != "pending" or task.version != request.version:
-        raise Refused(409, f"Task is {task.state} in version {task.version}, not pending in version {request.version}")
+        raise RequestRefused(
+            409, f"Task is {task.state} in version {task.version}, not pending in version {request.version}"
+        )
     task = _acquire(turn, task, request.pid, request.ttl)
     return {"task": record(task), "promise": promises.record(promise), "preload": preload(turn, promise)}
 
@@ -123,7 +125,7 @@ def suspend(turn: Transition, request: TaskSuspend) -> Data:
     task, promise = _held(turn, request.id, request.version)
     there = [other for other in awaited if other is not None]
     if len(there) < len(awaited):
-        raise Refused(422, "Awaited promise not found")
+        raise RequestRefused(422, "Awaited promise not found")
     for other in there:
         promises.check_awaitable(other)
     if any(other.state != "pending" for other in there):
@@ -150,7 +152,7 @@ def fence(turn: Transition, request: TaskFence) -> Data:
     data: Data | str
     try:
         data = promises.create(turn, action) if isinstance(action, PromiseCreate) else promises.settle(turn, action)
-    except Refused as refused:
+    except RequestRefused as refused:
         if refused.status == 400:  # noqa: PLR2004
             raise
         status, data = refused.status, refused.why
@@ -173,7 +175,7 @@ def halt(turn: Transition, request: ById) -> Data:
     """Take a task out of circulation until it is continued."""
     task, _ = _found(turn, request.id)
     if task.state == "fulfilled":
-        raise Refused(409, "Task is fulfilled")
+        raise RequestRefused(409, "Task is fulfilled")
     if task.state != "halted":
         turn.state.put_task(replace(task, state="halted", pid=None, ttl=None, due_at=None))
         turn.executes.pop(task.id, None)
@@ -184,6 +186,6 @@ def continue_(turn: Transition, request: ById) -> Data:
     """Put a halted task back into circulation."""
     task, promise = _found(turn, request.id)
     if task.state != "halted":
-        raise Refused(409, "Task is not halted")
+        raise RequestRefused(409, "Task is not halted")
     turn.make_pending(task, promise)
     return {}

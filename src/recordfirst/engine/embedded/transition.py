@@ -124,10 +124,11 @@ class Transition:
     # ── tasks ───────────────────────────────────────────────────────────────
 
     def make_pending(self, task: Task, promise: Promise) -> None:
-        """Let a task be acquired by whoever serves its address, and say so.
+        """Let a task be acquired by a worker that serves its address, and say so.
 
-        But for a sleep's: nothing is to be run for it, and whoever got it would drop it. It has a task only because
-        other servers keep no timeout of a promise without target. So it is not delivered, and ends with its promise.
+        But for a sleep's: nothing is to be run for it, and a worker that got it would drop it. It has a task only
+        because other servers keep no timeout of a promise without target. So it is not delivered, and ends with its
+        promise.
         """
         due_at = None if promise.timer else self.now + self.retry_ms
         self.state.put_task(replace(task, state="pending", pid=None, ttl=None, due_at=due_at))

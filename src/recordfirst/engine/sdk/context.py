@@ -144,7 +144,7 @@ class WorkflowContext(Context):
         if isinstance(fn, Step):
             called: ResonateFuture[Any] = cast("Any", fn)(self, *args, **kwargs)  # it means the same as step(ctx, ...)
             return called
-        sdk.never_retried(self)  # whatever is refused here: whoever calls durably is a workflow
+        sdk.never_retried(self)  # whatever is refused here: what calls durably is a workflow
         name = _name_of(fn)
         with self._judging(name):
             is_step = isinstance(fn, Leaf)

@@ -96,7 +96,7 @@ def leave(ctx: Context, waits: Collection[str]) -> None:
                 state.tree.settle(id)
 
 
-class Released(ResonateError):
+class TaskReleased(ResonateError):
     """Why a step gave its task back to the engine."""
 
     def __init__(self, cause: str) -> None:
@@ -106,13 +106,13 @@ class Released(ResonateError):
 
 def release(cause: BaseException | str) -> PlatformError:
     """Return what a step raises to give its task back instead of recording an outcome (P9)."""
-    error = PlatformError([Released(str(cause))])
+    error = PlatformError([TaskReleased(str(cause))])
     if isinstance(cause, BaseException):
         error.__cause__ = cause
     return error
 
 
-class StoppedByDefect(Released):
+class StoppedByDefect(TaskReleased):
     """Why a workflow gave its task back: a defect has stopped it, and that is in the record."""
 
     def __init__(self, cause: str = "a defect has stopped this workflow: the record says which") -> None:
@@ -173,7 +173,7 @@ def store_safely(resonate: Any, errors: AllowedErrors) -> EngineCodec:
 def give_places(resonate: Any) -> Places:
     """Let tasks run in places that they give back while they wait: the SDK's semaphore keeps them until they end.
 
-    Whoever has a task keeps its lease meanwhile: the SDK's heartbeat goes by the task, not by the place.
+    The worker that has a task keeps its lease meanwhile: the SDK's heartbeat goes by the task, not by the place.
     """
     runtime = resonate._runtime
     if not isinstance(runtime.execute_sema, Places):
@@ -204,7 +204,7 @@ def register(resonate: Any, name: str, function: Any, alias: Any) -> None:
     """Register a workflow, in place of the one that an earlier opening of the app left under that name."""
     resonate._registry._by_key.pop((name, 1), None)
     # Arguments that do not fit since a deploy are refused before a body begins. Tried again and again, with longer and
-    # longer waits, that would hold up whoever ends the worker.
+    # longer waits, that would hold up the end of the worker.
     resonate.register(function, name=name, retry_policy=Never())
     # So that ctx.rpc(workflow, ...) finds it by the object that the user has.
     resonate._registry._by_fn[alias] = (name, 1)
@@ -223,7 +223,7 @@ class Draining(StoppedError):
     """Nothing begins here, since this worker ends."""
 
     def __str__(self) -> str:
-        return "this worker ends; whoever comes next goes on from here"
+        return "this worker ends; the next one goes on from here"
 
 
 def _is_a_failure(record: logging.LogRecord) -> bool:
@@ -258,7 +258,7 @@ def gate(resonate: Any) -> Callable[[], None]:
     """Put a gate in front of the steps of this Resonate's workflows, and return what shuts it. Before it is started.
 
     Behind a shut gate a step that runs comes to its end and is settled; the next one is not begun: the task is
-    released, and whoever gets it goes on from there.
+    released, and the worker that gets it goes on from there.
     """
     fence = resonate._core.fencing = _Gate(resonate._core.fencing)
 

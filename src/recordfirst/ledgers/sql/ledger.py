@@ -41,7 +41,7 @@ _BATCH_MAX = 8189
 """Items in one request; as many as TigerBeetle takes, so that a chain that fits one fits the other."""
 
 _TRIES, _PAUSE_S = 5, 0.02
-"""After a deadlock or serialization failure, with whoever else writes these tables."""
+"""After a deadlock or serialization failure, with another process that writes these tables."""
 
 
 class SqlLedger(Ledger):

@@ -195,7 +195,7 @@ class TigerBeetle(Ledger):
         client = self._connected()
         if len(self._asked) >= _WAITING_MOST:
             raise LedgerUnavailable(self.where, f"{len(self._asked)} requests are waiting for an answer already")
-        # Never cancelled, also when whoever asked is: the client holds the request's memory until it was answered.
+        # Never cancelled, also when its caller is: the client holds the request's memory until it was answered.
         task = asyncio.create_task(request(client))
         self._asked.add(task)
         task.add_done_callback(self._answered)
@@ -226,7 +226,7 @@ class TigerBeetle(Ledger):
     def _answered(self, task: asyncio.Task[Any]) -> None:
         self._asked.discard(task)
         if not task.cancelled():
-            task.exception()  # whoever asked may be gone; then this was the last to look
+            task.exception()  # its caller may be gone; then this was the last to look
 
     async def _give_up(self, client: tb.ClientAsync | None) -> None:
         """Close a client; all that it has in flight is answered with its being closed."""

@@ -40,7 +40,7 @@ REASONS = {
     "unknown": "an effect's outcome is unknown: recordfirst resolve",
     "in doubt": "an effect may have happened: recordfirst reconcile --apply asks for it",
     "young key": "a provider still honours the key of an effect",
-    "unknown effect": "it has an effect that this version of the app does not have, so that nobody knows its provider",
+    "unknown effect": "it has an effect that this version of the app does not have, so that its provider is not known",
     "open finding": "a finding about it is open: recordfirst findings",
     "in an engine": "an engine still holds an epoch that was ended: a worker of that engine tells it",
 }

@@ -11,9 +11,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from recordfirst.core.finding import NewFinding
+from recordfirst.execution.runtime import Runtime
 from recordfirst.ledgers.check import Checked, MismatchKind, Receipts, check
 from recordfirst.ledgers.contract import Ledger
 from recordfirst.reconcile.contract import Discrepancy, Page, PassContext
+from recordfirst.steps.effect import Effect
+from recordfirst.steps.registrations import Registrations
 from recordfirst.steps.transfer import OpenAccountStep, TransferStep
 
 _SETTLING_S = 2.0
@@ -39,14 +42,14 @@ class Ledgers:
     async def pages(self, scope: PassContext, position: str | None) -> AsyncIterator[Page]:
         """Add each ledger up; a page is one of them."""
         done = int(position or 0)
-        for number, (ledger, names) in enumerate(await _ledgers_of(scope)):
+        for number, provided_as in enumerate(_ledgers_of(scope.registered)):
             if number < done:
                 continue
-            seen = await _look(scope, ledger, names)
+            seen = await add_up(scope.runtime, scope.registered, provided_as)
             again = seen
             if seen.findings:
                 await scope.runtime.sleeper(_SETTLING_S)
-                again = await _look(scope, ledger, names)
+                again = await add_up(scope.runtime, scope.registered, provided_as)
             before = {(found.kind, found.subject) for found in seen.findings}
             discrepancies = [
                 Discrepancy(NewFinding(code=CODES[found.kind], subject=found.subject, detail=found.what))
@@ -56,19 +59,26 @@ class Ledgers:
             yield Page(discrepancies, seen.looked, str(number + 1))
 
 
-async def _ledgers_of(scope: PassContext) -> list[tuple[Ledger, list[str]]]:
-    """Each ledger once, with the names of the transfers that go to it."""
-    by_key: dict[Any, list[str]] = {}
-    for name, step in sorted(scope.registered.effects.items()):
-        if isinstance(step, TransferStep | OpenAccountStep):
-            names = by_key.setdefault(step.function.injected["ledger"], [])
-            names += [name] if isinstance(step, TransferStep) else []
-    return [(await scope.runtime.injector.get(key), names) for key, names in by_key.items()]
+async def add_up(runtime: Runtime, registered: Registrations, provided_as: Any) -> Checked:
+    """Look once at the ledger that is provided under this key, and at the receipts of the transfers that go to it.
 
-
-async def _look(scope: PassContext, ledger: Ledger, names: list[str]) -> Checked:
-    runtime = scope.runtime
+    Raises:
+        MissingDependency: if there is none.
+    """
+    ledger: Ledger = await runtime.injector.get(provided_as)
+    steps = sorted(registered.effects.items())
+    names = [name for name, step in steps if isinstance(step, TransferStep) and _key_of(step) == provided_as]
+    others = sorted(registered.effects.keys() - set(names))
     async with runtime.record.session() as session:
         now_ms = await session.now_ms()
-    others = sorted(scope.registered.effects.keys() - set(names))
     return await check(ledger, Receipts(runtime.record, runtime.app, names, runtime.unseal, others=others), now_ms)
+
+
+def _ledgers_of(registered: Registrations) -> list[Any]:
+    """What each ledger that a step uses is provided under, once."""
+    steps = [step for _, step in sorted(registered.effects.items())]
+    return list(dict.fromkeys(_key_of(step) for step in steps if isinstance(step, TransferStep | OpenAccountStep)))
+
+
+def _key_of(step: Effect[..., Any]) -> Any:
+    return step.function.injected["ledger"]

@@ -27,7 +27,7 @@ from recordfirst.steps.projection import ProjectStep
 from recordfirst.steps.stage import StageStep
 
 _BEHIND_MS = 60_000
-"""So long a projection may be under way before it is worth a finding; a worker's own waits are shorter, at first."""
+"""How long a projection may be under way before it is worth a finding; a worker's own waits are shorter, at first."""
 _SETTLING_S = 2.0
 """Between two looks at an entry that seems wrong."""
 _BROUGHT = "brought to the record's state"

@@ -10,17 +10,18 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
-from recordfirst.core import codec, identity, stops
+from recordfirst.core import identity, stops
 from recordfirst.core.finding import NewFinding
 from recordfirst.core.start import Start
 from recordfirst.engine.contract import Engine
 from recordfirst.execution.runtime import Runtime
+from recordfirst.execution.starts import arguments_of
 from recordfirst.reconcile.contract import PAGE, Discrepancy, Page, PassContext
 
 _SETTLING_S = 2.0
 """Between two looks at an epoch that seems wrong."""
 _UNTAKEN_MS = 5 * 60_000
-"""So long an accepted workflow may wait for a worker before it is worth a finding."""
+"""How long an accepted workflow may wait for a worker before it is worth a finding."""
 
 
 class Epochs:
@@ -56,7 +57,7 @@ def _why_unfit(scope: PassContext, start: Start) -> str | None:
     if workflow is None:
         return f"the app has no workflow {start.workflow!r}"
     try:
-        workflow.function.fit(workflow.function.bind((), codec.decode(scope.runtime.unseal(start.arguments))))
+        arguments_of(scope.runtime, workflow, start)
     except Exception as error:  # noqa: BLE001 - whatever it is, this version cannot run it; it may quote arguments
         return f"{start.workflow} cannot be run with its arguments: {type(error).__name__}"
     return None

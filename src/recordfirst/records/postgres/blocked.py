@@ -1,6 +1,7 @@
 """A step that waits for a table holds up everybody behind it, so it waits briefly, lets them pass, and tries again.
 
-Nothing is half done by that: each step is one transaction. Whoever does not let go is named, for an operator to see to.
+Nothing is half done by that: each step is one transaction. A session that does not let go is named, for an
+operator to see to.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from recordfirst.errors import MigrationBlocked
 from recordfirst.records.contract import Migration
 
 LOCK_TIMEOUT_S = 3.0
-"""So long a step waits for a table, and everybody else for the step."""
+"""How long a step waits for a table, and all other sessions for the step."""
 PAUSES_S = (1.0, 2.0, 4.0, 8.0)
 """Between two tries: for those who have queued up. With five tries that comes to half a minute."""
 _LOOK_AFTER_S = 0.5
-"""A step that has taken so long may wait for somebody: only while it waits can the server say for whom."""
+"""A step that has taken longer may wait for another session: only while it waits can the server say for which."""
 
 
 async def in_turn[T](

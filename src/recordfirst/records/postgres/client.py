@@ -28,12 +28,19 @@ from psycopg_pool import AsyncConnectionPool
 from recordfirst.core.text import misplaced_at, safe_text
 from recordfirst.errors import Misuse, RecordUnavailable, StartContended
 from recordfirst.process.owner import Owned
+from recordfirst.process.postgres_connections import CONNECT_S, keepalives
 from recordfirst.records import statements
 from recordfirst.records.contract import Cover, Fault, Lease, Migration, Session
 from recordfirst.records.postgres import pooled
 from recordfirst.records.postgres.blocked import LOCK_TIMEOUT_S, in_turn, name_of
 from recordfirst.records.postgres.building import build
-from recordfirst.records.postgres.dialect import OURS, Dialect, InTransaction, PostgresSession, check_uncommitted
+from recordfirst.records.postgres.dialect import (
+    OURS,
+    InTransaction,
+    PostgresDialect,
+    PostgresSession,
+    check_uncommitted,
+)
 from recordfirst.records.postgres.faults import cause_of, fault_of_state, is_stale_plan
 from recordfirst.records.postgres.lent import Lent, Pooled
 from recordfirst.records.postgres.naming import label, lock_number, put_in_schema, without_password
@@ -45,16 +52,11 @@ type _Connection = psycopg.AsyncConnection[Any]
 
 _PACKAGE = __package__ or ""
 _OPEN_S = 5.0
-"""``open`` says within this time what is wrong."""
-_CONNECT_S = 10
-"""For one address to answer; ``open`` is the first to lose patience."""
+"""``open`` says within this time what is wrong: it is the first to lose patience."""
 _LEASE_WAIT_MS = 10_000
-"""A statement that waits keeps the server from cleaning up behind it: so long at a time, and then anew."""
+"""A statement that waits keeps the server from cleaning up behind it: this time, and then anew."""
 _POOL_WAIT_S = 10.0
 """For a connection of the pool; then the record counts as unreachable, and the caller's patience begins."""
-_KEEPALIVE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 11_000}
-"""A server that vanished without a word is noticed after about 11 s: by the first three while we wait for an answer, by
-the last where it did not even take the request, which the system would send again for a quarter of an hour."""
 _READS = "this transaction only reads"
 """Noted of a write that was refused for that, and not because the server takes none."""
 _WATCH_CLIENT = """
@@ -64,8 +66,8 @@ FROM (VALUES ('tcp_keepalives_idle', '5'), ('tcp_keepalives_interval', '2'), ('t
              ('transaction_timeout', '0'), ('idle_in_transaction_session_timeout', '0')) AS wanted (name, value)
 JOIN pg_settings USING (name)
 """
-"""The same the other way round, so that a lease does not outlive a machine; and such a session is idle, or waits in a
-statement, by nature, whatever a role allows others. What a server lacks is skipped."""
+"""What :func:`keepalives` does, the other way round, so that a lease does not outlive a machine; and such a session is
+idle, or waits in a statement, by nature, whatever a role allows others. What a server lacks is skipped."""
 _WAIT_FOR_LEASE = """
 DO $$ BEGIN PERFORM pg_advisory_lock({}); EXCEPTION WHEN lock_not_available THEN NULL; END $$
 """
@@ -83,7 +85,7 @@ class PostgresRecord:
         if misplaced_at(dsn):
             raise Misuse("the Postgres URL has an @ or / in its password, which ends it: write %40 and %2F there")
         try:
-            self._conninfo = make_conninfo(dsn, **_missing_from(dsn))
+            self._conninfo = make_conninfo(dsn, **keepalives(conninfo_to_dict(dsn)))
         except psycopg.ProgrammingError:
             raise Misuse(
                 "the Postgres URL cannot be read; write postgresql://user:password@host:5432/database"
@@ -138,7 +140,7 @@ class PostgresRecord:
         pool: AsyncConnectionPool[Pooled] = AsyncConnectionPool(
             self._conninfo,
             connection_class=Pooled,
-            kwargs={"autocommit": True, "connect_timeout": _CONNECT_S, "application_name": label(app), **CLIENT},
+            kwargs={"autocommit": True, "connect_timeout": CONNECT_S, "application_name": label(app), **CLIENT},
             configure=_settle,
             min_size=1,
             max_size=self._pool_size,
@@ -153,7 +155,7 @@ class PostgresRecord:
     async def _refuse_lent_sessions(self, app: str, connection: Pooled) -> None:
         """Raise ``Misuse`` if a pooler is between us that pools by transaction."""
 
-        async def session_of(which: Pooled) -> pooled.Session:
+        async def session_of(which: Pooled) -> pooled.ServerSession:
             cursor = await which.execute(cast("Any", self._own_session), prepare=False)
             [(number, since)] = await cursor.fetchall()
             return number, since
@@ -182,7 +184,7 @@ class PostgresRecord:
 
     async def _connect(self, app: str, role: str = "") -> Pooled:
         self._owned.check()
-        given: dict[str, Any] = {"connect_timeout": _CONNECT_S, "application_name": label(app, role), **CLIENT}
+        given: dict[str, Any] = {"connect_timeout": CONNECT_S, "application_name": label(app, role), **CLIENT}
         connection = await Pooled.connect(self._conninfo, autocommit=True, **given)
         await _settle(connection)
         return connection
@@ -240,7 +242,7 @@ class PostgresRecord:
     async def session(self) -> AsyncIterator[Session[_Connection]]:
         async with self._borrowed() as connection:
             try:
-                yield self._session(connection, Dialect(connection))
+                yield self._session(connection, PostgresDialect(connection))
             except psycopg.Error as error:
                 if is_stale_plan(error.sqlstate, error.diag.source_function):
                     await connection.close()  # no ROLLBACK makes the driver forget the plans that it keeps
@@ -258,7 +260,7 @@ class PostgresRecord:
                 error.add_note(_READS)
                 raise
 
-    def _session(self, connection: _Connection, dialect: Dialect) -> PostgresSession:
+    def _session(self, connection: _Connection, dialect: PostgresDialect) -> PostgresSession:
         return PostgresSession(connection, dialect, self._statements, self._app, self.seen_mark, self._cover)
 
     def cover_errors(self, cover: Cover | None) -> None:
@@ -294,7 +296,7 @@ class PostgresRecord:
     async def _version(self, connection: Pooled) -> int:
         try:
             async with connection.transaction():
-                [row] = await Dialect(connection).run(self._statements.schema_version, {})
+                [row] = await PostgresDialect(connection).run(self._statements.schema_version, {})
         except psycopg.errors.UndefinedTable:
             return 0
         return int(row[0])
@@ -306,13 +308,13 @@ class PostgresRecord:
 
             async def blockers() -> list[str]:
                 async with await self._connect(self._app, "migrate") as beside:
-                    return [name_of(*row) for row in await Dialect(beside).run(self._blockers, asked)]
+                    return [name_of(*row) for row in await PostgresDialect(beside).run(self._blockers, asked)]
 
             in_use = await self._version(connection) > 0
             for step in self.migrations:
                 if in_use and statements.makes_indexes_alone(step) and await self._version(connection) < step.version:
                     place, lock = put_in_schema("recordfirst.", self._schema), lock_number(self._schema, "build")
-                    session = self._session(connection, Dialect(connection))
+                    session = self._session(connection, PostgresDialect(connection))
                     await build(statements.indexes([step]), place, lock, session)
                 run = partial(self._run_step, connection, step)
                 if await in_turn(step, self.where, run, blockers, _waits_for_a_table, tell):
@@ -329,7 +331,9 @@ class PostgresRecord:
                 return False
             # As text: a step is many statements, which only the simple protocol takes.
             await connection.execute(cast("Any", step.sql))
-            await Dialect(connection).run(self._statements.migrated, {"version": step.version, "name": step.name})
+            await PostgresDialect(connection).run(
+                self._statements.migrated, {"version": step.version, "name": step.name}
+            )
             return True
 
     def keep_mark(self, line: str | None) -> None:
@@ -374,7 +378,7 @@ class PostgresRecord:
 
     async def shares(self, dsn: str) -> bool:
         number = secrets.randbits(63)
-        async with await psycopg.AsyncConnection.connect(dsn, autocommit=True, connect_timeout=_CONNECT_S) as there:
+        async with await psycopg.AsyncConnection.connect(dsn, autocommit=True, connect_timeout=CONNECT_S) as there:
             await there.execute("SELECT pg_advisory_lock(%s)", [number])
             async with self._borrowed() as here:
                 # Such locks belong to one database of one server: who cannot have it is in the same.
@@ -383,7 +387,7 @@ class PostgresRecord:
 
     async def may_ask_engine(self) -> bool:
         async with self._borrowed() as connection:
-            [row] = await Dialect(connection).run(self._may_ask_engine, {})
+            [row] = await PostgresDialect(connection).run(self._may_ask_engine, {})
         return bool(row[0])
 
     async def ask_engine(self, session: Session[Any], requests: Sequence[str]) -> list[str]:
@@ -434,11 +438,6 @@ async def _is_there(connection: Pooled) -> bool:
         if readable.poll(0):
             await AsyncConnectionPool.check_connection(connection)
     return not connection.closed
-
-
-def _missing_from(dsn: str) -> Mapping[str, Any]:
-    given = conninfo_to_dict(dsn)
-    return {name: value for name, value in _KEEPALIVE.items() if name not in given}
 
 
 def _in_schema(schema: str) -> Statements:

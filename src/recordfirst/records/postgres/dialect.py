@@ -24,7 +24,7 @@ _START_S = 5.0
 """For another transaction that stores the same workflow id to end."""
 
 
-class Dialect:
+class PostgresDialect:
     """Statements on a psycopg connection. Prepared at the first use: they are few, and run again and again."""
 
     def __init__(self, connection: Connection) -> None:
@@ -55,7 +55,7 @@ class Dialect:
         return set()
 
 
-class InTransaction(Dialect):
+class InTransaction(PostgresDialect):
     """Statements that must not commit by themselves."""
 
     def __init__(self, lent: Lent) -> None:

@@ -31,7 +31,7 @@ _LONGEST_NAME = 63
 _OTHER_RIGHTS = re.compile(rb"\b(ROLE|AUTHORIZATION|READ\s+ONLY|(default_)?transaction_read_only)\b", re.IGNORECASE)
 
 
-class Refused(Misuse):
+class StatementRefused(Misuse):
     """A statement that could end the transaction, or that leaves behind what cannot be taken out of the session."""
 
 
@@ -39,7 +39,7 @@ def admit(statement: bytes) -> Savepoint | None:
     """Return what a statement does to a savepoint; ``None``: nothing.
 
     Raises:
-        Refused: if the statement is not known to leave the transaction as it is.
+        StatementRefused: if the statement is not known to leave the transaction as it is.
     """
     if _COMMON.match(statement):
         return None
@@ -49,7 +49,7 @@ def admit(statement: bytes) -> Savepoint | None:
         return None
     step = _savepoint(first, words)
     if step is None:
-        raise Refused(_why(first))
+        raise StatementRefused(_why(first))
     return step
 
 

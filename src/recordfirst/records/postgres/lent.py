@@ -2,10 +2,10 @@
 
 It is psycopg's own class, made anew for each block around the pooled session, so what the code sets on it (a row
 factory, adapters, handlers) ends with the block, and so does the right to use it: a task that goes on after the block
-is refused, whoever has the session by then. ``guard.py`` says what a statement may not do meanwhile. The end of the
-transaction carries what takes the session back to how it was (settings, role, temporary tables, locks of the session,
-LISTEN, held cursors) in the same message, so it costs no round trip; prepared statements stay, because a plan is no
-state that anybody sees.
+is refused, whichever task has the session by then. ``guard.py`` says what a statement may not do meanwhile. The end of
+the transaction carries what takes the session back to how it was (settings, role, temporary tables, locks of the
+session, LISTEN, held cursors) in the same message, so it costs no round trip; prepared statements stay, because a plan
+is no state that anybody sees.
 
 Not held: what goes around psycopg, by ``connection.pgconn``. COMMIT through that is found out before ours, since a
 setting that BEGIN has made for the transaction is gone with it.

@@ -15,7 +15,7 @@ import socket
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
-type Session = tuple[int, object]
+type ServerSession = tuple[int, object]
 """A session of the server: its number, and since when."""
 
 _ROUNDS = 8
@@ -23,7 +23,9 @@ LOOK_S = 2.0
 """For all rounds: a pooler in session mode that has nothing to spare lets the second connection wait."""
 
 
-async def by_transaction(one: Callable[[], Awaitable[Session]], other: Callable[[], Awaitable[Session]]) -> bool:
+async def by_transaction(
+    one: Callable[[], Awaitable[ServerSession]], other: Callable[[], Awaitable[ServerSession]]
+) -> bool:
     """Ask on two open connections by turns, outside any transaction, which session answers."""
     before = await one()
     for _ in range(_ROUNDS):
@@ -34,7 +36,7 @@ async def by_transaction(one: Callable[[], Awaitable[Session]], other: Callable[
 
 
 async def within[T](seconds: float, asking: Coroutine[Any, Any, T], sockets: Sequence[int]) -> T:
-    """Wait so long, and then end the connections: to cancel a statement would be another request that has to wait."""
+    """Wait this time, and then end the connections: to cancel a statement would be another request that has to wait."""
     task = asyncio.ensure_future(asking)
     try:
         await asyncio.wait({task}, timeout=seconds)

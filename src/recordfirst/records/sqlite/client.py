@@ -67,7 +67,7 @@ class SqliteRecord:
             raise Misuse(f"a record is a file that outlives the process; {str(path)!r} is none")
         if "://" in str(path):
             raise Misuse(f"SqliteRecord takes a path, such as SqliteRecord('shop.db'), not the URL {shown(str(path))}")
-        # Without links: what lies beside the file is beside the same one for whoever names it otherwise.
+        # Without links: what lies beside the file is beside the same one under another name, too.
         self.path = self._path = Path(os.path.realpath(path))
         self.where = str(path)
         self._driver = connect
@@ -95,7 +95,7 @@ class SqliteRecord:
         self._app = app
         self._writing, self._reading = ConnectionLock(self.where), ConnectionLock(self.where)
         self._news = asyncio.Event()
-        # Whoever only looks, or mistypes the path, leaves no file behind: migrate() alone makes one.
+        # To look, or to mistype the path, leaves no file behind: migrate() alone makes one.
         self._absent = not self._path.exists()
         if not self._absent:
             await self._connect_both()

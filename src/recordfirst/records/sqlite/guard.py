@@ -27,8 +27,7 @@ from aiosqlite.context import contextmanager
 
 from recordfirst.errors import Misuse
 from recordfirst.records.savepoints import Does, Savepoint, Savepoints
-
-type Row = tuple[Any, ...]
+from recordfirst.records.session import Row
 
 _ENDED = (
     "the transaction was ended inside its block (by INSERT OR ROLLBACK, by a trigger's RAISE(ROLLBACK, ...), or by an "

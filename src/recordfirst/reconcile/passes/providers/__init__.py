@@ -43,7 +43,7 @@ _ORPHAN, _MISSING, _DIFFERS, _REVERSED, _INCOMPLETE = (
 )  # fmt: skip
 
 
-class Row(NamedTuple):
+class ReceiptRow(NamedTuple):
     """What is compared of a receipt."""
 
     key: str
@@ -180,22 +180,22 @@ class _Audit:
 
     # ── the record ──────────────────────────────────────────────────────────
 
-    async def _find(self, keys: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Row]:
+    async def _find(self, keys: Sequence[tuple[str, int]]) -> dict[tuple[str, int], ReceiptRow]:
         rows = [{"key": key, "attempt": attempt} for key, attempt in keys]
         async with self._runtime.record.session() as session:
-            found = [Row(*row) for row in await session.run_many(self._sql["by_key"], rows)]
+            found = [ReceiptRow(*row) for row in await session.run_many(self._sql["by_key"], rows)]
         return {(row.key, row.attempt): row for row in found}
 
-    async def _succeeded(self, since_ms: int, before_ms: int, behind: tuple[str, int]) -> list[Row]:
+    async def _succeeded(self, since_ms: int, before_ms: int, behind: tuple[str, int]) -> list[ReceiptRow]:
         functions = [{"function": name} for name in self._effects]
         between = {"since_ms": since_ms, "before_ms": before_ms, "limit": PAGE}
         async with self._runtime.record.session() as session:
             found = await session.run_many(
                 self._sql["succeeded"], functions, **between, key=behind[0], after_attempt=behind[1]
             )
-        return [Row(*row) for row in found]
+        return [ReceiptRow(*row) for row in found]
 
-    def _marker(self, row: Row) -> str:
+    def _marker(self, row: ReceiptRow) -> str:
         return identity.marker(self._runtime.app, row.key, row.attempt, self._effects[row.function].provider.key_limit)
 
     # ── comparing ───────────────────────────────────────────────────────────
@@ -234,7 +234,7 @@ class _Audit:
             )
         return discrepancies
 
-    def _difference(self, row: Row, item: Item) -> str | None:
+    def _difference(self, row: ReceiptRow, item: Item) -> str | None:
         if row.state == "declined":
             return f"{_told(item)}, and the receipt says declined"
         if row.state != "succeeded" or row.result is None:
@@ -247,7 +247,7 @@ class _Audit:
         both = ", ".join(f"{name} {getattr(item, name)!r}, not {result[name]!r}" for name in wrong)
         return f"{_told(item)}; it differs from the receipt in {both}" if wrong else None
 
-    async def _alone(self, row: Row) -> list[Discrepancy]:
+    async def _alone(self, row: ReceiptRow) -> list[Discrepancy]:
         """A receipt that its window has nothing for: it may have been called later than it was intended."""
         marker, until_ms = self._marker(row), (row.settled_at_ms or row.created_at_ms) + _SLACK_MS
         async for items in self._items(row.created_at_ms - _SLACK_MS, until_ms):
@@ -273,7 +273,7 @@ class _Audit:
                 discrepancies.append(Discrepancy(_same(each)))
         return discrepancies
 
-    async def _of(self, subject: str) -> Row | None:
+    async def _of(self, subject: str) -> ReceiptRow | None:
         """The receipt that a finding is about. A key may end as the name of a further attempt does: ``order-#5``."""
         key, _, attempt = subject.rpartition("#")
         named = [(subject, 1)] + ([(key, int(attempt))] if key and attempt.isdecimal() else [])

@@ -1,3 +1,3 @@
--- What is compared of a receipt, in the order of the fields of Row.
+-- What is compared of a receipt, in the order of the fields of ReceiptRow.
 receipt.key, receipt.attempt, receipt.workflow, receipt.state, receipt.function, receipt.result, receipt.created_at_ms,
 receipt.settled_at_ms

@@ -1,5 +1,5 @@
--- The next version of a projection. Locks its row until the transaction ends: whoever reads the record behind it, in the
--- same transaction, sees it as it is or newer than all who had a lower version.
+-- The next version of a projection. Locks its row until the transaction ends: a worker that reads the record behind it,
+-- in the same transaction, sees it as it is or newer than all that had a lower version.
 INSERT INTO recordfirst.projection AS old (app, key, function, workflow, fingerprint, request, version)
 VALUES (
     %(app)s, %(key)s, %(function)s, %(workflow)s, %(fingerprint)s, %(request)s::json, %(above)s::bigint + 1

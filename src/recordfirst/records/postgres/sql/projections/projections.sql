@@ -1,4 +1,4 @@
--- A page of all projections, for whoever compares every mirror with the record.
+-- A page of all projections, to compare every mirror with the record.
 SELECT {projection} FROM recordfirst.projection
 WHERE app = %(app)s AND key > %(after)s::text
 ORDER BY key

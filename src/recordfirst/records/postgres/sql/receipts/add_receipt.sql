@@ -1,6 +1,6 @@
 -- The hot path of a write. Waits for a transaction that is storing the same key, and stores nothing if that commits.
 -- An intent of a workflow from before a restore may have been called in the time that was lost; see intend.sql. Of an epoch
--- that is over, nothing is stored: the lock waits for one who is ending it, and whoever ends it waits for us.
+-- that is over, nothing is stored: the lock waits for a transaction that is ending it, and such a one waits for us.
 WITH epoch AS MATERIALIZED (
     SELECT min_epoch, state FROM recordfirst.start
     WHERE app = %(app)s AND id = %(workflow)s AND %(epoch)s::integer IS NOT NULL FOR KEY SHARE

@@ -35,7 +35,7 @@ WITH clock AS MATERIALIZED (
     AND (%(mark_engine)s::text IS NULL OR EXISTS (
         SELECT FROM recordfirst.mark
         WHERE app = %(app)s AND engine = %(mark_engine)s::text
-          AND (space, number) >= (%(mark_space)s::integer, %(mark_number)s::bigint)
+          AND (generation, number) >= (%(mark_generation)s::integer, %(mark_number)s::bigint)
     ))
     ON CONFLICT DO NOTHING
     RETURNING *

@@ -11,6 +11,6 @@ WHERE start.app = %(app)s AND start.id = ANY(%(id)s::text[])
   AND (%(mark_engine)s::text IS NULL OR EXISTS (
       SELECT FROM recordfirst.mark
       WHERE app = %(app)s AND engine = %(mark_engine)s::text
-        AND (space, number) >= (%(mark_space)s::integer, %(mark_number)s::bigint)
+        AND (generation, number) >= (%(mark_generation)s::integer, %(mark_number)s::bigint)
   ))
 RETURNING start.id

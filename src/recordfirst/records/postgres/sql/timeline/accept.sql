@@ -1,7 +1,7 @@
 -- An operator has accepted that the record was restored. What an earlier restore may have lost is as old as it was, and as
 -- long in doubt, as long as a workflow of that time can still ask for it.
 UPDATE recordfirst.timeline
-SET held = NULL, held_at = NULL, restores = restores + 1, witness = %(witness)s,
+SET held = NULL, held_at = NULL, restores = restores + 1, history_id = %(history_id)s,
     lost_from = CASE
         WHEN doubted_until > clock.now OR EXISTS (
             SELECT FROM recordfirst.start

@@ -1,2 +1,2 @@
 -- The newest mark for this engine.
-SELECT space, number, token, confirmed FROM recordfirst.mark WHERE app = %(app)s AND engine = %(engine)s
+SELECT generation, number, token, confirmed FROM recordfirst.mark WHERE app = %(app)s AND engine = %(engine)s

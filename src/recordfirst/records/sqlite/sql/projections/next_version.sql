@@ -1,5 +1,5 @@
--- The next version of a projection. Whoever reads the record behind it, in the same transaction, sees it as it is or
--- newer than all who had a lower version.
+-- The next version of a projection. A worker that reads the record behind it, in the same transaction, sees it as it is
+-- or newer than all that had a lower version.
 INSERT INTO recordfirst_projection (app, key, function, workflow, fingerprint, request, version, asked_at_ms)
 SELECT :app, :key, :function, :workflow, :fingerprint, :request, :above + 1, now_ms FROM recordfirst_clock
 WHERE true

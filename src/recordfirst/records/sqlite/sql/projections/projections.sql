@@ -1,4 +1,4 @@
--- A page of all projections, for whoever compares every mirror with the record.
+-- A page of all projections, to compare every mirror with the record.
 SELECT {projection} FROM recordfirst_projection
 WHERE app = :app AND key > :after
 ORDER BY key

@@ -14,6 +14,6 @@ WHERE app = :app AND key = :key AND attempt = :attempt AND revision = :revision
       AND (min_epoch > :epoch OR state <> 'open'))
   AND (:mark_engine IS NULL OR EXISTS (
       SELECT 1 FROM recordfirst_mark
-      WHERE app = :app AND engine = :mark_engine AND (space, number) >= (:mark_space, :mark_number)
+      WHERE app = :app AND engine = :mark_engine AND (generation, number) >= (:mark_generation, :mark_number)
   ))
 RETURNING {receipt}

@@ -1,5 +1,5 @@
--- A page of what one step has done, in the order of keys, for whoever compares it with what there is outside. By the
--- primary key: it reads past the receipts of other steps.
+-- A page of what one step has done, in the order of keys, to compare it with what there is outside. By the primary
+-- key: it reads past the receipts of other steps.
 SELECT {receipt} FROM recordfirst_receipt
 WHERE app = :app AND kind = 'effect' AND state = 'succeeded' AND function = :function
   AND (key, attempt) > (:after, :after_attempt)

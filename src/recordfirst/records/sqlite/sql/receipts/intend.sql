@@ -22,7 +22,7 @@ AND NOT EXISTS (SELECT 1 FROM recordfirst_start WHERE app = :app AND id = :workf
       AND (min_epoch > :epoch OR state <> 'open'))
 AND (:mark_engine IS NULL OR EXISTS (
     SELECT 1 FROM recordfirst_mark
-    WHERE app = :app AND engine = :mark_engine AND (space, number) >= (:mark_space, :mark_number)
+    WHERE app = :app AND engine = :mark_engine AND (generation, number) >= (:mark_generation, :mark_number)
 ))
 ON CONFLICT DO NOTHING
 RETURNING (SELECT now_ms FROM recordfirst_clock), true, {receipt}

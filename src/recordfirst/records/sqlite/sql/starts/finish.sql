@@ -10,6 +10,6 @@ FROM (SELECT value AS ended FROM json_each(:rows)), recordfirst_clock
 WHERE app = :app AND id = json_extract(ended, '$.id') AND epoch = json_extract(ended, '$.epoch') AND +state = 'open'
   AND (:mark_engine IS NULL OR EXISTS (
       SELECT 1 FROM recordfirst_mark
-      WHERE app = :app AND engine = :mark_engine AND (space, number) >= (:mark_space, :mark_number)
+      WHERE app = :app AND engine = :mark_engine AND (generation, number) >= (:mark_generation, :mark_number)
   ))
 RETURNING id

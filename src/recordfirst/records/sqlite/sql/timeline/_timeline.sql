@@ -1,2 +1,2 @@
 -- A timeline's columns in the order of the fields of Timeline.
-record, witness, restores, held, held_at_ms, seen_at_ms, accepted_at_ms, doubted_until_ms
+record, history_id, restores, held, held_at_ms, seen_at_ms, accepted_at_ms, doubted_until_ms

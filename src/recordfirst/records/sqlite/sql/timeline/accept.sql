@@ -1,7 +1,7 @@
 -- An operator has accepted that the record was restored. What an earlier restore may have lost is as old as it was, and as
 -- long in doubt, as long as a workflow of that time can still ask for it.
 UPDATE recordfirst_timeline
-SET held = NULL, held_at_ms = NULL, restores = restores + 1, witness = :witness,
+SET held = NULL, held_at_ms = NULL, restores = restores + 1, history_id = :history_id,
     lost_from_ms = CASE
         WHEN doubted_until_ms > now_ms OR EXISTS (
             SELECT 1 FROM recordfirst_start

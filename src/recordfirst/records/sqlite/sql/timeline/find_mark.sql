@@ -1,2 +1,2 @@
 -- The newest mark for this engine.
-SELECT space, number, token, confirmed FROM recordfirst_mark WHERE app = :app AND engine = :engine
+SELECT generation, number, token, confirmed FROM recordfirst_mark WHERE app = :app AND engine = :engine
