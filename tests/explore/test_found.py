@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from recordfirst.explore import At, FastWorld, Schedule
-from recordfirst.explore.boundary import Process
-from recordfirst.explore.clock import EPOCH_MS, Time
-from recordfirst.explore.driver import SqliteErrors
-from recordfirst.explore.underway import Running
+from recordfirst.explore.worlds.fast.record import SqliteErrors
+from recordfirst.explore.worlds.virtual.boundary import Process
+from recordfirst.explore.worlds.virtual.clock import EPOCH_MS, Time
+from recordfirst.explore.worlds.virtual.underway import Running
 from tests.explore.conftest import at, then
 from tests.explore.stories import CASES
 

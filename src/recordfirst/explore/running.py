@@ -19,13 +19,14 @@ from typing import Any
 import msgspec
 
 from recordfirst.errors import Misuse
-from recordfirst.explore import mistakes
 from recordfirst.explore.case import Case
-from recordfirst.explore.explorer import Budget, Cell, Explorable, Exploration, Explorer, Failure
-from recordfirst.explore.outcome import RunOutcome
-from recordfirst.explore.schedule import Schedule
-from recordfirst.explore.shrinking import kind_of
-from recordfirst.explore.worlds import Where, opened, ready
+from recordfirst.explore.judge import mistakes
+from recordfirst.explore.runs.outcome import RunOutcome
+from recordfirst.explore.runs.schedule import Schedule
+from recordfirst.explore.search.explorer import Budget, Cell, Exploration, Explorer, Failure
+from recordfirst.explore.search.shrinking import kind_of
+from recordfirst.explore.worlds.named import Where, opened, ready
+from recordfirst.explore.worlds.world import Explorable
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _TELL_EVERY = 10

@@ -14,10 +14,10 @@ from resonate.resonate import Resonate
 
 from recordfirst.engine.embedded.connection import EmbeddedConnection
 from recordfirst.explore import FastWorld
-from recordfirst.explore.boundary import Process
-from recordfirst.explore.place import Place
-from recordfirst.explore.run import Run
-from recordfirst.explore.underway import Running
+from recordfirst.explore.worlds.virtual.boundary import Process
+from recordfirst.explore.worlds.virtual.place import Place
+from recordfirst.explore.worlds.virtual.run import Run
+from recordfirst.explore.worlds.virtual.underway import Running
 from tests.explore.shop import ORDER, Order
 
 
