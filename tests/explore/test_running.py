@@ -14,7 +14,7 @@ from recordfirst.explore import At, Budget, Exploration, Schedule, Violation, pa
 from recordfirst.explore.report.text import render
 from recordfirst.explore.running import explore, parse_budget, replay
 from recordfirst.explore.runs.observed import Observed
-from recordfirst.explore.runs.outcome import RunOutcome
+from recordfirst.explore.runs.run import RunOutcome
 from recordfirst.explore.runs.schedule import Point
 from recordfirst.explore.runs.violation import by_weight
 from recordfirst.explore.search.shrinking import kind_of, shrink

@@ -8,7 +8,7 @@ outside, never by what the code says of itself.
 
 from recordfirst.explore.case import Case, GivenInvariant
 from recordfirst.explore.running import explore, replay
-from recordfirst.explore.runs.outcome import RunOutcome
+from recordfirst.explore.runs.run import RunOutcome
 from recordfirst.explore.runs.schedule import At, Point, Schedule, parse
 from recordfirst.explore.runs.violation import Violation
 from recordfirst.explore.search.explorer import Budget, Exploration, Explorer, Failure

@@ -16,7 +16,7 @@ from recordfirst.engine.embedded.connection import EmbeddedConnection
 from recordfirst.explore import FastWorld
 from recordfirst.explore.worlds.virtual.boundary import Process
 from recordfirst.explore.worlds.virtual.place import Place
-from recordfirst.explore.worlds.virtual.run import Run
+from recordfirst.explore.worlds.virtual.trial import VirtualTrial
 from recordfirst.explore.worlds.virtual.underway import Running
 from tests.explore.shop import ORDER, Order
 
@@ -68,7 +68,7 @@ async def main(place: Place, process: Process) -> None:
         await place.record.close()
 
 
-class _PublishedRun(Run):
+class _PublishedTrial(VirtualTrial):
     def _start(self, process: Process, place: Place, version: Any) -> Running:
         del version
         return Running(main(place, process), self.world.seed, process)
@@ -79,4 +79,4 @@ class PublishedWorld(FastWorld):
 
     def __init__(self, case: Any) -> None:
         super().__init__(case, deaths="abandoned")
-        self.runs = _PublishedRun
+        self.trials = _PublishedTrial

@@ -15,6 +15,7 @@ import pytest
 
 from recordfirst.errors import Misuse
 from recordfirst.explore import Budget, Case, RunOutcome, parse
+from recordfirst.explore.judge.checks import at_a_call
 from recordfirst.explore.report.story import tell
 from recordfirst.explore.report.text import timeline
 from recordfirst.explore.running import replay
@@ -75,8 +76,8 @@ HOLDS = [
 
 def test_the_demos_order_holds(order: RealWorld) -> None:
     """P1, P2, P3, P6, P7, P9: over HTTP, whichever of these inject its worker."""
-    assert order.reference is not None
-    assert order.reference.tables["orders"][0][5] == "paid"
+    assert order.judge.reference is not None
+    assert order.judge.reference.tables["orders"][0][5] == "paid"
     violations = {schedule: run(order, schedule).violations for schedule in HOLDS}
     assert {schedule: broken for schedule, broken in violations.items() if broken} == {}
 
@@ -136,9 +137,11 @@ def test_what_is_wrong_at_once_is_seen_at_once(careless: RealWorld) -> None:
     """P1: a call whose write has no receipt is a broken promise, by what the record says just then."""
     outcome = run(careless, "1.call-charge_card#1:lose")
     assert "P1" not in {violation.promise for violation in outcome.violations}
-    careless.record.connection.execute("DELETE FROM recordfirst.receipt WHERE kind = 'write'")
-    assert careless._run is not None
-    [violation] = careless._run.broken_by_a_call("explored/order:1:charge")
+    careless.around.record.connection.execute("DELETE FROM recordfirst.receipt WHERE kind = 'write'")
+    assert careless._trial is not None
+    called = careless._trial._providers.called("explored/order:1:charge")
+    assert called is not None
+    [violation] = at_a_call(called)
     assert violation.promise == "P1"
 
 
@@ -179,11 +182,11 @@ def test_a_case_that_another_program_cannot_find_is_refused(postgres_dsn: str) -
 def test_nothing_is_left_running(postgres_dsn: str) -> None:
     """P10: no worker, fork_server or outside outlives its world, not even one that stalled."""
     world = RealWorld(broken.BROKEN, postgres_dsn)
-    groups = [program._popen.pid for program in (world.programs.fork_server, world.programs.outside)]
+    groups = [program._popen.pid for program in (world.around.programs.fork_server, world.around.programs.outside)]
     try:
         run(world, "1.intend#1:stall")
         assert all(Path(f"/proc/{pid}").exists() for pid in groups)
     finally:
         world.close()
     assert [pid for pid in groups if Path(f"/proc/{pid}").exists()] == []
-    assert not world.home.exists()
+    assert not world.around.home.exists()

@@ -8,16 +8,17 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from recordfirst.explore.judge.answers import alike
+from recordfirst.explore.runs.event import Called
 from recordfirst.explore.runs.observed import Observed, Rows, SeenReceipt, SeenStart
 from recordfirst.explore.runs.violation import Violation
 from recordfirst.testing.outside import Asked, identity_of
 
 
-def at_a_call(key: str, effect: str, after: str | None, *, is_there: bool) -> list[Violation]:
+def at_a_call(called: Called) -> list[Violation]:
     """P1: when a call goes out, the receipt of the write that it depends on is committed."""
-    if after is None or is_there:
+    if called.is_there:
         return []
-    return [Violation("P1", f"{effect} was called ({key!r}) before {after!r} was committed")]
+    return [Violation("P1", f"{called.effect} was called ({called.key!r}) before {called.after!r} was committed")]
 
 
 def repeated(applied: Iterable[Asked]) -> list[Violation]:

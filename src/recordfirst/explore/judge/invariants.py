@@ -8,7 +8,6 @@ from typing import Any
 from recordfirst.errors import Misuse
 from recordfirst.explore.case import GivenInvariant
 from recordfirst.explore.judge.app_invariants import found as found_by_the_app
-from recordfirst.explore.runs.violation import Violation
 from recordfirst.steps.invariant import Invariant as AppInvariant
 from recordfirst.testing.outside import Outside
 
@@ -19,7 +18,7 @@ _SHOWN = 5
 
 def offenders(
     invariants: Iterable[GivenInvariant], connection: Any, outside: Outside, provide: Provide
-) -> Iterator[Violation]:
+) -> Iterator[str]:
     """What offends: rows that a query finds, what a function returns, or an ``assert`` of its own that fails.
 
     Raises:
@@ -31,12 +30,12 @@ def offenders(
             rows = _found(invariant, connection, outside, provide)
         except AssertionError as error:
             said = next(iter(str(error).splitlines()), "")  # pytest adds lines about its parts
-            yield Violation("yours", f"{name}: {said or 'its assertion fails'}")
+            yield f"{name}: {said or 'its assertion fails'}"
         except Exception as error:
             raise Misuse(f"the invariant {name} cannot be asked: {type(error).__name__}: {error}") from error
         else:
             if rows:
-                yield Violation("yours", f"{name}: {', '.join(map(str, rows[:_SHOWN]))}")
+                yield f"{name}: {', '.join(map(str, rows[:_SHOWN]))}"
 
 
 def _found(invariant: GivenInvariant, connection: Any, outside: Outside, provide: Provide) -> list[Any]:

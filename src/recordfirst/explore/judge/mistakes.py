@@ -9,7 +9,7 @@ import msgspec
 
 from recordfirst.errors import Misuse
 from recordfirst.explore.case import Case
-from recordfirst.explore.runs.outcome import RunOutcome
+from recordfirst.explore.runs.run import RunOutcome
 
 _OF_THE_RECORD = frozenset(
     name for name, value in vars(sqlite3).items() if isinstance(value, type) and issubclass(value, sqlite3.Error)

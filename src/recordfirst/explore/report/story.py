@@ -15,7 +15,7 @@ from recordfirst.explore.report.words import changes_of, deed, engine_lines, out
 from recordfirst.explore.runs.event import BoundaryEvent
 from recordfirst.explore.runs.naming import is_keeping, name_of
 from recordfirst.explore.runs.observed import Observed
-from recordfirst.explore.runs.outcome import RunOutcome
+from recordfirst.explore.runs.run import RunOutcome
 from recordfirst.explore.runs.schedule import CHANGES, ENDS, FAULTS, At
 from recordfirst.explore.runs.violation import Violation, by_weight
 from recordfirst.testing.outside import Asked, identity_of
@@ -72,8 +72,7 @@ def tell(outcome: RunOutcome) -> Story:
 class _Teller:
     def __init__(self, outcome: RunOutcome) -> None:
         self._outcome = outcome
-        # Processes share one clock that never goes back, so this is the order in which it happened.
-        self._events = sorted(outcome.events, key=lambda event: event.at_ms)
+        self._events = outcome.events
         self._began_ms = self._events[0].at_ms if self._events else 0
         self._lines: list[Line] = []
         self._last: Observed | None = None
@@ -108,7 +107,7 @@ class _Teller:
             self._add("person", event, event.what)
         elif event.what.startswith(("the workflow has", "the process ends")):
             self._add("end", event, event.what)
-        elif event.what != "breaks":
+        elif event.called is None:
             self._add("keeping", event, f"says: {event.what}")
         self._breaks(event, event.broken)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -46,7 +47,7 @@ class SeenPromise(msgspec.Struct, frozen=True, order=True):
     task: str | None
 
 
-class Observed(msgspec.Struct, frozen=True, kw_only=True):
+class Observed(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A record and the outside, at one moment; the engine too, where somebody looked."""
 
     receipts: tuple[SeenReceipt, ...] = ()
@@ -57,7 +58,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     """Of each table, the names of what its rows hold."""
     engine: tuple[SeenPromise, ...] = ()
 
-    @property
+    @cached_property
     def done(self) -> frozenset[str]:
         """The receipts that say that something happened, and the workflows: by these the rows can be told."""
         receipts = (f"{r.name} {r.state}" for r in self.receipts if r.state in ("succeeded", "declined"))

@@ -137,7 +137,7 @@ _LABEL = re.compile(r"[\w.-]+#\d+")
 
 
 def faults_at(point: Point) -> list[Fault]:
-    """What can inject a process at a point."""
+    """What can befall a process at a point."""
     faults = _OF_BOUNDARY[point.boundary]
     return [fault for fault in faults if not (fault == "stall" and (point.in_transaction or point.blind))]
 

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from recordfirst.explore.runs.naming import is_keeping, name_of
-from recordfirst.explore.runs.outcome import RunOutcome
+from recordfirst.explore.runs.run import RunOutcome
 from recordfirst.explore.runs.schedule import ENDS, FAULTS, At, Point, Schedule, every_single, worth_trying
 from recordfirst.explore.search.shrinking import kind_of, shrink
-from recordfirst.explore.worlds.world import Explorable
+from recordfirst.explore.worlds.world import World
 
 _FAILURES_MOST = 20
 """Kept and made smaller. Others are counted."""
@@ -94,7 +94,7 @@ class Explorer:
     """Searches one world. ``shard`` of ``shards``: the part of the schedules that this one tries."""
 
     def __init__(
-        self, world: Explorable, name: str, *, seed: int = 1, versions: int = 1, shard: tuple[int, int] = (0, 1)
+        self, world: World, name: str, *, seed: int = 1, versions: int = 1, shard: tuple[int, int] = (0, 1)
     ) -> None:
         self._world, self._seed, self._versions, self._shard = world, seed, versions, shard
         self._kinds: set[tuple[str, ...]] = set()

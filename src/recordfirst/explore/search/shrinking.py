@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from recordfirst.explore.runs.outcome import RunOutcome
+from recordfirst.explore.runs.run import RunOutcome
 from recordfirst.explore.runs.schedule import ENDS, At, Point, Schedule
 from recordfirst.explore.runs.violation import by_weight
 
@@ -57,7 +57,7 @@ def _less(outcome: RunOutcome, reference: RunOutcome) -> Iterator[Schedule]:
 
 
 def _earlier(outcome: RunOutcome, reference: RunOutcome) -> Iterator[Schedule]:
-    """Let what befell a successor inject the first process alone, where that comes to the same point."""
+    """Let what befell a successor befall the first process alone, where that comes to the same point."""
     for at in outcome.struck:
         if at.process == 1 or len(outcome.struck) == 1:
             continue

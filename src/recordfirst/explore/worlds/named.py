@@ -23,7 +23,7 @@ from recordfirst.core.text import shown
 from recordfirst.errors import Misuse
 from recordfirst.explore.case import Case
 from recordfirst.explore.worlds.fast.world import FastWorld
-from recordfirst.explore.worlds.world import Explorable as Explored
+from recordfirst.explore.worlds.world import World
 
 type WorldKind = Literal["fast", "forked", "postgres", "real"]
 KINDS: Mapping[WorldKind, str] = {
@@ -123,7 +123,7 @@ def ready(where: Where) -> Iterator[Where]:
 
 
 @contextlib.contextmanager
-def opened(case: Case, where: Where, seed: int) -> Iterator[Explored]:
+def opened(case: Case, where: Where, seed: int) -> Iterator[World]:
     """A world, until the block ends. ``where`` is :func:`ready`.
 
     Raises:
@@ -135,19 +135,19 @@ def opened(case: Case, where: Where, seed: int) -> Iterator[Explored]:
         yield world
 
 
-def _fast(case: Case, where: Where, seed: int, stack: contextlib.ExitStack) -> Explored:
+def _fast(case: Case, where: Where, seed: int, stack: contextlib.ExitStack) -> World:
     del stack
     return FastWorld(case, deaths="forked" if where.world == "forked" else "abandoned", seed=seed)
 
 
-def _postgres(case: Case, where: Where, seed: int, stack: contextlib.ExitStack) -> Explored:
+def _postgres(case: Case, where: Where, seed: int, stack: contextlib.ExitStack) -> World:
     from recordfirst.explore.worlds.postgres.world import PostgresWorld  # noqa: PLC0415 - an extra
 
     dsn = stack.enter_context(_database(where))
     return PostgresWorld(case, dsn, resonate_sql=_text_of(where.resonate_sql), seed=seed)
 
 
-def _real(case: Case, where: Where, seed: int, stack: contextlib.ExitStack) -> Explored:
+def _real(case: Case, where: Where, seed: int, stack: contextlib.ExitStack) -> World:
     from recordfirst.explore.worlds.real.world import RealWorld  # noqa: PLC0415 - an extra
 
     dsn = None if where.is_on_sqlite else stack.enter_context(_database(where))
@@ -161,7 +161,7 @@ def _real(case: Case, where: Where, seed: int, stack: contextlib.ExitStack) -> E
     )
 
 
-_MAKES: Mapping[WorldKind, Callable[[Case, Where, int, contextlib.ExitStack], Explored]] = {
+_MAKES: Mapping[WorldKind, Callable[[Case, Where, int, contextlib.ExitStack], World]] = {
     "fast": _fast,
     "forked": _fast,
     "postgres": _postgres,

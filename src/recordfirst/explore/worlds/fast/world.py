@@ -32,19 +32,19 @@ from recordfirst.explore.worlds.home import home
 from recordfirst.explore.worlds.looking import Looker, look_into_engine
 from recordfirst.explore.worlds.virtual.boundary import Process
 from recordfirst.explore.worlds.virtual.clock import EPOCH_MS, Time
-from recordfirst.explore.worlds.virtual.forked import ForkedRun
+from recordfirst.explore.worlds.virtual.forked import ForkedTrial
 from recordfirst.explore.worlds.virtual.kept import KeptConnection, Role, Slots
 from recordfirst.explore.worlds.virtual.place import OwnOutside, Place
-from recordfirst.explore.worlds.virtual.run import Run
 from recordfirst.explore.worlds.virtual.snapshot import CrashSnapshot
-from recordfirst.explore.worlds.virtual.world import World
+from recordfirst.explore.worlds.virtual.trial import VirtualTrial
+from recordfirst.explore.worlds.virtual.world import VirtualWorld
 from recordfirst.records.sqlite import SqliteRecord
 from recordfirst.testing.outside import Outside
 
 type Deaths = Literal["abandoned", "forked"]
 
 
-class FastWorld(World):
+class FastWorld(VirtualWorld):
     """Runs one case under schedules; see the module.
 
     Args:
@@ -54,16 +54,16 @@ class FastWorld(World):
     """
 
     errors = SqliteErrors()
-    runs: type[Run]
+    trials: type[VirtualTrial]
 
     def __init__(self, case: Case, *, deaths: Deaths = "forked", seed: int = 1) -> None:
         super().__init__(case, seed=seed, home=home())
         self._template = self._home / "template"
         self._looker = Looker(case.ignore)
-        self.runs = Run
+        self.trials = VirtualTrial
         self._slots = Slots(self.directory) if deaths == "abandoned" else None  # no connection outlives a fork
         if deaths == "forked":
-            self.runs = ForkedRun
+            self.trials = ForkedTrial
         self._prepare()
 
     def _prepare(self) -> None:
@@ -96,12 +96,12 @@ class FastWorld(World):
         if first is None or not briefly or self._slots is None:
             return super().snapshot(first, briefly=briefly)
         if not self.snapshots:
-            run = self.runs(self, Schedule(), 0, briefly=True)
-            run.keeps_corpses = True
+            trial = self.trials(self, Schedule(), 0, briefly=True)
+            trial.keeps_corpses = True
             try:
-                run.outcome()
+                trial.run()
             finally:
-                run.clean_up()
+                trial.clean_up()
         if first.since is None:
             return self.snapshots.get(first)
         there = self.snapshots.get(At(1, first.point, first.fault))

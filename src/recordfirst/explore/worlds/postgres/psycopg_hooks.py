@@ -4,7 +4,7 @@ Whatever an asynchronous connection exchanges with its server goes through ``Asy
 the boundary stands. A statement that is refused is refused by the server; a connection that is lost is closed.
 
 So that a run is the same each time, a process does nothing else while the server works for it, unless the server lets
-it wait for another session; and news from other sessions, which may be lost in epoch, is not heard.
+it wait for another session; and news from other sessions, which may be lost in production, is not heard.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Statements, commits, locks, refusals and lost connections are the server's own. 
 nobody has anything to do, as in the fast world, and the record's clock follows it, since ``clock_timestamp()`` and
 ``now()`` are found in the schema ``recordfirst_explore`` before the server's own. A server waits for no virtual
 second, so whatever waits in it for another session takes real ones. A process that stalls loses its lease as in
-epoch: the server ends that session, another process works on a host of its own, and then the first goes on.
+production: the server ends that session, another process works on a host of its own, and then the first goes on.
 
 Every schedule begins with the rows that the tables had at first; the same database serves them all. What it costs is
 forks, the half a dozen sessions that each process opens, and a round trip for each look. Whatever is compiled or looked
@@ -28,7 +28,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from recordfirst.errors import Misuse
 from recordfirst.explore.case import Case
 from recordfirst.explore.runs.observed import Observed
-from recordfirst.explore.runs.outcome import RunOutcome
+from recordfirst.explore.runs.run import RunOutcome
 from recordfirst.explore.runs.schedule import At, Schedule
 from recordfirst.explore.worlds.home import home
 from recordfirst.explore.worlds.looking import look_into_engine
@@ -45,10 +45,10 @@ from recordfirst.explore.worlds.postgres.rows import (
 )
 from recordfirst.explore.worlds.virtual.boundary import Process
 from recordfirst.explore.worlds.virtual.clock import EPOCH_MS
-from recordfirst.explore.worlds.virtual.forked import Able, ForkedRun
+from recordfirst.explore.worlds.virtual.forked import Able, ForkedTrial
 from recordfirst.explore.worlds.virtual.place import Place, WithFiles
-from recordfirst.explore.worlds.virtual.run import Run
-from recordfirst.explore.worlds.virtual.world import World
+from recordfirst.explore.worlds.virtual.trial import VirtualTrial
+from recordfirst.explore.worlds.virtual.world import VirtualWorld
 from recordfirst.records.postgres import PostgresRecord
 from recordfirst.steps.workflow import Workflow
 from recordfirst.testing.outside import Outside
@@ -86,7 +86,7 @@ SELECT (extract(epoch FROM least(
 """
 
 
-class PostgresWorld(World):
+class PostgresWorld(VirtualWorld):
     """Runs one case under schedules on a Postgres; see the module.
 
     Args:
@@ -107,7 +107,7 @@ class PostgresWorld(World):
         given = conninfo_to_dict(dsn)
         self.dsn = make_conninfo(dsn, options=f"{given.get('options') or ''} {_FIRST}".strip())
         self.errors = psycopg_hooks.PostgresErrors()
-        self.runs = _Run
+        self.trials = _Trial
         self._looker = PostgresLooker(case.ignore)
         self.connection: Looking = self.connect()
         try:
@@ -178,12 +178,11 @@ class PostgresWorld(World):
 
     def refer(self) -> RunOutcome:
         """Run without faults; once in this process before, so that those which are forked need compile nothing."""
-        run = _Here(self, Schedule(), 0, briefly=True)
+        trial = _Here(self, Schedule(), 0, briefly=True)
         try:
-            run.outcome()
+            trial.run()
         finally:
-            run.clean_up()
-        self.known.clear()
+            trial.clean_up()
         return super().refer()
 
     def take_lease(self) -> None:
@@ -191,7 +190,7 @@ class PostgresWorld(World):
         self.connection.execute(_LEASES)
 
 
-class _Run(ForkedRun):
+class _Trial(ForkedTrial):
     """One schedule on a Postgres."""
 
     world: PostgresWorld
@@ -223,7 +222,7 @@ class _Run(ForkedRun):
         self.world.take_lease()
 
 
-class _Here(Run):
+class _Here(VirtualTrial):
     """A run in this process, which nobody judges."""
 
     def _start(self, process: Process, place: Place, version: Workflow[..., Any]) -> Any:

@@ -10,8 +10,7 @@ import msgspec
 
 from recordfirst.core import codec, identity
 from recordfirst.explore.case import Case
-from recordfirst.explore.judge.checks import at_a_call
-from recordfirst.explore.runs.violation import Violation
+from recordfirst.explore.runs.event import Called
 from recordfirst.explore.worlds.real.proxies.http import Request
 from recordfirst.explore.worlds.real.proxies.names import Named
 from recordfirst.explore.worlds.real.records import WorldsRecord
@@ -25,7 +24,7 @@ class _Apply(msgspec.Struct):
 
 
 class Providers:
-    """Names requests to providers, and says what is wrong with a call.
+    """Names requests to providers, and says which call it is.
 
     Args:
         case: whose effects they are of.
@@ -48,16 +47,14 @@ class Providers:
         blind = effect.guarantee.key_honoured_ms is None
         return Named(boundary="provider", name=f"call {effect.name}", detail=next(iter(identities))), blind
 
-    def broken_by(self, known_as: str) -> list[Violation]:
-        """P1: the receipt that a call depends on is there; by its key or marker."""
+    def called(self, known_as: str) -> Called | None:
+        """What call this is, by its key or marker, and whether the receipt that it depends on is there."""
         found = self._receipt([known_as] if known_as else [])
         if found is None:
-            return []
+            return None
         effect, workflow, request = found
         after = effect.after_key(workflow, effect.function.fit(codec.decode(request)))
-        if after is None:
-            return []
-        return at_a_call(known_as, effect.name, after, is_there=self._record.is_written(after))
+        return None if after is None else Called(known_as, effect.name, after, self._record.is_written(after))
 
     def _receipt(self, identities: list[str]) -> tuple[Effect[..., Any], str, str] | None:
         if not identities:

@@ -10,7 +10,7 @@ import msgspec
 
 from recordfirst.core import identity
 from recordfirst.explore.case import Case
-from recordfirst.explore.runs.observed import Observed, Rows
+from recordfirst.explore.runs.observed import Observed
 from recordfirst.explore.worlds.home import home
 from recordfirst.explore.worlds.looking import look_into_engine
 from recordfirst.explore.worlds.real.programs.begun import Programs
@@ -24,7 +24,7 @@ _TRIES = frozenset({"crash", "crash-after", "fail", "lose", "contend", "stall", 
 
 
 class Surroundings:
-    """One case's, the same for all runs; and what runs without faults have shown, which others are compared with.
+    """One case's, the same for all runs.
 
     Args:
         case: what is explored.
@@ -46,9 +46,6 @@ class Surroundings:
         self.tries = self.tries - self.record.cannot
         if engine is not None:
             self.tries = self.tries - {"engine-lost"}  # it is not ours
-        self.known: dict[frozenset[str], dict[str, Rows]] = {}
-        self.reference: Observed | None = None
-        self.later: Observed | None = None
         self.control = str(self.home / "world")
         self.outside_file = self.home / "outside"
         self._runs, self._unique = 0, uuid.uuid4().hex[:8].encode()

@@ -16,15 +16,16 @@ import msgspec
 from recordfirst.core import identity
 from recordfirst.errors import Misuse
 from recordfirst.explore.case import Case
-from recordfirst.explore.runs.outcome import RunOutcome
+from recordfirst.explore.runs.run import Run
 from recordfirst.explore.runs.schedule import Schedule
 from recordfirst.explore.worlds.real.programs.sending import send
 from recordfirst.explore.worlds.real.programs.worker import Said
-from recordfirst.explore.worlds.real.run import RealRun
 from recordfirst.explore.worlds.real.surroundings import Surroundings
+from recordfirst.explore.worlds.real.trial import RealTrial
+from recordfirst.explore.worlds.world import World
 
 
-class RealWorld(Surroundings):
+class RealWorld(World):
     """Runs one case under schedules; see the module.
 
     Args:
@@ -56,27 +57,28 @@ class RealWorld(Surroundings):
                 f"app={case.app!r} of the case: on a Resonate Server, of small letters, digits, '.', '_' and '-'"
             )
         sent = send(case, reference)
-        super().__init__(case, dsn, engine=engine, resonate_sql=resonate_sql)
-        self.seed = seed
+        super().__init__(case, seed=seed)
+        self.around = Surroundings(case, dsn, engine=engine, resonate_sql=resonate_sql)
+        self.tries = self.around.tries
         self._runner = asyncio.Runner()
-        self._run: RealRun | None = None
+        self._trial: RealTrial | None = None
         self._listening: asyncio.Server | None = None
         try:
             self._prepare()
-            self.outside_url = self.programs.begin(sent)
+            self.around.outside_url = self.around.programs.begin(sent)
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
         """End all of its programs, and delete its files."""
-        self.programs.end()
+        self.around.programs.end()
         if self._listening is not None:
             self._runner.run(self._listens_no_more(self._listening))
             self._listening = None
         self._runner.close()
-        self.record.close()
-        shutil.rmtree(self.home, ignore_errors=True)
+        self.around.record.close()
+        shutil.rmtree(self.around.home, ignore_errors=True)
 
     @staticmethod
     async def _listens_no_more(server: asyncio.Server) -> None:
@@ -85,51 +87,34 @@ class RealWorld(Surroundings):
 
     def _prepare(self) -> None:
         async def migrate() -> None:
-            record = self.record.make()
+            record = self.around.record.make()
             await record.open(self.case.app)
             await record.migrate()
             await record.close()
 
         self._runner.run(migrate())
-        self.record.prepared()
+        self.around.record.prepared()
 
     # ── runs ────────────────────────────────────────────────────────────────
 
-    def run(self, schedule: Schedule = Schedule(), *, briefly: bool = False) -> RunOutcome:  # noqa: B008 - frozen
-        """Run the workflow under a schedule, from a fresh record on, and judge what came of it."""
+    def play(self, schedule: Schedule, version: int = 0, *, briefly: bool = False) -> Run:
         del briefly  # no two runs are alike: what was not seen in this one cannot be looked at in another
-        return self._runner.run(self._go(schedule, 0))
+        return self._runner.run(self._go(schedule, version))
 
-    def refer(self) -> RunOutcome:
-        """Run without faults: what comes of that is what must come of every other run.
-
-        One that took a second worker was disturbed, by a machine with too much to do, say, and is run again.
-        """
-        outcome = self.run()
-        for _ in range(self.replays - 1):
-            if len(outcome.points) == 1:
-                break
-            self.known.clear()
-            outcome = self.run()
-        self.reference = outcome.seen
-        if self.case.versions:
-            self.later = self._runner.run(self._go(Schedule(), len(self.case.versions))).seen
-        return outcome
-
-    async def _go(self, schedule: Schedule, version: int) -> RunOutcome:
+    async def _go(self, schedule: Schedule, version: int) -> Run:
         if self._listening is None:
-            self._listening = await asyncio.start_unix_server(self._hear, self.control)
-        self.begin_anew()
-        self._run = RealRun(self, schedule, version)
+            self._listening = await asyncio.start_unix_server(self._hear, self.around.control)
+        self.around.begin_anew()
+        self._trial = RealTrial(self.around, schedule, version)
         try:
-            return await self._run.outcome()
+            return await self._trial.run()
         finally:
-            await self._run.end()
+            await self._trial.end()
 
     async def _hear(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """What a worker says."""
         with contextlib.suppress(OSError):
             while line := await reader.readline():
-                if self._run is not None:
-                    self._run.hears(msgspec.json.decode(line, type=Said))
+                if self._trial is not None:
+                    self._trial.hears(msgspec.json.decode(line, type=Said))
         writer.close()

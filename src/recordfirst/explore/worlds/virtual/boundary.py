@@ -91,6 +91,7 @@ class Process:
         """What there would be of it if it died now."""
         dead = copy.copy(self)
         dead.let_go()
+        dead.clock = self.clock.copy()
         dead.points, dead.events, dead.accepted = self.points.copy(), self.events.copy(), self.accepted.copy()
         dead.struck = [at]
         if at.fault == "crash":
@@ -217,7 +218,14 @@ class Process:
         if not self.died:
             number = len(self.points) if point is None else point
             self.events.append(
-                BoundaryEvent(process=self.number, point=number, at_ms=self.clock.now_ms(), what=what, **more)
+                BoundaryEvent(
+                    order=self.clock.tick(),
+                    process=self.number,
+                    point=number,
+                    at_ms=self.clock.now_ms(),
+                    what=what,
+                    **more,
+                )
             )
 
     def _crosses(self, point: Point, fault: str | None = None) -> None:

@@ -29,6 +29,12 @@ class Time:
         self._since_ms = since_ms
         self._passed_s = 0.0
         self._skipped_ms = 0
+        self._ticks = 0
+
+    def tick(self) -> int:
+        """Numbers what happens, across all processes of the world, also where no time passes between."""
+        self._ticks += 1
+        return self._ticks
 
     def now_ms(self) -> int:
         """Milliseconds since 1970."""
@@ -47,18 +53,18 @@ class Time:
         self._skipped_ms += milliseconds
 
     @property
-    def state(self) -> tuple[float, int]:
-        """How far it has come: the seconds that passed, and the milliseconds that were skipped."""
-        return self._passed_s, self._skipped_ms
+    def state(self) -> tuple[float, int, int]:
+        """How far it has come: the seconds that passed, the milliseconds that were skipped, the ticks."""
+        return self._passed_s, self._skipped_ms, self._ticks
 
     @state.setter
-    def state(self, state: tuple[float, int]) -> None:
-        self._passed_s, self._skipped_ms = state
+    def state(self, state: tuple[float, int, int]) -> None:
+        self._passed_s, self._skipped_ms, self._ticks = state
 
     def copy(self) -> Time:
         """A time that goes on from here by itself."""
         other = Time(self._since_ms)
-        other._passed_s, other._skipped_ms = self._passed_s, self._skipped_ms
+        other.state = self.state
         return other
 
     @contextlib.contextmanager

@@ -23,32 +23,20 @@ from typing import Any, NoReturn, Protocol
 import msgspec
 
 from recordfirst.explore.runs.event import BoundaryEvent
-from recordfirst.explore.runs.observed import Observed, Rows
 from recordfirst.explore.runs.schedule import At, Point
-from recordfirst.explore.runs.violation import Violation
 from recordfirst.explore.worlds.virtual.boundary import Process
 from recordfirst.explore.worlds.virtual.place import Place
-from recordfirst.explore.worlds.virtual.run import Run
-from recordfirst.explore.worlds.virtual.underway import End
+from recordfirst.explore.worlds.virtual.trial import VirtualTrial
+from recordfirst.explore.worlds.world import End
 from recordfirst.steps.workflow import Workflow
 
 _LENGTH_BYTES = 8
 
 
-class _Known(msgspec.Struct, frozen=True):
-    """The rows that belong to a set of receipts."""
+class _Time(msgspec.Struct):
+    """What a child must know whenever it goes on."""
 
-    done: list[str]
-    tables: dict[str, Rows]
-
-
-class _Common(msgspec.Struct, kw_only=True):
-    """What parent and child tell each other whenever the other goes on."""
-
-    time: tuple[float, int]
-    last: Observed | None
-    known: list[_Known]
-    violations: list[Violation]
+    state: tuple[float, int, int]
 
 
 class _Report(msgspec.Struct, kw_only=True):
@@ -61,7 +49,7 @@ class _Report(msgspec.Struct, kw_only=True):
     struck: list[At]
     accepted: list[str]
     older: str | None
-    common: _Common
+    time: tuple[float, int, int]
 
 
 class Able(Protocol):
@@ -74,9 +62,9 @@ class Able(Protocol):
 class Forked:
     """One process, seen from its parent: goes on whenever it is told to."""
 
-    def __init__(self, run: ForkedRun, process: Process, make: Callable[[], Able]) -> None:
+    def __init__(self, trial: ForkedTrial, process: Process, make: Callable[[], Able]) -> None:
         self.process = process
-        self._run, self._make = run, make
+        self._trial, self._make = trial, make
         self._pid = 0
         self._ours: socket.socket | None = None
 
@@ -85,7 +73,7 @@ class Forked:
         if self._ours is None:
             self._fork()
         assert self._ours is not None
-        _send(self._ours, self._run.common())
+        _send(self._ours, _Time(self._trial.clock.state))
         data = _receive(self._ours)
         if data is None:
             self.kill()
@@ -94,11 +82,12 @@ class Forked:
         process = self.process
         process.points, process.events, process.struck = report.points, report.events, report.struck
         process.accepted = set(report.accepted)
-        self._run.adopt(report.common, None if report.older is None else Path(report.older))
+        self._trial.clock.state = report.time
+        self._trial.adopt(report.older)
         if report.end != "stalled":
             self._reap()
         if report.end == "died":
-            self._run.is_left_by(process)
+            self._trial.is_left_by(process)
             process.died = True
         return report.end, report.why
 
@@ -128,13 +117,13 @@ class Forked:
         theirs.close()
         gc.unfreeze()
         self._ours = ours
-        self._run.children.append(self)
+        self._trial.children.append(self)
 
     # ── in the child ────────────────────────────────────────────────────────
 
     def _be(self, parent: socket.socket) -> NoReturn:
         try:
-            self._run.leave = lambda end, why: self._leave(parent, end, why)
+            self._trial.leave = lambda end, why: self._leave(parent, end, why)
             self._wait(parent)
             able = self._make()
             end, why = able.advance()
@@ -150,10 +139,10 @@ class Forked:
         data = _receive(parent)
         if data is None:
             os._exit(1)  # nobody is there to go on for
-        self._run.adopt(msgspec.msgpack.decode(data, type=_Common), None)
+        self._trial.clock.state = msgspec.msgpack.decode(data, type=_Time).state
 
     def _say(self, parent: socket.socket, end: End, why: str) -> None:
-        process, older = self.process, self._run.older()
+        process, older = self.process, self._trial.older()
         report = _Report(
             end=end,
             why=why,
@@ -162,7 +151,7 @@ class Forked:
             struck=process.struck,
             accepted=sorted(process.accepted),
             older=None if older is None else str(older),
-            common=self._run.common(),
+            time=self._trial.clock.state,
         )
         _send(parent, report)
 
@@ -171,7 +160,7 @@ class Forked:
         os._exit(0)
 
 
-class ForkedRun(Run):
+class ForkedTrial(VirtualTrial):
     """One schedule, with a process of the machine for each of its processes."""
 
     leave: Callable[[End, str], NoReturn] | None = None
@@ -206,21 +195,11 @@ class ForkedRun(Run):
         """Where the engine was copied to."""
         return self._older
 
-    def common(self) -> _Common:
-        """What the other side must know."""
-        known = [] if self.schedule.faults else [_Known(sorted(done), rows) for done, rows in self.world.known.items()]
-        return _Common(time=self.clock.state, last=self._last, known=known, violations=self.violations)
-
-    def adopt(self, common: _Common, older: Path | None) -> None:
-        """Go on from what the other side knows."""
-        self.clock.state = common.time
-        self._last = common.last
-        self.violations = common.violations
-        for each in common.known:
-            self.world.known.setdefault(frozenset(each.done), each.tables)
+    def adopt(self, older: str | None) -> None:
+        """In the parent: know where a child has copied the engine to."""
         if older is not None and self._older is None:
-            self._older = older
-            self._directories.append(older)
+            self._older = Path(older)
+            self._directories.append(self._older)
 
 
 def _send(to: socket.socket, what: msgspec.Struct) -> None:

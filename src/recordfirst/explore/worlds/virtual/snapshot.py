@@ -6,8 +6,6 @@ from pathlib import Path
 
 import msgspec
 
-from recordfirst.explore.runs.observed import Observed
-from recordfirst.explore.runs.violation import Violation
 from recordfirst.explore.worlds.virtual.boundary import Process
 from recordfirst.explore.worlds.virtual.clock import Time
 
@@ -19,5 +17,3 @@ class CrashSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     older: Path | None
     process: Process
     clock: Time
-    violations: tuple[Violation, ...]
-    last: Observed | None

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import Coroutine
-from typing import Any, Literal
+from typing import Any
 
 from recordfirst.explore.worlds.virtual import boundary
 from recordfirst.explore.worlds.virtual.boundary import Process
 from recordfirst.explore.worlds.virtual.clock import VirtualLoop
 from recordfirst.explore.worlds.virtual.program import Stuck
-
-type End = Literal["ended", "died", "stalled", "stuck", "failed"]
+from recordfirst.explore.worlds.world import End
 
 
 class Running:

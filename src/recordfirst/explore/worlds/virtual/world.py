@@ -1,4 +1,4 @@
-"""What worlds have in common: one case, run under schedules, each time from the world's beginning on."""
+"""What worlds of processes that this program runs have in common: a directory for each run, and kept deaths."""
 
 from __future__ import annotations
 
@@ -10,33 +10,34 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from recordfirst.explore.case import Case
-from recordfirst.explore.runs.observed import Observed, Rows
-from recordfirst.explore.runs.outcome import RunOutcome
-from recordfirst.explore.runs.schedule import CHANGES, FAULTS, At, Schedule
+from recordfirst.explore.runs.observed import Observed
+from recordfirst.explore.runs.run import Run, RunOutcome
+from recordfirst.explore.runs.schedule import At, Schedule
 from recordfirst.explore.worlds.virtual import hooks
 from recordfirst.explore.worlds.virtual.boundary import Process
 from recordfirst.explore.worlds.virtual.errors import Errors
 from recordfirst.explore.worlds.virtual.kept import KeptConnection, Role, opened
 from recordfirst.explore.worlds.virtual.place import Place
 from recordfirst.explore.worlds.virtual.snapshot import CrashSnapshot
+from recordfirst.explore.worlds.world import World
 from recordfirst.testing.outside import Outside
 
 _POINTS_MOST = 20_000
 """No process of a test crosses so many."""
 
 
-class AnyRun(Protocol):
-    """One schedule in a world, from the first process to the last."""
+class Trial(Protocol):
+    """One schedule in a world, carried out from the first process to the last."""
 
-    def outcome(self) -> RunOutcome:
-        """Run it, and judge."""
+    def run(self) -> Run:
+        """Carry it out."""
 
     def clean_up(self) -> None:
         """Let go of its directories."""
 
 
-class World(abc.ABC):
-    """What worlds have in common: one case, and the run without faults that all others are compared with.
+class VirtualWorld(World):
+    """What worlds of such processes have in common.
 
     Args:
         case: what is explored.
@@ -46,59 +47,33 @@ class World(abc.ABC):
 
     errors: Errors
     """What is raised at boundaries."""
-    tries: frozenset[str] = frozenset((*FAULTS, *CHANGES))
-    """The faults and changes that it can make."""
-    replays = 1
-    """Each run is the same."""
-    runs: Callable[[World, Schedule, int, bool], AnyRun]
-    """Makes a run of this world's kind: under a schedule, of a version of the workflow, told briefly or not."""
+    trials: Callable[[VirtualWorld, Schedule, int, bool], Trial]
+    """Makes a trial of this world's kind: of a schedule, with a version of the workflow, told briefly or not."""
 
     def __init__(self, case: Case, *, seed: int, home: Path) -> None:
+        super().__init__(case, seed=seed)
         hooks.install()
-        self.case, self.seed, self._home = case, seed, home
+        self._home = home
         self._numbers = iter(range(1_000_000_000))
-        self.known: dict[frozenset[str], dict[str, Rows]] = {}
-        """The rows that belong to each set of receipts, from the run without faults."""
-        self.reference: Observed | None = None
         self.points_most = _POINTS_MOST
         """No process crosses more, unless it turns in a circle."""
-        self.later: Observed | None = None
-        """What comes of the version that a deploy brings, without faults."""
         self.snapshots: dict[At, CrashSnapshot] = {}
-        """By the death of the first process, if nothing else inject it. Without what only an operator would read."""
+        """By the death of the first process, if nothing else befell it. Without what only an operator would read."""
 
     def close(self) -> None:
         """Delete all of its files."""
         shutil.rmtree(self._home, ignore_errors=True)
 
-    def run(self, schedule: Schedule = Schedule(), *, briefly: bool = False) -> RunOutcome:  # noqa: B008 - frozen
-        """Run the workflow under a schedule, in a fresh world, and judge what came of it.
-
-        Args:
-            schedule: what inject it.
-            briefly: leave out what is only there for an operator to read: what each death has left, and what the engine
-                has. What is committed is judged all the same, whenever it is.
-        """
-        return self._run(schedule, 0, briefly=briefly)
-
-    def _run(self, schedule: Schedule, version: int, *, briefly: bool = False) -> RunOutcome:
-        run = self.runs(self, schedule, version, briefly)
+    def play(self, schedule: Schedule, version: int = 0, *, briefly: bool = False) -> Run:
+        trial = self.trials(self, schedule, version, briefly)
         try:
-            return run.outcome()
+            return trial.run()
         finally:
-            run.clean_up()
+            trial.clean_up()
 
     def refer(self) -> RunOutcome:
-        """Run without faults: what comes of that is what must come of every other run.
-
-        Raises:
-            Exception: what the workflow's own world raised, if it cannot be run at all.
-        """
-        outcome = self.run()
-        self.reference = outcome.seen
+        outcome = super().refer()
         self.points_most = min(_POINTS_MOST, 1_000 + 20 * len(outcome.points[0]))
-        if self.case.versions:
-            self.later = self._run(Schedule(), len(self.case.versions)).seen
         return outcome
 
     def directory(self) -> Path:

@@ -48,7 +48,7 @@ class Crossing(Protocol):
 
 
 class Side:
-    """What a worker has crossed, and what is to inject it."""
+    """What a worker has crossed, and what is to befall it."""
 
     def __init__(
         self,
@@ -56,11 +56,12 @@ class Side:
         faults: list[At],
         tries: frozenset[str],
         *,
+        tick: Callable[[], int],
         kill: Callable[[], None],
         stall: Callable[[Side], Awaitable[None]],
     ) -> None:
         self.number, self._tries = number, tries
-        self._faults = faults
+        self._faults, self._tick = faults, tick
         self._kill, self._stall = kill, stall
         self._times: Counter[str] = Counter()
         self.points: list[Point] = []
@@ -157,7 +158,7 @@ class Side:
                 await self._afterwards(at, point, crossing)
 
     async def _afterwards(self, at: At, point: Point, crossing: Crossing) -> None:
-        """What inject it once the request was applied."""
+        """What befalls it once the request was applied."""
         match at.fault:
             case "crash-after":
                 self.note("and dies", point=point.number, fault=at.fault)
@@ -183,7 +184,7 @@ class Side:
     def note(self, what: str, **more: Any) -> None:
         """Write down what happens; ``more``: fields of :class:`BoundaryEvent`."""
         fields = {"process": self.number, "point": len(self.points), "at_ms": time.time_ns() // 1_000_000} | more
-        self.events.append(BoundaryEvent(what=what, **fields))
+        self.events.append(BoundaryEvent(order=self._tick(), what=what, **fields))
 
     def _crosses(self, point: Point, fault: str | None = None) -> None:
         self.note(point.name, point=point.number, boundary=point.boundary, detail=point.detail, fault=fault)

@@ -1,19 +1,17 @@
-"""One schedule in the real world, from the first worker to the last, and what came of it."""
+"""One schedule in the real world, carried out from the first worker to the last."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import signal
 import time
 from collections.abc import Awaitable
 from pathlib import Path
 
-from recordfirst.explore.judge import checks
 from recordfirst.explore.judge.invariants import offenders
-from recordfirst.explore.runs.observed import Observed, Rows
-from recordfirst.explore.runs.outcome import RunOutcome
+from recordfirst.explore.runs.run import Run
 from recordfirst.explore.runs.schedule import Schedule
-from recordfirst.explore.runs.violation import Violation
 from recordfirst.explore.worlds.real.programs.begun import WorkerProgram
 from recordfirst.explore.worlds.real.programs.worker import Order, Said
 from recordfirst.explore.worlds.real.providers import Providers
@@ -21,7 +19,7 @@ from recordfirst.explore.worlds.real.proxies.http import HttpProxy, Request
 from recordfirst.explore.worlds.real.proxies.names import Named, of_engine
 from recordfirst.explore.worlds.real.proxies.side import Side
 from recordfirst.explore.worlds.real.surroundings import Surroundings
-from recordfirst.explore.worlds.virtual.underway import End
+from recordfirst.explore.worlds.world import End
 from recordfirst.testing.outside import Asked
 
 _PROCESSES_MOST = 8
@@ -30,7 +28,7 @@ _QUIET_S = 75.0
 _LOOK_S = 1.0
 
 
-class RealRun:
+class RealTrial:
     """One schedule."""
 
     def __init__(self, world: Surroundings, schedule: Schedule, version: int) -> None:
@@ -39,37 +37,28 @@ class RealRun:
         self._outside = world.outside()
         self._arrived = 0
         self._providers = Providers(world.case, world.record)
-        self._violations: list[Violation] = []
-        self._known: dict[frozenset[str], dict[str, Rows]] = {}
-        self._last: Observed | None = None
+        self._ticks = itertools.count(1)
         self._progress_s = time.monotonic()
         self._hosts = 1
         self._why = ""
 
-    async def outcome(self) -> RunOutcome:
-        """Run it, and judge."""
+    async def run(self) -> Run:
+        """Carry it out."""
         await self._go()
         await self.end()
-        seen = self._world.look(self._outside, "1")
+        case, seen = self._world.case, self._world.look(self._outside, "1")
         sides = [worker.side for worker in self._workers]
-        self._violations += checks.at_the_end(
-            seen,
-            accepted={id for side in sides for id in side.accepted},
-            asked=self._outside.asked,
-            why=self._why,
-            reference=None if self._version else self._world.reference,
-            later=self._world.later if self._version else None,
-        )
-        self._violations += offenders(
-            self._world.case.invariants, self._world.record.connection, self._outside, self._world.case.provide
-        )
-        return RunOutcome(
+        events = [event for side in sides for event in side.events]
+        return Run(
             schedule=self._schedule,
-            violations=tuple(dict.fromkeys(self._violations)),
-            events=tuple(event for side in sides for event in side.events),
+            events=tuple(sorted(events, key=lambda event: event.order)),
             points=tuple(tuple(side.points) for side in sides),
             seen=seen,
+            asked=tuple(self._outside.asked),
+            accepted=frozenset(id for side in sides for id in side.accepted),
+            offending=tuple(offenders(case.invariants, self._world.record.connection, self._outside, case.provide)),
             struck=tuple(at for at in self._schedule.faults if any(at in side.struck for side in sides)),
+            version=self._version,
             why=self._why,
         )
 
@@ -134,6 +123,7 @@ class RealRun:
             number,
             self._schedule.of(number),
             world.tries,
+            tick=lambda: next(self._ticks),
             kill=lambda: worker.signal(signal.SIGKILL),
             stall=lambda _: self._stalls(worker),
         )
@@ -216,33 +206,18 @@ class RealRun:
         return tuple(self._outside.asked[before:])
 
     def _called(self, side: Side, named: Named) -> None:
-        broken = self.broken_by_a_call(named.detail) if named.name.startswith("call ") else []
-        if broken:
-            side.note("breaks", broken=tuple(broken))
-            self._violations += broken
-
-    def broken_by_a_call(self, known_as: str) -> list[Violation]:
-        """What a call breaks that goes out just now, by its key or marker."""
-        return self._providers.broken_by(known_as)
+        called = self._providers.called(named.detail) if named.name.startswith("call ") else None
+        if called is not None:
+            side.note("calls", called=called)
 
     def _committed(self, side: Side) -> None:
         self._moves()
         self._look(side, "is committed")
 
     def _look(self, side: Side, what: str, host: str | None = None) -> None:
-        """Whatever is committed must be right at once, whether anybody goes on from it or not."""
-        world = self._world
-        seen = world.look(self._outside, host)
-        is_reference = not self._schedule.faults and not self._version
-        known = world.known if is_reference else world.known | self._known
-        broken = checks.rows_without_receipts(seen, known, None if seen.done in self._known else world.reference)
-        (world.known if is_reference else self._known).setdefault(seen.done, seen.tables)
-        if self._last is not None:
-            broken += checks.changed_outcomes(self._last, seen)
-        broken += offenders(world.case.always, world.record.connection, self._outside, world.case.provide)
-        self._last = seen
-        self._violations += broken
-        side.note(what, seen=seen, broken=tuple(broken))
+        world, case = self._world, self._world.case
+        offending = tuple(offenders(case.always, world.record.connection, self._outside, case.provide))
+        side.note(what, seen=world.look(self._outside, host), offending=offending)
 
 
 def _read_engine(request: Request) -> tuple[Named, bool] | None:

@@ -1,4 +1,4 @@
-"""One schedule: processes that work and die, one after the other, until one sees the workflow's end; a verdict."""
+"""One schedule, carried out: processes that work and die, one after the other, until one sees the workflow's end."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 
 import msgspec
 
-from recordfirst.explore.judge import checks
 from recordfirst.explore.judge.invariants import offenders
-from recordfirst.explore.runs.observed import Observed, Rows, SeenPromise
-from recordfirst.explore.runs.outcome import RunOutcome
+from recordfirst.explore.runs.event import Called
+from recordfirst.explore.runs.observed import SeenPromise
+from recordfirst.explore.runs.run import Run
 from recordfirst.explore.runs.schedule import ENDS, At, Fault, Point, Schedule, faults_at
-from recordfirst.explore.runs.violation import Violation
 from recordfirst.explore.worlds.looking import look_into_engine
 from recordfirst.explore.worlds.virtual.boundary import Process
 from recordfirst.explore.worlds.virtual.clock import EPOCH_MS, Time
 from recordfirst.explore.worlds.virtual.place import Place
 from recordfirst.explore.worlds.virtual.program import work
 from recordfirst.explore.worlds.virtual.snapshot import CrashSnapshot
-from recordfirst.explore.worlds.virtual.underway import End, Running
-from recordfirst.explore.worlds.virtual.world import World
+from recordfirst.explore.worlds.virtual.underway import Running
+from recordfirst.explore.worlds.virtual.world import VirtualWorld
+from recordfirst.explore.worlds.world import End
 from recordfirst.steps.workflow import Workflow
 from recordfirst.testing.outside import Outside
 
@@ -34,18 +34,18 @@ _FORGOTTEN_MS = 40 * 24 * 3_600_000
 _PROCESSES_MOST = 8
 
 
-class Run:
+class VirtualTrial:
     """One schedule, from the first process to the last."""
 
     keeps_corpses = False
     """Without faults: whether it is kept what its process would leave if it died, at each moment at which it can."""
 
-    def __init__(self, world: World, schedule: Schedule, version: int, briefly: bool) -> None:  # noqa: FBT001 - ours
+    def __init__(self, world: VirtualWorld, schedule: Schedule, version: int, briefly: bool) -> None:  # noqa: FBT001 - ours
         self.world, self.schedule = world, schedule
         self._version, self._briefly = version, briefly
         self._older: Path | None = None
         first = schedule.of(1)
-        # Where more inject the first process, no other schedule begins like this one.
+        # Where more befalls the first process, no other schedule begins like this one.
         self._first = (
             msgspec.structs.replace(first[0], change=None) if [at.fault in ENDS for at in first] == [True] else None
         )
@@ -55,43 +55,42 @@ class Run:
             self.files = world.fresh()
             self._directories = [self.files]
             self._processes: list[Process] = []
-            self.violations: list[Violation] = []
-            self._last: Observed | None = None
         else:
             self.clock = snapshot.clock.copy()
             self.files = world.resume(snapshot.files)
             self._directories = [self.files]
             self._processes = [snapshot.process]
-            self.violations, self._last = [*snapshot.violations], snapshot.last
             self._change(first[0], snapshot.older)
             self.clock.skip_ms(_DOWN_MS)
         self._hosts = 0
         self._why = ""
-        self._known: dict[frozenset[str], dict[str, Rows]] = {}
-        """The rows that belonged to each set of receipts in this run."""
 
     def clean_up(self) -> None:
         for files in self._directories:
             self.world.discard(files)
 
-    def outcome(self) -> RunOutcome:
-        """Run it, and judge."""
+    def run(self) -> Run:
+        """Carry it out."""
         self._go()
+        case = self.world.case
         with self.world.looking(self.files) as connection:
             outside = Outside(self.files / "outside", self.clock.now_ms)
             seen = self.world.look_by(connection, outside)
             if not self._briefly:
                 seen = msgspec.structs.replace(seen, engine=look_into_engine(self.files / "engine"))
-            self._judge(seen)
-            self.violations += offenders(self.world.case.invariants, connection, outside, self.world.case.provide)
+            offending = tuple(offenders(case.invariants, connection, outside, case.provide))
         struck = {(at.process, at.point) for process in self._processes for at in process.struck}
-        return RunOutcome(
+        events = [event for process in self._processes for event in process.events]
+        return Run(
             schedule=self.schedule,
-            violations=tuple(dict.fromkeys(self.violations)),
-            events=tuple(event for process in self._processes for event in process.events),
+            events=tuple(sorted(events, key=lambda event: event.order)),
             points=tuple(tuple(process.points) for process in self._processes),
             seen=seen,
+            asked=tuple(Outside(self.files / "outside", self.clock.now_ms).asked),
+            accepted=frozenset(id for process in self._processes for id in process.accepted),
+            offending=offending,
             struck=tuple(at for at in self.schedule.faults if (at.process, at.point) in struck),
+            version=self._version,
             why=self._why,
             briefly=self._briefly,
         )
@@ -173,8 +172,6 @@ class Run:
                 older=None if self._older is None else self.world.keep(self._older),
                 process=process,
                 clock=self.clock.copy(),
-                violations=tuple(self.violations),
-                last=self._last,
             )
         self._change(process.struck[-1], self._older)
 
@@ -212,24 +209,15 @@ class Run:
         if fault not in faults_at(point):
             return
         at = At(1, point.number, fault)
-        self.world.snapshots[at] = CrashSnapshot(
-            files=self.world.keep(self.files),
-            older=None,
-            process=self._processes[0].as_dead(at),
-            clock=self.clock.copy(),
-            violations=tuple(self.violations),
-            last=self._last,
-        )
+        process = self._processes[0].as_dead(at)
+        files = self.world.keep(self.files)
+        self.world.snapshots[at] = CrashSnapshot(files=files, older=None, process=process, clock=process.clock)
 
-    # ── judging ─────────────────────────────────────────────────────────────
+    # ── looking ─────────────────────────────────────────────────────────────
 
     def _called(self, place: Place, process: Process, key: str, effect: str, after: str | None) -> None:
-        if after is None:
-            return
-        broken = checks.at_a_call(key, effect, after, is_there=place.written(after))
-        if broken:
-            process.note("breaks", broken=tuple(broken))
-            self.violations += broken
+        if after is not None:
+            process.note("calls", called=Called(key, effect, after, place.written(after)))
 
     def _committed(
         self,
@@ -239,27 +227,6 @@ class Run:
         what: str = "is committed",
         engine: tuple[SeenPromise, ...] = (),
     ) -> None:
-        """Whatever is committed must be right at once, whether anybody goes on from it or not."""
+        case = self.world.case
         seen = msgspec.structs.replace(self.world.look_by(connection, outside), engine=engine)
-        is_reference = not self.schedule.faults and not self._version
-        known = self.world.known if is_reference else self.world.known | self._known
-        reference = None if seen.done in self._known else self.world.reference
-        broken = checks.rows_without_receipts(seen, known, reference)
-        (self.world.known if is_reference else self._known).setdefault(seen.done, seen.tables)
-        if self._last is not None:
-            broken += checks.changed_outcomes(self._last, seen)
-        broken += offenders(self.world.case.always, connection, outside, self.world.case.provide)
-        self._last = seen
-        self.violations += broken
-        process.note(what, seen=seen, broken=tuple(broken))
-
-    def _judge(self, seen: Observed) -> None:
-        accepted = {id for process in self._processes for id in process.accepted}
-        self.violations += checks.at_the_end(
-            seen,
-            accepted=accepted,
-            asked=Outside(self.files / "outside", self.clock.now_ms).asked,
-            why=self._why,
-            reference=self.world.reference,
-            later=self.world.later if self._version else None,
-        )
+        process.note(what, seen=seen, offending=tuple(offenders(case.always, connection, outside, case.provide)))
