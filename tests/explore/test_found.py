@@ -89,7 +89,7 @@ def test_a_process_that_stands_still_in_a_step_that_is_given_up_goes_on() -> Non
         assert look.cancelled()
 
     process = Process(1, [At(1, 1, "stall")], Time(EPOCH_MS), SqliteErrors(), die=lambda _: None, points_most=10)
-    running = Running(main(process), 1, process)
+    running = Running(main(process), process)
     assert running.advance() == ("stalled", "")
     assert running.advance() == ("ended", "")
 

@@ -32,6 +32,7 @@ from recordfirst.operations.api import Operations
 from recordfirst.operations.cancel import Cancellation
 from recordfirst.operations.gc import Collection
 from recordfirst.operations.retry import Retry
+from recordfirst.process.seams import NO_SEAMS, Seams
 from recordfirst.process.threads import Threads
 from recordfirst.reconcile.dismissing import Dismissal
 from recordfirst.reconcile.reconciler import Report
@@ -74,8 +75,9 @@ class App:
         version: names this version of your code, such as a commit's hash, in 64 characters at most. A workflow that a
             defect has stopped is tried again, once, by a worker of another version. Default: a hash of the code of
             the workflows, their steps, and the functions of their package that these name.
-        sleeper: waits a number of seconds. An argument for tests, like the next two.
+        sleeper: waits a number of seconds. An argument for tests, like the next three.
         random: numbers in [0, 1), for jitter.
+        seams: the clock and the ids of this process, and what stands between it, its engine and its providers.
         observer: gets an event for whatever is dropped or repeated on purpose.
 
     Raises:
@@ -96,6 +98,7 @@ class App:
         version: str | None = None,
         sleeper: Callable[[float], Awaitable[None]] = asyncio.sleep,
         random: Callable[[], float] = random.random,
+        seams: Seams = NO_SEAMS,
         observer: Observer = log_events,
     ) -> None:
         self.name = identity.check_id(name, "an app's name", identity.APP_BYTES_MOST)
@@ -123,6 +126,7 @@ class App:
             sealing=Sealing(name, encryptor),
             sleeper=sleeper,
             random=random,
+            seams=seams,
             observer=observer,
             nudge=lambda: self._dispatcher.nudge() if self._dispatcher is not None else None,
             works_here=lambda: self._dispatcher is not None,

@@ -113,7 +113,7 @@ def test_a_process_that_was_never_closed_keeps_its_directory() -> None:
     ],
 )
 def test_what_a_step_did_to_its_connection_is_not_there_for_the_next_process(
-    odd: str, monkeypatch: pytest.MonkeyPatch
+    odd: str,
 ) -> None:
     """P9: such a connection is closed; one that only read and wrote is kept."""
 
@@ -127,10 +127,7 @@ def test_what_a_step_did_to_its_connection_is_not_there_for_the_next_process(
             place = slots.take(world_of(folder, [1], logged=True))
             process = Process(1, [], Time(EPOCH_MS), SqliteErrors(), die=lambda _: None, points_most=99)
             process.connect = slots.open
-            record = SimRecord(place / "record.db", "1")
-            with monkeypatch.context() as patch:
-                patch.setattr("recordfirst.explore.worlds.virtual.boundary.current", process)
-                asyncio.run(use(record, sql))
+            asyncio.run(use(SimRecord(place / "record.db", "1", process), sql))
             for close in process.opened:
                 close()
             assert slots.give_back(place) is (sql != odd)

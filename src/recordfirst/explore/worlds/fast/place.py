@@ -15,7 +15,7 @@ class SqlitePlace(WithFiles):
 
     def __init__(self, files: Path, host: str, process: Process, outside: type[Outside] = Outside) -> None:
         super().__init__(files, host, process, outside)
-        self.record = SimRecord(files / "record.db", host)
+        self.record = SimRecord(files / "record.db", host, process)
 
     def accepted(self, id: str) -> bool:
         there = self.record.peek().execute("SELECT 1 FROM recordfirst_start WHERE id = ?", (id,)).fetchone()

@@ -10,16 +10,16 @@ import contextlib
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Generator
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any, cast
 
 import aiosqlite
 
 from recordfirst.explore.runs.schedule import Boundary
-from recordfirst.explore.worlds.virtual import boundary
+from recordfirst.explore.worlds.virtual.boundary import Process
 from recordfirst.explore.worlds.virtual.errors import elsewhere
-from recordfirst.explore.worlds.virtual.kept import KeptConnection, Role, opened
+from recordfirst.explore.worlds.virtual.kept import KeptConnection, Role
 from recordfirst.records import statements
 from recordfirst.records.contract import Lease
 from recordfirst.records.sqlite import SqliteRecord
@@ -52,10 +52,11 @@ class SimRecord(SqliteRecord):
         path: the file.
         host: where the process runs. Leases are held per host: a process that stalled for too long has lost its
             own to another host without knowing, as when a connection to Postgres was cut.
+        process: whose points its statements are.
     """
 
-    def __init__(self, path: Path, host: str) -> None:
-        super().__init__(path, connect=_connect)
+    def __init__(self, path: Path, host: str, process: Process) -> None:
+        super().__init__(path, connect=partial(_connect, process))
         self._host = host
 
     def peek(self) -> sqlite3.Connection:
@@ -72,16 +73,12 @@ class SimRecord(SqliteRecord):
             yield lease
 
 
-def _connect(path: Path, **options: Any) -> aiosqlite.Connection:
-    return cast("aiosqlite.Connection", _Inline(lambda role: _opened(path, role, options)))
+def _connect(process: Process, path: Path, **options: Any) -> aiosqlite.Connection:
+    return cast("aiosqlite.Connection", _Inline(process, lambda role: _opened(process, path, role, options)))
 
 
-def _opened(path: Path, role: Role, options: dict[str, Any]) -> KeptConnection:
-    options = options | {"timeout": 0.0}
-    process = boundary.current
-    if process is None:
-        return opened(path, role, options)
-    kept = process.connect(path, role, options)
+def _opened(process: Process, path: Path, role: Role, options: dict[str, Any]) -> KeptConnection:
+    kept = process.connect(path, role, options | {"timeout": 0.0})
     process.opened.append(kept.closing())
     if kept.clock is None:
         kept.create_function("julianday", -1, lambda *_: (_JULIAN_1970_MS + _now_ms(kept)) / 86_400_000)
@@ -100,9 +97,9 @@ class _Inline(aiosqlite.Connection):
     __module__ = aiosqlite.Connection.__module__  # by this, steps for several products know what they write for
     _connection: KeptConnection | None
 
-    def __init__(self, connect: Callable[[Role], KeptConnection]) -> None:
+    def __init__(self, process: Process, connect: Callable[[Role], KeptConnection]) -> None:
         super().__init__(lambda: connect("writer"), 64)
-        self._connect_as = connect
+        self._process, self._connect_as = process, connect
 
     def __await__(self) -> Generator[Any, None, aiosqlite.Connection]:
         return self._connect().__await__()
@@ -125,7 +122,7 @@ class _Inline(aiosqlite.Connection):
         connection = self._connection
         if connection is None:
             connection = self._connection = self._connect_as("reader" if args[:1] == (_READS,) else "writer")
-        process = boundary.current
+        process = self._process
         name = _name_of(fn, args)
         text = args[0] if args and isinstance(args[0], str) else ""
         if text in _TOLD:
@@ -133,7 +130,7 @@ class _Inline(aiosqlite.Connection):
                 connection.told[text] = fn(*args, **kwargs)
             return connection.told[text]
         connection.is_odd = connection.is_odd or fn.__name__ not in _PLAIN or not _is_plain(text)
-        if process is None or name is None:
+        if name is None:
             return fn(*args, **kwargs)
 
         def run() -> Any:

@@ -35,6 +35,7 @@ from recordfirst.explore.worlds.virtual.clock import EPOCH_MS, Time
 from recordfirst.explore.worlds.virtual.forked import ForkedTrial
 from recordfirst.explore.worlds.virtual.kept import KeptConnection, Role, Slots
 from recordfirst.explore.worlds.virtual.place import OwnOutside, Place
+from recordfirst.explore.worlds.virtual.seams import WorldSeams
 from recordfirst.explore.worlds.virtual.snapshot import CrashSnapshot
 from recordfirst.explore.worlds.virtual.trial import VirtualTrial
 from recordfirst.explore.worlds.virtual.world import VirtualWorld
@@ -68,7 +69,6 @@ class FastWorld(VirtualWorld):
 
     def _prepare(self) -> None:
         self._template.mkdir()
-        clock = Time(EPOCH_MS)
 
         async def make() -> None:
             record = SqliteRecord(self._template / "record.db")
@@ -84,8 +84,7 @@ class FastWorld(VirtualWorld):
             raise Misuse(f"tables= of the case cannot be made: {error}") from error
         finally:
             connection.close()
-        with clock.installed(self.seed):
-            Store(str(self._template / "engine"), "record").close()
+        Store(str(self._template / "engine"), "record", WorldSeams(Time(EPOCH_MS), self.seed)).close()
 
     # ── what a run needs ────────────────────────────────────────────────────
 

@@ -19,7 +19,7 @@ from psycopg import waiting
 from psycopg.pq import TransactionStatus
 
 from recordfirst.explore.runs.schedule import Boundary
-from recordfirst.explore.worlds.virtual import boundary
+from recordfirst.explore.worlds.virtual.boundary import Process
 from recordfirst.explore.worlds.virtual.errors import elsewhere
 from recordfirst.records import statements
 from recordfirst.records.postgres.lent import Lent
@@ -59,8 +59,8 @@ class Watch(Protocol):
         """Return a connection that only looks."""
 
 
-watch: Watch | None = None
-"""Set in a forked process."""
+explored: tuple[Process, Watch] | None = None
+"""The process that is explored in this one of the machine, and what looks beside it."""
 
 
 class _Fault(Exception):  # noqa: N818 - turned into what the server says
@@ -122,9 +122,9 @@ class _Statement:
 
 
 async def _explored_wait(self: psycopg.AsyncConnection[Any], gen: Any, *args: Any, **more: Any) -> Any:
-    process = boundary.current
-    if process is None or watch is None:
+    if explored is None:
         return await _wait(self, gen, *args, **more)
+    process, watch = explored
     if getattr(getattr(gen, "gi_code", None), "co_name", type(gen).__name__) in ("notifies", "generator"):
         await _wait(self, gen, interval=_LONG_S, **more)  # for as long as the connection lasts
         return []
@@ -157,7 +157,7 @@ _open: set[psycopg.AsyncConnection[Any]] = set()
 """Connections of this process that have a transaction open."""
 
 
-def _note_transaction(connection: psycopg.AsyncConnection[Any], process: boundary.Process) -> None:
+def _note_transaction(connection: psycopg.AsyncConnection[Any], process: Process) -> None:
     if connection.pgconn.transaction_status in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN):
         _open.discard(connection)
     else:
@@ -166,7 +166,7 @@ def _note_transaction(connection: psycopg.AsyncConnection[Any], process: boundar
 
 
 async def _inject(
-    connection: psycopg.AsyncConnection[Any], gen: Any, statement: _Statement, kind: str, process: boundary.Process
+    connection: psycopg.AsyncConnection[Any], gen: Any, statement: _Statement, kind: str, process: Process
 ) -> None:
     """Let the server refuse, or be gone.
 
@@ -195,7 +195,7 @@ async def _inject(
 
 
 async def _explored_wait_conn(gen: Any, *args: Any, **more: Any) -> Any:
-    if boundary.current is None:
+    if explored is None:
         return await _wait_conn(gen, *args, **more)
     return waiting.wait_conn(gen, *args, **more)
 

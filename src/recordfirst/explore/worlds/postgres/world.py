@@ -194,6 +194,8 @@ class _Trial(ForkedTrial):
     """One schedule on a Postgres."""
 
     world: PostgresWorld
+    _place: PostgresPlace
+    """In a forked process: its own."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -201,14 +203,14 @@ class _Trial(ForkedTrial):
 
     def _inside(self, process: Process, place: Place, version: Workflow[..., Any]) -> Able:
         assert isinstance(place, PostgresPlace)
-        psycopg_hooks.watch = place
+        self._place = place
+        psycopg_hooks.explored = process, place
         return super()._inside(process, place, version)
 
     def _keep_engine(self) -> None:
         super()._keep_engine()
         if self.world.resonate_sql is not None:
-            assert psycopg_hooks.watch is not None
-            keep_engine(psycopg_hooks.watch.looks())
+            keep_engine(self._place.looks())
 
     def _change(self, at: At, older: Path | None) -> None:
         if self.world.resonate_sql is None or at.change not in ("engine-lost", "engine-older"):
@@ -227,11 +229,11 @@ class _Here(VirtualTrial):
 
     def _start(self, process: Process, place: Place, version: Workflow[..., Any]) -> Any:
         assert isinstance(place, PostgresPlace)
-        self._place = psycopg_hooks.watch = place
+        self._place, psycopg_hooks.explored = place, (process, place)
         return super()._start(process, place, version)
 
     def clean_up(self) -> None:
-        psycopg_hooks.watch = None
+        psycopg_hooks.explored = None
         self._place.close()
         super().clean_up()
 

@@ -43,8 +43,11 @@ class Process:
         die: Callable[[Process], None],
         keep_engine: Callable[[Process], None] = lambda _: None,
         points_most: int,
+        seed: int = 1,
     ) -> None:
         self.number, self.clock, self._errors = number, clock, errors
+        self.seed = seed * 1_000 + number
+        """Of whatever chance there is in it."""
         self._faults: Mapping[int, At] = {at.point: at for at in faults}
         self._copies = {at.since for at in faults if at.since is not None}
         self._die, self._keep_engine, self._points_most = die, keep_engine, points_most
@@ -241,7 +244,3 @@ class Process:
 
 async def _never() -> None:
     await asyncio.get_running_loop().create_future()
-
-
-current: Process | None = None
-"""The process that runs now in this one; set by the world that runs it."""

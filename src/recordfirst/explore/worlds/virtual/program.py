@@ -15,6 +15,7 @@ from recordfirst.explore.case import Case
 from recordfirst.explore.worlds.operator import answer, provided
 from recordfirst.explore.worlds.virtual.boundary import Process
 from recordfirst.explore.worlds.virtual.place import Place
+from recordfirst.explore.worlds.virtual.seams import ProcessSeams
 from recordfirst.observe import Event, Stopped
 from recordfirst.steps.workflow import Workflow
 
@@ -54,7 +55,16 @@ async def _work(case: Case, workflow: Workflow[..., Any], place: Place, process:
         if isinstance(event, Stopped):
             stops.append(f"the workflow is stopped by a defect: {event.cause}; at {event.at}; nothing was undone")
 
-    app = App(case.app, record=place.record, workflows=[workflow], engine=place.engine, observer=observe)
+    seams = ProcessSeams(process)
+    app = App(
+        case.app,
+        record=place.record,
+        workflows=[workflow],
+        engine=place.engine,
+        random=seams.chance.random,
+        seams=seams,
+        observer=observe,
+    )
     for key, value in provided(case, place.outside).items():
         app.provide(value, as_=key)
     async with app.worker() as worker:

@@ -142,6 +142,7 @@ class VirtualTrial:
             die=self._died,
             keep_engine=lambda _: self._keep_engine(),
             points_most=self.world.points_most,
+            seed=self.world.seed,
         )
         place = self.world.place(self.files, host, process)
         process.calls = lambda key, effect, after: self._called(place, process, key, effect, after)
@@ -156,7 +157,7 @@ class VirtualTrial:
 
     def _start(self, process: Process, place: Place, version: Workflow[..., Any]) -> Running:
         """Make a process that has done nothing yet."""
-        return Running(work(self.world.case, version, place, process), self.world.seed, process)
+        return Running(work(self.world.case, version, place, process), process)
 
     def _stands_still(self) -> None:
         """Take its lease from a process that stalls; files of a host of its own have none to take."""

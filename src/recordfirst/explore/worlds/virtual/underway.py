@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Coroutine
 from typing import Any
 
-from recordfirst.explore.worlds.virtual import boundary
 from recordfirst.explore.worlds.virtual.boundary import Process
 from recordfirst.explore.worlds.virtual.clock import VirtualLoop
 from recordfirst.explore.worlds.virtual.program import Stuck
@@ -17,26 +16,23 @@ from recordfirst.explore.worlds.world import End
 class Running:
     """One process, under way: goes on whenever it is told to."""
 
-    def __init__(self, main: Coroutine[Any, Any, None], seed: int, process: Process) -> None:
+    def __init__(self, main: Coroutine[Any, Any, None], process: Process) -> None:
         self.process = process
         self._loop = VirtualLoop(process.clock)
         self._main = self._loop.create_task(main)
         self._main.add_done_callback(lambda _: self._loop.stop())
-        self._seed = seed * 1_000 + process.number
 
     def advance(self) -> tuple[End, str]:
         """Run until it ends, dies, or stalls."""
-        before, boundary.current = boundary.current, self.process
         asyncio.set_event_loop(self._loop)
         try:
-            with self.process.clock.installed(self._seed):
+            with self.process.clock.installed(self.process.seed):
                 if self.process.stalled is not None:
                     self.process.stalled.set_result(None)
                 self._loop.run_forever()
                 return self._end()
         finally:
             asyncio.set_event_loop(None)
-            boundary.current = before
 
     def _end(self) -> tuple[End, str]:
         process = self.process

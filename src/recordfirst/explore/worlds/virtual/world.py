@@ -13,7 +13,6 @@ from recordfirst.explore.case import Case
 from recordfirst.explore.runs.observed import Observed
 from recordfirst.explore.runs.run import Run, RunOutcome
 from recordfirst.explore.runs.schedule import At, Schedule
-from recordfirst.explore.worlds.virtual import hooks
 from recordfirst.explore.worlds.virtual.boundary import Process
 from recordfirst.explore.worlds.virtual.errors import Errors
 from recordfirst.explore.worlds.virtual.kept import KeptConnection, Role, opened
@@ -52,7 +51,6 @@ class VirtualWorld(World):
 
     def __init__(self, case: Case, *, seed: int, home: Path) -> None:
         super().__init__(case, seed=seed)
-        hooks.install()
         self._home = home
         self._numbers = iter(range(1_000_000_000))
         self.points_most = _POINTS_MOST

@@ -18,11 +18,11 @@ from typing import Literal
 import msgspec
 
 from recordfirst.client.app import App
-from recordfirst.engine import connect, shared
 from recordfirst.engine.options import Embedded
 from recordfirst.errors import UnknownWorkflow, WorkflowFailed, WorkflowStopped
 from recordfirst.explore.case import Case
 from recordfirst.explore.worlds.operator import answer, provided
+from recordfirst.process.seams import Seams
 from recordfirst.records.open import record_from_url
 from recordfirst.testing.outside import Outside
 from recordfirst.testing.reached import ReachedOutside
@@ -63,9 +63,6 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
 def be(case: Case, order: Order) -> None:
     """Be the worker, until the workflow has ended."""
     logging.basicConfig(level=logging.WARNING)
-    shared.LEASE = _LEASE
-    if order.engine_through:
-        _reach(order.engine_through)
     with socket.socket(socket.AF_UNIX) as world:
         world.connect(order.world)
 
@@ -80,17 +77,16 @@ def be(case: Case, order: Order) -> None:
             say("failed", f"{type(error).__name__}: {error}")
 
 
-def _reach(through: str) -> None:
-    """Let the server be reached by its proxy: each worker has another, and one engine must not look like several."""
-    names = vars(connect)
-    make = names["server_engine"]
+class _WorkerSeams(Seams):
+    """A short lease, and a server that is reached by a proxy: each worker has another, and it is one engine to all."""
 
-    def server_engine(url: str, token: str | None, membership: shared.Membership) -> shared.SharedEngine:
-        engine: shared.SharedEngine = make(through, token, membership)
-        engine.identity = url
-        return engine
+    lease = _LEASE
 
-    names["server_engine"] = server_engine
+    def __init__(self, through: str) -> None:
+        self._through = through
+
+    def address_of(self, url: str) -> str:
+        return self._through or url
 
 
 async def _work(case: Case, order: Order, say: Callable[..., None]) -> None:
@@ -101,6 +97,7 @@ async def _work(case: Case, order: Order, say: Callable[..., None]) -> None:
         record=record_from_url(order.record),
         workflows=[workflow],
         engine=engine,
+        seams=_WorkerSeams(order.engine_through),
         observer=lambda event: say("note", str(event)),
     )
     outside = ReachedOutside(order.outside, _now_ms)
