@@ -108,13 +108,11 @@ class App:
             raise Misuse(f"concurrency= takes a whole number above 0, not {concurrency!r}")
         self._registered = registrations(workflows, invariants)
         check(engine)
-        self._concurrency = concurrency
-        self._injector = Injector()
+        self._concurrency, self._injector = concurrency, Injector()
         self._store = record
-        packages = {
-            package for workflow in self._registered.workflows.values() for package in workflow.declared.packages
-        }
-        fails = [each for workflow in self._registered.workflows.values() for each in workflow.declared.fails]
+        declared = [workflow.declared for workflow in self._registered.workflows.values()]
+        packages = {package for each in declared for package in each.packages}
+        fails = [error for each in declared for error in each.fails]
         self._dispatcher: Dispatcher | None = None
         self._opened = 0
         self._opening = asyncio.Lock()
@@ -130,9 +128,7 @@ class App:
             observer=observer,
             nudge=lambda: self._dispatcher.nudge() if self._dispatcher is not None else None,
             works_here=lambda: self._dispatcher is not None,
-            version=check_version(version)
-            if version is not None
-            else version_of_app(self._registered.workflows.values()),
+            version=version_of_app(self._registered.workflows.values()) if version is None else check_version(version),
             errors=OwnErrors(fails, packages),
         )
         self.engines = Engines(self.runtime, engine, concurrency, encryptor)

@@ -39,10 +39,9 @@ from recordfirst.execution.verdict import MOST_UNDECLARED, reason, reason_after,
 from recordfirst.observe import Suspected
 from recordfirst.process.limit import Limit
 from recordfirst.process.places import Admission, here
-from recordfirst.process.seams import Outgoing
 from recordfirst.providers.contract import Absent, CannotTell, Found, Verdict, describe
 from recordfirst.steps.arguments import Arguments
-from recordfirst.steps.effect import Call, Effect
+from recordfirst.steps.effect import Effect
 from recordfirst.steps.precedent import Precedent
 
 _LATER_MS = 24 * 3_600_000
@@ -256,10 +255,10 @@ class EffectRun:
             raise
         if self.runtime.loop.time() > until_s or not d.may_send(receipt, self.effect.guarantee):
             return await self._store_verdict(receipt, NotDone("held up before the call was made"), claim, arguments)
-        limit = Limit(self.effect.timeout_s, until_s)
+        limit, workflow = Limit(self.effect.timeout_s, until_s), self.execution.workflow_id
         try:
             async with self._admission.in_flight(), limit:
-                value = await self.runtime.seams.call(self._outgoing(call), limit, send)
+                value = await self.runtime.seams.call(self.effect.outgoing(call, workflow, self.arguments), limit, send)
         except Conflict as error:
             # What stands there under this identity is not ours, and that is certain: it was not done (P8).
             why = describe(error)
@@ -275,10 +274,6 @@ class EffectRun:
             return await self._store_verdict(receipt, verdict, claim, arguments)
         self.runtime.heard_of(self.effect.provider.name, None)
         return await self._store_success(receipt, value, arguments, claim=claim)
-
-    def _outgoing(self, call: Call) -> Outgoing:
-        after = partial(self.effect.after_key, self.execution.workflow_id, self.arguments)
-        return Outgoing(self.effect.name, call.key, after, self.effect.guarantee.key_honoured_ms)
 
     async def _store_verdict(
         self, receipt: Receipt, verdict: Verdict, claim: str, arguments: dict[str, Any]

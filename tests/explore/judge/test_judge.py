@@ -8,7 +8,7 @@ import pytest
 
 from recordfirst.explore import At, RunOutcome, Schedule, Violation
 from recordfirst.explore.judge.judge import Judge
-from recordfirst.explore.runs.event import BoundaryEvent, Called
+from recordfirst.explore.runs.event import BoundaryEvent, SeenCall
 from recordfirst.explore.runs.observed import Observed, SeenReceipt, SeenStart
 from recordfirst.explore.runs.run import Run
 from recordfirst.testing.outside import Asked
@@ -60,7 +60,7 @@ def test_what_is_as_without_faults_broke_nothing() -> None:
 
 @pytest.mark.parametrize(("is_there", "promises"), [(True, []), (False, ["P1"])])
 def test_a_call_before_its_write(is_there: bool, promises: list[str]) -> None:
-    called = {"called": Called("order-1:charge", "charge_card", "insert", is_there)}
+    called = {"called": SeenCall("order-1:charge", "charge_card", "insert", is_there)}
     assert broken(run({"seen": NEW}, called, {"seen": PAID}, end=PAID)) == promises
 
 

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from recordfirst.explore.judge.answers import alike
-from recordfirst.explore.runs.event import Called
+from recordfirst.explore.runs.event import SeenCall
 from recordfirst.explore.runs.observed import Observed, Rows, SeenReceipt, SeenStart
 from recordfirst.explore.runs.violation import Violation
 from recordfirst.testing.outside import Asked, identity_of
 
 
-def at_a_call(called: Called) -> list[Violation]:
+def at_a_call(called: SeenCall) -> list[Violation]:
     """P1: when a call goes out, the receipt of the write that it depends on is committed."""
     if called.is_there:
         return []

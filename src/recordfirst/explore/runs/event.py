@@ -10,7 +10,7 @@ from recordfirst.explore.runs.violation import Violation
 from recordfirst.testing.outside import Asked
 
 
-class Called(msgspec.Struct, frozen=True):
+class SeenCall(msgspec.Struct, frozen=True):
     """An effect's call that goes out, and whether the receipt that it depends on is committed just then."""
 
     key: str
@@ -36,7 +36,7 @@ class BoundaryEvent(msgspec.Struct, frozen=True, kw_only=True):
     """What was there, after a commit, a death or a call."""
     offending: tuple[str, ...] = ()
     """What the user's own invariants found in that."""
-    called: Called | None = None
+    called: SeenCall | None = None
     asked: tuple[Asked, ...] = ()
     """What arrived outside, and what became of it."""
     broken: tuple[Violation, ...] = ()

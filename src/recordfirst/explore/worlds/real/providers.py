@@ -10,7 +10,7 @@ import msgspec
 
 from recordfirst.core import codec, identity
 from recordfirst.explore.case import Case
-from recordfirst.explore.runs.event import Called
+from recordfirst.explore.runs.event import SeenCall
 from recordfirst.explore.worlds.real.proxies.http import Request
 from recordfirst.explore.worlds.real.proxies.names import Named
 from recordfirst.explore.worlds.real.records import WorldsRecord
@@ -47,14 +47,14 @@ class Providers:
         blind = effect.guarantee.key_honoured_ms is None
         return Named(boundary="provider", name=f"call {effect.name}", detail=next(iter(identities))), blind
 
-    def called(self, known_as: str) -> Called | None:
+    def called(self, known_as: str) -> SeenCall | None:
         """What call this is, by its key or marker, and whether the receipt that it depends on is there."""
         found = self._receipt([known_as] if known_as else [])
         if found is None:
             return None
         effect, workflow, request = found
         after = effect.after_key(workflow, effect.function.fit(codec.decode(request)))
-        return None if after is None else Called(known_as, effect.name, after, self._record.is_written(after))
+        return None if after is None else SeenCall(known_as, effect.name, after, self._record.is_written(after))
 
     def _receipt(self, identities: list[str]) -> tuple[Effect[..., Any], str, str] | None:
         if not identities:

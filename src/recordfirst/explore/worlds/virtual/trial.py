@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from recordfirst.explore.judge.invariants import offenders
-from recordfirst.explore.runs.event import Called
+from recordfirst.explore.runs.event import SeenCall
 from recordfirst.explore.runs.observed import SeenPromise
 from recordfirst.explore.runs.run import Run
 from recordfirst.explore.runs.schedule import ENDS, At, Fault, Point, Schedule, faults_at
@@ -218,7 +218,7 @@ class VirtualTrial:
 
     def _called(self, place: Place, process: Process, key: str, effect: str, after: str | None) -> None:
         if after is not None:
-            process.note("calls", called=Called(key, effect, after, place.written(after)))
+            process.note("calls", called=SeenCall(key, effect, after, place.written(after)))
 
     def _committed(
         self,
