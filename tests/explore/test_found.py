@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import uuid
 from collections.abc import Callable
 
 import msgspec
@@ -13,6 +15,7 @@ from recordfirst.explore import At, FastWorld, Schedule
 from recordfirst.explore.worlds.fast.record import SqliteErrors
 from recordfirst.explore.worlds.virtual.boundary import Process
 from recordfirst.explore.worlds.virtual.clock import EPOCH_MS, Time
+from recordfirst.explore.worlds.virtual.seams import ProcessSeams
 from recordfirst.explore.worlds.virtual.underway import Running
 from recordfirst.testing.outside import Outside
 from tests.explore import shop
@@ -79,6 +82,22 @@ def test_a_process_that_stands_still_in_two_steps_goes_on_in_both(world_of: Call
     outcome = world.run(Schedule((first, At(1, first.point + 1, "stall"))), briefly=True)
     assert len(outcome.struck) == 2
     assert outcome.violations == ()
+
+
+def test_a_process_that_goes_on_draws_no_id_twice() -> None:
+    """P9: behind a stall it began to draw anew, so that a new id could be one that it had given before."""
+    drawn: list[object] = []
+
+    async def main(process: Process) -> None:
+        seams = ProcessSeams(process)
+        drawn.extend((uuid.uuid4().hex, seams.new_id(), random.random()))
+        await process.passes("record", "find_pass", lambda: None)
+        drawn.extend((uuid.uuid4().hex, seams.new_id(), random.random()))
+
+    process = Process(1, [At(1, 1, "stall")], Time(EPOCH_MS), SqliteErrors(), die=lambda _: None, points_most=10)
+    running = Running(main(process), process)
+    assert [running.advance(), running.advance()] == [("stalled", ""), ("ended", "")]
+    assert len(set(drawn)) == len(drawn) == 6
 
 
 def test_a_process_that_stands_still_in_a_step_that_is_given_up_goes_on() -> None:

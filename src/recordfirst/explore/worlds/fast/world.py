@@ -31,7 +31,7 @@ from recordfirst.explore.worlds.fast.record import SqliteErrors
 from recordfirst.explore.worlds.home import home
 from recordfirst.explore.worlds.looking import Looker, look_into_engine
 from recordfirst.explore.worlds.virtual.boundary import Process
-from recordfirst.explore.worlds.virtual.clock import EPOCH_MS, Time
+from recordfirst.explore.worlds.virtual.clock import EPOCH_MS, Chance, Time
 from recordfirst.explore.worlds.virtual.forked import ForkedTrial
 from recordfirst.explore.worlds.virtual.kept import KeptConnection, Role, Slots
 from recordfirst.explore.worlds.virtual.place import OwnOutside, Place
@@ -84,7 +84,7 @@ class FastWorld(VirtualWorld):
             raise Misuse(f"tables= of the case cannot be made: {error}") from error
         finally:
             connection.close()
-        Store(str(self._template / "engine"), "record", WorldSeams(Time(EPOCH_MS), self.seed)).close()
+        Store(str(self._template / "engine"), "record", WorldSeams(Time(EPOCH_MS), Chance(self.seed))).close()
 
     # ── what a run needs ────────────────────────────────────────────────────
 

@@ -16,7 +16,7 @@ import msgspec
 
 from recordfirst.explore.runs.event import BoundaryEvent
 from recordfirst.explore.runs.schedule import At, Boundary, Fault, Point, faults_at
-from recordfirst.explore.worlds.virtual.clock import Time
+from recordfirst.explore.worlds.virtual.clock import Chance, Time
 from recordfirst.explore.worlds.virtual.errors import Errors
 from recordfirst.explore.worlds.virtual.kept import KeptConnection, Role, opened
 from recordfirst.testing.outside import Asked
@@ -46,8 +46,7 @@ class Process:
         seed: int = 1,
     ) -> None:
         self.number, self.clock, self._errors = number, clock, errors
-        self.seed = seed * 1_000 + number
-        """Of whatever chance there is in it."""
+        self.chance = Chance(seed * 1_000 + number)
         self._faults: Mapping[int, At] = {at.point: at for at in faults}
         self._copies = {at.since for at in faults if at.since is not None}
         self._die, self._keep_engine, self._points_most = die, keep_engine, points_most

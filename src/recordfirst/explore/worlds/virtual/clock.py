@@ -68,20 +68,35 @@ class Time:
         return other
 
     @contextlib.contextmanager
-    def installed(self, seed: int) -> Iterator[None]:
-        """Be the time of this process, and make its chance repeatable."""
+    def installed(self, chance: Chance) -> Iterator[None]:
+        """Be the time of this process, and let it draw what it draws each time."""
         kept = time.time_ns, time.time, time.monotonic, uuid.uuid4, random.getstate()
-        chance = random.Random(seed)  # noqa: S311 - no secret: the same each time
         time.time_ns = lambda: self.now_ms() * 1_000_000
         time.time = lambda: self.now_ms() / 1000
         time.monotonic = self.monotonic_s
-        uuid.uuid4 = lambda: uuid.UUID(int=chance.getrandbits(128), version=4)
-        random.seed(seed)
+        uuid.uuid4 = chance.uuid4
+        random.setstate(chance.state)
         try:
             yield
         finally:
             time.time_ns, time.time, time.monotonic, uuid.uuid4 = kept[:4]
+            chance.state = random.getstate()
             random.setstate(kept[4])
+
+
+class Chance:
+    """What a process draws: the same each time, and no id twice, also behind a stall."""
+
+    def __init__(self, seed: int) -> None:
+        self._ids = random.Random(seed)  # noqa: S311 - no secret: the same each time
+        self.random = random.Random(-seed).random  # noqa: S311
+        """Numbers in [0, 1)."""
+        self.state = self._ids.getstate()
+        """Of the module ``random``, while the process does not run."""
+
+    def uuid4(self) -> uuid.UUID:
+        """As ``uuid.uuid4``."""
+        return uuid.UUID(int=self._ids.getrandbits(128), version=4)
 
 
 class _Selector(selectors.DefaultSelector):

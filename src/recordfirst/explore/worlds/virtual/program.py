@@ -55,14 +55,13 @@ async def _work(case: Case, workflow: Workflow[..., Any], place: Place, process:
         if isinstance(event, Stopped):
             stops.append(f"the workflow is stopped by a defect: {event.cause}; at {event.at}; nothing was undone")
 
-    seams = ProcessSeams(process)
     app = App(
         case.app,
         record=place.record,
         workflows=[workflow],
         engine=place.engine,
-        random=seams.chance.random,
-        seams=seams,
+        random=process.chance.random,
+        seams=ProcessSeams(process),
         observer=observe,
     )
     for key, value in provided(case, place.outside).items():

@@ -16,8 +16,6 @@ while a process of a world runs:
 
 from __future__ import annotations
 
-import random
-import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -25,7 +23,7 @@ from typing import Any
 import msgspec
 
 from recordfirst.explore.worlds.virtual.boundary import Process
-from recordfirst.explore.worlds.virtual.clock import Time
+from recordfirst.explore.worlds.virtual.clock import Chance, Time
 from recordfirst.explore.worlds.virtual.kept import KeptConnection
 from recordfirst.process.limit import Limit
 from recordfirst.process.seams import OpenEngine, Outgoing, Seams
@@ -36,22 +34,21 @@ _LOOKS = ("promise.get", "promise.search", "task.get", "task.search", "task.hear
 class WorldSeams(Seams):
     """A world's time, and ids that are the same each time."""
 
-    def __init__(self, clock: Time, seed: int) -> None:
-        self._clock = clock
-        self.chance = random.Random(seed)  # noqa: S311 - no secret: the same each time
+    def __init__(self, clock: Time, chance: Chance) -> None:
+        self._clock, self._chance = clock, chance
 
     def now_ms(self) -> int:
         return self._clock.now_ms()
 
     def new_id(self) -> str:
-        return uuid.UUID(int=self.chance.getrandbits(128), version=4).hex
+        return self._chance.uuid4().hex
 
 
 class ProcessSeams(WorldSeams):
     """One process's: whatever passes is a point of it."""
 
     def __init__(self, process: Process) -> None:
-        super().__init__(process.clock, process.seed)
+        super().__init__(process.clock, process.chance)
         self._process = process
         self.connect = self._connect
 

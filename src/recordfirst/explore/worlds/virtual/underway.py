@@ -26,7 +26,7 @@ class Running:
         """Run until it ends, dies, or stalls."""
         asyncio.set_event_loop(self._loop)
         try:
-            with self.process.clock.installed(self.process.seed):
+            with self.process.clock.installed(self.process.chance):
                 if self.process.stalled is not None:
                     self.process.stalled.set_result(None)
                 self._loop.run_forever()
