@@ -414,6 +414,18 @@ def test_only_running_parts_know_the_engine() -> None:
     assert found(inner, r"^\s*(?:from|import) resonate\b") == []
 
 
+def test_clock_chance_and_ids_are_arguments() -> None:
+    """Whoever explores or tests gives them: nobody asks the machine but the default, and for secrets."""
+    apart = ("cli", "demo", "explore", "testing", "conformance")  # they begin programs, or are such tests
+    paths = [path for path in SRC.rglob("*.py") if path.relative_to(SRC).parts[0] not in apart]
+    asked = r"\btime\.\w+\(|\buuid4\(|\brandom\.\w+\(|\.now\(|\.today\(|\bsecrets\.|\burandom\("
+    assert {line.partition(":")[0] for line in found(paths, asked)} == {
+        "src/recordfirst/process/seams.py",
+        "src/recordfirst/execution/sealing/__init__.py",  # a key, which only the system may make
+        "src/recordfirst/records/postgres/client.py",  # the number of a lock, which nobody else may guess
+    }
+
+
 def test_the_picture_of_the_rooms_is_that_of_the_code() -> None:
     """ARCHITECTURE.md shows the imports as they are."""
     drawn = subprocess.run([sys.executable, ROOT / "scripts" / "draw_rooms.py", "--check"], check=False, timeout=60)

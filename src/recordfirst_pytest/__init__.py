@@ -155,7 +155,7 @@ def _case(workflow: Any, args: tuple[Any, ...], given: Mapping[str, Any]) -> tup
 
     from recordfirst.errors import Misuse
     from recordfirst.explore import Case
-    from recordfirst.explore.real.sending import found
+    from recordfirst.explore.worlds.real.programs.sending import found
 
     whole = found(workflow) if isinstance(workflow, str) else workflow
     is_whole = isinstance(whole, Case)
@@ -205,7 +205,7 @@ def _seed(config: pytest.Config, chosen: Mapping[str, Any]) -> int:
 
 
 def _where(config: pytest.Config, chosen: Mapping[str, Any], case: str | None) -> Any:
-    from recordfirst.explore.worlds import Where
+    from recordfirst.explore.worlds.named import Where
 
     given = {name: chosen[name] for name in _WHERE if chosen.get(name) is not None}
     for name in _OF_PYTEST:
@@ -228,9 +228,9 @@ def _command(request: pytest.FixtureRequest, schedule: str, seed: int) -> str:
 
 def _broken(request: pytest.FixtureRequest, report: Exploration) -> AssertionError:
     from recordfirst.core.text import escaped_lines
-    from recordfirst.explore.report import render
-    from recordfirst.explore.shrinking import by_weight
-    from recordfirst.explore.words import titled
+    from recordfirst.explore.report.text import render
+    from recordfirst.explore.report.words import titled
+    from recordfirst.explore.runs.violation import by_weight
 
     text = render(report, lambda each: _command(request, str(each.smallest.schedule), report.seed), table=False)
     return AssertionError(escaped_lines(f"{titled(by_weight(report.failures[0].smallest.violations)[0])}\n\n{text}"))
@@ -238,8 +238,8 @@ def _broken(request: pytest.FixtureRequest, report: Exploration) -> AssertionErr
 
 def _keep(request: pytest.FixtureRequest, report: Exploration) -> None:
     from recordfirst.core.text import escaped
-    from recordfirst.explore import html, junit
-    from recordfirst.explore.report import headline
+    from recordfirst.explore.report import html, junit
+    from recordfirst.explore.report.text import headline
 
     request.node.user_properties.append((_OURS, escaped(headline(report))))
     folder = request.config.getoption("--explore-report")

@@ -12,7 +12,7 @@ import pytest
 from recordfirst.cli import screen
 from recordfirst.cli.common import fail, print_json, table
 from recordfirst.core.text import escaped, escaped_lines
-from recordfirst.explore import html, junit
+from recordfirst.explore.report import html, junit
 
 SRC = Path(__file__).parents[2] / "src"
 RAW = "a\x1b[31mb\x07\r\n\x7f\x9b2J\u202ec\u2066d\u2028e\u200bf\ufeff\U000e0041\ud800"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from recordfirst.explore import At, Case, FastWorld, RunOutcome, Schedule
-from recordfirst.explore.fast import Deaths
+from recordfirst.explore.worlds.fast.world import Deaths
 from tests.explore.shop import CASE
 
 

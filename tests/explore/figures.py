@@ -19,7 +19,7 @@ import click
 
 from recordfirst.explore import Budget, Exploration
 from recordfirst.explore.running import explore
-from recordfirst.explore.schedule import CHANGES, FAULTS
+from recordfirst.explore.runs.schedule import CHANGES, FAULTS
 from tests.explore.stories import CASES
 from tests.explore.test_stripe import CASE as DEMO
 

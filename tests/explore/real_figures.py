@@ -12,7 +12,7 @@ import click
 
 from recordfirst.explore import Budget, Exploration
 from recordfirst.explore.running import explore
-from recordfirst.explore.worlds import Where
+from recordfirst.explore.worlds.named import Where
 from tests.explore.figures import PAGE, STORIES, table
 from tests.explore.stories import CASES
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from recordfirst.explore import Budget, Exploration, Explorer, FastWorld, Schedule
-from recordfirst.explore.report import timeline
-from recordfirst.explore.story import tell
+from recordfirst.explore.report.story import tell
+from recordfirst.explore.report.text import timeline
 from tests.explore.careless.ours import CASES
 from tests.explore.careless.published import PublishedWorld
 from tests.explore.conftest import at

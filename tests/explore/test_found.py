@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import uuid
 from collections.abc import Callable
 
 import msgspec
 import pytest
 
+from recordfirst import Context, Entry, Reference, stage, workflow
 from recordfirst.explore import At, FastWorld, Schedule
-from recordfirst.explore.boundary import Process
-from recordfirst.explore.clock import EPOCH_MS, Time
-from recordfirst.explore.driver import SqliteErrors
-from recordfirst.explore.underway import Running
+from recordfirst.explore.worlds.fast.record import SqliteErrors
+from recordfirst.explore.worlds.virtual.boundary import Process
+from recordfirst.explore.worlds.virtual.clock import EPOCH_MS, Time
+from recordfirst.explore.worlds.virtual.seams import ProcessSeams
+from recordfirst.explore.worlds.virtual.underway import Running
+from recordfirst.testing.outside import Outside
+from tests.explore import shop
 from tests.explore.conftest import at, then
 from tests.explore.stories import CASES
 
@@ -78,6 +84,22 @@ def test_a_process_that_stands_still_in_two_steps_goes_on_in_both(world_of: Call
     assert outcome.violations == ()
 
 
+def test_a_process_that_goes_on_draws_no_id_twice() -> None:
+    """P9: behind a stall it began to draw anew, so that a new id could be one that it had given before."""
+    drawn: list[object] = []
+
+    async def main(process: Process) -> None:
+        seams = ProcessSeams(process)
+        drawn.extend((uuid.uuid4().hex, seams.new_id(), random.random()))
+        await process.passes("record", "find_pass", lambda: None)
+        drawn.extend((uuid.uuid4().hex, seams.new_id(), random.random()))
+
+    process = Process(1, [At(1, 1, "stall")], Time(EPOCH_MS), SqliteErrors(), die=lambda _: None, points_most=10)
+    running = Running(main(process), process)
+    assert [running.advance(), running.advance()] == [("stalled", ""), ("ended", "")]
+    assert len(set(drawn)) == len(drawn) == 6
+
+
 def test_a_process_that_stands_still_in_a_step_that_is_given_up_goes_on() -> None:
     """P9: a worker that ended took back a look in the very turn in which the process stalled in it."""
 
@@ -89,9 +111,57 @@ def test_a_process_that_stands_still_in_a_step_that_is_given_up_goes_on() -> Non
         assert look.cancelled()
 
     process = Process(1, [At(1, 1, "stall")], Time(EPOCH_MS), SqliteErrors(), die=lambda _: None, points_most=10)
-    running = Running(main(process), 1, process)
+    running = Running(main(process), process)
     assert running.advance() == ("stalled", "")
     assert running.advance() == ("ended", "")
+
+
+class Shelf(Reference):
+    """Keeps what is staged outside."""
+
+    where = "shelf"
+
+    def __init__(self, outside: Outside) -> None:
+        self._outside = outside
+
+    async def put(self, entry: Entry) -> Entry | None:
+        there = await self.find(entry.id)
+        if there is None:
+            self._outside.apply("photo", entry.document, marker=entry.id)
+        return there
+
+    async def find(self, id: str) -> Entry | None:
+        there = self._outside.find("photo", id)
+        return None if there is None else Entry(id=id, document=there.request)
+
+
+@stage(key="order:{order.id}:photo", into=Shelf)
+def photo(order: shop.Order) -> dict[str, str]:
+    return {"of": order.id}
+
+
+@workflow
+async def sell_with_photo(ctx: Context, order: shop.Order) -> str:
+    await photo(ctx, order)
+    await shop.insert_order(ctx, order)
+    return await shop.charge_card(ctx, order)
+
+
+def test_a_process_can_die_at_a_stage(world_of: Callable[..., FastWorld]) -> None:
+    """P3: its calls were no points, since it makes them by itself; nothing that happens around one was tried."""
+    given = {shop.Bank: shop.Bank, Shelf: Shelf}
+    case = msgspec.structs.replace(
+        shop.CASE,
+        workflow=sell_with_photo,
+        provide=lambda outside: {key: made(outside) for key, made in given.items()},
+    )
+    world = world_of(case)
+    reference = world.refer()
+    assert reference.violations == ()
+    for fault in ("crash", "crash-after", "lose", "stall"):
+        outcome = world.run(Schedule((at(reference, 1, "call photo", fault),)))
+        assert len(outcome.struck) == 1
+        assert outcome.violations == ()
 
 
 def test_a_call_that_stands_still_for_longer_than_its_key_is_honoured_is_not_made(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from recordfirst.explore import FastWorld, RunOutcome, Schedule
-from recordfirst.explore.schedule import CHANGES, FAULTS, every_single, worth_trying
+from recordfirst.explore.runs.schedule import CHANGES, FAULTS, every_single, worth_trying
 from tests.explore.mutants.mutant import Mutant
 from tests.explore.mutants.ours import MUTANTS
 from tests.explore.stories import CASES

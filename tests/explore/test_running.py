@@ -11,12 +11,13 @@ import pytest
 from recordfirst import Context, Read, Write, inject, invariant, workflow, write
 from recordfirst.errors import Misuse
 from recordfirst.explore import At, Budget, Exploration, Schedule, Violation, parse
-from recordfirst.explore.observe import Observed
-from recordfirst.explore.outcome import RunOutcome
-from recordfirst.explore.report import render
+from recordfirst.explore.report.text import render
 from recordfirst.explore.running import explore, parse_budget, replay
-from recordfirst.explore.schedule import Point
-from recordfirst.explore.shrinking import by_weight, kind_of, shrink
+from recordfirst.explore.runs.observed import Observed
+from recordfirst.explore.runs.run import RunOutcome
+from recordfirst.explore.runs.schedule import Point
+from recordfirst.explore.runs.violation import by_weight
+from recordfirst.explore.search.shrinking import kind_of, shrink
 from tests.explore.broken import BROKEN
 from tests.explore.shop import CASE, Bank, Order, charge_card, insert_order
 

@@ -107,7 +107,7 @@ def _explore(given: Mapping[str, Any]) -> Exploration:
     from recordfirst.explore import parse  # noqa: PLC0415 - other commands need not wait for it
     from recordfirst.explore.running import explore as run  # noqa: PLC0415
     from recordfirst.explore.running import parse_budget, replay  # noqa: PLC0415
-    from recordfirst.explore.worlds import Where  # noqa: PLC0415
+    from recordfirst.explore.worlds.named import Where  # noqa: PLC0415
 
     case = _case(given)
     chosen = {name: given[name] for name in ("world", "record", "resonate_sql", "engine")}
@@ -200,9 +200,9 @@ def command_of(given: Mapping[str, Any], schedule: str) -> str:
 
 
 def _show(report: Exploration, given: Mapping[str, Any]) -> None:
-    from recordfirst.explore import html, junit  # noqa: PLC0415
-    from recordfirst.explore.report import as_data, render, timeline  # noqa: PLC0415
-    from recordfirst.explore.story import tell  # noqa: PLC0415
+    from recordfirst.explore.report import html, junit  # noqa: PLC0415
+    from recordfirst.explore.report.story import tell  # noqa: PLC0415
+    from recordfirst.explore.report.text import as_data, render, timeline  # noqa: PLC0415
 
     def again(failure: Failure) -> str:
         return command_of(given, str(failure.smallest.schedule))

@@ -34,6 +34,7 @@ from recordfirst.operations.gc import Collection
 from recordfirst.operations.look import Look
 from recordfirst.operations.retry import Retry
 from recordfirst.operations.schema import Schema
+from recordfirst.process.seams import NO_SEAMS, Seams
 from recordfirst.process.threads import Threads
 from recordfirst.reconcile.dismissing import Dismissal
 from recordfirst.reconcile.reconciler import Report
@@ -76,8 +77,9 @@ class App:
         version: names this version of your code, such as a commit's hash, in 64 characters at most. A workflow that a
             defect has stopped is tried again, once, by a worker of another version. Default: a hash of the code of
             the workflows, their steps, and the functions of their package that these name.
-        sleeper: waits a number of seconds. An argument for tests, like the next two.
+        sleeper: waits a number of seconds. An argument for tests, like the next three.
         random: numbers in [0, 1), for jitter.
+        seams: the clock and the ids of this process, and what stands between it, its engine and its providers.
         observer: gets an event for whatever is dropped or repeated on purpose.
 
     Raises:
@@ -98,6 +100,7 @@ class App:
         version: str | None = None,
         sleeper: Callable[[float], Awaitable[None]] = asyncio.sleep,
         random: Callable[[], float] = random.random,
+        seams: Seams = NO_SEAMS,
         observer: Observer = log_events,
     ) -> None:
         self.name = identity.check_id(name, "an app's name", identity.APP_BYTES_MOST)
@@ -107,13 +110,11 @@ class App:
             raise Misuse(f"concurrency= takes a whole number above 0, not {concurrency!r}")
         self._registered = registrations(workflows, invariants)
         check(engine)
-        self._concurrency = concurrency
-        self._injector = Injector()
+        self._concurrency, self._injector = concurrency, Injector()
         self._store = record
-        packages = {
-            package for workflow in self._registered.workflows.values() for package in workflow.declared.packages
-        }
-        fails = [each for workflow in self._registered.workflows.values() for each in workflow.declared.fails]
+        declared = [workflow.declared for workflow in self._registered.workflows.values()]
+        packages = {package for each in declared for package in each.packages}
+        fails = [error for each in declared for error in each.fails]
         self._dispatcher: Dispatcher | None = None
         self._opened = 0
         self._opening = asyncio.Lock()
@@ -125,12 +126,11 @@ class App:
             sealing=Sealing(name, encryptor),
             sleeper=sleeper,
             random=random,
+            seams=seams,
             observer=observer,
             nudge=lambda: self._dispatcher.nudge() if self._dispatcher is not None else None,
             works_here=lambda: self._dispatcher is not None,
-            version=check_version(version)
-            if version is not None
-            else version_of_app(self._registered.workflows.values()),
+            version=version_of_app(self._registered.workflows.values()) if version is None else check_version(version),
             errors=OwnErrors(fails, packages),
         )
         self.engines = Engines(self.runtime, engine, concurrency, encryptor)

@@ -42,7 +42,8 @@ class Engines:
     def membership(self, group: str | None = None) -> Membership:
         """A worker's part in an engine: of the app's own group, or of another."""
         home = identity.group(self._runtime.app)
-        return Membership(group or home, home, self._concurrency, self._encryptor, self._runtime.errors)
+        runtime = self._runtime
+        return Membership(group or home, home, self._concurrency, self._encryptor, runtime.errors, runtime.seams)
 
     def connect(self, group: str | None = None) -> Engine:
         """Return the engine, not opened yet."""

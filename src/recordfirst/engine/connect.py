@@ -13,7 +13,7 @@ from resonate.resonate import Resonate
 from recordfirst.core.text import shown
 from recordfirst.engine.contract import Engine, Joined
 from recordfirst.engine.options import Embedded
-from recordfirst.engine.resonate import ResonateEngine, memory_identity
+from recordfirst.engine.resonate import ResonateEngine
 from recordfirst.engine.sdk import steps as sdk
 from recordfirst.engine.server import server_engine
 from recordfirst.engine.shared import Membership
@@ -59,7 +59,7 @@ def connect(given: str | Embedded | Resonate | None, membership: Membership, rec
     if local:
         sdk.guard_releases(given)
     # An in-memory Resonate of the caller's forgets with this process, so it is a new engine each time.
-    identity = memory_identity() if local else "resonate"
+    identity = f"memory:{membership.seams.new_id()}" if local else "resonate"
     return ResonateEngine(given, identity, exclusive=local, lasting=not local, errors=membership.errors)
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -124,7 +123,7 @@ class PostgresEngine(SharedEngine):
 
     def __init__(self, dsn: str, membership: Membership, record: Record[Any]) -> None:
         self._dsn, self._record = dsn, record
-        group, pid = membership.group, uuid.uuid4().hex
+        group, pid = membership.group, membership.seams.new_id()
         self._requests = _Sessions(dsn, f"recordfirst engine {group}", _REQUESTS_MOST)
         self._deliveries = _Sessions(dsn, f"recordfirst engine {group} source", 1)
         self._timers: asyncio.Task[None] | None = None

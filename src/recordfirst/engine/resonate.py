@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,11 +15,6 @@ from recordfirst.engine.contract import EngineState
 from recordfirst.engine.sdk import steps as sdk
 
 _NO_SUCH_PROMISE = 404
-
-
-def memory_identity() -> str:
-    """A new identity: the engine that had an older one is gone, with all that it knew."""
-    return f"memory:{uuid.uuid4().hex}"
 
 
 class ResonateEngine:

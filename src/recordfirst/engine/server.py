@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from itertools import groupby
 from typing import Any
 
@@ -30,9 +29,9 @@ def server_engine(url: str, token: str | None, membership: Membership) -> Shared
         token: sent as ``Authorization: Bearer``, where a proxy looks, and in each request, where the server does.
         membership: which part of its work is ours.
     """
-    pid = uuid.uuid4().hex
-    network = _Requests(url, auth=token)
-    source = _Work(url, pid=pid, group=membership.group, auth=token)
+    pid, address = membership.seams.new_id(), membership.seams.address_of(url)
+    network = _Requests(address, auth=token)
+    source = _Work(address, pid=pid, group=membership.group, auth=token)
     # The identity is stored with each start; a password in the address is not, and may change.
     return SharedEngine(network, source, without_credentials(url), pid, membership, token)
 

@@ -17,6 +17,7 @@ from resonate_base.connections import Network, Source
 from recordfirst.core.exceptions import AllowedErrors
 from recordfirst.engine.resonate import ResonateEngine
 from recordfirst.engine.sdk import steps as sdk
+from recordfirst.process.seams import NO_SEAMS, Seams
 
 LEASE = timedelta(seconds=15)
 """How long the tasks of a worker that was killed wait for another one. It is twice the time between two heartbeats: a
@@ -34,6 +35,7 @@ class Membership(msgspec.Struct, frozen=True):
     encryptor: Any
     errors: AllowedErrors | None = None
     """The classes that an error from the engine may be rebuilt as."""
+    seams: Seams = NO_SEAMS
 
 
 class SharedEngine(ResonateEngine):
@@ -55,11 +57,12 @@ class SharedEngine(ResonateEngine):
             sources=[source],
             group=membership.group,
             pid=pid,
-            ttl=LEASE,
+            ttl=membership.seams.lease or LEASE,
             retry_policy=sdk.PLAIN_RETRIES,
             max_concurrent_tasks=membership.concurrency,
             encryptor=membership.encryptor,
             token=token,
+            clock=membership.seams.now_ms,
             env={},
             subscription_refresh_secs=0,
             autostart=False,

@@ -255,10 +255,10 @@ class EffectRun:
             raise
         if self.runtime.loop.time() > until_s or not d.may_send(receipt, self.effect.guarantee):
             return await self._store_verdict(receipt, NotDone("held up before the call was made"), claim, arguments)
-        limit = Limit(self.effect.timeout_s, until_s)
+        limit, workflow = Limit(self.effect.timeout_s, until_s), self.execution.workflow_id
         try:
             async with self._admission.in_flight(), limit:
-                value = await send(limit)
+                value = await self.runtime.seams.call(self.effect.outgoing(call, workflow, self.arguments), limit, send)
         except Conflict as error:
             # What stands there under this identity is not ours, and that is certain: it was not done (P8).
             why = describe(error)

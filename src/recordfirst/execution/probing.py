@@ -5,6 +5,7 @@ Nothing is lost if it fails: it has no effect, so it is asked again.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -50,7 +51,11 @@ async def _asked(effect: Effect[..., Any], runtime: Runtime, receipt: Receipt) -
     injected = await runtime.injector.resolve(function)
     call = effect.call_for(runtime, receipt)
     async with Limit(effect.timeout_s, runtime.loop.time() + effect.timeout_s + IN_PLACE_MS / 1000) as limit:
-        return await function.call(call, chosen, injected, runtime.executor, limit)
+
+        def ask() -> Awaitable[Any]:
+            return function.call(call, chosen, injected, runtime.executor, limit)
+
+        return await runtime.seams.probe(function.name, call.key, ask)
 
 
 def _read(effect: Effect[..., Any], answer: Any) -> ProbeAnswer:

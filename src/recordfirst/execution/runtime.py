@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import itertools
 import os
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol
 
@@ -20,6 +19,7 @@ from recordfirst.execution.tries import Tries
 from recordfirst.observe import CredentialAccepted, CredentialRefused, Observer
 from recordfirst.process import places
 from recordfirst.process.owner import Owned
+from recordfirst.process.seams import NO_SEAMS, Seams
 from recordfirst.process.threads import Threads
 from recordfirst.records.contract import Record, Session
 from recordfirst.steps.injection import Injector
@@ -54,10 +54,11 @@ class Runtime(Patience):
         nudge: Callable[[], None],
         works_here: Callable[[], bool],
         version: str = "",
+        seams: Seams = NO_SEAMS,
     ) -> None:
         super().__init__(record, sleeper=sleeper, random=random, observer=observer)
         self.app, self.injector, self.executor = app, injector, executor
-        self.nudge, self.works_here = nudge, works_here
+        self.nudge, self.works_here, self.seams = nudge, works_here, seams
         self.version = version
         """Of the app's code: a stop binds the workers of the version that was stopped."""
         self.owned = Owned(f"app {app!r}")
@@ -96,7 +97,7 @@ class Runtime(Patience):
     def new_claim(self) -> str:
         """A name for one call in flight that no other worker or call has, nor one that was forked off this one (P3)."""
         if self._pid != os.getpid():
-            self._worker, self._pid = uuid.uuid4().hex[:12], os.getpid()
+            self._worker, self._pid = self.seams.new_id()[:12], os.getpid()
         return f"{self._worker}/{next(self._claims)}"
 
     def heard_of(self, provider: str, verdict: Declined | NotDone | Unknown | None) -> None:

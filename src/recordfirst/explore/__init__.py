@@ -7,12 +7,12 @@ outside, never by what the code says of itself.
 """
 
 from recordfirst.explore.case import Case, GivenInvariant
-from recordfirst.explore.checks import Violation
-from recordfirst.explore.explorer import Budget, Exploration, Explorer, Failure
-from recordfirst.explore.fast import FastWorld
-from recordfirst.explore.outcome import RunOutcome
 from recordfirst.explore.running import explore, replay
-from recordfirst.explore.schedule import At, Point, Schedule, parse
+from recordfirst.explore.runs.run import RunOutcome
+from recordfirst.explore.runs.schedule import At, Point, Schedule, parse
+from recordfirst.explore.runs.violation import Violation
+from recordfirst.explore.search.explorer import Budget, Exploration, Explorer, Failure
+from recordfirst.explore.worlds.fast.world import FastWorld
 
 __all__ = [
     "At",

@@ -19,13 +19,14 @@ from typing import Any
 import msgspec
 
 from recordfirst.errors import Misuse
-from recordfirst.explore import mistakes
 from recordfirst.explore.case import Case
-from recordfirst.explore.explorer import Budget, Cell, Explorable, Exploration, Explorer, Failure
-from recordfirst.explore.outcome import RunOutcome
-from recordfirst.explore.schedule import Schedule
-from recordfirst.explore.shrinking import kind_of
-from recordfirst.explore.worlds import Where, opened, ready
+from recordfirst.explore.judge import mistakes
+from recordfirst.explore.runs.run import RunOutcome
+from recordfirst.explore.runs.schedule import Schedule
+from recordfirst.explore.search.explorer import Budget, Cell, Exploration, Explorer, Failure
+from recordfirst.explore.search.shrinking import kind_of
+from recordfirst.explore.worlds.named import Where, opened, ready
+from recordfirst.explore.worlds.world import World
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _TELL_EVERY = 10
@@ -143,7 +144,7 @@ def replay(case: Case, schedule: Schedule, *, where: Where = _FAST, seed: int = 
         return report
 
 
-def _until_struck(world: Explorable, schedule: Schedule) -> RunOutcome:
+def _until_struck(world: World, schedule: Schedule) -> RunOutcome:
     """Run it; in real time no two runs are alike, so one that has not come to its points is run again."""
     for _ in range(world.replays - 1):
         outcome = world.run(schedule)
@@ -153,7 +154,7 @@ def _until_struck(world: Explorable, schedule: Schedule) -> RunOutcome:
 
 
 @contextlib.contextmanager
-def _world(case: Case, where: Where, seed: int) -> Iterator[Explorable]:
+def _world(case: Case, where: Where, seed: int) -> Iterator[World]:
     # Processes that die and requests that fail are what it is all about: nobody wants to read each in a log.
     loggers = [logging.getLogger(name) for name in ("resonate", "recordfirst", "asyncio")]
     levels = [logger.level for logger in loggers]

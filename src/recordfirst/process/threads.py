@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -40,6 +39,7 @@ class Threads(ThreadPoolExecutor):
     def _look(self) -> None:
         self._looks = False
         waiting: Any = self._work_queue.qsize()
-        if waiting and time.monotonic() - self._told_s >= _AGAIN_S:
-            self._told_s = time.monotonic()
+        now_s = asyncio.get_running_loop().time()
+        if waiting and now_s - self._told_s >= _AGAIN_S:
+            self._told_s = now_s
             self._observe()(ThreadsBusy(self._app, self._most, waiting))

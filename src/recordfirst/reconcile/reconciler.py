@@ -7,7 +7,6 @@ Without repairs it changes nothing at all.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -132,7 +131,7 @@ async def _run(scope: PassContext, each: Pass, report: Report, tell: Callable[[s
         # A part of everything has no position to go on from, and can close nothing as gone.
         whole = scope.since_ms == 0
         state = await session.find_pass(each.name) if whole else None
-    round, position = uuid.uuid4().hex, None
+    round, position = scope.runtime.seams.new_id(), None
     if state is not None and state.finished_at_ms is None:
         round, position = state.round, state.position
     async for page in each.pages(scope, position):

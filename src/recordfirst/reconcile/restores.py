@@ -10,7 +10,6 @@ the time that was lost is called under the key it had, while the provider honour
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator, Callable, Iterable
 from functools import partial
 from typing import Any, NoReturn
@@ -160,7 +159,7 @@ async def check(runtime: Runtime, engine: Engine) -> t.Timeline:
     """
     async with runtime.record.session() as session:
         if await session.find_timeline() is None:
-            await session.begin_timeline(uuid.uuid4().hex, await session.history_id())
+            await session.begin_timeline(runtime.seams.new_id(), await session.history_id())
         line = await session.find_timeline()
     finding = await look(runtime, engine)
     if finding is not None and finding.code != "RF-ENGINE-BEHIND":
@@ -192,7 +191,7 @@ async def put_right(runtime: Runtime, engine: Engine, audit: Callable[[str], Aud
             mark = await tx.find_mark(engine.identity)
             if mark is not None:
                 # The next mark, in the same transaction: a second worker finds nothing to put right.
-                await tx.announce_mark(engine.identity, mark.number, _next(mark))
+                await tx.announce_mark(engine.identity, mark.number, _next(runtime, mark))
             done = f"{len(await tx.new_epochs(engine.identity))} open workflows began a new epoch"
             await tx.add_audit(audit(done))
             await runtime.record.notify(tx)
@@ -245,11 +244,14 @@ async def leave_mark(runtime: Runtime, engine: Engine, *, announced: bool = Fals
         line, mark = await session.find_timeline(), await session.find_mark(name)
         if mark is None or mark.number == 0:
             first = t.Mark(
-                generation=await _new_generation(runtime, engine, mark), number=1, token=_token(), confirmed=False
+                generation=await _new_generation(runtime, engine, mark),
+                number=1,
+                token=runtime.seams.new_id(),
+                confirmed=False,
             )
             await session.announce_mark(name, 0, first)
         elif mark.confirmed and not announced:
-            await session.announce_mark(name, mark.number, _next(mark))
+            await session.announce_mark(name, mark.number, _next(runtime, mark))
         mark = await session.find_mark(name)
         assert mark is not None
         kept = (
@@ -271,12 +273,8 @@ async def leave_mark(runtime: Runtime, engine: Engine, *, announced: bool = Fals
         engine.forget(note)
 
 
-def _next(mark: t.Mark) -> t.Mark:
-    return t.Mark(generation=mark.generation, number=mark.number + 1, token=_token(), confirmed=False)
-
-
-def _token() -> str:
-    return uuid.uuid4().hex
+def _next(runtime: Runtime, mark: t.Mark) -> t.Mark:
+    return t.Mark(generation=mark.generation, number=mark.number + 1, token=runtime.seams.new_id(), confirmed=False)
 
 
 async def _new_generation(runtime: Runtime, engine: Engine, mark: t.Mark | None) -> int:
@@ -294,7 +292,7 @@ async def accept_restore(runtime: Runtime, *, doubt_ms: int, who: str, why: str 
 
     async def store() -> str:
         async with runtime.record.transaction() as tx:
-            await tx.begin_timeline(uuid.uuid4().hex, await tx.history_id())
+            await tx.begin_timeline(runtime.seams.new_id(), await tx.history_id())
             line = await tx.find_timeline()
             assert line is not None
             held = line.held or _SAID

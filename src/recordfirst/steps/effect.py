@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Awaitable, Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Concatenate, Literal, Protocol, Self, cast, overload
 
 import msgspec
@@ -18,6 +18,7 @@ from recordfirst.core.decide import Guarantee
 from recordfirst.core.receipt import After, NewReceipt, Receipt
 from recordfirst.errors import Misuse, NotDone
 from recordfirst.process.limit import Limit
+from recordfirst.process.seams import Outgoing
 from recordfirst.providers.contract import Provider
 from recordfirst.steps.arguments import Arguments
 from recordfirst.steps.function import Function
@@ -186,6 +187,11 @@ class Effect[**P, R](Step[P, R]):
         """Return what makes one call; whatever is wrong before it is made is raised here."""
         injected = await host.injector.resolve(self.function)
         return lambda limit: self.function.call(call, arguments, injected, host.executor, limit)
+
+    def outgoing(self, call: Call, workflow_id: str, arguments: dict[str, Any]) -> Outgoing:
+        """What stands between is told of a call."""
+        after = partial(self.after_key, workflow_id, arguments)
+        return Outgoing(self.name, call.key, after, self.guarantee.key_honoured_ms)
 
     @property
     def renders(self) -> bool:

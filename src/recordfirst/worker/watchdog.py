@@ -30,7 +30,6 @@ from recordfirst.execution.runtime import Runtime
 from recordfirst.observe import LoopBlocked
 
 _log = logging.getLogger("recordfirst")
-_now_s = time.monotonic
 
 _TELL_S = 5.0
 """After how long it is told."""
@@ -55,9 +54,10 @@ class Watchdog:
         *,
         tell_s: float = _TELL_S,
         end: Callable[[int], Any] = os._exit,
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``ends_after_s``: ``None``: the process is not ended. ``end``: an argument for tests."""
-        self._runtime, self._ends_after_s, self._end = runtime, ends_after_s, end
+        """``ends_after_s``: ``None``: the process is not ended. ``end`` and ``now_s``: arguments for tests."""
+        self._runtime, self._ends_after_s, self._end, self._now_s = runtime, ends_after_s, end, now_s
         self._tell_s = tell_s if ends_after_s is None else min(tell_s, ends_after_s)
         self._step_s = min(_STEP_S, self._tell_s / 4)
         self._turns = 0
@@ -88,11 +88,11 @@ class Watchdog:
     # ── in the thread ───────────────────────────────────────────────────────
 
     def _watch(self) -> None:
-        seen, blocked_s, told, before_s = 0, 0.0, False, _now_s()
+        seen, blocked_s, told, before_s = 0, 0.0, False, self._now_s()
         while not self._stopped.wait(self._step_s):
             self._arm()
             # Of a longer pause a part was not the loop's: this thread did not run either.
-            passed_s, before_s = min(_now_s() - before_s, 2 * self._step_s), _now_s()
+            passed_s, before_s = min(self._now_s() - before_s, 2 * self._step_s), self._now_s()
             if self._turns != seen:
                 seen, blocked_s, told = self._turns, 0.0, False
                 continue
@@ -107,9 +107,9 @@ class Watchdog:
 
     def _arm(self) -> None:
         """Let faulthandler end the process if this thread comes no more to it."""
-        if self._ends_after_s is None or _now_s() - self._armed_s < _LOCKED_S:
+        if self._ends_after_s is None or self._now_s() - self._armed_s < _LOCKED_S:
             return
-        self._armed_s = _now_s()
+        self._armed_s = self._now_s()
         with contextlib.suppress(Exception):  # no standard error to write to
             faulthandler.dump_traceback_later(self._ends_after_s + 2 * _LOCKED_S, exit=True, file=2)
 

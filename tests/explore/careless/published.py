@@ -14,10 +14,11 @@ from resonate.resonate import Resonate
 
 from recordfirst.engine.embedded.connection import EmbeddedConnection
 from recordfirst.explore import FastWorld
-from recordfirst.explore.boundary import Process
-from recordfirst.explore.place import Place
-from recordfirst.explore.run import Run
-from recordfirst.explore.underway import Running
+from recordfirst.explore.worlds.virtual.boundary import Process
+from recordfirst.explore.worlds.virtual.place import Place
+from recordfirst.explore.worlds.virtual.seams import ProcessSeams
+from recordfirst.explore.worlds.virtual.trial import VirtualTrial
+from recordfirst.explore.worlds.virtual.underway import Running
 from tests.explore.shop import ORDER, Order
 
 
@@ -55,8 +56,9 @@ class Shop:
 async def main(place: Place, process: Process) -> None:
     """Be one process of the shop."""
     await place.record.open("published")
-    connection = EmbeddedConnection(str(place.engine.path))  # type: ignore[union-attr]
-    resonate = Resonate(network=connection, heartbeat=connection.held, env={})
+    seams = ProcessSeams(process)
+    connection = EmbeddedConnection(str(place.engine.path), clock=seams.now_ms, seams=seams)  # type: ignore[union-attr]
+    resonate = Resonate(network=connection, heartbeat=connection.held, clock=seams.now_ms, env={})
     shop = Shop(place, process)
     resonate.register(shop.create_order, name="create_order")
     try:
@@ -68,10 +70,10 @@ async def main(place: Place, process: Process) -> None:
         await place.record.close()
 
 
-class _PublishedRun(Run):
+class _PublishedTrial(VirtualTrial):
     def _start(self, process: Process, place: Place, version: Any) -> Running:
         del version
-        return Running(main(place, process), self.world.seed, process)
+        return Running(main(place, process), process)
 
 
 class PublishedWorld(FastWorld):
@@ -79,4 +81,4 @@ class PublishedWorld(FastWorld):
 
     def __init__(self, case: Any) -> None:
         super().__init__(case, deaths="abandoned")
-        self.runs = _PublishedRun
+        self.trials = _PublishedTrial

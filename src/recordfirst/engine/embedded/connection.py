@@ -29,6 +29,7 @@ from recordfirst.engine.options import Durability
 from recordfirst.errors import EngineUnreadable, Misuse
 from recordfirst.process.file_lock import FileLock
 from recordfirst.process.owner import Owned
+from recordfirst.process.seams import NO_SEAMS, Seams
 
 _TICK_MS = 1_000
 """The clock is looked at this often at least, so that a step of it delays a wake by no more."""
@@ -76,7 +77,8 @@ class EmbeddedConnection:
             moments, which the record can rebuild. ``"disk"``: survives that too, for one fsync per batch.
         group: the name under which work is addressed to this process.
         serves: whether a task, by its id, is to run here. What is not stays pending, for who has the file next.
-        clock: milliseconds since 1970. An argument for tests.
+        clock: milliseconds since 1970. An argument for tests, like the next one.
+        seams: ids, and what stands between.
     """
 
     def __init__(
@@ -87,13 +89,14 @@ class EmbeddedConnection:
         group: str = "default",
         serves: Callable[[str], bool] = lambda _: True,
         clock: Clock = now_ms,
+        seams: Seams = NO_SEAMS,
     ) -> None:
         if durability not in {"record", "disk"}:
             raise Misuse(f"durability={durability!r}: say 'record' or 'disk'")
         self.held = Held()
         """To be given to ``Resonate(heartbeat=...)``."""
         self._path, self._durability, self._group, self._clock = str(path), durability, group, clock
-        self._serves = serves
+        self._serves, self._seams = serves, seams
         self._owned = Owned(f"the embedded engine at {self._path}")
         self._lock: FileLock | None = None
         self._opened: Store | None = None
@@ -123,15 +126,17 @@ class EmbeddedConnection:
             if self._path != ":memory:":
                 self._lock = lock(Path(self._path))
             try:
-                self._opened = Store(self._path, self._durability)
+                self._opened = Store(self._path, self._durability, self._seams)
             except sqlite3.Error as error:
-                self._unlock()
+                self.abandon()
                 raise EngineUnreadable(self._path, str(error)) from error
             if self._durability == "disk":
                 self._thread = ThreadPoolExecutor(1, "recordfirst-engine")
+            self._seams.engine_opened(self)
         return self._opened
 
-    def _unlock(self) -> None:
+    def abandon(self) -> None:
+        """Free the file's lock."""
         if self._lock is not None:
             self._lock.release()
             self._lock = None
@@ -179,7 +184,7 @@ class EmbeddedConnection:
             self._thread.shutdown()
         if self._opened is not None:
             self._opened.close()
-        self._unlock()
+        self.abandon()
 
     async def send(self, req: str, headers: dict[str, str] | None = None) -> str:
         """Carry one request out; answer when what it changed is committed.
@@ -188,9 +193,17 @@ class EmbeddedConnection:
             ConnectorError: if it could not be committed; then nothing of it has happened.
         """
         del headers  # they say where to send it
-        return await self._do(lambda turn: machine.apply(turn, req))
+        return await self._seams.request(req, lambda: self._do(lambda turn: machine.apply(turn, req)))
 
     # ── beyond the protocol ─────────────────────────────────────────────────
+
+    def next_due(self) -> int | None:
+        """When something happens by itself, in milliseconds since 1970."""
+        return self.open().next_due()
+
+    def lapse(self) -> None:
+        """Let the leases of what runs here run out."""
+        self.held.shutdown()
 
     async def roots(self, after: str, limit: int) -> list[str]:
         """Return the ids of lineages behind ``after``, in order."""

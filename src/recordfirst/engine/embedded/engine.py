@@ -39,7 +39,12 @@ class EmbeddedEngine(ResonateEngine):
     def __init__(self, path: str | Path, durability: Durability, membership: Membership) -> None:
         self._folder = None if str(path) == ":memory:" else Path(path).parent
         self._connection = EmbeddedConnection(
-            path, durability=durability, group=membership.group, serves=partial(_is_of, membership.home)
+            path,
+            durability=durability,
+            group=membership.group,
+            serves=partial(_is_of, membership.home),
+            clock=membership.seams.now_ms,
+            seams=membership.seams,
         )
         resonate = Resonate(
             network=self._connection,
@@ -51,6 +56,7 @@ class EmbeddedEngine(ResonateEngine):
             subscription_refresh_secs=0,
             encryptor=membership.encryptor,
             observer=faults_alone,
+            clock=membership.seams.now_ms,
             env={},
             autostart=False,
         )

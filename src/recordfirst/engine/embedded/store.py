@@ -11,10 +11,9 @@ file is never torn; a power cut or a crash of the operating system may take back
 from __future__ import annotations
 
 import sqlite3
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 
@@ -22,6 +21,7 @@ from recordfirst.engine.embedded.lineage import Lineage
 from recordfirst.engine.embedded.requests import PromiseSearch, ScheduleSearch, TaskSearch
 from recordfirst.engine.embedded.rows import BRANCH, Promise, Schedule, Task, due_at, origin_of
 from recordfirst.engine.options import Durability
+from recordfirst.process.seams import NO_SEAMS, Seams
 from recordfirst.records.statements import migrations, read
 
 _VERSION = 1
@@ -52,11 +52,10 @@ _encode = msgspec.json.Encoder().encode
 class Store:
     """The file, open; the state of the turns that are applied to it. See :class:`turn.State` for its methods."""
 
-    connect: ClassVar[Callable[..., sqlite3.Connection]] = sqlite3.connect
-    """Opens the file. For tests."""
-
-    def __init__(self, path: str, durability: Durability) -> None:
-        self._sql = self.connect(path, isolation_level=None, check_same_thread=False)
+    def __init__(self, path: str, durability: Durability, seams: Seams = NO_SEAMS) -> None:
+        connect = seams.connect or sqlite3.connect
+        self._sql: sqlite3.Connection = connect(path, isolation_level=None, check_same_thread=False)
+        self._new_id = seams.new_id
         try:
             self._sql.execute("PRAGMA journal_mode = WAL")
             self._sql.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[durability]}")
@@ -79,7 +78,7 @@ class Store:
     def _identify(self) -> str:
         row = self._sql.execute(_sql("identify")).fetchone()
         if row is None:
-            row = (uuid.uuid4().hex, _VERSION)
+            row = (self._new_id(), _VERSION)
             self._sql.execute(_sql("name_it"), row)
         identity, version = row
         if version != _VERSION:

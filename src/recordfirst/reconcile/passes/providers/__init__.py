@@ -12,7 +12,6 @@ it is); and what was collected by ``recordfirst gc``, which must keep more than 
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from functools import partial
@@ -175,7 +174,7 @@ class _Audit:
                 verdict = provider.classify(error)
                 if tried == _TRIES or not isinstance(verdict, NotDone):
                     raise _Unlisted(describe(error)) from error
-                await asyncio.sleep((verdict.retry_after_ms or 1000 * tried) / 1000)
+                await self._runtime.sleeper((verdict.retry_after_ms or 1000 * tried) / 1000)
         raise AssertionError
 
     # ── the record ──────────────────────────────────────────────────────────

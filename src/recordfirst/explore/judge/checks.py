@@ -1,0 +1,213 @@
+"""The promises, judged by what was seen at the boundary, whatever the code under test says of itself. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from recordfirst.explore.judge.answers import alike
+from recordfirst.explore.runs.event import SeenCall
+from recordfirst.explore.runs.observed import Observed, Rows, SeenReceipt, SeenStart
+from recordfirst.explore.runs.violation import Violation
+from recordfirst.testing.outside import Asked, identity_of
+
+
+def at_a_call(called: SeenCall) -> list[Violation]:
+    """P1: when a call goes out, the receipt of the write that it depends on is committed."""
+    if called.is_there:
+        return []
+    return [Violation("P1", f"{called.effect} was called ({called.key!r}) before {called.after!r} was committed")]
+
+
+def repeated(applied: Iterable[Asked]) -> list[Violation]:
+    """P3: nobody outside did one thing twice."""
+    times = Counter((asked.kind, identity_of(asked)) for asked in applied)
+    return [Violation("P3", f"{kind} {about} was done {n} times") for (kind, about), n in times.items() if n > 1]
+
+
+def changed_requests(asked: Iterable[Asked]) -> list[Violation]:
+    """P4: a retry sends what was first sent."""
+    return [
+        Violation("P4", f"{each.kind} was sent again under key {each.key!r} with another request, {each.request}")
+        for each in asked
+        if each.differs
+    ]
+
+
+def changed_outcomes(before: Observed, after: Observed) -> list[Violation]:
+    """P5: what is final stays as it is. Only that it was undone may be added."""
+    now = {(receipt.key, receipt.attempt): receipt for receipt in after.receipts}
+    found = []
+    for was in before.receipts:
+        if was.state not in ("succeeded", "declined"):
+            continue
+        is_now = now.get((was.key, was.attempt))
+        if is_now is None:
+            found.append(Violation("P5", f"the receipt {was.name!r} was {was.state}, and is gone"))
+        elif _outcome(was) != _outcome(is_now):
+            found.append(Violation("P5", f"{was.name!r} was {_outcome(was)}, and became {_outcome(is_now)}"))
+    return found
+
+
+def _outcome(receipt: SeenReceipt) -> tuple[str | None, ...]:
+    return receipt.state, receipt.result, receipt.error if receipt.state == "declined" else None
+
+
+def rows_without_receipts(
+    seen: Observed, known: Mapping[frozenset[str], dict[str, Rows]], reference: Observed | None
+) -> list[Violation]:
+    """P2: with the same receipts there are the same rows, as in the run without faults: never half of either.
+
+    Args:
+        seen: what there is.
+        known: the rows that belong to each set of receipts.
+        reference: what there is after the run without faults, if ``known`` is from there.
+    """
+    if not seen.done:
+        return []  # nothing of recordfirst is there to go by
+    rows = known.get(seen.done)
+    if rows is None or rows == seen.tables:
+        return []
+    if reference is not None:
+        seen, was = alike(seen, msgspec.structs.replace(reference, tables=rows))
+        rows = was.tables
+    return [
+        Violation("P2", f"with receipts {', '.join(sorted(seen.done)) or 'none'}, table {table} has {has}, not {wants}")
+        for table, has, wants in ((name, seen.tables.get(name), rows[name]) for name in rows)
+        if has != wants
+    ]
+
+
+def untrue_outcomes(seen: Observed, *, certain: bool) -> list[Violation]:
+    """P5: nothing is guessed: what is stored as declined was not done. ``certain``: markers tell which is which."""
+    if not certain:
+        return []
+    done = {asked.marker for asked in seen.applied if asked.marker is not None}
+    return [
+        Violation("P5", f"{receipt.name!r} is declined, and was done")
+        for receipt in seen.receipts
+        if receipt.kind == "effect" and receipt.state == "declined" and any(_is_of(receipt, m) for m in done)
+    ]
+
+
+def _is_of(receipt: SeenReceipt, marker: str) -> bool:
+    return marker.endswith(f"/{receipt.name}")
+
+
+def lost_starts(accepted: Iterable[str], seen: Observed) -> list[Violation]:
+    """P7: what was accepted is there."""
+    there = {start.id for start in seen.starts}
+    return [Violation("P7", f"workflow {id!r} was accepted, and is gone") for id in accepted if id not in there]
+
+
+def not_ended(seen: Observed, why: str) -> list[Violation]:
+    """P7: what was accepted ends, once whoever was to answer has answered."""
+    still_open = [f"workflow {start.id!r}" for start in seen.starts if start.state == "open"]
+    if not seen.starts:
+        still_open = ["what was to be done"]
+    return [Violation("P7", f"{what} does not end: {why}") for what in still_open]
+
+
+def another_end(reference: Observed, seen: Observed) -> list[Violation]:
+    """P6, P9: the end is that of a run without faults: rows, receipts, workflows, and what was done outside.
+
+    What a provider answers otherwise to the same request, such as a time, is nobody's fault.
+    """
+    found = _another_end(reference, seen)
+    if not found:
+        return []
+    seen, reference = alike(seen, reference)
+    return _another_end(reference, seen)
+
+
+def _another_end(reference: Observed, seen: Observed) -> list[Violation]:
+    found = []
+    for name in sorted({*reference.tables, *seen.tables}):
+        wants, has = reference.tables.get(name, ()), seen.tables.get(name, ())
+        if wants != has:
+            found.append(Violation("P9", f"table {name} ends {_apart(has, wants)}"))
+    wanted, had = _receipts(reference), _receipts(seen)
+    if wanted != had:
+        found.append(Violation("P9", f"the receipts end {_apart(had, wanted)}"))
+    found += _another_result(reference, seen)
+    wanted, had = _deeds(reference), _deeds(seen)
+    if wanted != had:
+        found.append(Violation("P3", f"what was done outside ends {_apart(had, wanted)}"))
+    return found
+
+
+def another_result(reference: Observed, seen: Observed) -> list[Violation]:
+    """P9: the workflow comes to what it comes to without faults.
+
+    Of one that goes on as a later version nothing more can be said: which steps were done before is its own matter.
+    """
+    found = _another_result(reference, seen)
+    if not found:
+        return []
+    seen, reference = alike(seen, reference)
+    return _another_result(reference, seen)
+
+
+def _another_result(reference: Observed, seen: Observed) -> list[Violation]:
+    both = [(start.id, start.state) for start in seen.starts] == [(start.id, start.state) for start in reference.starts]
+    if both and all(map(_same_end, reference.starts, seen.starts)):
+        return []
+    return [Violation("P9", f"the workflow ends as {_ends(seen)} instead of {_ends(reference)}")]
+
+
+def _same_end(wanted: SeenStart, has: SeenStart) -> bool:
+    """Whether it ends the same. An epoch that finishes an undo of one that was lost fails as well, and says that."""
+    return wanted == has or (has.state == "failed" and '"type":"Undone"' in (has.error or ""))
+
+
+def at_the_end(
+    seen: Observed,
+    *,
+    accepted: Iterable[str],
+    asked: Iterable[Asked],
+    why: str,
+    reference: Observed | None,
+    later: Observed | None,
+) -> list[Violation]:
+    """What is judged once nobody works.
+
+    Args:
+        seen: what there is.
+        accepted: the workflows that were.
+        asked: whatever arrived outside.
+        why: why the last process came to no good end, if so.
+        reference: what there is after a run without faults.
+        later: the same of a later version, if one has taken over.
+    """
+    found = lost_starts(accepted, seen) + repeated(seen.applied) + changed_requests(asked)
+    found += untrue_outcomes(seen, certain=True)
+    if why or any(start.state == "open" for start in seen.starts):
+        found += not_ended(seen, why or "its processes are gone")
+    if later is not None:
+        return found + another_result(later, seen)
+    return found + (another_end(reference, seen) if reference is not None else [])
+
+
+def _receipts(seen: Observed) -> list[str]:
+    return [f"{r.name} {r.state} {r.result}" + (" undone" if r.undone_by else "") for r in seen.receipts]
+
+
+def _deeds(seen: Observed) -> list[str]:
+    return sorted(f"{asked.kind} {identity_of(asked)}" for asked in seen.applied)
+
+
+def _ends(seen: Observed) -> str:
+    return ", ".join(f"{s.state} {s.result or s.error or ''}".strip() for s in seen.starts) or "not there"
+
+
+def _apart[T](these: Sequence[T], those: Sequence[T]) -> str:
+    """How these differ from those of the run without faults."""
+    more, less = (
+        ", ".join(map(str, (Counter(one) - Counter(other)).elements()))
+        for one, other in ((these, those), (those, these))
+    )
+    if more and less:
+        return f"with {more} instead of {less}"
+    return f"with {more} besides" if more else f"without {less}"

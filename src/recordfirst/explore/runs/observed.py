@@ -1,0 +1,65 @@
+"""What is to be seen from outside of the code under test: rows, receipts, starts, and what providers did."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from recordfirst.testing.outside import Asked
+
+
+class SeenReceipt(msgspec.Struct, frozen=True, order=True):
+    """What a receipt says, as far as it is a promise."""
+
+    key: str
+    attempt: int
+    kind: str
+    state: str
+    result: str | None
+    error: str | None
+    undone_by: str | None
+
+    @property
+    def name(self) -> str:
+        """The key and, behind the first attempt, its number."""
+        return self.key if self.attempt == 1 else f"{self.key}#{self.attempt}"
+
+
+class SeenStart(msgspec.Struct, frozen=True, order=True):
+    """What a start says."""
+
+    id: str
+    state: str
+    result: str | None
+    error: str | None
+
+
+type Rows = tuple[tuple[Any, ...], ...]
+
+
+class SeenPromise(msgspec.Struct, frozen=True, order=True):
+    """What the engine has of a workflow or of one of its steps."""
+
+    id: str
+    state: str
+    task: str | None
+
+
+class Observed(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """A record and the outside, at one moment; the engine too, where somebody looked."""
+
+    receipts: tuple[SeenReceipt, ...] = ()
+    starts: tuple[SeenStart, ...] = ()
+    tables: dict[str, Rows] = {}
+    applied: tuple[Asked, ...] = ()
+    columns: dict[str, tuple[str, ...]] = {}
+    """Of each table, the names of what its rows hold."""
+    engine: tuple[SeenPromise, ...] = ()
+
+    @cached_property
+    def done(self) -> frozenset[str]:
+        """The receipts that say that something happened, and the workflows: by these the rows can be told."""
+        receipts = (f"{r.name} {r.state}" for r in self.receipts if r.state in ("succeeded", "declined"))
+        return frozenset((*receipts, *(f"workflow {start.id} {start.state}" for start in self.starts)))

@@ -1,0 +1,180 @@
+"""What is done to a workflow, and where: points, faults, and schedules of them. Pure.
+
+A *point* is one crossing of a boundary by one process: a statement to the record, a request to the engine, a call of a
+provider. Processes and points are counted from 1, and a run is the same each time, so ``1.17:crash`` names one moment
+and nothing else. A *schedule* is a few of those, as one line of text that an operator can keep and give back.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from typing import Literal, get_args
+
+import msgspec
+
+from recordfirst.errors import Misuse
+
+type Boundary = Literal["record", "engine", "provider", "time"]
+
+type Fault = Literal["crash", "crash-after", "fail", "lose", "contend", "stall", "redeliver", "hang"]
+FAULTS: dict[Fault, str] = {
+    "crash": "the process dies before it",
+    "crash-after": "the process dies after it was applied, before the reply is seen",
+    "fail": "it is not applied, and an error comes back",
+    "lose": "it is applied, and the reply is lost",
+    "contend": "the record refuses it: deadlock, serialization failure, busy",
+    "stall": "the process stalls for longer than its lease; a successor works meanwhile; then it goes on",
+    "redeliver": "the task's lease ends here, and the engine delivers it a second time to this process",
+    "hang": "it is applied, and the reply does not come until the caller gives up",
+}
+
+_OF_BOUNDARY: dict[Boundary, tuple[Fault, ...]] = {
+    "record": ("crash", "crash-after", "fail", "lose", "contend", "stall", "redeliver"),
+    "engine": ("crash", "crash-after", "fail", "lose", "stall"),
+    "provider": ("crash", "crash-after", "fail", "lose", "hang", "stall", "redeliver"),
+    "time": ("crash",),
+}
+
+ENDS: tuple[Fault, ...] = ("crash", "crash-after")
+"""After these the process is gone."""
+
+type ChangeBetween = Literal["engine-lost", "engine-older", "keys-expired", "deploy"]
+CHANGES: dict[ChangeBetween, str] = {
+    "engine-lost": "before the successor begins, the engine forgets everything",
+    "engine-older": "before the successor begins, the engine is restored to what it was at an earlier point",
+    "keys-expired": "so much time passes before the successor begins that providers have forgotten their keys",
+    "deploy": "the successor runs another version of the workflow",
+}
+
+
+class Point(msgspec.Struct, frozen=True):
+    """One crossing of a boundary, as a process came to it."""
+
+    number: int
+    boundary: Boundary
+    name: str
+    """What crosses, for an operator: ``commit``, ``promise.create``, ``call charge_card``."""
+    in_transaction: bool = False
+    """Whether the record's transaction is open here: a process that stalls would hold its locks."""
+    detail: str = ""
+    """What it is about: a key, an id, a state."""
+    blind: bool = False
+    """Whether a call that no key protects is this, or is under way: if its process stalls, nobody can know that
+    it will yet be made, and nothing is promised.
+    """
+    label: str = ""
+    """Its name in a schedule, where numbers do not hold from run to run: in the real world."""
+
+
+class At(msgspec.Struct, frozen=True, order=True):
+    """A fault at a point of a process, and what changes before that process's successor begins."""
+
+    process: int
+    point: int
+    fault: Fault
+    change: ChangeBetween | None = None
+    since: int | None = None
+    """With ``engine-older``: the point of this process at which the engine is copied."""
+    label: str = ""
+    """The point's, where it has one; its number says no more than where it was when the fault was thought of."""
+
+    def meets(self, point: Point) -> bool:
+        """Whether this is the point."""
+        return self.label == point.label if self.label else self.point == point.number
+
+    def __str__(self) -> str:
+        text = f"{self.process}.{self.label or self.point}:{self.fault}"
+        if self.change is not None:
+            text += f"+{self.change}"
+        return text if self.since is None else f"{text}@{self.since}"
+
+
+class Schedule(msgspec.Struct, frozen=True):
+    """The faults of one run of the workflow, in the order in which they strike."""
+
+    faults: tuple[At, ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join(map(str, self.faults)) or "none"
+
+    def of(self, process: int) -> list[At]:
+        """The faults that strike this process."""
+        return [at for at in self.faults if at.process == process]
+
+    def but(self, index: int) -> Schedule:
+        """Without one of its faults."""
+        return Schedule((*self.faults[:index], *self.faults[index + 1 :]))
+
+
+def parse(text: str) -> Schedule:
+    """Read what :class:`Schedule` prints.
+
+    Raises:
+        Misuse: naming the word that is no fault at a point.
+    """
+    return Schedule(tuple(_parse_at(word) for word in text.split() if word != "none"))
+
+
+def _parse_at(word: str) -> At:
+    place, colon, what = word.partition(":")
+    process, dot, point = place.partition(".")
+    what, _, since = what.partition("@")
+    fault, _, change = what.partition("+")
+    label = "" if point.isdigit() else point
+    fits = colon and dot and process.isdigit() and (not label or _LABEL.fullmatch(label)) and fault in FAULTS
+    if not fits or (change and change not in CHANGES) or (since and not since.isdigit()):
+        raise Misuse(
+            f"{word!r} is no fault at a point; write PROCESS.POINT:FAULT, such as 1.17:crash or "
+            f"1.17:crash+engine-lost; faults are {', '.join(FAULTS)}; changes are {', '.join(CHANGES)}"
+        )
+    number = 0 if label else int(point)
+    return At(int(process), number, fault, change or None, int(since) if since else None, label)  # type: ignore[arg-type]
+
+
+_LABEL = re.compile(r"[\w.-]+#\d+")
+
+
+def faults_at(point: Point) -> list[Fault]:
+    """What can befall a process at a point."""
+    faults = _OF_BOUNDARY[point.boundary]
+    return [fault for fault in faults if not (fault == "stall" and (point.in_transaction or point.blind))]
+
+
+def worth_trying(points: Iterable[Point]) -> list[Point]:
+    """Without the looks that a worker repeats while nothing happens: a few of each are as good as all."""
+    times: Counter[str] = Counter()
+    found = []
+    for point in points:
+        times[point.name] += 1
+        if point.name not in _POLLS or times[point.name] <= _POLLS_TRIED:
+            found.append(point)
+    return found
+
+
+_POLLS = frozenset({"find_timeline", "find_starts", "wakes", "undispatched"})
+_POLLS_TRIED = 4
+
+
+def every_single(process: int, points: list[Point], *, versions: int) -> list[At]:
+    """Each fault at each of these points of a process, and with each death each change before its successor."""
+    found: list[At] = []
+    for point in points:
+        for fault in faults_at(point):
+            at = At(process, point.number, fault, label=point.label)
+            found.append(at)
+            if fault != "crash-after":
+                continue
+            found += [msgspec.structs.replace(at, change=change) for change in ("engine-lost", "keys-expired")]
+            # As it was before all, or half-way: what it had by then may or may not have been told to the record.
+            since = 1 if point.number % 2 else (1 + point.number) // 2
+            if since < point.number:
+                found.append(msgspec.structs.replace(at, change="engine-older", since=since))
+            if versions > 1:
+                found.append(msgspec.structs.replace(at, change="deploy"))
+    return found
+
+
+assert set(FAULTS) == set(get_args(Fault.__value__))
+assert set(CHANGES) == set(get_args(ChangeBetween.__value__))

@@ -1,0 +1,1 @@
+"""Where a case is run: in the fast, the forked, the Postgres or the real world; ``named.py`` opens one by name."""

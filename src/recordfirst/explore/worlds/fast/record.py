@@ -1,0 +1,199 @@
+"""SQLite for the fast world: the record's own code, with the driver's thread taken out and the boundary put in.
+
+Each statement runs where it is called, so a run has one thread and is the same each time. The record's clock is the
+world's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Generator
+from functools import cache, lru_cache, partial
+from pathlib import Path
+from typing import Any, cast
+
+import aiosqlite
+
+from recordfirst.explore.runs.schedule import Boundary
+from recordfirst.explore.worlds.virtual.boundary import Process
+from recordfirst.explore.worlds.virtual.errors import elsewhere
+from recordfirst.explore.worlds.virtual.kept import KeptConnection, Role
+from recordfirst.records import statements
+from recordfirst.records.contract import Lease
+from recordfirst.records.sqlite import SqliteRecord
+from recordfirst.records.sqlite.lease import hold
+
+_JULIAN_1970_MS = 210_866_760_000_000
+"""Milliseconds between the day that SQLite's julianday() counts from and 1970."""
+_SILENT = ("PRAGMA",)
+"""Not statements that carry anything."""
+_READS = "PRAGMA query_only = ON"
+_TOLD = frozenset({_READS, "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON", "PRAGMA journal_mode = WAL"})
+"""What a record tells its connections to be; one that is kept is so already."""
+_PLAIN = frozenset({
+    "_execute_fetchall", "_execute_insert", "execute", "executemany", "commit", "rollback", "close", "cursor",
+    "fetchone", "fetchmany", "fetchall", "set_authorizer", "rows",
+})  # fmt: skip
+_PLAIN_SQL = re.compile(
+    r"\s*(SELECT|INSERT|UPDATE|DELETE|REPLACE|WITH|BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|PRAGMA data_version)\b|$",
+    re.IGNORECASE,
+)
+"""What leaves nothing on a connection that its next user would find."""
+_APART = frozenset({"begin_timeline", "announce_mark", "confirm_mark", "alive", "dispatched", "save_pass"})
+"""They change nothing that is looked at."""
+
+
+class SimRecord(SqliteRecord):
+    """A record of one process of the fast world.
+
+    Args:
+        path: the file.
+        host: where the process runs. Leases are held per host: a process that stalled for too long has lost its
+            own to another host without knowing, as when a connection to Postgres was cut.
+        process: whose points its statements are.
+    """
+
+    def __init__(self, path: Path, host: str, process: Process) -> None:
+        super().__init__(path, connect=partial(_connect, process))
+        self._host = host
+
+    def peek(self) -> sqlite3.Connection:
+        """A connection that sees what is committed and nothing else, while the record is open."""
+        # A connection reads the whole schema when it is first used: the one that writes has done so.
+        given = self._writer if self._writer is not None and not self._writer.in_transaction else self._reader
+        assert isinstance(given, _Inline)
+        connection: sqlite3.Connection = given._conn  # noqa: SLF001 - our own subclass
+        return connection
+
+    @contextlib.asynccontextmanager
+    async def lease(self, name: str) -> AsyncIterator[Lease]:
+        async with hold(self._path.with_name(f"{name}-{self._host}.lease")) as lease:
+            yield lease
+
+
+def _connect(process: Process, path: Path, **options: Any) -> aiosqlite.Connection:
+    return cast("aiosqlite.Connection", _Inline(process, lambda role: _opened(process, path, role, options)))
+
+
+def _opened(process: Process, path: Path, role: Role, options: dict[str, Any]) -> KeptConnection:
+    kept = process.connect(path, role, options | {"timeout": 0.0})
+    process.opened.append(kept.closing())
+    if kept.clock is None:
+        kept.create_function("julianday", -1, lambda *_: (_JULIAN_1970_MS + _now_ms(kept)) / 86_400_000)
+    kept.clock = process.clock.now_ms
+    return kept
+
+
+def _now_ms(kept: KeptConnection) -> int:
+    assert kept.clock is not None
+    return kept.clock()
+
+
+class _Inline(aiosqlite.Connection):
+    """An aiosqlite connection without a thread."""
+
+    __module__ = aiosqlite.Connection.__module__  # by this, steps for several products know what they write for
+    _connection: KeptConnection | None
+
+    def __init__(self, process: Process, connect: Callable[[Role], KeptConnection]) -> None:
+        super().__init__(lambda: connect("writer"), 64)
+        self._process, self._connect_as = process, connect
+
+    def __await__(self) -> Generator[Any, None, aiosqlite.Connection]:
+        return self._connect().__await__()
+
+    def __del__(self) -> None:
+        """Say nothing: who dies closes nothing."""
+
+    async def _connect(self) -> aiosqlite.Connection:
+        return self  # its first statement tells what it is for
+
+    def stop(self) -> None:
+        self._running = False
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if not self._running:
+            raise ValueError("Connection closed")
+        connection = self._connection
+        if connection is None:
+            connection = self._connection = self._connect_as("reader" if args[:1] == (_READS,) else "writer")
+        process = self._process
+        name = _name_of(fn, args)
+        text = args[0] if args and isinstance(args[0], str) else ""
+        if text in _TOLD:
+            if text not in connection.told:
+                connection.told[text] = fn(*args, **kwargs)
+            return connection.told[text]
+        connection.is_odd = connection.is_odd or fn.__name__ not in _PLAIN or not _is_plain(text)
+        if name is None:
+            return fn(*args, **kwargs)
+
+        def run() -> Any:
+            before = connection.total_changes
+            result = fn(*args, **kwargs)
+            process.in_transaction = connection.in_transaction
+            if connection.total_changes == before and name != "COMMIT":
+                process.changes -= 1  # looking is no progress
+            elif not connection.in_transaction and name not in _APART:
+                process.committed(connection)
+            return result
+
+        return await process.passes("record", name, run, detail=_detail(args))
+
+
+def _name_of(fn: Callable[..., Any], args: tuple[Any, ...]) -> str | None:
+    """A statement as an operator calls it; ``None`` for what carries nothing."""
+    kind = fn.__name__
+    if kind == "rollback":
+        return None
+    if kind == "commit":
+        return "COMMIT"
+    if not args or not isinstance(args[0], str) or args[0].startswith(_SILENT):
+        return None
+    text = args[0]
+    return _known().get(text) or " ".join(text.split())[:60]
+
+
+@lru_cache(1_000)
+def _is_plain(text: str) -> bool:
+    return text in _known() or _PLAIN_SQL.match(text) is not None
+
+
+@cache
+def _known() -> dict[str, str]:
+    return statements.load("recordfirst.records.sqlite").by_text()
+
+
+def _detail(args: tuple[Any, ...]) -> str:
+    given = args[1] if len(args) > 1 else None
+    if not isinstance(given, dict):
+        return "" if not given else ", ".join(map(str, given))[:120]
+    return ": ".join(str(given[name]) for name in ("key", "id", "state") if given.get(name) is not None)
+
+
+class SqliteErrors:
+    """What SQLite, and the embedded engine, raise."""
+
+    def not_applied(self, boundary: Boundary) -> BaseException:
+        if boundary == "record":
+            return _error("unable to open database file", sqlite3.SQLITE_CANTOPEN)
+        return elsewhere(boundary, ConnectionRefusedError("refused: nothing was sent"))
+
+    def lost(self, boundary: Boundary) -> BaseException:
+        if boundary == "record":
+            return _error("disk I/O error", sqlite3.SQLITE_IOERR)
+        return elsewhere(boundary, ConnectionResetError("the connection was reset before the reply came"))
+
+    def contended(self) -> BaseException:
+        return _error("database is locked", sqlite3.SQLITE_BUSY)
+
+
+def _error(text: str, code: int) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError(text)
+    error.sqlite_errorcode = code
+    return error

@@ -1,0 +1,140 @@
+"""What a worker of the real world does: it works, asks for the workflow unless it was accepted, waits for its end.
+
+It says to the world that has begun it, over a socket, what a client would know: that the workflow was accepted, and how
+it ended. Where an operator is needed, one is there, who looks outside by a way of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Literal
+
+import msgspec
+
+from recordfirst.client.app import App
+from recordfirst.engine.options import Embedded
+from recordfirst.errors import UnknownWorkflow, WorkflowFailed, WorkflowStopped
+from recordfirst.explore.case import Case
+from recordfirst.explore.worlds.operator import answer, provided
+from recordfirst.process.seams import Seams
+from recordfirst.records.open import record_from_url
+from recordfirst.testing.outside import Outside
+from recordfirst.testing.reached import ReachedOutside
+
+_LEASE = timedelta(seconds=1)
+"""Of tasks on an engine that workers share: so long a successor waits. It is 15 s outside of tests."""
+_LOOK_S = 0.5
+"""Between two looks whether an operator is needed."""
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker is told."""
+
+    number: int
+    version: int
+    record: str
+    engine: str
+    """A URL, or the file of an embedded one."""
+    engine_through: str
+    """The proxy of a Resonate Server, which is known by its own URL to record and app; empty if there is none."""
+    outside: str
+    """Where its doubles reach it."""
+    person: str
+    """Where an operator does."""
+    world: str
+    """The socket of the world."""
+    log: str
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker says."""
+
+    number: int
+    what: Literal["began", "accepted", "ended", "failed", "note"]
+    text: str = ""
+
+
+def be(case: Case, order: Order) -> None:
+    """Be the worker, until the workflow has ended."""
+    logging.basicConfig(level=logging.WARNING)
+    with socket.socket(socket.AF_UNIX) as world:
+        world.connect(order.world)
+
+        def say(what: Literal["began", "accepted", "ended", "failed", "note"], text: str = "") -> None:
+            with contextlib.suppress(OSError):  # nobody is there to hear it
+                world.sendall(msgspec.json.encode(Said(number=order.number, what=what, text=text)) + b"\n")
+
+        say("began")
+        try:
+            asyncio.run(_work(case, order, say))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the world is told
+            say("failed", f"{type(error).__name__}: {error}")
+
+
+class _WorkerSeams(Seams):
+    """A short lease, and a server that is reached by a proxy: each worker has another, and it is one engine to all."""
+
+    lease = _LEASE
+
+    def __init__(self, through: str) -> None:
+        self._through = through
+
+    def address_of(self, url: str) -> str:
+        return self._through or url
+
+
+async def _work(case: Case, order: Order, say: Callable[..., None]) -> None:
+    workflow = (case.workflow, *case.versions)[order.version]
+    engine = order.engine if "://" in order.engine else Embedded(order.engine)
+    app = App(
+        case.app,
+        record=record_from_url(order.record),
+        workflows=[workflow],
+        engine=engine,
+        seams=_WorkerSeams(order.engine_through),
+        observer=lambda event: say("note", str(event)),
+    )
+    outside = ReachedOutside(order.outside, _now_ms)
+    for key, value in provided(case, outside).items():
+        app.provide(value, as_=key)
+    async with app.worker() as worker:
+        working = asyncio.ensure_future(worker.working.wait())
+        await asyncio.wait({working, worker.task}, return_when=asyncio.FIRST_COMPLETED)
+        if worker.task.done():
+            working.cancel()
+            worker.task.result()
+        try:
+            handle = await app.handle(case.id)
+        except UnknownWorkflow:
+            handle = await app.start(workflow, *case.args, id=case.id, **case.kwargs)
+        say("accepted", case.id)
+        ending = asyncio.ensure_future(handle.result(if_stopped="raise"))
+        person = ReachedOutside(order.person, _now_ms)
+        while not ending.done():
+            await asyncio.wait({ending}, timeout=_LOOK_S)
+            if not ending.done():
+                await _be_a_person(app, person, say)
+        try:
+            ended = f"the workflow has ended: {ending.result()!r}"
+        except (WorkflowFailed, WorkflowStopped) as failed:
+            ended = f"the workflow has failed: {failed}"
+    say("ended", ended)
+
+
+async def _be_a_person(app: App, person: Outside, say: Callable[..., None]) -> None:
+    if app.runtime.record is None:
+        return
+    try:
+        await answer(app, person, lambda text: say("note", text))
+    except Exception as error:  # noqa: BLE001 - an operator tries again
+        say("note", f"an operator cannot look: {type(error).__name__}: {error}")
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,152 @@
+"""Time that passes only when there is nothing left to do: an hour's wait costs nothing, and each run is the same.
+
+While :meth:`Time.installed`, the machine's clock, the event loop's and the record's are this one. A loop that has
+nothing ready moves on to its next timer at once. What waits for something outside of the process is not seen, and its
+time-outs come early: in the fast world providers are doubles in this process. Functions in threads are waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import selectors
+import time
+import uuid
+import weakref
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from typing import Any
+
+EPOCH_MS = 1_767_225_600_000
+"""2026-01-01: where the time of every run begins."""
+
+
+class Time:
+    """One world's time: how long it has been running, and by how much its clock was put forward."""
+
+    def __init__(self, since_ms: int) -> None:
+        self._since_ms = since_ms
+        self._passed_s = 0.0
+        self._skipped_ms = 0
+        self._ticks = 0
+
+    def tick(self) -> int:
+        """Numbers what happens, across all processes of the world, also where no time passes between."""
+        self._ticks += 1
+        return self._ticks
+
+    def now_ms(self) -> int:
+        """Milliseconds since 1970."""
+        return self._since_ms + self._skipped_ms + int(self._passed_s * 1000)
+
+    def monotonic_s(self) -> float:
+        """Seconds, of which the clock's jumps are no part."""
+        return 1_000.0 + self._passed_s
+
+    def pass_s(self, seconds: float) -> None:
+        """Let time pass."""
+        self._passed_s += seconds
+
+    def skip_ms(self, milliseconds: int) -> None:
+        """Put the clock forward, as after a machine slept: nothing that runs here has seen that time pass."""
+        self._skipped_ms += milliseconds
+
+    @property
+    def state(self) -> tuple[float, int, int]:
+        """How far it has come: the seconds that passed, the milliseconds that were skipped, the ticks."""
+        return self._passed_s, self._skipped_ms, self._ticks
+
+    @state.setter
+    def state(self, state: tuple[float, int, int]) -> None:
+        self._passed_s, self._skipped_ms, self._ticks = state
+
+    def copy(self) -> Time:
+        """A time that goes on from here by itself."""
+        other = Time(self._since_ms)
+        other.state = self.state
+        return other
+
+    @contextlib.contextmanager
+    def installed(self, chance: Chance) -> Iterator[None]:
+        """Be the time of this process, and let it draw what it draws each time."""
+        kept = time.time_ns, time.time, time.monotonic, uuid.uuid4, random.getstate()
+        time.time_ns = lambda: self.now_ms() * 1_000_000
+        time.time = lambda: self.now_ms() / 1000
+        time.monotonic = self.monotonic_s
+        uuid.uuid4 = chance.uuid4
+        random.setstate(chance.state)
+        try:
+            yield
+        finally:
+            time.time_ns, time.time, time.monotonic, uuid.uuid4 = kept[:4]
+            chance.state = random.getstate()
+            random.setstate(kept[4])
+
+
+class Chance:
+    """What a process draws: the same each time, and no id twice, also behind a stall."""
+
+    def __init__(self, seed: int) -> None:
+        self._ids = random.Random(seed)  # noqa: S311 - no secret: the same each time
+        self.random = random.Random(-seed).random  # noqa: S311
+        """Numbers in [0, 1)."""
+        self.state = self._ids.getstate()
+        """Of the module ``random``, while the process does not run."""
+
+    def uuid4(self) -> uuid.UUID:
+        """As ``uuid.uuid4``."""
+        return uuid.UUID(int=self._ids.getrandbits(128), version=4)
+
+
+class _Selector(selectors.DefaultSelector):
+    """Does not wait, unless a thread is at work."""
+
+    loop: VirtualLoop
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        if timeout == 0 and not self.loop.in_threads:
+            return []  # there is something to do: what comes from elsewhere is looked for when there is not
+        ready: list[Any] = super().select(None if self.loop.in_threads and timeout != 0 else 0)
+        if not ready and timeout is not None and timeout > 0:
+            self.loop.clock.pass_s(timeout)
+        return ready
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop in a :class:`Time`."""
+
+    def __init__(self, clock: Time) -> None:
+        self.clock = clock
+        self.in_threads = 0
+        self._tasks: list[weakref.ref[asyncio.Task[Any]]] = []
+        selector = _Selector()
+        selector.loop = self
+        super().__init__(selector)
+        self.set_exception_handler(lambda _loop, _context: None)  # processes that died leave tasks behind
+
+    def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
+        """Create a task, and know of it."""
+        task = super().create_task(coro, **options)
+        self._tasks.append(weakref.ref(task))
+        return task
+
+    def unfinished(self) -> list[asyncio.Task[Any]]:
+        """Return what is not done yet. asyncio's own list is of all loops that there ever were."""
+        tasks = [task for reference in self._tasks if (task := reference()) is not None and not task.done()]
+        self._tasks = [weakref.ref(task) for task in tasks]
+        return tasks
+
+    def time(self) -> float:
+        """Return this world's time."""
+        return self.clock.monotonic_s()
+
+    def run_in_executor(self, executor: Executor | None, func: Callable[..., Any], *args: Any) -> Any:  # type: ignore[override]
+        """Run it in a thread; no time passes meanwhile."""
+        self.in_threads += 1
+        future = super().run_in_executor(executor, func, *args)
+        future.add_done_callback(self._back)
+        return future
+
+    def _back(self, _: object) -> None:
+        self.in_threads -= 1

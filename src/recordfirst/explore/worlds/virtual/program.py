@@ -1,0 +1,113 @@
+"""What one process of the explored app does: it works, asks for the workflow unless it was accepted, waits for its end.
+
+Where an operator is needed, one is there: what became of an effect is looked up outside, and answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from recordfirst.client.app import App
+from recordfirst.errors import WorkflowFailed
+from recordfirst.explore.case import Case
+from recordfirst.explore.worlds.operator import answer, provided
+from recordfirst.explore.worlds.virtual.boundary import Process
+from recordfirst.explore.worlds.virtual.place import Place
+from recordfirst.explore.worlds.virtual.seams import ProcessSeams
+from recordfirst.observe import Event, Stopped
+from recordfirst.steps.workflow import Workflow
+
+_LOOK_S = 2.5
+"""If nothing changed for so long, whatever is waited for is further away: the clock is put forward to it."""
+_BEGIN_S = 600.0
+"""By then a worker that can work has begun."""
+_MOST_S = 7_200.0
+"""Of time that the process has seen pass. Nothing takes so long but a wait without end."""
+_HOUR_MS = 3_600_000
+_WAITS_MOST = 60
+"""So often; then the workflow does not end."""
+
+
+class Stuck(Exception):  # noqa: N818 - a finding, not an error of ours
+    """The workflow does not end."""
+
+
+async def work(case: Case, workflow: Workflow[..., Any], place: Place, process: Process) -> None:
+    """Be the process, until the workflow has ended.
+
+    Raises:
+        Stuck: if it does not, though whoever was to answer has.
+    """
+    try:
+        async with asyncio.timeout(_MOST_S):
+            await _work(case, workflow, place, process)
+    except TimeoutError:
+        raise Stuck(f"the process is not done after {_MOST_S / 3600:g} hours of its own") from None
+
+
+async def _work(case: Case, workflow: Workflow[..., Any], place: Place, process: Process) -> None:
+    stops: list[str] = []
+
+    def observe(event: Event) -> None:
+        process.note(str(event))
+        if isinstance(event, Stopped):
+            stops.append(f"the workflow is stopped by a defect: {event.cause}; at {event.at}; nothing was undone")
+
+    app = App(
+        case.app,
+        record=place.record,
+        workflows=[workflow],
+        engine=place.engine,
+        random=process.chance.random,
+        seams=ProcessSeams(process),
+        observer=observe,
+    )
+    for key, value in provided(case, place.outside).items():
+        app.provide(value, as_=key)
+    async with app.worker() as worker:
+        try:
+            await asyncio.wait_for(worker.working.wait(), _BEGIN_S)
+        except TimeoutError:
+            raise Stuck("the worker does not come to work") from None
+        if place.accepted(case.id):
+            handle = await app.handle(case.id)
+        else:
+            handle = await app.start(workflow, *case.args, id=case.id, **case.kwargs)
+        process.accepted.add(case.id)
+        ending = asyncio.ensure_future(handle.result())
+        await _until(ending, stops, app, place, process)
+        try:
+            process.note(f"the workflow has ended: {ending.result()!r}")
+        except WorkflowFailed as failed:
+            process.note(f"the workflow has failed: {failed}")
+
+
+async def _until(ending: asyncio.Future[Any], stops: Sequence[str], app: App, place: Place, process: Process) -> None:
+    waits, changes = 0, process.changes
+    while True:
+        done, _ = await asyncio.wait({ending}, timeout=_LOOK_S)
+        if done:
+            return
+        if stops:  # no fault of the world's is a defect: it is told as what broke
+            ending.cancel()
+            raise Stuck(stops[0])
+        if process.changes == changes:
+            if waits == _WAITS_MOST:
+                ending.cancel()
+                raise Stuck("nothing happens")
+            waits += 1
+            if not await answer(app, place.outside, process.note):
+                await _wait(place, process)
+        changes = process.changes
+
+
+async def _wait(place: Place, process: Process) -> None:
+    now_ms = process.clock.now_ms()
+    due_ms = place.next_due_ms()
+    until_ms = due_ms if due_ms is not None and due_ms > now_ms else now_ms + _HOUR_MS
+    passed_s = (until_ms - now_ms) / 1000
+    await process.passes(
+        "time", f"{passed_s:,.0f} s pass", lambda: process.clock.skip_ms(until_ms - now_ms), changes=False
+    )
