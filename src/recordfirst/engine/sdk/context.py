@@ -40,7 +40,7 @@ from recordfirst.steps.function import Function, contained
 from recordfirst.steps.step import Step
 from recordfirst.steps.workflow import Workflow
 
-type Judge = Callable[[Exception, str], BaseException | None]
+type ErrorFilter = Callable[[Exception, str], BaseException | None]
 """Says of an error, and of the call that it came out of, what is raised instead; ``None``: the body may see it."""
 type _Method[**P, R] = Callable[Concatenate[WorkflowContext, P], R]
 
@@ -49,7 +49,7 @@ class Over:
     """What one run of a body has come to: its contexts share this."""
 
     def __init__(self) -> None:
-        self.judge: Judge = lambda _error, _name: None
+        self.judge: ErrorFilter = lambda _error, _name: None
         self.all = False
         """A defect has stopped this run: whatever its body does now is unwinding."""
         self._tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
