@@ -6,7 +6,7 @@ from functools import reduce
 
 import msgspec
 
-from recordfirst.explore.programs.tree import Change, Do, EffectSpec, Program, Spec, WriteSpec
+from recordfirst.explore.programs.tree import Do, Edit, EffectSpec, Program, Spec, WriteSpec
 
 MISTAKES = frozenset({"rename", "rekey", "undo", "remove", "add", "reorder", "retype"})
 """A workflow that meets one of these may be stopped by it. What is safe besides must be so."""
@@ -18,7 +18,7 @@ def later(program: Program) -> Program:
     return msgspec.structs.replace(changed, changes=())
 
 
-def _changed(program: Program, change: Change) -> Program:
+def _changed(program: Program, change: Edit) -> Program:
     steps, body = program.steps, program.body
     match change.kind:
         case "remove":
@@ -34,7 +34,7 @@ def _changed(program: Program, change: Change) -> Program:
     return msgspec.structs.replace(program, steps=steps, body=body)
 
 
-def _of(spec: Spec, change: Change) -> Spec:  # noqa: PLR0911 - one return per kind
+def _of(spec: Spec, change: Edit) -> Spec:  # noqa: PLR0911 - one return per kind
     replace = msgspec.structs.replace
     match change.kind:
         case "rename" if isinstance(spec, EffectSpec):

@@ -183,8 +183,15 @@ class _Reader:
             for i, branch in enumerate(statement.branches)
         ]
         found = []
+        at_once = any(
+            all(
+                way.flow == "stop"
+                for way in self.block(branch[:1], msgspec.structs.replace(since, flow="next"), beside)
+            )
+            for branch in statement.branches
+        )
         for combined in product(*each_way):
-            found += self._joined(statement.how, combined)
+            found += self._joined(statement.how, combined, at_once=at_once)
             if len(found) > _MOST * 4:
                 raise TooManyError
         return found
@@ -193,7 +200,8 @@ class _Reader:
         return frozenset(f"{each.step}:{each.n}" for each in branch if isinstance(each, Do))
 
     @staticmethod
-    def _joined(how: str, branches: Sequence[Way]) -> list[Way]:
+    def _joined(how: str, branches: Sequence[Way], *, at_once: bool) -> list[Way]:
+        """``at_once``: a branch begins with a defect, so nobody can have failed before it is in flight."""
         done = frozenset[str]().union(*(way.done for way in branches))
         perhaps = frozenset[str]().union(*(way.perhaps for way in branches))
         known = frozenset[tuple[str, str]]().union(*(way.known for way in branches))
@@ -202,9 +210,14 @@ class _Reader:
         reasons = {way.flow: way.why for way in branches}
         if "stop" in flows:
             stop = Way("stop", frozenset(), perhaps | done, known, reasons["stop"])
-            if how != "group" or not raised:
+            if how == "settled" or not raised or (how == "gather" and at_once):
                 return [stop]
-            return [stop, Way(_group_of(raised), frozenset(), perhaps | done, frozenset(), "another was first")]
+            # Whoever failed first may have ended the body, and then no branch begins anything more.
+            flows = [_group_of(raised)] if how == "group" else raised
+            return [
+                stop,
+                *(Way(flow, frozenset(), perhaps | done, frozenset(), "it failed first") for flow in set(flows)),
+            ]
         if not raised or how == "settled":
             return [Way("next", done, perhaps, known)]
         if how == "gather":

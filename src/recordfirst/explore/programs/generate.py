@@ -13,12 +13,11 @@ from recordfirst.explore.programs.source import is_done_by, may_block
 from recordfirst.explore.programs.tree import (
     ANSWERS,
     CHANGES,
-    Answer,
     Begin,
     Catch,
-    Change,
-    ChangeKind,
     Do,
+    Edit,
+    EditKind,
     EffectSpec,
     Ending,
     Fail,
@@ -27,6 +26,7 @@ from recordfirst.explore.programs.tree import (
     Part,
     Program,
     ReadSpec,
+    Reply,
     Reused,
     Savepoint,
     Sleep,
@@ -124,10 +124,10 @@ class _Generator:
         assert is_done_by(spec) or spec.answers
         return [*found, spec]
 
-    def _answers(self, *, undo: bool = False) -> tuple[Answer, ...]:
+    def _answers(self, *, undo: bool = False) -> tuple[Reply, ...]:
         if self._is(0.4):
             return ()
-        answers: list[Answer] = [self._one(*ANSWERS) for _ in range(self._times(1, 3))]
+        answers: list[Reply] = [self._one(*ANSWERS) for _ in range(self._times(1, 3))]
         return tuple(each for each in answers if not (undo and each.startswith("refused") and self._is(0.7)))
 
     def _read(self, name: str) -> ReadSpec:
@@ -202,11 +202,11 @@ class _Generator:
 
     # ── the next version ────────────────────────────────────────────────────
 
-    def _changes(self, program: Program) -> tuple[Change, ...]:
+    def _changes(self, program: Program) -> tuple[Edit, ...]:
         names = [each.step for each in walk(program.body) if isinstance(each, Do)]
-        kinds: tuple[ChangeKind, ...] = (*CHANGES,)
+        kinds: tuple[EditKind, ...] = (*CHANGES,)
         return tuple(
-            Change(self._one(*kinds), self._one(*names) if names else "", self._times(0, max(0, len(program.body) - 1)))
+            Edit(self._one(*kinds), self._one(*names) if names else "", self._times(0, max(0, len(program.body) - 1)))
             for _ in range(self._times(1, 2))
         )
 

@@ -10,12 +10,13 @@ from recordfirst.explore.observe import Observed, SeenReceipt, SeenStart
 from recordfirst.explore.place import Place
 from recordfirst.explore.process import Stuck, answer
 from recordfirst.explore.run import Run
-from recordfirst.explore.schedule import At, Point, Schedule, every_single, parse, worth_trying
+from recordfirst.explore.schedule import ENDS, At, Point, Schedule, every_single, parse, worth_trying
 from recordfirst.explore.underway import Running
 from recordfirst.testing.outside import DAY_S, Asked, KeyReused, Outside, Refused
 
 __all__ = [
     "DAY_S",
+    "ENDS",
     "Asked",
     "At",
     "Case",

@@ -11,7 +11,7 @@ from recordfirst.explore.programs.kit import Note
 from recordfirst.explore.programs.tree import Program
 
 
-class Receipt(msgspec.Struct, frozen=True):
+class FinalReceipt(msgspec.Struct, frozen=True):
     """A receipt at the end."""
 
     key: str
@@ -24,7 +24,7 @@ class Receipt(msgspec.Struct, frozen=True):
     doubts: int
 
 
-class Start(msgspec.Struct, frozen=True):
+class FinalStart(msgspec.Struct, frozen=True):
     """A start at the end."""
 
     id: str
@@ -48,8 +48,8 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     processes: int
     asked: tuple[Asked, ...]
     """Whatever arrived outside."""
-    receipts: tuple[Receipt, ...]
-    starts: tuple[Start, ...]
+    receipts: tuple[FinalReceipt, ...]
+    starts: tuple[FinalStart, ...]
     rows: tuple[tuple[Any, ...], ...]
     """Of the one table: step, number, part."""
     commits: tuple[Observed, ...]
@@ -67,6 +67,6 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
         """What was done outside."""
         return [each for each in self.asked if each.refused is None and not each.repeats]
 
-    def start(self, id: str) -> Start | None:
+    def start(self, id: str) -> FinalStart | None:
         """The start of that id."""
         return next((each for each in self.starts if each.id == id), None)

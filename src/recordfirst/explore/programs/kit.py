@@ -11,7 +11,7 @@ import msgspec
 
 from recordfirst import Absent, Call, CannotTell, Declined, Found, NotDone, Provider, Unknown
 from recordfirst.explore.programs.ground import DAY_S, Asked, KeyReused, Outside, Refused, is_alive
-from recordfirst.explore.programs.tree import Answer
+from recordfirst.explore.programs.tree import DONE, REFUSED, Reply
 from recordfirst.explore.programs.values import told
 from recordfirst.providers.contract import Probed, Verdict
 
@@ -103,15 +103,21 @@ class Others:
         self._outside, self._rows = outside, rows
 
     def land(self) -> None:
-        """Do what was on its way and has arrived by now."""
+        """Do what was on its way and has arrived by now: at its own time, when its key was honoured still."""
         asked = self._outside.asked
         landed = {each.request["of"] for each in asked if each.kind == "landed"}
         for number, each in enumerate(asked):
-            if each.refused == ON_ITS_WAY and number not in landed and self._outside.now_ms() >= each.at_ms + _LATE_MS:
-                self._outside.keep(Asked(kind="landed", request={"of": number}, at_ms=each.at_ms, refused=NOT_DONE))
-                said_no = any(e.refused == SAYS_NO and (e.kind, e.marker) == (each.kind, each.marker) for e in asked)
-                if not said_no:  # under its key, or by whoever has decided about it meanwhile
-                    self._do(each.kind, each.request, each.result["key"], each.marker, each.result["result"])
+            due_ms = each.at_ms + _LATE_MS
+            if each.refused != ON_ITS_WAY or number in landed or self._outside.now_ms() < due_ms:
+                continue
+            self._outside.keep(Asked(kind="landed", request={"of": number}, at_ms=due_ms, refused=NOT_DONE))
+            same = [e for e in asked if (e.kind, e.marker) == (each.kind, each.marker)]
+            key = each.result["key"]
+            if any(e.refused == SAYS_NO for e in same):
+                continue  # under its key, or by whoever has decided about it meanwhile
+            arrived = msgspec.structs.replace(each, key=key, at_ms=due_ms, result=each.result["result"], refused=None)
+            repeats = key is not None and any(e.refused is None and e.key == key for e in same)
+            self._outside.keep(msgspec.structs.replace(arrived, repeats=repeats))
 
     def lands_at_ms(self) -> int | None:
         """When the last of what is on its way arrives."""
@@ -121,7 +127,7 @@ class Others:
         return max(due, default=None)
 
     async def ask(
-        self, what: str, call: Call, value: Any, answers: tuple[Answer, ...], result: Any, *, keyed: bool
+        self, what: str, call: Call, value: Any, answers: tuple[Reply, ...], result: Any, *, keyed: bool
     ) -> Any:
         """Have it done, as the next of the answers says."""
         self.land()
@@ -131,8 +137,10 @@ class Others:
         before = [each for each in self._outside.asked if (each.kind, each.marker) == (what, call.marker)]
         if any(each.refused == SAYS_NO for each in before):
             raise Refused(what)  # a bank that has said no says so again
-        answer: Answer = answers[len(before)] if call.attempt == 1 and len(before) < len(answers) else "ok"
-        if answer in ("refused", "refused in a group"):
+        answer: Reply = answers[len(before)] if call.attempt == 1 and len(before) < len(answers) else "ok"
+        if any(each.refused is None for each in before):
+            answer = answer if answer in DONE else "ok"  # what is done is refused no longer
+        if answer in REFUSED:
             self._keep(what, request, call.marker, SAYS_NO)
             refusal = Refused(what) if answer == "refused" else ExceptionGroup("all", [Declined(what)])
             raise refusal
@@ -145,19 +153,7 @@ class Others:
             self._keep(what, request, call.marker, ON_ITS_WAY, {"key": key, "result": msgspec.to_builtins(result)})
             await asyncio.sleep(7_200)
         self._do(what, request, key, call.marker, result)
-        match answer:
-            case "lost":
-                raise ConnectionResetError(what)
-            case "odd":
-                raise KeyError(what)
-            case "unreadable":
-                raise Unreadable(what)
-            case "exits":
-                raise SystemExit(3)
-            case "cancelled":
-                raise asyncio.CancelledError
-            case "hangs":
-                await asyncio.sleep(7_200)
+        await _replies(what, answer)
         return result
 
     def ask_now(self, *args: Any, **options: Any) -> Any:
@@ -194,3 +190,20 @@ class Others:
     def _keep(self, what: str, request: Any, marker: str, why: str, result: Any = None) -> None:
         now_ms = self._outside.now_ms()
         self._outside.keep(Asked(kind=what, request=request, marker=marker, at_ms=now_ms, refused=why, result=result))
+
+
+async def _replies(what: str, answer: Reply) -> None:
+    """What the client makes of it, when it is done."""
+    match answer:
+        case "lost":
+            raise ConnectionResetError(what)
+        case "odd":
+            raise KeyError(what)
+        case "unreadable":
+            raise Unreadable(what)
+        case "exits":
+            raise SystemExit(3)
+        case "cancelled":
+            raise asyncio.CancelledError
+        case "hangs":
+            await asyncio.sleep(7_200)

@@ -12,7 +12,7 @@ import msgspec
 
 from recordfirst.explore.programs.change import MISTAKES, later
 from recordfirst.explore.programs.expect import BUSINESS, Way, ways
-from recordfirst.explore.programs.history import History, Start
+from recordfirst.explore.programs.history import FinalStart, History
 from recordfirst.explore.programs.tree import Do, EffectSpec, Program, Reused, WriteSpec, walk
 from recordfirst.explore.programs.values import KINDS
 
@@ -307,7 +307,7 @@ def _values(history: History, told: Callable[[str], str]) -> Iterator[Broken]:
             yield Broken("P12", "same", f"the body saw {seen[note.where]} of {note.where}, and then {note.value}")
 
 
-_NONE = Start("", "", None, None, is_stopped=False, stop=None)
+_NONE = FinalStart("", "", None, None, is_stopped=False, stop=None)
 
 
 def _is_one(history: History, name: str) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from recordfirst.explore.programs.generate import generate
-from recordfirst.explore.programs.ground import At, Schedule, every_single, worth_trying
+from recordfirst.explore.programs.ground import ENDS, At, Schedule, every_single, worth_trying
 from recordfirst.explore.programs.history import History
 from recordfirst.explore.programs.model import Broken, judge
 from recordfirst.explore.programs.source import IMPORTS
@@ -27,7 +27,7 @@ RUNS = 6
 _RARELY = 50_000
 
 
-class Found(msgspec.Struct, frozen=True):
+class FoundRun(msgspec.Struct, frozen=True):
     """A run that broke a promise."""
 
     seed: int
@@ -80,7 +80,7 @@ def try_one(world: ProgramWorld, program: Program, schedule: Schedule) -> tuple[
     return tuple(judge(world.observe(schedule), told_of))
 
 
-def runs_of(world: ProgramWorld, seed: int, most: int = RUNS) -> Iterator[Found]:
+def runs_of(world: ProgramWorld, seed: int, most: int = RUNS) -> Iterator[FoundRun]:
     """Run the program of a seed: without faults, and then under schedules that the seed draws."""
     program = generate(seed)
     chance = random.Random(f"schedules {seed}")  # noqa: S311 - no secret: the same each time
@@ -88,13 +88,13 @@ def runs_of(world: ProgramWorld, seed: int, most: int = RUNS) -> Iterator[Found]
         world.load(program)
     except REFUSED as error:
         broken = Broken("P8", "declared", f"{type(error).__name__}: {error}")
-        yield Found(seed, program, Schedule(), (broken,), _refused(program, str(error)))
+        yield FoundRun(seed, program, Schedule(), (broken,), _refused(program, str(error)))
         return
     history = world.observe(Schedule())
-    yield Found(seed, program, Schedule(), tuple(judge(history, told_of)), history)
+    yield FoundRun(seed, program, Schedule(), tuple(judge(history, told_of)), history)
     for schedule in schedules(history, chance, 1 + bool(program.changes), most - 1):
         history = world.observe(schedule)
-        yield Found(seed, program, schedule, tuple(judge(history, told_of)), history)
+        yield FoundRun(seed, program, schedule, tuple(judge(history, told_of)), history)
 
 
 def schedules(history: History, chance: random.Random, versions: int, most: int) -> list[Schedule]:
@@ -116,6 +116,8 @@ def schedules(history: History, chance: random.Random, versions: int, most: int)
                 if second.since is None
                 else second
             )
+        if any(at.fault == "stall" for at in drawn):  # its files are its own: nobody dies in them but itself
+            drawn = [at for at in drawn if at.fault not in ENDS]
         by_place = {(at.process, at.point): at for at in drawn}
         found.append(Schedule(tuple(sorted(by_place.values(), key=lambda at: (at.process, at.point)))))
     return found

@@ -12,7 +12,7 @@ import msgspec
 from recordfirst.explore.programs.ground import Schedule
 from recordfirst.explore.programs.model import judge
 from recordfirst.explore.programs.printing import as_test
-from recordfirst.explore.programs.runner import Found, quiet, runs_of, told_of, try_one
+from recordfirst.explore.programs.runner import FoundRun, quiet, runs_of, told_of, try_one
 from recordfirst.explore.programs.shape import pairs, shape
 from recordfirst.explore.programs.shrink import shrink
 from recordfirst.explore.programs.tree import Program
@@ -35,7 +35,7 @@ class Sum(msgspec.Struct, kw_only=True):
     faults: Counter[str] = msgspec.field(default_factory=Counter)
     pairs: Counter[str] = msgspec.field(default_factory=Counter)
     ends: Counter[str] = msgspec.field(default_factory=Counter)
-    found: list[Found] = []
+    found: list[FoundRun] = []
     """Different ones, as they were found."""
 
 
@@ -89,7 +89,7 @@ def search(
             world.close()
 
 
-def smallest(found: Found, world: ProgramWorld) -> tuple[Program, Schedule]:
+def smallest(found: FoundRun, world: ProgramWorld) -> tuple[Program, Schedule]:
     """Make it smaller."""
     wanted = {(each.promise, each.rule) for each in found.broken}
 
@@ -132,7 +132,7 @@ def _breaks(world: ProgramWorld, program: Program, schedule: Schedule, wanted: s
     return bool({(each.promise, each.rule) for each in try_one(world, program, schedule)} & wanted)
 
 
-def told(found: Found) -> str:
+def told(found: FoundRun) -> str:
     """A failure, made smaller, as a test; with the command that runs it again."""
     seed, number = divmod(found.seed, 1_000_000)
     again = f"recordfirst explore --programs --seed {seed} --only {number}"

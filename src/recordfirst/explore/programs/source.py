@@ -25,7 +25,6 @@ import msgspec
 from recordfirst import Call, Context, Declined, Read, Write, effect, inject, read, workflow, write
 from recordfirst.explore.programs.kit import OddBank, Others, OwnBank, Refused, saw, took
 from recordfirst.providers.contract import Provider
-from resonate.retry import Never
 """
 TABLES = "CREATE TABLE rows (step TEXT NOT NULL, n INTEGER NOT NULL, part INTEGER NOT NULL);\n"
 """Nothing is unique: only receipts keep rows from being stored twice."""

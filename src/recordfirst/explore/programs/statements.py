@@ -79,7 +79,7 @@ class _Lines:
         if isinstance(spec, EffectSpec) and attempt > 1:
             called = f"{name}.attempt({attempt})({given})"
         if isinstance(spec, ReadSpec) and spec.is_plain:
-            called = f"ctx.options(retry_policy=Never()).run({name}{given.removeprefix('ctx')})"
+            called = f"ctx.run({name}{given.removeprefix('ctx')})"
         where = f"{name}:{n}" + (f"#{attempt}" if attempt > 1 else "")
         return f"saw('{where}', {called})"
 

@@ -6,11 +6,11 @@ from typing import Literal
 
 import msgspec
 
-type Answer = Literal[
+type Reply = Literal[
     "ok", "refused", "refused in a group", "not done", "unknown", "dropped", "late", "lost", "odd", "unreadable",
     "hangs", "exits", "cancelled",
 ]  # fmt: skip
-ANSWERS: dict[Answer, str] = {
+ANSWERS: dict[Reply, str] = {
     "ok": "does it, and says so",
     "refused": "says no, for good",
     "refused in a group": "says no, by an exception group of one",
@@ -25,13 +25,13 @@ ANSWERS: dict[Answer, str] = {
     "exits": "does it, and the client raises SystemExit",
     "cancelled": "does it, and the client raises CancelledError",
 }
-DONE: frozenset[Answer] = frozenset({"ok", "late", "lost", "odd", "unreadable", "hangs", "exits", "cancelled"})
+DONE: frozenset[Reply] = frozenset({"ok", "late", "lost", "odd", "unreadable", "hangs", "exits", "cancelled"})
 """With these it is done, sooner or later."""
-REFUSED: frozenset[Answer] = frozenset({"refused", "refused in a group"})
+REFUSED: frozenset[Reply] = frozenset({"refused", "refused in a group"})
 
 type Keys = Literal["day", "none"]
 """For how long the provider honours a key."""
-type Probe = Literal["none", "true", "fails first", "cannot tell"]
+type Probing = Literal["none", "true", "fails first", "cannot tell"]
 type Classify = Literal["plain", "own", "raises"]
 """How the provider's errors are read: by default, by a method that knows its refusal, or by one that fails."""
 type Ending = Literal["ok", "declines", "sold", "odd", "nested", "bug", "exits", "cancels"]
@@ -77,9 +77,9 @@ class EffectSpec(msgspec.Struct, frozen=True, kw_only=True, tag="effect"):
     """An effect, and how whom it calls answers, arrival by arrival; behind the last: well."""
 
     name: str
-    answers: tuple[Answer, ...] = ()
+    answers: tuple[Reply, ...] = ()
     keys: Keys = "day"
-    probe: Probe = "none"
+    probe: Probing = "none"
     classify: Classify = "plain"
     after: str | None = None
     undo: str | None = None
@@ -178,8 +178,8 @@ class Fail(msgspec.Struct, frozen=True, tag="fail"):
 
 type Statement = Do | Together | Reused | Within | Catch | Finally | Sleep | Part | Fail
 
-type ChangeKind = Literal["rename", "rekey", "undo", "remove", "add", "reorder", "default", "retype", "fix"]
-CHANGES: dict[ChangeKind, str] = {
+type EditKind = Literal["rename", "rekey", "undo", "remove", "add", "reorder", "default", "retype", "fix"]
+CHANGES: dict[EditKind, str] = {
     "rename": "a step's function has another name",
     "rekey": "an effect's key has another template",
     "undo": "an effect is taken back by another effect, or by none",
@@ -192,10 +192,10 @@ CHANGES: dict[ChangeKind, str] = {
 }
 
 
-class Change(msgspec.Struct, frozen=True):
+class Edit(msgspec.Struct, frozen=True):
     """What the next version does otherwise, and to which step or statement."""
 
-    kind: ChangeKind
+    kind: EditKind
     step: str = ""
     place: int = 0
 
@@ -211,7 +211,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[Spec, ...]
     body: tuple[Statement, ...]
     begin: Begin = "start"
-    changes: tuple[Change, ...] = ()
+    changes: tuple[Edit, ...] = ()
 
     def step(self, name: str) -> Spec:
         """The step of that name."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Kind(msgspec.Struct, frozen=True):
+class ValueKind(msgspec.Struct, frozen=True):
     """A value, and the type that a step declares for it, as Python."""
 
     type: str
@@ -16,56 +16,56 @@ class Kind(msgspec.Struct, frozen=True):
     """What the step gets, if that is no text of the value itself."""
 
 
-SOUND: dict[str, Kind] = {
-    "int": Kind("int", "-7"),
-    "great int": Kind("int", "2**63 - 1"),
-    "bool": Kind("bool", "True"),
-    "float": Kind("float", "0.1"),
-    "int as float": Kind("float", "3", arrives="3.0"),
-    "text": Kind("str", r"'\u017elu\u0165 \\ \n \" \U0001f600'"),
-    "bytes": Kind("bytes", r"b'\x00\xff'"),
-    "none": Kind("int | None", "None"),
-    "decimal": Kind("Decimal", "Decimal('1.10')"),
-    "datetime": Kind("dt.datetime", "dt.datetime(2026, 1, 2, 3, 4, 5, 678, dt.UTC)"),
-    "zoned": Kind("dt.datetime", "dt.datetime(2026, 1, 2, tzinfo=dt.timezone(dt.timedelta(hours=2)))"),
-    "date": Kind("dt.date", "dt.date(2026, 2, 28)"),
-    "time": Kind("dt.time", "dt.time(1, 2, 3)"),
-    "timedelta": Kind("dt.timedelta", "dt.timedelta(days=1, seconds=2)"),
-    "uuid": Kind("UUID", "UUID(int=7)"),
-    "enum": Kind("Colour", "Colour.RED"),
-    "literal": Kind("Literal['eur', 'usd']", "'eur'"),
-    "list": Kind("list[int]", "[1, 2]"),
-    "tuple": Kind("tuple[str, int]", "('a', 1)"),
-    "set": Kind("frozenset[int]", "frozenset({1, 2})"),
-    "dict": Kind("dict[str, int]", "{'a': 1}"),
-    "any": Kind("Any", "{'a': [1, None, 'b', 0.5]}"),
-    "struct": Kind("Line", "Line('pen', 2)"),
-    "structs": Kind("list[Line]", "[Line('pen', 2), Line('cup', 1)]"),
-    "nested": Kind("Basket", "Basket(Line('pen', 2), {'cup': Line('cup', 1)})"),
-    "dataclass": Kind("Point", "Point(1, 2)"),
-    "union": Kind("Card | Transfer", "Transfer('DE1')"),
-    "named tuple": Kind("Pair", "Pair(1, 'b')"),
-    "typed dict": Kind("Address", "Address(street='a', zip=1)"),
-    "int enum as int": Kind("int", "Level.HIGH", arrives="3"),
-    "counter as dict": Kind("dict[str, int]", "Counter(a=1)", arrives="{'a': 1}"),
-    "exact subclass": Kind("Special", "Special('pen', 2, 'x')"),
+SOUND: dict[str, ValueKind] = {
+    "int": ValueKind("int", "-7"),
+    "great int": ValueKind("int", "2**63 - 1"),
+    "bool": ValueKind("bool", "True"),
+    "float": ValueKind("float", "0.1"),
+    "int as float": ValueKind("float", "3", arrives="3.0"),
+    "text": ValueKind("str", r"'\u017elu\u0165 \\ \n \" \U0001f600'"),
+    "bytes": ValueKind("bytes", r"b'\x00\xff'"),
+    "none": ValueKind("int | None", "None"),
+    "decimal": ValueKind("Decimal", "Decimal('1.10')"),
+    "datetime": ValueKind("dt.datetime", "dt.datetime(2026, 1, 2, 3, 4, 5, 678, dt.UTC)"),
+    "zoned": ValueKind("dt.datetime", "dt.datetime(2026, 1, 2, tzinfo=dt.timezone(dt.timedelta(hours=2)))"),
+    "date": ValueKind("dt.date", "dt.date(2026, 2, 28)"),
+    "time": ValueKind("dt.time", "dt.time(1, 2, 3)"),
+    "timedelta": ValueKind("dt.timedelta", "dt.timedelta(days=1, seconds=2)"),
+    "uuid": ValueKind("UUID", "UUID(int=7)"),
+    "enum": ValueKind("Colour", "Colour.RED"),
+    "literal": ValueKind("Literal['eur', 'usd']", "'eur'"),
+    "list": ValueKind("list[int]", "[1, 2]"),
+    "tuple": ValueKind("tuple[str, int]", "('a', 1)"),
+    "set": ValueKind("frozenset[int]", "frozenset({1, 2})"),
+    "dict": ValueKind("dict[str, int]", "{'a': 1}"),
+    "any": ValueKind("Any", "{'a': [1, None, 'b', 0.5]}"),
+    "struct": ValueKind("Line", "Line('pen', 2)"),
+    "structs": ValueKind("list[Line]", "[Line('pen', 2), Line('cup', 1)]"),
+    "nested": ValueKind("Basket", "Basket(Line('pen', 2), {'cup': Line('cup', 1)})"),
+    "dataclass": ValueKind("Point", "Point(1, 2)"),
+    "union": ValueKind("Card | Transfer", "Transfer('DE1')"),
+    "named tuple": ValueKind("Pair", "Pair(1, 'b')"),
+    "typed dict": ValueKind("Address", "Address(street='a', zip=1)"),
+    "int enum as int": ValueKind("int", "Level.HIGH", arrives="3"),
+    "counter as dict": ValueKind("dict[str, int]", "Counter(a=1)", arrives="{'a': 1}"),
+    "exact subclass": ValueKind("Special", "Special('pen', 2, 'x')"),
 }
-UNSOUND: dict[str, Kind] = {
-    "subclass": Kind("Line", "Special('pen', 2, 'x')", is_sound=False),
-    "int keys": Kind("Any", "{1: 2}", is_sound=False),
-    "tuple as any": Kind("Any", "(1, 2)", is_sound=False),
-    "decimal as any": Kind("Any", "Decimal('1.10')", is_sound=False),
-    "datetime as any": Kind("Any", "dt.datetime(2026, 1, 2, tzinfo=dt.UTC)", is_sound=False),
-    "set as any": Kind("Any", "{1, 2}", is_sound=False),
-    "sub of text": Kind("str", "Tagged('a')", is_sound=False),
-    "text as int": Kind("int", "'7'", is_sound=False),
-    "not a number": Kind("float", "float('inf')", is_sound=False),
-    "surrogate": Kind("str", r"'\ud800'", is_sound=False),
-    "object": Kind("Any", "object()", is_sound=False),
-    "bool as int": Kind("int", "True", is_sound=False),
-    "list as tuple": Kind("tuple[int, ...]", "[1, 2]", is_sound=False),
+UNSOUND: dict[str, ValueKind] = {
+    "subclass": ValueKind("Line", "Special('pen', 2, 'x')", is_sound=False),
+    "int keys": ValueKind("Any", "{1: 2}", is_sound=False),
+    "tuple as any": ValueKind("Any", "(1, 2)", is_sound=False),
+    "decimal as any": ValueKind("Any", "Decimal('1.10')", is_sound=False),
+    "datetime as any": ValueKind("Any", "dt.datetime(2026, 1, 2, tzinfo=dt.UTC)", is_sound=False),
+    "set as any": ValueKind("Any", "{1, 2}", is_sound=False),
+    "sub of text": ValueKind("str", "Tagged('a')", is_sound=False),
+    "text as int": ValueKind("int", "'7'", is_sound=False),
+    "not a number": ValueKind("float", "float('inf')", is_sound=False),
+    "surrogate": ValueKind("str", r"'\ud800'", is_sound=False),
+    "object": ValueKind("Any", "object()", is_sound=False),
+    "bool as int": ValueKind("int", "True", is_sound=False),
+    "list as tuple": ValueKind("tuple[int, ...]", "[1, 2]", is_sound=False),
 }
-KINDS: dict[str, Kind] = SOUND | UNSOUND
+KINDS: dict[str, ValueKind] = SOUND | UNSOUND
 
 TYPES = """
 class Colour(enum.Enum):

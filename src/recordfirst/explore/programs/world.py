@@ -21,7 +21,7 @@ from recordfirst.explore.programs.ground import (
     Running,
     Schedule,
 )
-from recordfirst.explore.programs.history import History, Receipt, Start
+from recordfirst.explore.programs.history import FinalReceipt, FinalStart, History
 from recordfirst.explore.programs.kit import Others, notes
 from recordfirst.explore.programs.process import work
 from recordfirst.explore.programs.tree import Program
@@ -49,8 +49,8 @@ class ProgramRun(Run):
                 points=tuple(self._processes[0].points),
                 processes=len(self._processes),
                 asked=tuple(outside.asked),
-                receipts=tuple(Receipt(*row) for row in connection.execute(_RECEIPTS)),
-                starts=tuple(Start(*row) for row in connection.execute(_STARTS)),
+                receipts=tuple(FinalReceipt(*row) for row in connection.execute(_RECEIPTS)),
+                starts=tuple(FinalStart(*row) for row in connection.execute(_STARTS)),
                 rows=tuple(connection.execute("SELECT step, n, part FROM rows ORDER BY step, n, part")),
                 commits=tuple(self._commits),
                 notes=tuple(notes.all),
