@@ -70,14 +70,16 @@ def count(file: Path, seconds: float, seed: int | None) -> None:
 @click.option("--seeds", default=10)
 @click.option("--runs", default=600, help="The budget for each seed.")
 @click.option("--only", default="", help="Mutants whose name has this.")
+@click.option("--shrink", is_flag=True, help="Make the program that the first seed finds small: this takes longest.")
 @click.pass_obj
-def mutants(file: Path, seeds: int, runs: int, only: str) -> None:
+def mutants(file: Path, seeds: int, runs: int, only: str, *, shrink: bool) -> None:
     """Measure how many runs find each mutant, and how many lines its smallest program has."""
-    done = {(line["name"], line["seed"]) for line in _lines(file) if line["what"] == "mutant"}
-    for seed in range(1, seeds + 1):
+    measured = [line for line in _lines(file) if line["what"] == "mutant"]
+    done = {(line["name"], line["seed"]) for line in measured if line["lines"] is not None or not shrink}
+    for seed in (1,) if shrink else range(1, seeds + 1):
         for mutant in MUTANTS:
             if only in mutant.name and (mutant.name, seed) not in done:
-                line = measure(mutant, seed, runs, shrinks=seed == 1)
+                line = measure(mutant, seed, runs, shrinks=shrink)
                 _add(file, line)
                 click.echo(f"{mutant.name}, seed {seed}: {line['runs']} runs, {line['lines']} lines")
 
@@ -131,10 +133,11 @@ def table(file: Path) -> None:
     click.echo("| rule | mutant | runs, median | found | lines |\n|---|---|---|---|---|")
     for mutant in MUTANTS:
         measured = [line for line in lines if line["what"] == "mutant" and line["name"] == mutant.name]
-        runs = [line["runs"] for line in measured if line["runs"] is not None]
+        runs = [*{line["seed"]: line["runs"] for line in measured if line["runs"] is not None}.values()]
         small = next((line["lines"] for line in measured if line["lines"] is not None), "")
         median = f"{statistics.median(runs):.0f}" if runs else "none"
-        click.echo(f"| {mutant.rule or ''} | {mutant.name} | {median} | {len(runs)} of {len(measured)} | {small} |")
+        tried = len({line["seed"] for line in measured})
+        click.echo(f"| {mutant.rule or ''} | {mutant.name} | {median} | {len(runs)} of {tried} | {small} |")
     click.echo("\n" + coverage(Counter(sum((Counter(line["pairs"]) for line in counted), Counter()))))
 
 

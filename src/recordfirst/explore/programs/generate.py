@@ -39,7 +39,7 @@ from recordfirst.explore.programs.tree import (
 )
 from recordfirst.explore.programs.values import SOUND, UNSOUND
 
-_WELL: tuple[Ending, ...] = ("ok",) * 7
+_WELL: tuple[Ending, ...] = ("ok",) * 14
 _BAD: tuple[Ending, ...] = ("declines", "sold", "odd", "nested", "bug", "exits", "cancels")
 
 
@@ -53,6 +53,8 @@ class _Generator:
         self._chance = chance
         self._steps: list[Spec] = []
         self._numbers = 0
+        self._reusing: set[str] = set()
+        """Effects that are called with one dict: another call would have another request."""
 
     def program(self) -> Program:
         writes = [self._write(f"w{i}") for i in range(self._times(1, 2))]
@@ -183,8 +185,9 @@ class _Generator:
         return tuple(self._block(self._times(0, 1), depth + 1))
 
     def _do(self) -> Do:
-        effects = [each for each in self._steps if isinstance(each, EffectSpec)]
-        spec = self._one(*effects, *effects, *self._steps)
+        known = [each for each in self._steps if each.name not in self._reusing]
+        effects = [each for each in known if isinstance(each, EffectSpec)]
+        spec = self._one(*effects, *effects, *known)
         return Do(spec.name, self._number(spec))
 
     def _number(self, spec: Spec) -> int:
@@ -197,6 +200,7 @@ class _Generator:
 
     def _reused(self) -> Statement:
         name = f"e{90 + len(self._steps)}"
+        self._reusing.add(name)
         self._steps.append(EffectSpec(name=name, value="dict", keys=self._one("day", "day", "none")))
         return Reused(name, (1, 2, 3)[: self._times(2, 3)])
 

@@ -19,6 +19,8 @@ from recordfirst.explore.programs.tree import Program
 from recordfirst.explore.programs.world import REFUSED, ProgramWorld
 
 _FAILURES_MOST = 10
+_SHRINKS_S = 60.0
+"""So long a failure is made smaller at most: the seed is what counts."""
 _NEARBY = 6
 """So many schedules of the same kind are tried for a smaller program, which has other points."""
 
@@ -93,7 +95,11 @@ def smallest(found: FoundRun, world: ProgramWorld) -> tuple[Program, Schedule]:
     """Make it smaller."""
     wanted = {(each.promise, each.rule) for each in found.broken}
 
+    until = time.perf_counter() + _SHRINKS_S
+
     def breaks(program: Program, schedule: Schedule) -> bool:
+        if time.perf_counter() > until:
+            return False
         return schedule_that_breaks(world, program, schedule, wanted) is not None
 
     program, schedule = shrink(found.program, found.schedule, breaks)
