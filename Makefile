@@ -1,13 +1,14 @@
 # Each target sets up what it needs into .venv (see scripts/setup); all it asks of the machine is a Python >= 3.12.
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-fast lint docs bench explore
+.PHONY: help setup demo test test-fast lint docs bench explore programs
 help:
 	@echo 'make demo [ARGS="--orders 500 --kills 20 --record postgres"]   orders, killed workers, and the books'
 	@echo 'make test [ARGS="tests/test_project.py"]                       lint, types, imports, then every test'
 	@echo 'make test-fast                                                 a part of the tests, in about two minutes'
 	@echo 'make lint                                                      the first three alone'
 	@echo 'make explore [ARGS="--seconds 600 --write"]                    our own workflows, broken at every point'
+	@echo 'make programs [SEED=7 ARGS="--seconds 600"]                      programs that are made up, for two minutes'
 	@echo 'make docs                                                      docs/_build/html/index.html'
 	@echo 'make bench [OF=ledger] [ARGS="..."]                            side by side with the alternatives'
 
@@ -37,6 +38,10 @@ docs: setup
 
 explore: setup
 	PYTHONHASHSEED=0 $(BIN)/python -m tests.explore.figures $(ARGS)
+
+# Programs that nobody wrote, by the seed of the day; a failure is printed with the command that runs it again.
+programs: setup
+	PYTHONHASHSEED=0 $(BIN)/recordfirst explore --programs --seed $(or $(SEED),$(shell date -u +%Y%m%d)) $(or $(ARGS),--seconds 100)
 
 bench:
 	@scripts/setup bench

@@ -250,6 +250,8 @@ HOMONYMS = {
     # Of the explorer, the simulators and the protocols that these speak: each the word of its own trade.
     *("Asked", "Execute", "Fault", "Order", "Params", "Place", "Providers", "Request", "Schedule"),
     *("Failed", "Refund", "Waiting"),
+    # Of the trees that generated programs are: each is named as what it stands for.
+    *("History", "Program", "Reply", "Savepoint", "Statement"),
 }
 """Names, none of them in ``import recordfirst``, that two files give to two things."""
 

@@ -14,6 +14,7 @@ import click
 import msgspec
 
 from recordfirst.cli.common import fail, json_option, load_app, load_object, parse_json, print_json
+from recordfirst.cli.programs import explore_programs
 from recordfirst.cli.screen import say, say_lines, style
 from recordfirst.errors import RecordfirstError
 
@@ -72,6 +73,13 @@ _SAY_EVERY_S = 10.0
 @click.option(
     "--junit", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write JUnit XML, for CI."
 )
+@click.option("--programs", is_flag=True, help="Explore programs that are made up, instead of a workflow of yours.")
+@click.option("--runs", type=click.IntRange(1), help="Of programs: so many at most.")
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Of programs: so long at most.  [default: 60]")
+@click.option("--only", type=click.IntRange(0), help="Of programs: this one of the seed alone.")
+@click.option(
+    "--keep", metavar="FOLDER", type=click.Path(file_okay=False, path_type=Path), help="Of programs: write a test here."
+)
 @click.option("--quiet", is_flag=True, help="Do not say how far it is.")
 @json_option
 @click.pass_context
@@ -92,7 +100,10 @@ def explore(ctx: click.Context, /, **given: Any) -> None:
       recordfirst explore --case tests.cases:order --replay "1.33:crash-after"
       recordfirst explore --case tests.cases:order --world postgres --record postgresql://localhost/postgres
       recordfirst explore --case tests.cases:order --world real --replay "1.call-charge_card#1:crash-after"
+      recordfirst explore --programs --seed 7 --seconds 120 --keep found
     """
+    if given["programs"]:
+        ctx.exit(0 if explore_programs(given) else 1)
     try:
         report = _explore(given)
     except RecordfirstError as error:

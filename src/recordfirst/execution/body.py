@@ -114,13 +114,17 @@ async def _live(
     result, text = None, ""
     try:
         result = await unhidden(ctx, _awaiting(workflow.function.fn(ctx, *args, **kwargs)))
-        # Siblings may still run, or wait elsewhere: then the engine suspends this epoch, and it has not ended.
+        # Siblings may still run, or wait elsewhere: then the engine suspends this epoch, and it has not ended. A branch
+        # that nobody awaits goes on behind its step in flight.
+        await execution.until_alone()
         await ctx.flush_local_work()
         if execution.defect is None and sdk.waits_for_others(ctx):
             return result
         if execution.defect is None:
             text = _text_of(result, ctx, id, workflow.function)
     except Suspended:
+        # A branch that was not told to suspend goes on, and may come to a defect yet.
+        await execution.until_alone()
         if execution.defect is None:
             await withdraw_uncalled(execution)
             raise
@@ -128,6 +132,8 @@ async def _live(
         failure = _failure(workflow, execution, error)
     at = workflow.function.raised_at(failure) if failure is not None else None
     if failure is not None:
+        # What a branch would begin now would be done behind the failure, and perhaps behind the undo.
+        ctx.over.end(ctx.info.id)
         await _join_siblings(ctx)
     if execution.defect is not None:
         raise await _stop(workflow.name, ctx, execution)

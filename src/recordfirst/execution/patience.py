@@ -21,7 +21,7 @@ CONTENDED_MOST_S = 20.0
 """How long a start, or what else a caller waits for, is tried again while another transaction holds what it needs."""
 
 _DENIED_MOST_S = 20.0
-"""So long a statement of the user's is tried again that lacks a grant; then that is a defect."""
+"""How long a statement of the user's that lacks a grant is tried again; then that is a defect."""
 
 _CONTENTION_MOST_MS = 1_000
 """Longest pause between tries after a deadlock or a serialization failure."""

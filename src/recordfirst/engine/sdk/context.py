@@ -2,7 +2,8 @@
 
 Kept: a promise that the engine holds answers the call it was made for and no other, whatever was inserted, removed or
 reordered in the body meanwhile. A body that was told to suspend starts nothing more in that run: no step in a
-``finally``, no step behind an ``except BaseException`` or a ``gather(return_exceptions=True)``.
+``finally``, no step behind an ``except BaseException`` or a ``gather(return_exceptions=True)``. Nor does a branch of a
+body that has failed.
 A call that nobody awaits runs, too, and what it fails with is not lost. A plain function holds no place while it runs,
 and a sync one runs in a thread: the SDK would run it on the event loop, where it stops everything else.
 Lost: a suspension that the body hides in other ways (``asyncio.wait`` calls a branch that waits *done*). And of two
@@ -53,6 +54,15 @@ class Over:
         self.all = False
         """A defect has stopped this run: whatever its body does now is unwinding."""
         self._tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
+        self._ended: tuple[str, asyncio.Task[Any] | None] | None = None
+
+    def end(self, id: str) -> None:
+        """The body of this id has failed: its branches begin nothing more, and the task that says so goes on alone."""
+        self._ended = (id, asyncio.current_task())
+
+    def is_left(self, id: str) -> bool:
+        """Whether this task is a branch of a body that has failed."""
+        return self._ended is not None and self._ended[0] == id and asyncio.current_task() is not self._ended[1]
 
     def add(self, task: asyncio.Task[Any]) -> None:
         """This task of the body was told to suspend: whatever it does now is unwinding."""
@@ -213,7 +223,7 @@ class WorkflowContext(Context):
 
     def _begin(self, name: str, what: str) -> None:
         """Name the promise that is about to be made."""
-        if asyncio.current_task() in self._over:
+        if asyncio.current_task() in self._over or self._over.is_left(self._state.id):
             raise Suspended
         self._calls[what] += 1
         self._next = identity.call_segment(name, self.covered(what), self._calls[what])

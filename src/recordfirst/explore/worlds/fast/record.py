@@ -37,10 +37,11 @@ _PLAIN = frozenset({
     "fetchone", "fetchmany", "fetchall", "set_authorizer", "rows",
 })  # fmt: skip
 _PLAIN_SQL = re.compile(
-    r"\s*(SELECT|INSERT|UPDATE|DELETE|REPLACE|WITH|BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|PRAGMA data_version)\b|$",
+    r"\s*(SELECT|INSERT|UPDATE|DELETE|REPLACE|WITH|BEGIN|COMMIT|ROLLBACK|PRAGMA data_version)\b|$",
     re.IGNORECASE,
 )
-"""What leaves nothing on a connection that its next user would find."""
+"""What leaves nothing on a connection that its next user would find. A savepoint does: the guard of a connection learns
+what a statement does to one when that is prepared, and the next user has a guard of its own."""
 _APART = frozenset({"begin_timeline", "announce_mark", "confirm_mark", "alive", "dispatched", "save_pass"})
 """They change nothing that is looked at."""
 

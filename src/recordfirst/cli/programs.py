@@ -1,0 +1,80 @@
+"""``recordfirst explore --programs``: programs that nobody wrote, until one breaks a promise."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from recordfirst.cli.common import print_json
+from recordfirst.cli.screen import say, say_lines
+
+if TYPE_CHECKING:
+    from recordfirst.explore.programs.search import Sum
+
+_SAY_EVERY_S = 10.0
+_SECONDS = 60.0
+
+
+def explore_programs(given: Mapping[str, Any]) -> bool:
+    """Search, say what came of it, and keep what was found. Whether no promise was broken."""
+    from recordfirst.explore.programs.search import search, told  # noqa: PLC0415 - other commands need not wait for it
+
+    if given["workflow"] is not None or given["case_path"] is not None:
+        raise click.UsageError("--programs makes its own workflows; give it no case")
+    seconds = given["seconds"] if given["seconds"] is not None or given["runs"] is not None else _SECONDS
+    whole = search(given["seed"], runs=given["runs"], seconds=seconds, only=given["only"], tell=_teller(given))
+    tests = [told(found) for found in whole.found]
+    for found, text in zip(whole.found, tests, strict=True):
+        if given["keep"] is not None:
+            _keep(given["keep"], f"test_program_{found.seed}.py", text)
+    if given["as_json"]:
+        print_json(as_data(whole) | {"found": tests})
+        return not whole.failed
+    for text in tests:
+        say_lines(f"\n{text}")
+    say_lines(
+        f"{whole.runs:,} runs of {whole.programs:,} programs ({len(whole.shapes):,} different by shape) in "
+        f"{whole.seconds:,.0f} s, seed {whole.seed}: {whole.failed:,} broke a promise\n"
+    )
+    return not whole.failed
+
+
+def as_data(whole: Sum) -> dict[str, Any]:
+    """What was run, as JSON builtins."""
+    return {
+        "seed": whole.seed,
+        "runs": whole.runs,
+        "programs": whole.programs,
+        "shapes": len(whole.shapes),
+        "seconds": round(whole.seconds, 1),
+        "failed": whole.failed,
+        "faults": dict(whole.faults),
+        "pairs": dict(whole.pairs),
+        "ends": dict(whole.ends),
+    }
+
+
+def _keep(folder: Path, name: str, text: str) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    except OSError as error:
+        raise click.UsageError(f"cannot be written: {error}") from None
+
+
+def _teller(given: Mapping[str, Any]) -> Any:
+    said = time.monotonic()
+
+    def tell(whole: Sum) -> None:
+        nonlocal said
+        if not given["quiet"] and not given["as_json"] and time.monotonic() - said >= _SAY_EVERY_S:
+            said = time.monotonic()
+            say(f"{whole.seconds:,.0f} s: {whole.runs:,} runs, {whole.failed:,} broke a promise", err=True)
+            sys.stderr.flush()
+
+    return tell

@@ -1,0 +1,272 @@
+"""What a program may come to, by its text alone: the alternatives, and why there are several. Pure.
+
+A body is read statement by statement. Where others decide (who of two branches raises first, whether a wait is given
+up in time), each way is an alternative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import product
+from typing import Literal
+
+import msgspec
+
+from recordfirst.explore.programs.tree import (
+    REFUSED,
+    Catch,
+    Do,
+    EffectSpec,
+    Ending,
+    Fail,
+    Finally,
+    Part,
+    Program,
+    ReadSpec,
+    Reused,
+    Sleep,
+    Statement,
+    Together,
+    Within,
+    WriteSpec,
+)
+from recordfirst.explore.programs.values import KINDS
+
+type Flow = Literal["next", "stop", "Declined", "Sold", "Odd", "Timeout", "group", "odd group", "Sold group"]
+"""How a statement ends: the next one follows, or it raises; ``stop``: by a defect, of which no body sees anything."""
+
+BUSINESS: frozenset[Flow] = frozenset({"Declined", "Sold", "group", "Sold group"})
+"""What the program declares, in a group, too."""
+_FLOWS: dict[Ending, Flow] = {
+    "ok": "next",
+    "declines": "Declined",
+    "sold": "Sold",
+    "odd": "Odd",
+    "nested": "Sold group",
+    "bug": "stop",
+    "exits": "stop",
+    "cancels": "stop",
+}
+_MOST = 64
+"""Alternatives; a program with more may come to anything."""
+
+
+class Way(msgspec.Struct, frozen=True):
+    """One way through a block."""
+
+    flow: Flow = "next"
+    done: frozenset[str] = frozenset()
+    """What is done outside, as ``effect:number``."""
+    perhaps: frozenset[str] = frozenset()
+    """What may be done besides: by a branch that nobody waits for."""
+    known: frozenset[tuple[str, str]] = frozenset()
+    """How steps have ended, as ``step:number`` and flow: a second call is answered the same."""
+    why: str = ""
+
+    def then(self, other: Way) -> Way:
+        """This way, and from there another."""
+        return Way(
+            other.flow,
+            self.done | other.done,
+            self.perhaps | other.perhaps,
+            self.known | other.known,
+            other.why or self.why,
+        )
+
+
+class TooManyError(Exception):
+    """It may come to anything."""
+
+
+def ways(program: Program) -> frozenset[Way] | None:
+    """All ways through a program; ``None`` if there are too many to tell."""
+    try:
+        return frozenset(_Reader(program).block(program.body, Way(), frozenset()))
+    except TooManyError:
+        return None
+
+
+class _Reader:
+    def __init__(self, program: Program) -> None:
+        self._program = program
+
+    def block(self, body: Sequence[Statement], since: Way, beside: frozenset[str]) -> set[Way]:
+        """``beside``: writes that branches beside this one make, which may be there in time."""
+        found = {since}
+        for statement in body:
+            following: set[Way] = set()
+            for way in found:
+                if way.flow == "next":
+                    following |= {way.then(other) for other in self._ways(statement, way, beside)}
+                else:
+                    following.add(way)
+            found = following
+            if len(found) > _MOST:
+                raise TooManyError
+        return found
+
+    def _ways(self, statement: Statement, since: Way, beside: frozenset[str]) -> Iterable[Way]:  # noqa: PLR0911
+        match statement:
+            case Do():
+                return self._do(statement, since, beside)
+            case Together():
+                return self._together(statement, since, beside)
+            case Reused(step, numbers):
+                branches = tuple((Do(step, n),) for n in numbers)
+                return self._together(Together("gather", branches), since, beside)
+            case Within(_, body):
+                return self._within(body, since, beside)
+            case Catch(what, body, handler):
+                return self._catch(what, body, handler, since, beside)
+            case Finally(body, final):
+                return self._finally(body, final, since, beside)
+            case Part(body):
+                return self.block(body, since, beside)
+            case Fail(how):
+                return [Way(_FLOWS[how], why=f"the body {how}")]
+            case Sleep():
+                return [Way()]
+
+    def _do(self, do: Do, since: Way, beside: frozenset[str]) -> list[Way]:
+        spec = self._program.step(do.step)
+        where = f"{do.step}:{do.n}" + (f"#{do.attempt}" if do.attempt > 1 else "")
+        if (known := dict(since.known).get(where)) is not None:
+            return [Way(known)]  # type: ignore[arg-type]
+        if spec.value is not None and not KINDS[spec.value].is_sound:
+            return [Way("stop", why=f"{where} is given what would not come back")]
+        match spec:
+            case EffectSpec():
+                return self._effect(spec, do, where, since, beside)
+            case WriteSpec():
+                return [self._write(spec, do, where)]
+            case ReadSpec():
+                return [
+                    Way(_FLOWS[spec.ends], known=frozenset({(where, _FLOWS[spec.ends])}), why=f"{where} {spec.ends}")
+                ]
+
+    def _write(self, spec: WriteSpec, do: Do, where: str) -> Way:
+        flow = _FLOWS[spec.ends]
+        intended = spec.intends is not None and spec.savepoint != "taken back" and flow == "next"
+        if intended and (self._program.effect(spec.intends or "").after or spec.name) != spec.name:
+            return Way("stop", why=f"{where} announces what comes after another write")
+        starts = spec.starts and spec.savepoint != "taken back" and flow == "next"
+        done = frozenset({f"child:{do.n}"}) if starts else frozenset()
+        return Way(flow, done, known=frozenset({(where, flow)}), why=f"{where} {spec.ends}")
+
+    def _effect(self, spec: EffectSpec, do: Do, where: str, since: Way, beside: frozenset[str]) -> list[Way]:
+        known = dict(since.known)
+        if spec.after is not None and known.get(f"{spec.after}:{do.n}") != "next":
+            stop = Way("stop", why=f"{where} comes before its write")
+            return [stop, *self._called(spec, do, where)] if f"{spec.after}:{do.n}" in beside else [stop]
+        if do.attempt > 1 and known.get(f"{do.step}:{do.n}") != "Declined":
+            return [Way("stop", why=f"{where} is an attempt behind one that was not declined")]
+        return self._called(spec, do, where)
+
+    @staticmethod
+    def _called(spec: EffectSpec, do: Do, where: str) -> list[Way]:
+        answers = spec.answers if do.attempt == 1 else ()
+        found = []
+        for answer in (*answers, "ok"):
+            if answer in NOTHING:
+                continue
+            flow: Flow = "Declined" if answer in REFUSED else "next"
+            done = frozenset() if answer in REFUSED else frozenset({f"{do.step}:{do.n}"})
+            found.append(Way(flow, done, known=frozenset({(where, flow)}), why=f"{where}: {answer}"))
+            if answer != "late":
+                break  # what is late may be overtaken by the next call, and what that is answered counts for the key
+        return found
+
+    def _together(self, statement: Together, since: Way, beside: frozenset[str]) -> list[Way]:
+        makes = [self._writes(branch) for branch in statement.branches]
+        each_way = [
+            self.block(branch, msgspec.structs.replace(since, flow="next"), beside.union(*makes[:i], *makes[i + 1 :]))
+            for i, branch in enumerate(statement.branches)
+        ]
+        found = []
+        at_once = any(
+            all(
+                way.flow == "stop"
+                for way in self.block(branch[:1], msgspec.structs.replace(since, flow="next"), beside)
+            )
+            for branch in statement.branches
+        )
+        for combined in product(*each_way):
+            found += self._joined(statement.how, combined, at_once=at_once)
+            if len(found) > _MOST * 4:
+                raise TooManyError
+        return found
+
+    def _writes(self, branch: Sequence[Statement]) -> frozenset[str]:
+        return frozenset(f"{each.step}:{each.n}" for each in branch if isinstance(each, Do))
+
+    @staticmethod
+    def _joined(how: str, branches: Sequence[Way], *, at_once: bool) -> list[Way]:
+        """``at_once``: a branch begins with a defect, so nobody can have failed before it is in flight."""
+        done = frozenset[str]().union(*(way.done for way in branches))
+        perhaps = frozenset[str]().union(*(way.perhaps for way in branches))
+        known = frozenset[tuple[str, str]]().union(*(way.known for way in branches))
+        flows = [way.flow for way in branches]
+        raised = [flow for flow in flows if flow not in ("next", "stop")]
+        reasons = {way.flow: way.why for way in branches}
+        if "stop" in flows:
+            stop = Way("stop", frozenset(), perhaps | done, known, reasons["stop"])
+            if how == "settled" or not raised or (how == "gather" and at_once):
+                return [stop]
+            # Whoever failed first may have ended the body, and then no branch begins anything more.
+            flows = [_group_of(raised)] if how == "group" else raised
+            return [
+                stop,
+                *(Way(flow, frozenset(), perhaps | done, frozenset(), "it failed first") for flow in set(flows)),
+            ]
+        if not raised or how == "settled":
+            return [Way("next", done, perhaps, known)]
+        if how == "gather":
+            # Whoever is first is what the body sees; the others go on, some of them to their end.
+            return [Way(flow, frozenset(), perhaps | done, frozenset(), reasons[flow]) for flow in set(raised)]
+        groups = {_group_of(part) for part in _parts(raised)}
+        return [Way(flow, frozenset(), perhaps | done, frozenset(), "a group") for flow in groups]
+
+    def _within(self, body: Sequence[Statement], since: Way, beside: frozenset[str]) -> list[Way]:
+        inside = self.block(body, since, beside)
+        given_up = [
+            Way("Timeout", frozenset(), way.done | way.perhaps, frozenset(), "it is given up in time") for way in inside
+        ]
+        return [*inside, *given_up]
+
+    def _catch(
+        self, what: str, body: Sequence[Statement], handler: Sequence[Statement], since: Way, beside: frozenset[str]
+    ) -> list[Way]:
+        found = []
+        for way in self.block(body, since, beside):
+            if way.flow in ("next", "stop") or what not in ("Exception", way.flow):
+                found.append(way)
+                continue
+            caught = msgspec.structs.replace(way, flow="next")
+            found += self.block(handler, caught, beside)
+        return found
+
+    def _finally(
+        self, body: Sequence[Statement], final: Sequence[Statement], since: Way, beside: frozenset[str]
+    ) -> list[Way]:
+        found = []
+        for way in self.block(body, since, beside):
+            if way.flow == "stop":
+                found.append(way)
+                continue
+            for end in self.block(final, msgspec.structs.replace(way, flow="next"), beside):
+                goes_on = msgspec.structs.replace(end, flow=way.flow, why=way.why)
+                found += [goes_on if end.flow == "next" else end]
+        return found
+
+
+NOTHING = frozenset({"not done", "unknown", "dropped"})
+"""Answers by which nothing is done, and nothing said: it is called again."""
+
+
+def _group_of(raised: Iterable[Flow]) -> Flow:
+    return "group" if all(each in BUSINESS for each in raised) else "odd group"
+
+
+def _parts(raised: Sequence[Flow]) -> list[Sequence[Flow]]:
+    """The groups that may come of it: of all that raised, or of those that came first."""
+    return [raised, *([each] for each in raised)]

@@ -1,0 +1,226 @@
+"""Programs by chance: the same seed makes the same one. Pure.
+
+A program is small, three to eight calls, so that what it shows can be read; what is rare alone is likely in some
+thousand of them.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from recordfirst.explore.programs.source import is_done_by, may_block
+from recordfirst.explore.programs.tree import (
+    ANSWERS,
+    CHANGES,
+    Begin,
+    Catch,
+    Do,
+    Edit,
+    EditKind,
+    EffectSpec,
+    Ending,
+    Fail,
+    Finally,
+    Keys,
+    Part,
+    Program,
+    ReadSpec,
+    Reply,
+    Reused,
+    Savepoint,
+    Sleep,
+    Spec,
+    Statement,
+    Together,
+    Within,
+    WriteSpec,
+    walk,
+)
+from recordfirst.explore.programs.values import SOUND, UNSOUND
+
+_WELL: tuple[Ending, ...] = ("ok",) * 14
+_BAD: tuple[Ending, ...] = ("declines", "sold", "odd", "nested", "bug", "exits", "cancels")
+
+
+def generate(seed: int) -> Program:
+    """The program of a seed."""
+    return _Generator(random.Random(f"program {seed}")).program()  # noqa: S311 - no secret: the same each time
+
+
+class _Generator:
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+        self._steps: list[Spec] = []
+        self._numbers = 0
+        self._reusing: set[str] = set()
+        """Effects that are called with one dict: another call would have another request."""
+
+    def program(self) -> Program:
+        writes = [self._write(f"w{i}") for i in range(self._times(1, 2))]
+        effects = [e for i in range(self._times(1, 3)) for e in self._effects(f"e{i}", writes)]
+        reads = [self._read(f"r{i}") for i in range(self._times(0, 1))]
+        # What announces an effect names one of those that take the same values.
+        self._steps = [*self._announcing(writes, effects), *effects, *reads]
+        body = [*self._first(), *self._block(self._times(1, 4), depth=0)]
+        if self._is(0.4):
+            body.append(self._one(Fail("sold"), Fail("declines"), Fail("odd"), Fail("bug"), Fail("nested")))
+        begin: Begin = self._one("start", "start", "start", "transaction", "savepoint", "savepoint taken back")
+        program = Program(steps=tuple(self._steps), body=tuple(body), begin=begin)
+        if self._is(0.25):
+            program = Program(steps=program.steps, body=program.body, begin=begin, changes=self._changes(program))
+        return program
+
+    # ── steps ───────────────────────────────────────────────────────────────
+
+    def _write(self, name: str) -> WriteSpec:
+        savepoint: Savepoint = self._one("none", "none", "none", "kept", "taken back")
+        return WriteSpec(
+            name=name,
+            rows=self._times(2, 3) if savepoint != "none" else self._times(1, 2),
+            ends=self._one(*_WELL, *_BAD),
+            savepoint=savepoint,
+            starts=self._is(0.15),
+            asks=self._is(0.2),
+            session=self._is(0.1),
+            is_async=self._is(0.9),
+            value=self._value(),
+            result=self._result(),
+            default=7 if self._is(0.2) else None,
+        )
+
+    def _announcing(self, writes: list[WriteSpec], effects: list[EffectSpec]) -> list[WriteSpec]:
+        found = []
+        for write in writes:
+            fitting = [e for e in effects if e.value == write.value and e.default is None]
+            intends = self._one(*fitting).name if fitting and self._is(0.4) else None
+            found.append(WriteSpec(**{**{f: getattr(write, f) for f in write.__struct_fields__}, "intends": intends}))
+        return found
+
+    def _effects(self, name: str, writes: Sequence[WriteSpec]) -> list[EffectSpec]:
+        """An effect, behind the one that takes it back."""
+        undo = None
+        found = []
+        value = self._value()
+        if self._is(0.5):
+            undo = EffectSpec(name=f"u{name}", answers=self._answers(undo=True), probe=self._one("none", "true"))
+            found.append(undo)
+        keys: Keys = self._one("day", "day", "day", "none")
+        answers = self._answers()
+        spec = EffectSpec(
+            name=name,
+            answers=answers,
+            keys=keys,
+            probe=self._one("none", "none", "true", "true", "fails first", "cannot tell"),
+            classify=self._one("plain", "plain", "own", "raises"),
+            after=self._one(*writes).name if self._is(0.6) else None,
+            undo=undo.name if undo is not None else None,
+            on_success=self._is(0.3),
+            on_decline=self._is(0.2),
+            value=value,
+            result=self._result(),
+            default=3 if self._is(0.2) else None,
+        )
+        if may_block(spec) and self._is(0.08):
+            spec = EffectSpec(**{**{f: getattr(spec, f) for f in spec.__struct_fields__}, "is_async": False})
+        assert is_done_by(spec) or spec.answers
+        return [*found, spec]
+
+    def _answers(self, *, undo: bool = False) -> tuple[Reply, ...]:
+        if self._is(0.4):
+            return ()
+        answers: list[Reply] = [self._one(*ANSWERS) for _ in range(self._times(1, 3))]
+        return tuple(each for each in answers if not (undo and each.startswith("refused") and self._is(0.7)))
+
+    def _read(self, name: str) -> ReadSpec:
+        ends = self._one(*_WELL, *_BAD)
+        if self._is(0.4):
+            return ReadSpec(name=name, ends=ends, is_plain=True)  # what it takes and returns is the engine's own matter
+        return ReadSpec(name=name, ends=ends, value=self._value(), result=self._result())
+
+    def _value(self) -> str | None:
+        if self._is(0.5):
+            return None
+        return self._one(*UNSOUND) if self._is(0.08) else self._one(*SOUND)
+
+    def _result(self) -> str | None:
+        return self._one(*SOUND) if self._is(0.4) else None
+
+    # ── the body ────────────────────────────────────────────────────────────
+
+    def _first(self) -> list[Statement]:
+        """The writes that effects come after, mostly."""
+        afters = [each.name for each in self._steps if isinstance(each, WriteSpec)]
+        return [Do(name, 1) for name in afters if self._is(0.8)]
+
+    def _block(self, length: int, depth: int) -> list[Statement]:
+        return [self._statement(depth) for _ in range(length)]
+
+    def _statement(self, depth: int) -> Statement:  # noqa: PLR0911 - one return per kind
+        if depth >= 2 or self._is(0.5):  # noqa: PLR2004 - deep enough
+            return self._do()
+        kind = self._one("together", "together", "catch", "catch", "finally", "within", "sleep", "part", "reused")
+        match kind:
+            case "together":
+                branches = tuple(tuple(self._block(self._times(1, 2), depth + 1)) for _ in range(self._times(2, 3)))
+                return Together(self._one("gather", "gather", "settled", "group"), branches)
+            case "catch":
+                body = tuple(self._block(self._times(1, 2), depth + 1))
+                return Catch(self._one("Declined", "Sold", "Exception"), body, self._handler(body, depth))
+            case "finally":
+                return Finally(tuple(self._block(1, depth + 1)), tuple(self._block(1, depth + 1)))
+            case "within":
+                return Within(self._one(1, 30, 3_600), tuple(self._block(self._times(1, 2), depth + 1)))
+            case "sleep":
+                return Sleep(self._one(1, 60, 7 * 86_400))
+            case "part":
+                return Part(tuple(self._block(self._times(1, 2), depth + 1)))
+            case _:
+                return self._reused()
+
+    def _handler(self, body: tuple[Statement, ...], depth: int) -> tuple[Statement, ...]:
+        declined = [each for each in body if isinstance(each, Do) and each.step.startswith("e")]
+        if declined and self._is(0.6):
+            return (Do(declined[0].step, declined[0].n, 2),)
+        return tuple(self._block(self._times(0, 1), depth + 1))
+
+    def _do(self) -> Do:
+        known = [each for each in self._steps if each.name not in self._reusing]
+        effects = [each for each in known if isinstance(each, EffectSpec)]
+        spec = self._one(*effects, *effects, *known)
+        return Do(spec.name, self._number(spec))
+
+    def _number(self, spec: Spec) -> int:
+        """Mostly the first: what comes after a write has its number."""
+        del spec
+        if self._is(0.75):
+            return 1
+        self._numbers += 1
+        return self._numbers % 3 + 1
+
+    def _reused(self) -> Statement:
+        name = f"e{90 + len(self._steps)}"
+        self._reusing.add(name)
+        self._steps.append(EffectSpec(name=name, value="dict", keys=self._one("day", "day", "none")))
+        return Reused(name, (1, 2, 3)[: self._times(2, 3)])
+
+    # ── the next version ────────────────────────────────────────────────────
+
+    def _changes(self, program: Program) -> tuple[Edit, ...]:
+        names = [each.step for each in walk(program.body) if isinstance(each, Do)]
+        kinds: tuple[EditKind, ...] = (*CHANGES,)
+        return tuple(
+            Edit(self._one(*kinds), self._one(*names) if names else "", self._times(0, max(0, len(program.body) - 1)))
+            for _ in range(self._times(1, 2))
+        )
+
+    # ── chance ──────────────────────────────────────────────────────────────
+
+    def _is(self, share: float) -> bool:
+        return self._chance.random() < share
+
+    def _times(self, least: int, most: int) -> int:
+        return self._chance.randint(least, most)
+
+    def _one[T](self, *of: T) -> T:
+        return of[self._chance.randrange(len(of))]

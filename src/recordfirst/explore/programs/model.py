@@ -1,0 +1,338 @@
+"""What may be true after a run, as rules over its history: the promises, as ``promises.md`` has them. Pure.
+
+No rule asks the product what it has decided, or why. A rule that allows several outcomes says which.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from recordfirst.explore.programs.change import MISTAKES, later
+from recordfirst.explore.programs.expect import BUSINESS, Way, ways
+from recordfirst.explore.programs.history import FinalStart, History
+from recordfirst.explore.programs.tree import Do, EffectSpec, Program, Reused, WriteSpec, walk
+from recordfirst.explore.programs.values import KINDS
+
+ID = "p"
+
+
+class Broken(msgspec.Struct, frozen=True, order=True):
+    """A promise that a run has broken."""
+
+    promise: str
+    rule: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.promise}, {self.rule}: {self.what}"
+
+
+def judge(history: History, told: Callable[[str], str]) -> list[Broken]:
+    """Everything that is wrong with a run.
+
+    Args:
+        history: what was to be seen of it.
+        told: how a kind of value is told, as its Python.
+    """
+    if history.refused:
+        return list(_refused(history))
+    found: list[Broken] = []
+    for rule in _RULES:
+        found += rule(history)
+    return sorted({*found, *_values(history, told)})
+
+
+def _refused(history: History) -> Iterator[Broken]:
+    """P8, P12: what is refused when it is declared or started must be something that cannot work."""
+    yield Broken("P8", "declared", f"it was refused: {history.refused}")
+
+
+# ── what is done outside ────────────────────────────────────────────────────
+
+
+def _before(history: History) -> Iterator[Broken]:
+    """P1: at each call of an effect the rows of its write are committed."""
+    for note in history.notes:
+        if note.what != "called" or note.where.startswith("child"):
+            continue
+        name, _, n = note.where.partition(":")
+        spec = _effect(history, name)
+        if spec is not None and spec.after is not None and f"str '{spec.after}:{n}'" not in note.value:
+            yield Broken("P1", "before its write", f"{note.where} was called, and {spec.after}:{n} had not committed")
+
+
+def _once(history: History) -> Iterator[Broken]:
+    """P3: what has a key, or can be looked for, is done once."""
+    times = Counter((each.kind, each.marker) for each in history.applied)
+    by_kind = Counter(each.kind for each in history.applied)
+    for (kind, marker), n in times.items():
+        spec = _effect(history, kind.partition(":")[0])
+        if spec is not None and spec.repeats and not spec.is_sure:
+            continue  # its author has said that it may be repeated
+        if n > 1:
+            yield Broken("P3", "once", f"{kind} was done {n} times under {marker!r}")
+    attempts = {
+        each.kind: {e.request["attempt"] for e in history.applied if e.kind == each.kind} for each in history.applied
+    }
+    for kind, n in by_kind.items():
+        if (
+            n > 1
+            and len(attempts[kind]) == 1
+            and times.keys()
+            and max(t for (k, _), t in times.items() if k == kind) == 1
+        ):
+            yield Broken("P3", "once", f"{kind} was done {n} times, under {n} keys")
+        if len(attempts[kind]) > 1:
+            yield Broken("P3", "once", f"{kind} was done in several attempts")
+
+
+def _same_request(history: History) -> Iterator[Broken]:
+    """P4: a retry sends what was first sent."""
+    first: dict[tuple[str, str | None], object] = {}
+    for each in history.asked:
+        if each.kind in ("look", "landed"):
+            continue
+        if first.setdefault((each.kind, each.marker), each.request) != each.request:
+            yield Broken(
+                "P4", "same request", f"{each.kind} was sent as {each.request} behind {first[each.kind, each.marker]}"
+            )
+
+
+def _undone(history: History) -> Iterator[Broken]:
+    """P9: a workflow that failed takes back what it did; one that did not takes back nothing, but by its body."""
+    start = history.start(ID)
+    by_body = _called_by_body(history.program) | (
+        _called_by_body(later(history.program)) if history.versions > 1 else set()
+    )
+    done = {each.kind for each in history.applied}
+    for spec in history.program.steps:
+        if not isinstance(spec, EffectSpec) or spec.undo is None:
+            continue
+        for kind in sorted(done):
+            name, _, n = kind.partition(":")
+            if name != spec.name:
+                continue
+            back = f"{spec.undo}:{n}"
+            has = back in done
+            if start is None or start.state != "failed":
+                if has and back not in by_body:
+                    yield Broken("P9", "undone", f"{kind} was taken back, and the workflow has not failed")
+            elif not has and "NOT UNDONE" not in (start.error or "") and history.versions == 1:
+                yield Broken("P9", "not undone", f"{kind} was not taken back, and nothing says so: {start.error}")
+    undoes = {spec.undo for spec in history.program.steps if isinstance(spec, EffectSpec)}
+    for kind in sorted(done):
+        name, _, n = kind.partition(":")
+        taken = {
+            f"{spec.name}:{n}" for spec in history.program.steps if isinstance(spec, EffectSpec) and spec.undo == name
+        }
+        if name in undoes and kind not in by_body and not taken & done:
+            yield Broken("P3", "undid what was not done", f"{kind}, and none of {', '.join(sorted(taken))} was done")
+
+
+# ── rows and receipts ───────────────────────────────────────────────────────
+
+
+def _rows(history: History) -> Iterator[Broken]:
+    """P2: the rows of a write are there if and only if its receipt is; all of them, and once."""
+    moments = [(commit.receipts, commit.tables.get("rows", ())) for commit in history.commits]
+    for receipts, rows in moments:
+        states = {(r.key, r.kind): r.state for r in receipts if r.attempt == 1 or r.kind == "effect"}
+        yield from _rows_at(history.program, states, rows)
+
+
+def _rows_at(
+    program: Program, states: dict[tuple[str, str], str], rows: tuple[tuple[object, ...], ...]
+) -> Iterator[Broken]:
+    there: dict[tuple[object, object], list[object]] = defaultdict(list)
+    for step, n, part in rows:
+        there[step, n].append(part)
+    for (key, kind), state in states.items():
+        n, _, name = key.partition(":") if ":" in key else ("0", "", key.removeprefix(f"{ID}/"))
+        spec = next((each for each in program.steps if each.name == name), None)
+        if kind == "write" and isinstance(spec, WriteSpec):
+            wanted = list(range(spec.rows - (spec.savepoint == "taken back"))) if state == "succeeded" else []
+            numbers = [int(n)] if spec.has_key else [each for step, each in there if step == name] or [0]
+            for number in numbers:
+                has = sorted(there.pop((name, number), []), key=str)
+                if has != wanted:
+                    yield Broken("P2", "rows", f"{key} is {state}, and its rows are {has}, not {wanted}")
+        if kind == "effect" and isinstance(spec, EffectSpec):
+            for hook, at in (("on_success", "succeeded"), ("on_decline", "declined")):
+                wanted = [0] if getattr(spec, hook) and state == at else []
+                has = there.get((f"{hook} {name}", int(n)), [])
+                if wanted and has != wanted:
+                    yield Broken("P2", "rows", f"{key} is {state}, and {hook} has left {has}, not {wanted}")
+    for (step, number), parts in there.items():
+        if not str(step).startswith("on_"):
+            yield Broken("P2", "rows", f"{step}:{number} has rows {parts}, and no receipt")
+
+
+def _outcomes(history: History) -> Iterator[Broken]:
+    """P5: what is final stays; what is declined was not done."""
+    final: dict[tuple[str, int], tuple[str, str | None]] = {}
+    for commit in history.commits:
+        for r in commit.receipts:
+            if r.state not in ("succeeded", "declined"):
+                continue
+            outcome = (r.state, r.result)
+            if final.setdefault((r.key, r.attempt), outcome) != outcome:
+                yield Broken("P5", "final", f"{r.key} was {final[r.key, r.attempt]}, and became {outcome}")
+    done = {(each.kind, each.request["attempt"]) for each in history.applied}
+    for receipt in history.receipts:
+        kind = f"{receipt.function}:{receipt.key.partition(':')[0]}"
+        if receipt.kind == "effect" and receipt.state == "declined" and (kind, receipt.attempt) in done:
+            yield Broken("P5", "declined", f"{receipt.key} is declined, and was done")
+        if (
+            receipt.kind == "effect"
+            and receipt.state == "succeeded"
+            and receipt.function in {each.name for each in history.program.steps}
+            and (kind, receipt.attempt) not in done
+            and ":" in receipt.key
+        ):
+            yield Broken("P5", "succeeded", f"{receipt.key} has succeeded, and was not done")
+
+
+# ── what becomes of it ──────────────────────────────────────────────────────
+
+
+def _there(history: History) -> Iterator[Broken]:
+    """P2, P7: what was accepted is there, and what a savepoint took back is not."""
+    if history.start(ID) is None:
+        yield Broken("P7", "lost", "the workflow is gone")
+    writes = {each.name: each for each in history.program.steps if isinstance(each, WriteSpec)}
+    wanted = {ID}
+    for step, n, _ in history.rows:
+        spec = writes.get(step)
+        if spec is not None and spec.starts and spec.savepoint != "taken back":
+            wanted.add(f"child:{n}")
+    has = {each.id for each in history.starts}
+    if has - wanted:
+        yield Broken(
+            "P2", "started", f"{', '.join(sorted(has - wanted))} was started, and what asked for it was taken back"
+        )
+    if wanted - has:
+        yield Broken("P7", "lost", f"{', '.join(sorted(wanted - has))} was asked for in a write that committed")
+
+
+def _open(history: History) -> Iterator[Broken]:
+    """P7: what was accepted ends, or is stopped, and then it is told."""
+    told = {note.where for note in history.notes if note.what == "told"}
+    for start in history.starts:
+        if start.state != "open":
+            continue
+        if not start.is_stopped:
+            yield Broken("P7", "open", f"{start.id} is open, and nothing says why: {history.why}")
+        elif "Stopped" not in told and history.processes == 1:
+            yield Broken("P7", "told", f"{start.id} is stopped, and nobody was told")
+    if history.why and all(start.state != "open" or start.is_stopped for start in history.starts):
+        yield Broken("P7", "open", f"a process came to no good end: {history.why}")
+
+
+def _ends(history: History) -> Iterator[Broken]:
+    """P6, P9: the program comes to what its text says, whatever strikes."""
+    start = history.start(ID)
+    if start is None:
+        return
+    allowed = _allowed(history)
+    if allowed is None or (start.state == "open" and not start.is_stopped):
+        return
+    state = "stopped" if start.is_stopped and start.state == "open" else start.state
+    fitting = [way for way in allowed if end_of(way) == state]
+    if not fitting:
+        expected = sorted({f"{end_of(way)} ({way.why or 'to its end'})" for way in allowed})
+        yield Broken("P9", "ends", f"it is {state} ({start.error or start.stop}); it may be {' or '.join(expected)}")
+        return
+    ours = {f"{each.step}:" for each in walk(history.program.body) if isinstance(each, Do | Reused)}
+    undos = {spec.undo for spec in history.program.steps if isinstance(spec, EffectSpec)}
+    done = {
+        each.kind
+        for each in history.applied
+        if each.kind.partition(":")[0] not in undos or f"{each.kind.partition(':')[0]}:" in ours
+    }
+    if history.versions > 1:
+        return
+    if not any(_is_done(way, done, undos) for way in fitting):
+        ways_ = " or ".join(f"{sorted(way.done)} and perhaps {sorted(way.perhaps)}" for way in fitting)
+        yield Broken("P9", "done", f"it is {state}, and done is {sorted(done)}; it may be {ways_}")
+
+
+def _is_done(way: Way, done: set[str], undos: set[str | None]) -> bool:
+    """Whether what was done is what this way does. An undo that the body calls may also be called for it."""
+    surely = {each for each in done if each.partition(":")[0] not in undos}
+    return way.done <= done and surely <= way.done | way.perhaps
+
+
+def end_of(way: Way) -> str:
+    """The state in which a workflow ends that went this way."""
+    if way.flow == "next":
+        return "succeeded"
+    return "failed" if way.flow in BUSINESS else "stopped"
+
+
+def _allowed(history: History) -> list[Way] | None:
+    found = ways(history.program)
+    if found is None:
+        return None
+    allowed = [*found]
+    if history.versions > 1:
+        after = ways(later(history.program))
+        if after is None:
+            return None
+        allowed += after
+        if any(change.kind in MISTAKES for change in history.program.changes):
+            allowed.append(Way("stop", why="a mistake of the next version"))
+    return allowed
+
+
+# ── values ──────────────────────────────────────────────────────────────────
+
+
+def _values(history: History, told: Callable[[str], str]) -> Iterator[Broken]:
+    """P12: a step gets what it was given, and the body sees one result, now and on every replay."""
+    seen: dict[str, str] = {}
+    for note in history.notes:
+        name = note.where.partition(":")[0]
+        spec = next((each for each in history.program.steps if each.name == name), None)
+        if note.what == "took" and spec is not None and history.versions == 1 and spec.value is not None:
+            kind = KINDS[spec.value]
+            wanted = told(kind.arrives or kind.value)
+            if _is_one(history, name) and wanted not in note.value:
+                yield Broken("P12", "given", f"{note.where} got {note.value}, and was given {wanted}")
+        if note.value.startswith("Undone") and (history.start(ID) or _NONE).state == "failed":
+            continue  # an epoch that finishes the undo of one that was lost
+        if note.what == "saw" and seen.setdefault(note.where, note.value) != note.value and history.versions == 1:
+            yield Broken("P12", "same", f"the body saw {seen[note.where]} of {note.where}, and then {note.value}")
+
+
+_NONE = FinalStart("", "", None, None, is_stopped=False, stop=None)
+
+
+def _is_one(history: History, name: str) -> bool:
+    """Whether it is always given the same."""
+    return not any(isinstance(each, Reused) and each.step == name for each in walk(history.program.body))
+
+
+def _reused(history: History) -> Iterator[Broken]:
+    """P12: each call gets what the dict held when it was made."""
+    reused = {each.step for each in walk(history.program.body) if isinstance(each, Reused)}
+    for note in history.notes:
+        name, _, n = note.where.partition(":")
+        if note.what == "took" and name in reused and f"str 'n': int {n}" not in note.value:
+            yield Broken("P12", "given", f"{note.where} got {note.value}")
+
+
+_RULES: list[Callable[[History], Iterator[Broken]]] = [
+    _before, _once, _same_request, _undone, _rows, _outcomes, _there, _open, _ends, _reused,
+]  # fmt: skip
+
+
+def _effect(history: History, name: str) -> EffectSpec | None:
+    found = next((each for each in history.program.steps if each.name == name), None)
+    return found if isinstance(found, EffectSpec) else None
+
+
+def _called_by_body(program: Program) -> set[str]:
+    return {f"{each.step}:{each.n}" for each in walk(program.body) if isinstance(each, Do)}

@@ -1,0 +1,68 @@
+"""A run that broke a promise, as a test that can be kept: its program, its schedule, and what was to be seen. Pure."""
+
+from __future__ import annotations
+
+import msgspec
+
+from recordfirst.explore.programs.history import History
+from recordfirst.explore.programs.source import source
+from recordfirst.explore.programs.tree import Program
+
+
+def as_test(program: Program, schedule: str, broken: list[str], history: History, again: str) -> str:
+    """A module of pytest."""
+    first = source(program)
+    own = first[first.index("class Odd") :].split("\n\n\n", 1)[1].strip() if "class Odd" in first else first
+    said = "\n".join(f"    {line}" for line in broken)
+    return f'''"""Found by `{again}`.
+
+{said}
+
+The program, as it ran:
+
+{_indented(own)}
+
+What was to be seen of the run under `{schedule}`:
+
+{_indented(chr(10).join(story(history)))}
+"""
+
+from __future__ import annotations
+
+from recordfirst.explore.programs.replay import check
+
+PROGRAM = r"""
+{msgspec.json.format(msgspec.json.encode(program), indent=1).decode()}
+"""
+
+
+def test_it() -> None:
+    """It breaks nothing."""
+    assert check(PROGRAM, "{schedule}") == []
+'''
+
+
+def story(history: History) -> list[str]:
+    """What was to be seen, in order, in as few lines as say it."""
+    lines = [f"{note.what} {note.where}: {note.value[:160]}" for note in history.notes if note.what != "called"]
+    lines += [f"outside: {each.kind} {_became(each.refused, repeats=each.repeats)}" for each in history.asked]
+    lines += [f"receipt: {each.key}#{each.attempt} {each.state}" for each in history.receipts]
+    lines += [f"start: {each.id} {each.state}{', stopped' if each.is_stopped else ''}" for each in history.starts]
+    return [*lines, f"rows: {list(history.rows)}"]
+
+
+def _became(refused: str | None, *, repeats: bool) -> str:
+    if refused is not None:
+        return refused
+    return "again, under its key" if repeats else "done"
+
+
+def lines_of(program: Program) -> int:
+    """How many lines its steps and body have: how much there is to read."""
+    text = source(program)
+    own = text[text.index("class Odd") :].split("\n\n\n", 1)[1]
+    return sum(bool(line.strip()) for line in own.splitlines())
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}".rstrip() for line in text.replace("\\", "\\\\").replace('"""', "'''").splitlines())

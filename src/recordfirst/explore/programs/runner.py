@@ -1,0 +1,130 @@
+"""Runs program after program, each without faults and under a few, and keeps what broke a promise."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import random
+import warnings
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from recordfirst.explore.programs.generate import generate
+from recordfirst.explore.programs.ground import ENDS, At, Schedule, every_single, worth_trying
+from recordfirst.explore.programs.history import History
+from recordfirst.explore.programs.model import Broken, judge
+from recordfirst.explore.programs.source import IMPORTS
+from recordfirst.explore.programs.tree import Program
+from recordfirst.explore.programs.values import TYPES, told
+from recordfirst.explore.programs.world import REFUSED, ProgramWorld
+
+RUNS = 4
+"""Of each program: one without faults, the others with one to three."""
+_RARELY = 50_000
+
+
+class FoundRun(msgspec.Struct, frozen=True):
+    """A run that broke a promise."""
+
+    seed: int
+    program: Program
+    schedule: Schedule
+    broken: tuple[Broken, ...]
+    history: History
+
+
+@cache
+def told_of(expression: str) -> str:
+    """How a value is told, as its Python."""
+    names = _names()
+    return told(eval(expression, names))  # noqa: S307 - of our own table
+
+
+@cache
+def _names() -> dict[str, Any]:
+    names: dict[str, Any] = {}
+    exec(IMPORTS + TYPES, names)  # noqa: S102 - our own text
+    return names
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Processes that die and providers that fail are what it is all about: nobody wants to read each in a log."""
+    loggers = [logging.getLogger(name) for name in ("resonate", "recordfirst", "asyncio")]
+    levels = [logger.level for logger in loggers]
+    often = gc.get_threshold()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL + 1)
+        gc.set_threshold(_RARELY, *often[1:])
+        try:
+            yield
+        finally:
+            gc.set_threshold(*often)
+            gc.collect()
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+def try_one(world: ProgramWorld, program: Program, schedule: Schedule) -> tuple[Broken, ...]:
+    """Load a program and run it once: what it breaks."""
+    try:
+        world.load(program)
+    except REFUSED as error:
+        return (Broken("P8", "declared", f"{type(error).__name__}: {error}"),)
+    return tuple(judge(world.observe(schedule), told_of))
+
+
+def runs_of(world: ProgramWorld, seed: int, most: int = RUNS) -> Iterator[FoundRun]:
+    """Run the program of a seed: without faults, and then under schedules that the seed draws."""
+    program = generate(seed)
+    chance = random.Random(f"schedules {seed}")  # noqa: S311 - no secret: the same each time
+    try:
+        world.load(program)
+    except REFUSED as error:
+        broken = Broken("P8", "declared", f"{type(error).__name__}: {error}")
+        yield FoundRun(seed, program, Schedule(), (broken,), _refused(program, str(error)))
+        return
+    history = world.observe(Schedule())
+    yield FoundRun(seed, program, Schedule(), tuple(judge(history, told_of)), history)
+    for schedule in schedules(history, chance, 1 + bool(program.changes), most - 1):
+        history = world.observe(schedule)
+        yield FoundRun(seed, program, schedule, tuple(judge(history, told_of)), history)
+
+
+def schedules(history: History, chance: random.Random, versions: int, most: int) -> list[Schedule]:
+    """So many schedules of one to three faults, at points that the run without faults has crossed."""
+    points = worth_trying(history.points)
+    singles = every_single(1, points, versions=versions)
+    if versions > 1:
+        deploys = [at for at in singles if at.change == "deploy"]
+        singles += deploys * (len(singles) // max(1, 3 * len(deploys)))
+    found = []
+    for _ in range(most):
+        if not singles:
+            break
+        drawn: list[At] = [chance.choice(singles)]
+        while chance.random() < 0.35 and len(drawn) < 3:  # noqa: PLR2004 - seldom more
+            second = chance.choice(singles)
+            drawn.append(
+                msgspec.structs.replace(second, process=chance.choice((1, 2)), since=None)
+                if second.since is None
+                else second
+            )
+        if any(at.fault == "stall" for at in drawn):  # its files are its own: nobody dies in them but itself
+            drawn = [at for at in drawn if at.fault not in ENDS]
+        by_place = {(at.process, at.point): at for at in drawn}
+        found.append(Schedule(tuple(sorted(by_place.values(), key=lambda at: (at.process, at.point)))))
+    return found
+
+
+def _refused(program: Program, why: str) -> History:
+    return History(
+        program=program, schedule="none", faults=(), points=(), processes=0, asked=(), receipts=(), starts=(), rows=(),
+        commits=(), notes=(), why="", versions=1, refused=why,
+    )  # fmt: skip

@@ -1,0 +1,116 @@
+"""What a program has in it: its shape, and which features stand together. Pure."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import msgspec
+
+from recordfirst.explore.programs.history import History
+from recordfirst.explore.programs.tree import (
+    Catch,
+    EffectSpec,
+    Fail,
+    Finally,
+    Part,
+    Program,
+    ReadSpec,
+    Reused,
+    Sleep,
+    Together,
+    Within,
+    WriteSpec,
+    walk,
+)
+
+FEATURES = (
+    "gather", "group", "within", "catch", "finally", "sleep", "part", "reused", "attempt", "undo", "probe", "keyless",
+    "odd classify", "after", "on_success", "on_decline", "savepoint", "intend", "start", "session", "sync", "value",
+    "refused", "late", "no answer", "odd answer", "bug", "declared", "undeclared", "escape", "deploy", "death", "fault",
+)  # fmt: skip
+
+
+def shape(program: Program) -> str:
+    """A program without its values: two that differ in these alone have one shape."""
+    bare = []
+    for spec in program.steps:
+        fields = {field: getattr(spec, field) for field in spec.__struct_fields__ if field not in ("value", "result")}
+        bare.append({"kind": type(spec).__name__, **fields})
+    body = msgspec.to_builtins(program.body)
+    return msgspec.json.encode([bare, body, program.begin, msgspec.to_builtins(program.changes)]).decode()
+
+
+def features(program: Program, history: History) -> set[str]:  # noqa: C901, PLR0912 - one line per feature
+    """Which of the features it has, and the run."""
+    found: set[str] = set()
+    for statement in walk(program.body):
+        match statement:
+            case Together(how, _):
+                found.add("group" if how == "group" else "gather")
+            case Within():
+                found.add("within")
+            case Catch():
+                found.add("catch")
+            case Finally():
+                found.add("finally")
+            case Sleep():
+                found.add("sleep")
+            case Part():
+                found.add("part")
+            case Reused():
+                found.add("reused")
+            case Fail(how):
+                found |= _of_ending(how)
+            case _:
+                if statement.attempt > 1:
+                    found.add("attempt")
+    for spec in program.steps:
+        if spec.value is not None:
+            found.add("value")
+        match spec:
+            case EffectSpec():
+                found |= _of_effect(spec)
+            case WriteSpec():
+                has = {"savepoint": spec.savepoint != "none", "intend": spec.intends, "start": spec.starts}
+                found |= {name for name, there in (has | {"session": spec.session}).items() if there}
+                found |= _of_ending(spec.ends)
+                if not spec.is_async:
+                    found.add("sync")
+            case ReadSpec():
+                found |= _of_ending(spec.ends)
+    if program.changes:
+        found.add("deploy")
+    if history.processes > 1:
+        found.add("death")
+    if set(history.faults) & {"fail", "lose", "contend", "hang", "redeliver"}:
+        found.add("fault")
+    return found
+
+
+def _of_ending(ends: str) -> set[str]:
+    kinds = {"declines": "declared", "sold": "declared", "nested": "declared", "odd": "undeclared", "bug": "bug"}
+    return {kinds.get(ends, "escape")} if ends != "ok" else set()
+
+
+def _of_effect(spec: EffectSpec) -> set[str]:
+    answers = set(spec.answers)
+    has = {
+        "undo": spec.undo,
+        "probe": spec.probe != "none",
+        "keyless": spec.keys == "none",
+        "odd classify": spec.classify == "raises",
+        "after": spec.after,
+        "on_success": spec.on_success,
+        "on_decline": spec.on_decline,
+        "sync": not spec.is_async,
+        "refused": answers & {"refused", "refused in a group"},
+        "late": "late" in answers,
+        "no answer": answers & {"dropped", "hangs"},
+        "odd answer": answers & {"odd", "unreadable", "exits", "cancelled"},
+    }
+    return {name for name, there in has.items() if there}
+
+
+def pairs(program: Program, history: History) -> list[str]:
+    """Each two features that stand together in a run."""
+    return [f"{one} x {other}" for one, other in combinations(sorted(features(program, history)), 2)]

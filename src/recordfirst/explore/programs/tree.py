@@ -1,0 +1,249 @@
+"""A program as data: its steps, its body, how others answer, and what its next version changes. Pure."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+type Reply = Literal[
+    "ok", "refused", "refused in a group", "not done", "unknown", "dropped", "late", "lost", "odd", "unreadable",
+    "hangs", "exits", "cancelled",
+]  # fmt: skip
+ANSWERS: dict[Reply, str] = {
+    "ok": "does it, and says so",
+    "refused": "says no, for good",
+    "refused in a group": "says no, by an exception group of one",
+    "not done": "refuses the connection",
+    "unknown": "does nothing, and the client says that nobody knows",
+    "dropped": "does nothing, and never answers",
+    "late": "does it minutes later, when the call was given up",
+    "lost": "does it, and the connection breaks",
+    "odd": "does it, and the client raises a KeyError on its page",
+    "unreadable": "does it, and the client raises an exception whose text cannot be read",
+    "hangs": "does it, and never answers",
+    "exits": "does it, and the client raises SystemExit",
+    "cancelled": "does it, and the client raises CancelledError",
+}
+DONE: frozenset[Reply] = frozenset({"ok", "late", "lost", "odd", "unreadable", "hangs", "exits", "cancelled"})
+"""With these it is done, sooner or later."""
+REFUSED: frozenset[Reply] = frozenset({"refused", "refused in a group"})
+
+type Keys = Literal["day", "none"]
+"""For how long the provider honours a key."""
+type Probing = Literal["none", "true", "fails first", "cannot tell"]
+type Classify = Literal["plain", "own", "raises"]
+"""How the provider's errors are read: by default, by a method that knows its refusal, or by one that fails."""
+type Ending = Literal["ok", "declines", "sold", "odd", "nested", "bug", "exits", "cancels"]
+"""How a write, a read or a plain function ends: well, or by which exception."""
+ENDINGS: dict[Ending, str] = {
+    "ok": "returns",
+    "declines": "raises Declined",
+    "sold": "raises Sold, which the program declares",
+    "odd": "raises Odd, a class of its own that is not declared",
+    "nested": "raises an exception group of one Sold",
+    "bug": "raises KeyError",
+    "exits": "raises SystemExit",
+    "cancels": "raises CancelledError",
+}
+type Savepoint = Literal["none", "kept", "taken back"]
+
+
+class WriteSpec(msgspec.Struct, frozen=True, kw_only=True, tag="write"):
+    """A write: rows, and what it announces and starts."""
+
+    name: str
+    rows: int = 1
+    ends: Ending = "ok"
+    savepoint: Savepoint = "none"
+    """Around its last row, and what it intends and starts."""
+    intends: str | None = None
+    """The effect, for the same number."""
+    starts: bool = False
+    """A workflow of its own, that calls one effect."""
+    asks: bool = False
+    """It reads what it has written."""
+    session: bool = False
+    """It changes the session."""
+    is_async: bool = True
+    has_key: bool = True
+    value: str | None = None
+    result: str | None = None
+    default: int | None = None
+    """Of a parameter that no call gives."""
+
+
+class EffectSpec(msgspec.Struct, frozen=True, kw_only=True, tag="effect"):
+    """An effect, and how whom it calls answers, arrival by arrival; behind the last: well."""
+
+    name: str
+    answers: tuple[Reply, ...] = ()
+    keys: Keys = "day"
+    probe: Probing = "none"
+    classify: Classify = "plain"
+    after: str | None = None
+    undo: str | None = None
+    on_success: bool = False
+    on_decline: bool = False
+    repeats: bool = False
+    """``in_doubt="repeat"``."""
+    is_async: bool = True
+    value: str | None = None
+    result: str | None = None
+    template: str = "{n}:{name}"
+    default: int | None = None
+    function: str | None = None
+    """The name of its function, if not its own."""
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether its outcome can be told in the end without an operator, whatever happens in time."""
+        return self.keys == "day" or self.probe in ("true", "fails first")
+
+
+class ReadSpec(msgspec.Struct, frozen=True, kw_only=True, tag="read"):
+    """A read, or a plain function that the body runs."""
+
+    name: str
+    ends: Ending = "ok"
+    is_plain: bool = False
+    value: str | None = None
+    result: str | None = None
+
+
+type Spec = WriteSpec | EffectSpec | ReadSpec
+
+
+class Do(msgspec.Struct, frozen=True, tag="do"):
+    """Call a step, for a number."""
+
+    step: str
+    n: int
+    attempt: int = 1
+
+
+class Together(msgspec.Struct, frozen=True, tag="together"):
+    """Branches side by side."""
+
+    how: Literal["gather", "settled", "group"]
+    branches: tuple[tuple[Statement, ...], ...]
+
+
+class Reused(msgspec.Struct, frozen=True, tag="reused"):
+    """One dict that is filled anew for each call of an effect that takes one."""
+
+    step: str
+    numbers: tuple[int, ...]
+
+
+class Within(msgspec.Struct, frozen=True, tag="within"):
+    """Give up waiting after some seconds."""
+
+    seconds: int
+    body: tuple[Statement, ...]
+
+
+class Catch(msgspec.Struct, frozen=True, tag="catch"):
+    """``try``, ``except``."""
+
+    what: Literal["Declined", "Sold", "Exception"]
+    body: tuple[Statement, ...]
+    handler: tuple[Statement, ...] = ()
+
+
+class Finally(msgspec.Struct, frozen=True, tag="finally"):
+    """``try``, ``finally``."""
+
+    body: tuple[Statement, ...]
+    final: tuple[Statement, ...]
+
+
+class Sleep(msgspec.Struct, frozen=True, tag="sleep"):
+    """A durable sleep."""
+
+    seconds: int
+
+
+class Part(msgspec.Struct, frozen=True, tag="part"):
+    """Another workflow, by ``ctx.rpc``."""
+
+    body: tuple[Statement, ...]
+
+
+class Fail(msgspec.Struct, frozen=True, tag="fail"):
+    """The body itself raises."""
+
+    how: Ending
+
+
+type Statement = Do | Together | Reused | Within | Catch | Finally | Sleep | Part | Fail
+
+type EditKind = Literal["rename", "rekey", "undo", "remove", "add", "reorder", "default", "retype", "fix"]
+CHANGES: dict[EditKind, str] = {
+    "rename": "a step's function has another name",
+    "rekey": "an effect's key has another template",
+    "undo": "an effect is taken back by another effect, or by none",
+    "remove": "a statement of the body is gone",
+    "add": "a call stands before all others",
+    "reorder": "two statements have changed places",
+    "default": "a parameter that no call gives has another default",
+    "retype": "a step takes another type",
+    "fix": "what was a bug is none",
+}
+
+
+class Edit(msgspec.Struct, frozen=True):
+    """What the next version does otherwise, and to which step or statement."""
+
+    kind: EditKind
+    step: str = ""
+    place: int = 0
+
+
+type Begin = Literal["start", "transaction", "savepoint", "savepoint taken back"]
+"""Who starts it: ``app.start``, a transaction of the caller's own, or a savepoint in one; with another start that a
+savepoint takes back."""
+
+
+class Program(msgspec.Struct, frozen=True, kw_only=True):
+    """All of it."""
+
+    steps: tuple[Spec, ...]
+    body: tuple[Statement, ...]
+    begin: Begin = "start"
+    changes: tuple[Edit, ...] = ()
+
+    def step(self, name: str) -> Spec:
+        """The step of that name."""
+        return next(each for each in self.steps if each.name == name)
+
+    def effect(self, name: str) -> EffectSpec:
+        """The effect of that name."""
+        found = self.step(name)
+        assert isinstance(found, EffectSpec)
+        return found
+
+
+def blocks_of(statement: Statement) -> tuple[tuple[Statement, ...], ...]:
+    """The statements that stand in it, block by block."""
+    match statement:
+        case Together():
+            return statement.branches
+        case Within() | Part():
+            return (statement.body,)
+        case Catch():
+            return (statement.body, statement.handler)
+        case Finally():
+            return (statement.body, statement.final)
+        case _:
+            return ()
+
+
+def walk(body: tuple[Statement, ...]) -> list[Statement]:
+    """Every statement, also those that stand in others."""
+    found: list[Statement] = []
+    for statement in body:
+        found.append(statement)
+        for block in blocks_of(statement):
+            found += walk(block)
+    return found
