@@ -165,10 +165,11 @@ class _Generator:
                 branches = tuple(tuple(self._block(self._times(1, 2), depth + 1)) for _ in range(self._times(2, 3)))
                 return Together(self._one("gather", "gather", "settled", "group"), branches)
             case "catch":
-                body = tuple(self._block(self._times(1, 2), depth + 1))
+                body = (*self._failing(), *self._block(self._times(1, 2), depth + 1))
                 return Catch(self._one("Declined", "Sold", "Exception"), body, self._handler(body, depth))
             case "finally":
-                return Finally(tuple(self._block(1, depth + 1)), tuple(self._block(1, depth + 1)))
+                body = (*self._failing(), *self._block(1, depth + 1))
+                return Finally(body, tuple(self._block(1, depth + 1)))
             case "within":
                 return Within(self._one(1, 30, 3_600), tuple(self._block(self._times(1, 2), depth + 1)))
             case "sleep":
@@ -177,6 +178,11 @@ class _Generator:
                 return Part(tuple(self._block(self._times(1, 2), depth + 1)))
             case _:
                 return self._reused()
+
+    def _failing(self) -> list[Statement]:
+        """A call that does not end well, mostly: else there is little to catch."""
+        failing = [each.name for each in self._steps if getattr(each, "ends", "ok") != "ok"]
+        return [Do(self._one(*failing), 1)] if failing and self._is(0.6) else []
 
     def _handler(self, body: tuple[Statement, ...], depth: int) -> tuple[Statement, ...]:
         declined = [each for each in body if isinstance(each, Do) and each.step.startswith("e")]

@@ -92,8 +92,11 @@ def _once(history: History) -> Iterator[Broken]:
 def _same_request(history: History) -> Iterator[Broken]:
     """P4: a retry sends what was first sent."""
     first: dict[tuple[str, str | None], object] = {}
+    # Requests that were stored before a parameter was added get its default.
+    bare = {each.name for each in history.program.steps if getattr(each, "default", 0) is None}
+    added = {change.step for change in history.program.changes if change.kind == "default"} & bare
     for each in history.asked:
-        if each.kind in ("look", "landed"):
+        if each.kind in ("look", "landed") or (history.versions > 1 and each.kind.partition(":")[0] in added):
             continue
         if first.setdefault((each.kind, each.marker), each.request) != each.request:
             yield Broken(
