@@ -81,7 +81,7 @@ from recordfirst.ledgers.sql import SqlLedger
 from recordfirst.operations.api import Operations
 from recordfirst.operations.cancel import Cancellation
 from recordfirst.operations.gc import Collection
-from recordfirst.providers.contract import Absent, CannotTell, Found, Item, Listing, Provider
+from recordfirst.providers.contract import Absent, CannotTell, Found, Item, Listing, Pending, Provider
 from recordfirst.reconcile.dismissing import Dismissal
 from recordfirst.reconcile.reconciler import Report, Sighting
 from recordfirst.reconcile.resealing import Resealing
@@ -159,6 +159,7 @@ __all__ = [
     "OpenAccountStep",
     "Operations",
     "OutcomeLost",
+    "Pending",
     "ProcessDied",
     "ProjectStep",
     "Provider",

@@ -19,7 +19,7 @@ from recordfirst.observe import RepairFailed
 from recordfirst.providers.contract import describe
 from recordfirst.reconcile.contract import PAGE, Discrepancy, Page, Pass, PassContext
 from recordfirst.reconcile.dismissing import standing
-from recordfirst.reconcile.passes.effects import Intents, Late, Unknowns
+from recordfirst.reconcile.passes.effects import Intents, Late, Pendings, Unknowns
 from recordfirst.reconcile.passes.indexes import Indexes, must_keep
 from recordfirst.reconcile.passes.invariants import Invariants
 from recordfirst.reconcile.passes.ledgers import Ledgers
@@ -35,6 +35,7 @@ PASSES: tuple[Pass, ...] = (
     Epochs(),
     Intents(),
     Unknowns(),
+    Pendings(),
     Late(),
     Invariants(),
     Projections(),
