@@ -215,6 +215,47 @@ def test_howto_stripe_charges_declines_and_refunds(
     assert stored == [("1", "paid", True), ("2", "new", None), ("3", "paid", True), ("4", "paid", True)]
 
 
+@pytest.mark.parametrize("name", ["stripe_charge", "pending_payment"])
+def test_howto_no_order_is_paid_before_the_money_is_there(
+    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    """P5: the examples as they stand, for a customer with 3-D Secure who takes a while to confirm."""
+    monkeypatch.chdir(tmp_path)
+    module = load(EXAMPLES / "howto" / f"{name}.py")
+
+    def status() -> Any:
+        with psycopg.connect(postgres_dsn) as connection:
+            return connection.execute("SELECT status, secret IS NULL FROM orders").fetchone()
+
+    async def go() -> None:
+        record = PostgresRecord(postgres_dsn)
+        await record.open("shop")
+        await record.migrate()
+        async with record.transaction() as tx:
+            columns = "id TEXT, amount_minor INT, status TEXT, payment TEXT, secret TEXT"
+            await tx.connection.execute(f"CREATE TABLE orders ({columns})".encode())
+        await record.close()
+        async with StripeSimulator() as sim:
+            app = App("shop", record=PostgresRecord(postgres_dsn), workflows=[module.create_order])
+            app.provide_factory(StripeClient, partial(stripe_client, "sk_test_x", base_url=sim.url))
+            async with app.worker():
+                order = module.Order("1", 1999, "pm_card_authenticationRequired")
+                handle = await app.start(module.create_order, order, id="1")
+                async with asyncio.timeout(30):
+                    while [each.state for each in await app.operations.look("order:1:charge")] != ["pending"]:
+                        await asyncio.sleep(0.05)
+                awaited = ("awaiting customer", False) if name == "pending_payment" else ("new", True)
+                assert (status(), sim.ledger().charges) == (awaited, [])
+                [intent] = sim.api.books.intents
+                sim.complete(intent)
+                [seen] = await app.operations.look(reference=intent)
+                assert (seen.state, status()[0]) == ("succeeded", "paid")
+                assert await handle.result() == intent
+                assert len(sim.ledger().charges) == 1
+
+    asyncio.run(go())
+
+
 # ── the ledger's tutorial ───────────────────────────────────────────────────
 
 

@@ -6,7 +6,7 @@ import msgspec
 from psycopg import AsyncConnection
 from stripe import StripeClient
 
-from recordfirst import App, Call, Context, Declined, Write, changed_one, effect, inject, workflow, write
+from recordfirst import App, Call, Context, Declined, Pending, Write, changed_one, effect, inject, workflow, write
 from recordfirst.providers.contract import Probed
 from recordfirst.providers.stripe import (
     METADATA_KEY,
@@ -44,7 +44,9 @@ async def find_charge(call: Call, order: Order, *, stripe: StripeClient = inject
 
 # [refund]
 @effect(key="order:{order.id}:refund", provider=Stripe, after=insert_order)
-async def refund_card(call: Call, order: Order, payment: Payment, *, stripe: StripeClient = inject()) -> Refund:
+async def refund_card(
+    call: Call, order: Order, payment: Payment, *, stripe: StripeClient = inject()
+) -> Refund | Pending:
     refund = await stripe.v1.refunds.create_async(
         {"payment_intent": payment.id, "metadata": {METADATA_KEY: call.marker}}, {"idempotency_key": call.key}
     )
@@ -56,7 +58,7 @@ async def refund_card(call: Call, order: Order, payment: Payment, *, stripe: Str
 
 # [charge]
 @effect(key="order:{order.id}:charge", provider=Stripe, after=insert_order, probe=find_charge, undo=refund_card)
-async def charge_card(call: Call, order: Order, *, stripe: StripeClient = inject()) -> Payment:
+async def charge_card(call: Call, order: Order, *, stripe: StripeClient = inject()) -> Payment | Pending:
     intent = await stripe.v1.payment_intents.create_async(
         {
             "amount": order.amount_minor,

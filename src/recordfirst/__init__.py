@@ -86,7 +86,7 @@ from recordfirst.operations.cancel import Cancellation
 from recordfirst.operations.gc import Collection
 from recordfirst.operations.look import Look, Overview
 from recordfirst.operations.schema import Schema, SchemaVersion
-from recordfirst.providers.contract import Absent, CannotTell, Found, Item, Listing, Provider
+from recordfirst.providers.contract import Absent, CannotTell, Found, Item, Listing, Pending, Provider
 from recordfirst.reconcile.dismissing import Dismissal
 from recordfirst.reconcile.reconciler import Report, Sighting
 from recordfirst.reconcile.resealing import Resealing
@@ -169,6 +169,7 @@ __all__ = [
     "Operations",
     "OutcomeLost",
     "Overview",
+    "Pending",
     "ProcessDied",
     "ProjectStep",
     "Provider",

@@ -205,6 +205,14 @@ class RepairFailed(msgspec.Struct, frozen=True):
     cause: str
 
 
+class LookFailed(msgspec.Struct, frozen=True):
+    """A look at what is pending could not be taken, or its outcome not stored: it is taken again."""
+
+    what: str
+    """The effect's key."""
+    cause: str
+
+
 class EpochUnreadable(msgspec.Struct, frozen=True):
     """What the engine holds of a workflow cannot be read with this app's encryptor; it has a new epoch."""
 
@@ -279,6 +287,7 @@ type Event = (
     | NotBegun
     | Reconciled
     | RepairFailed
+    | LookFailed
     | ReconcileFailed
     | EpochUnreadable
     | CredentialRefused
@@ -298,6 +307,7 @@ _WARNINGS = (
     DispatchFailed,
     CollectFailed,
     RepairFailed,
+    LookFailed,
     Failed,
     ReconcileFailed,
     EpochUnreadable,

@@ -106,7 +106,7 @@ def test_what_was_said_otherwise_is_refused(shop):
     """P5, P8: another answer than the one that was given, and a state in which there is nothing to decide."""
     shop.done("resolve", "order:parked:charge", "--declined", "no")
     refused = shop.refused("resolve", "order:parked:charge", "--succeeded", '"card 1"')
-    assert refused.endswith("(attempt 1) is declined; only an unknown outcome can be resolved")
+    assert refused.endswith("(attempt 1) is declined; only an outcome that is unknown or pending can be resolved")
     assert "is failed; only an open one can be cancelled" in shop.refused("cancel", "order:failed")
     shop.done("cancel", "order:open")
     refused = shop.refused("retry", "order:open", "--dry-run")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from recordfirst.core import decide as d
 from recordfirst.core import model
+from recordfirst.core import pending as p
 from recordfirst.core.decide import Guarantee
 from recordfirst.core.receipt import NewReceipt, Receipt
 
@@ -18,9 +19,12 @@ KEYED = Guarantee(key_honoured_ms=HONOURED_MS)
 KEYED_PROBE = Guarantee(key_honoured_ms=HONOURED_MS, can_probe=True)
 PROBE = Guarantee(key_honoured_ms=None, can_probe=True)
 NEITHER = Guarantee(key_honoured_ms=None)
+LATER = Guarantee(key_honoured_ms=None, deadline_ms=101)
 REPEAT = Guarantee(key_honoured_ms=None, in_doubt="repeat")
 KEYED_REPEAT = Guarantee(key_honoured_ms=HONOURED_MS, in_doubt="repeat")
 SETTLES = Guarantee(key_honoured_ms=HONOURED_MS, can_probe=True, settles=True)
+DEADLINE = Guarantee(key_honoured_ms=HONOURED_MS, can_probe=True, deadline_ms=100)
+EXPIRES = Guarantee(key_honoured_ms=HONOURED_MS, can_probe=True, expires_ms=100)
 LAGGING = Guarantee(key_honoured_ms=HONOURED_MS, can_probe=True, lag_ms=30, arrives_ms=0)
 replace = msgspec.structs.replace
 
@@ -41,6 +45,12 @@ def receipt(**fields) -> Receipt:
     return msgspec.structs.replace(usual, **fields)
 
 
+def pending(**fields) -> Receipt:
+    """One that the provider has taken on, long ago."""
+    usual = {"state": "pending", "doubts": 0, "claim": None, "claim_until_ms": None, "reply": "{}", "replayed": True}
+    return receipt(**usual | {"pending_since_ms": NOW - 500, "next_at_ms": NOW + 9} | fields)
+
+
 def after(stored: Receipt, change) -> Receipt:
     changed = model.changed(stored, stored, change, NOW)
     assert changed is not None
@@ -55,6 +65,16 @@ ROWS = [
     ("P5 declined: raise it again", receipt(state="declined"), KEYED, d.RaiseDeclined()),
     ("P5 unknown: wait for an operator", receipt(state="unknown"), KEYED, d.Park()),
     ("P5 unknown, even without a doubt", receipt(state="unknown", doubts=0), REPEAT, d.Park()),
+    ("P5 pending: wait for the provider", pending(), KEYED, d.Park()),
+    ("P3 pending, even where it may be repeated", pending(doubts=1), REPEAT, d.Park()),
+    ("P5 pending is waited for", pending(pending_since_ms=NOW - 99), EXPIRES, d.Park()),
+    ("P5 pending for too long: cancel it there", pending(pending_since_ms=NOW - 100), EXPIRES, d.Expire()),
+    ("P5 pending has no deadline", pending(doubts=0), DEADLINE, d.Park()),
+    ("P5 too late, certainly not done", receipt(doubts=0, claim=None), DEADLINE, d.TooLate()),
+    ("P5 too late, announced only", receipt(doubts=0, calls=0, key_since_ms=None), DEADLINE, d.TooLate()),
+    ("P5 too late, and it may have happened", receipt(key_since_ms=NOW - HONOURED_MS), DEADLINE, d.Probe()),
+    ("P3 too late, and the answer is stored", receipt(doubts=0, reply="{}"), DEADLINE, d.Settle()),
+    ("P5 its next time is behind its deadline", receipt(doubts=0, next_at_ms=NOW + 900), LATER, d.Wait(NOW + 1)),
     ("P3 the answer is stored: finish", receipt(reply="{}"), KEYED, d.Settle()),
     ("P3 the answer is stored, before its time", receipt(reply="{}", next_at_ms=NOW + 1), KEYED, d.Settle()),
     ("P5 not before its time", receipt(next_at_ms=NOW + 1), KEYED, d.Wait(NOW + 1)),
@@ -101,7 +121,7 @@ def test_probe_comes_before_repeating():
 
 RECEIPTS = st.builds(
     receipt,
-    state=st.sampled_from(["intended", "unknown", "declined", "succeeded"]),
+    state=st.sampled_from(["intended", "unknown", "pending", "declined", "succeeded"]),
     doubts=st.integers(0, 12),
     replayed=st.booleans(),
     claim=st.sampled_from([None, "", "a"]),
@@ -115,6 +135,8 @@ GUARANTEES = st.builds(
     key_honoured_ms=st.none() | st.just(HONOURED_MS),
     can_probe=st.booleans(),
     in_doubt=st.sampled_from(["park", "repeat"]),
+    deadline_ms=st.none() | st.integers(0, 300),
+    expires_ms=st.none() | st.integers(0, 300),
 )
 
 
@@ -364,6 +386,13 @@ def test_withdrawal_comes_too_late(stored):
         ("declined", receipt(state="succeeded"), False),
         ("not done", receipt(calls=2), True),
         ("unknown", receipt(state="succeeded"), False),
+        ("pending", receipt(), True),
+        ("pending", receipt(calls=2), False),
+        ("pending", receipt(state="declined"), False),
+        ("unknown", pending(), False),
+        ("not done", pending(), False),
+        ("declined", pending(), False),
+        ("succeeded", pending(), True),
     ],
 )
 def test_late_outcome(outcome, now, counts):
@@ -385,6 +414,109 @@ def test_late_outcome(outcome, now, counts):
 def test_begun_call_may_be_sent(begun, guarantee, may):
     """P3: the record's time of the beginning decides, not the time of the decision."""
     assert d.may_send(begun, guarantee) is may
+
+
+# ── pending ─────────────────────────────────────────────────────────────────
+
+
+def became(stored: Receipt, guarantee: Guarantee, **what) -> Receipt:
+    given = {"reply": "{}", "until_at_ms": None, "now_ms": NOW, "guarantee": guarantee, "claim": "a"} | what
+    return after(stored, p.became_pending(stored, **given))
+
+
+@given(RECEIPTS, GUARANTEES)
+def test_only_certainty_comes_too_late(stored, guarantee):
+    """P5: what may have happened, or is pending, is never given up for its deadline."""
+    if d.decide(stored, NOW, guarantee) == d.TooLate():
+        assert (stored.state, stored.doubts, stored.reply) == ("intended", 0, None)
+
+
+def test_the_call_that_is_pending_is_in_no_doubt():
+    """P5: its answer is known; it sleeps until the schedule's first look, and the key only repeats the answer."""
+    new = became(receipt(), KEYED)
+    assert (new.state, new.doubts, new.claim, new.replayed) == ("pending", 0, None, True)
+    assert (new.pending_since_ms, new.next_at_ms, new.settled_at_ms) == (NOW, NOW + 300_000, None)
+
+
+@pytest.mark.parametrize(
+    ("stored", "guarantee", "claim", "left"),
+    [
+        (receipt(doubts=2), REPEAT, "a", 1),
+        (receipt(doubts=2), KEYED, "a", 0),
+        (receipt(doubts=2), PROBE, None, 2),
+        (receipt(doubts=1), PROBE, "zombie", 1),
+        (receipt(doubts=1, reply="{}"), NEITHER, None, 0),
+    ],
+    ids=["no key", "one key", "a probe says so", "another call has it", "by its stored reply"],
+)
+def test_pending_leaves_the_doubt_of_another_call(stored, guarantee, claim, left):
+    """P5: an earlier doubt stays a doubt while it is pending."""
+    assert became(stored, guarantee, claim=claim).doubts == left
+
+
+def test_pending_that_is_refused_leaves_an_earlier_doubt():
+    """P5: it is declined only if no other call may have had its effect."""
+    done = after(pending(), p.refused(pending(), "no"))
+    assert (done.state, done.error, done.reply) == ("declined", "no", None)
+    doubted = pending(doubts=1)
+    assert not d.speaks_for_all(doubted, PROBE)
+    asked = after(doubted, p.refused(doubted, "no"))
+    assert (asked.state, asked.doubts, asked.reply) == ("intended", 1, None)
+    assert d.decide(asked, NOW, PROBE) == d.Probe()
+    assert d.decide(asked, NOW, NEITHER) == d.GiveUp()
+
+
+def test_what_is_pending_is_the_second_of_two():
+    """P3: a call without a key succeeds late, and another is pending: that is two, and it is said."""
+    stored = pending(doubts=1, claim="")
+    assert d.others_in_doubt(stored, PROBE, "zombie") == 1
+
+
+@pytest.mark.parametrize(
+    ("age_ms", "until_ms", "guarantee", "in_ms"),
+    [
+        (0, None, KEYED, 300_000),
+        (299_999, None, KEYED, 1),
+        (300_000, None, KEYED, 3_300_000),
+        (3_600_000, None, KEYED, 82_800_000),
+        (86_400_000, None, KEYED, 86_400_000),
+        (5 * 86_400_000 + 7, None, KEYED, 86_400_000 - 7),
+        (0, 50, KEYED, 50),
+        (0, -1, KEYED, 300_000),
+        (0, None, EXPIRES, 100),
+        (100, None, EXPIRES, 299_900),
+    ],
+)
+def test_when_it_is_looked_at_next(age_ms, until_ms, guarantee, in_ms):
+    """P5: after 5 minutes, an hour, then each day; and when the provider's offer ends, or ours."""
+    until_at_ms = None if until_ms is None else NOW + until_ms
+    assert p.next_look_ms(NOW - age_ms, until_at_ms, NOW, guarantee) == NOW + in_ms
+
+
+def test_a_look_without_an_outcome_keeps_all():
+    """P5: only its next time moves, and what went wrong is said."""
+    stored = pending(doubts=1, claim="", until_at_ms=NOW + 900, parked_on="p")
+    new = after(stored, p.looked(stored, NOW, KEYED, "no answer"))
+    same = ("state", "doubts", "reply", "claim", "until_at_ms", "parked_on", "pending_since_ms")
+    assert [getattr(new, name) for name in same] == [getattr(stored, name) for name in same]
+    assert (new.error, new.next_at_ms) == ("no answer", NOW + 900)
+    taken = after(stored, p.looking(stored, 60))
+    assert (taken.next_at_ms, taken.claim, taken.reply) == (NOW + 60, "", "{}")
+
+
+def test_parking_keeps_the_time_of_the_next_look():
+    """P5: and whoever needs the outcome now has it looked at now."""
+    stored = pending(doubts=1, claim="")
+    kept = after(stored, d.parked(stored, "promise"))
+    assert (kept.next_at_ms, kept.claim, kept.parked_on) == (stored.next_at_ms, "", "promise")
+    assert after(stored, d.parked(stored, "promise", look_now=True)).next_at_ms == NOW
+
+
+def test_an_operator_says_that_what_was_pending_is_not():
+    """P5: it is called again, under a new key: the old one would bring back what was pending."""
+    resolved = after(pending(), d.resolved_not_done(pending()))
+    assert (resolved.state, resolved.doubts, resolved.reissue, resolved.reply) == ("intended", 0, 1, None)
+    assert resolved.pending_since_ms is None
 
 
 @given(st.integers(-5, 10_000), st.floats(0, 1, exclude_max=True))

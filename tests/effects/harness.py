@@ -287,7 +287,7 @@ async def receipt(app: App, key: str, attempt: int = 1) -> Receipt:
 
 async def pass_time(app: App, seconds: float) -> None:
     """Let the record's clock go forward, as every receipt sees it: move all their times back."""
-    names = ("created_at", "key_since", "last_call_at", "next_at", "claim_until")
+    names = ("created_at", "key_since", "last_call_at", "next_at", "claim_until", "pending_since", "until_at")
     async with app.record.write() as w:
         if "aiosqlite" in type(w.tx).__module__:
             moved = ", ".join(f"{name}_ms = {name}_ms - {int(seconds * 1000)}" for name in names)

@@ -21,6 +21,7 @@ from recordfirst import (
     Context,
     Declined,
     Found,
+    Pending,
     Provider,
     Read,
     Write,
@@ -223,7 +224,9 @@ def charging(order: Order, call: Call) -> Any:
 
 
 @effect(key="order:{order.id}:stripe-refund", provider=STRIPE, after=insert_order)
-async def refund_stripe(call: Call, order: Order, payment: Payment, *, client: StripeClient = inject()) -> Refund:
+async def refund_stripe(
+    call: Call, order: Order, payment: Payment, *, client: StripeClient = inject()
+) -> Refund | Pending:
     made = await client.v1.refunds.create_async(
         {"payment_intent": payment.id, "metadata": {METADATA_KEY: call.marker}}, {"idempotency_key": call.key}
     )
@@ -231,7 +234,9 @@ async def refund_stripe(call: Call, order: Order, payment: Payment, *, client: S
 
 
 @effect(key="order:{order.id}:stripe", provider=STRIPE, after=insert_order, probe=find_payment, undo=refund_stripe)
-async def charge_stripe(call: Call, order: Order, *, client: StripeClient = inject(), plug: Plug = inject()) -> Payment:
+async def charge_stripe(
+    call: Call, order: Order, *, client: StripeClient = inject(), plug: Plug = inject()
+) -> Payment | Pending:
     plug("charge calling")
     intent = await client.v1.payment_intents.create_async(charging(order, call), {"idempotency_key": call.key})
     plug("charge applied")
@@ -251,9 +256,53 @@ async def by_card_in_vain(ctx: Context, order: Order) -> str:
     raise OutOfStockError("out of stock")
 
 
+async def find_held(call: Call, order: Order, *, bank: Bank = inject(), plug: Plug = inject()) -> Probed:
+    plug("asking")
+    if (bank.path.parent / "money").exists():
+        return Found("paid")
+    if bank.find("cancel", f"{call.marker}/cancel"):
+        raise Declined("cancelled")
+    return Pending(order.id) if bank.find("charge", call.marker) else Absent()
+
+
+@effect(key="order:{order.id}:cancel", provider=KEYED, after=insert_order)
+async def cancel_held(
+    call: Call, order: Order, pending: Pending, *, bank: Bank = inject(), plug: Plug = inject()
+) -> str:
+    return post(call, order, bank, plug, "cancel")
+
+
+@effect(
+    key="order:{order.id}:charge-held", provider=KEYED, after=insert_order, probe=find_held, undo=refund,
+    expires_s=7200, on_expiry=cancel_held,
+)  # fmt: skip
+async def charge_held(call: Call, order: Order, *, bank: Bank = inject(), plug: Plug = inject()) -> str | Pending:
+    post(call, order, bank, plug)
+    return Pending(order.id)
+
+
+@charge_held.on_pending
+async def mark_held(w: Write, order: Order, *, plug: Plug = inject()) -> None:
+    await mark(w, order.id, "held")
+    plug("in on_pending")
+
+
+charge_held.on_success(mark_paid)
+charge_held.on_decline(mark_declined)
+
+
+@workflow
+async def held(ctx: Context, order: Order) -> str:
+    await insert_order(ctx, order)
+    try:
+        return await charge_held(ctx, order)
+    except Declined as declined:
+        return declined.code or "declined"
+
+
 charge_stripe.on_success(mark_paid)
 charge_stripe.on_decline(mark_declined)
-WORKFLOWS = (keyed, announced, probed, blind, again, second, refunded, sold, by_card, by_card_in_vain)
+WORKFLOWS = (keyed, announced, probed, blind, again, second, refunded, sold, by_card, by_card_in_vain, held)
 
 
 def stripe_at(url: str) -> dict[Any, Any]:

@@ -196,7 +196,8 @@ async def test_refused_on_the_command_line(shop, tmp_path):
         code, _, err = await command(tmp_path, shop, "resolve", KEY, "--not-done")
     assert code == 1
     assert err == (
-        "recordfirst: effect 'order:1:charge' (attempt 1) is succeeded; only an unknown outcome can be resolved\n"
+        "recordfirst: effect 'order:1:charge' (attempt 1) is succeeded; "
+        "only an outcome that is unknown or pending can be resolved\n"
     )
 
 
@@ -252,7 +253,7 @@ async def test_refused(shop):
             await app.resolve(KEY, outcome="succeeded", result={"ident": "c1"})
         await app.resolve(KEY, outcome="succeeded", result={"id": "c1"})
         assert await handle.result() == "c1"
-        with pytest.raises(Misuse, match="is succeeded; only an unknown outcome can be resolved"):
+        with pytest.raises(Misuse, match="is succeeded; only an outcome that is unknown or pending can be resolved"):
             await app.resolve(KEY, outcome="declined")
         assert await orders(app) == [("paid c1", 1)]
 

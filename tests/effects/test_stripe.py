@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from stripe import StripeClient
 
-from recordfirst import Call, Context, WorkflowFailed, effect, inject, workflow
+from recordfirst import Call, Context, Pending, WorkflowFailed, effect, inject, workflow
 from recordfirst.observe import Suspected
 from recordfirst.providers.stripe import Payment, payment_of
 from recordfirst.testing import Faults, StripeSimulator
@@ -141,7 +141,7 @@ async def test_no_answer(shop, fault):
 
 
 @effect(key="order:{order.id}:volatile", provider=program.STRIPE, after=program.insert_order)
-async def charge_volatile(call: Call, order: Order, *, client: StripeClient = inject()) -> Payment:
+async def charge_volatile(call: Call, order: Order, *, client: StripeClient = inject()) -> Payment | Pending:
     params = program.charging(order, call) | {"description": f"call {call.number}"}
     return payment_of(await client.v1.payment_intents.create_async(params, {"idempotency_key": call.key}))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -23,6 +24,7 @@ from recordfirst import (
     Embedded,
     Keyring,
     Ledger,
+    Pending,
     Provider,
     Read,
     SqlLedger,
@@ -109,7 +111,7 @@ BANK: Provider = (
     key="order:{order.id}:charge", provider=BANK, after=insert_order, probe=None if KEYLESS else find_charge,
     in_doubt="park",
 )  # fmt: skip
-async def charge_card(call: Call, order: Order, *, client: StripeClient = inject()) -> Payment:
+async def charge_card(call: Call, order: Order, *, client: StripeClient = inject()) -> Payment | Pending:
     if told("silent"):
         raise TimeoutError("no answer")
     given: Any = {"amount": order.amount_minor, "currency": "usd", "confirm": True, "payment_method": "pm_card_visa"}
@@ -118,6 +120,8 @@ async def charge_card(call: Call, order: Order, *, client: StripeClient = inject
     die("plug after the charge")
     while told("answered for"):  # until an operator has answered in its place
         await asyncio.sleep(0.01)
+    if told("offered"):
+        return Pending(made.id, until=datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC))
     return payment(made)
 
 
@@ -130,7 +134,7 @@ async def mark_paid(w: Write[Any], order: Order) -> None:
 
 
 @effect(key="order:{order.id}:back", provider=Stripe(lag_s=0.0, listing=REFUNDS), after=insert_order)
-async def give_back(call: Call, order: Order, payment: str, *, client: StripeClient = inject()) -> Refund:
+async def give_back(call: Call, order: Order, payment: str, *, client: StripeClient = inject()) -> Refund | Pending:
     given: Any = {"payment_intent": payment, "metadata": {METADATA_KEY: call.marker}}
     return refund_of(await client.v1.refunds.create_async(given, {"idempotency_key": call.key}))
 

@@ -203,6 +203,15 @@ def parked(desk: Desk) -> None:
     desk.work(lambda: bool(desk.execute(unknown)))
 
 
+def offered(desk: Desk) -> None:
+    """The bank has taken it on, its offer has ended long ago, and it cannot be asked."""
+    desk.touch("keyless")
+    desk.touch("offered")
+    desk.start("42")
+    pending = f"SELECT 1 FROM {desk.table('receipt')} WHERE parked_on IS NOT NULL"
+    desk.work(lambda: bool(desk.execute(pending)))
+
+
 def charged_after_all(desk: Desk) -> None:
     """While its call was on its way, the charge was given up, and said to be declined."""
     desk.touch("answered for")

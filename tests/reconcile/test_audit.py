@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from stripe import CardError, StripeClient
 
-from recordfirst import Call, Context, effect, inject, workflow
+from recordfirst import Call, Context, Pending, effect, inject, workflow
 from recordfirst.conformance.record import run
 from recordfirst.core.identity import marker
 from recordfirst.core.receipt import NewReceipt
@@ -29,7 +29,7 @@ from tests.reconcile.test_passes import codes, open_findings
 
 
 @effect(key="order:{id}:charge", provider=Stripe(listing=PAYMENT_INTENTS, lag_s=0.0, arrives_within_s=0), after=None)
-async def charge(call: Call, id: str, *, client: StripeClient = inject()) -> Payment:
+async def charge(call: Call, id: str, *, client: StripeClient = inject()) -> Payment | Pending:
     return await paid(client, call.marker, call.key)
 
 
@@ -42,7 +42,7 @@ async def paid(client, marker, key, amount=1999):
 
 
 @effect(key="order:{id}:refund", provider=Stripe(listing=REFUNDS, lag_s=0.0, arrives_within_s=0), after=None)
-async def refund(call: Call, id: str, payment: str, *, client: StripeClient = inject()) -> Refund:
+async def refund(call: Call, id: str, payment: str, *, client: StripeClient = inject()) -> Refund | Pending:
     return await repaid(client, call.marker, call.key, payment)
 
 

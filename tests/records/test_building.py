@@ -40,9 +40,9 @@ async def until_building(dsn):
 
 
 async def older(dsn):
-    """Tables as they were before the first step that makes an index alone."""
+    """Tables as they were before the first step that begins with an index."""
     record = record_at(dsn)
-    [step, *_] = [step for step in record.migrations if statements.makes_indexes_alone(step)]
+    [step, *_] = [step for step in record.migrations if statements.indexes_first(step)]
     record = record_at(dsn, step.version - 1)
     await record.open("shop")
     await record.migrate()
@@ -160,7 +160,7 @@ def test_p10_the_indexes_that_are_expected_are_those_that_are_there(make_record)
             missing = set(await session.missing_indexes(sorted(made)))
         await record.close()
         assert missing == made - set(record.indexes)
-        assert {name.removeprefix("recordfirst_") for name in missing} == {"start_by_engine"}
+        assert {name.removeprefix("recordfirst_") for name in missing} == {"start_by_engine", "receipt_wakes"}
 
     run(go())
 
@@ -170,3 +170,12 @@ def make_record(request):
     if request.param == "postgres":
         return functools.partial(PostgresRecord, request.getfixturevalue("postgres_dsn"))
     return functools.partial(SqliteRecord, request.getfixturevalue("sqlite_path"))
+
+
+def test_p9_a_step_that_begins_with_indexes_has_them_built_beside_the_work(postgres_dsn):
+    """Though it changes columns, too: its indexes stand on what is there, and are built before."""
+    steps = record_at(postgres_dsn).migrations
+    first = {step.name: sorted(statements.indexes_first(step)) for step in steps if statements.indexes_first(step)}
+    assert first["pending"] == ["receipt_pending", "receipt_to_wake"]
+    assert first["stops_indexed"] == ["start_stopped", "start_to_run"]
+    assert all(made <= set(statements.indexes(steps)) | {"start_by_engine"} for made in map(set, first.values()))

@@ -7,6 +7,7 @@ import functools
 import pytest
 
 from recordfirst.conformance.guards import GuardConformance
+from recordfirst.conformance.pending import PendingConformance
 from recordfirst.conformance.projections import ProjectionConformance
 from recordfirst.conformance.reconciling import ReconcileConformance
 from recordfirst.conformance.record import ReceiptConformance
@@ -24,6 +25,7 @@ class TestSqlite(
     RecordProcessConformance,
     ReconcileConformance,
     ProjectionConformance,
+    PendingConformance,
 ):
     """SQLite."""
 
@@ -40,6 +42,7 @@ class TestPostgres(
     RecordProcessConformance,
     ReconcileConformance,
     ProjectionConformance,
+    PendingConformance,
 ):
     """PostgreSQL."""
 

@@ -22,9 +22,9 @@ from recordfirst.records.postgres.faults import cause_of, fault_of_state
 PACKAGE = "recordfirst.records.postgres"
 KEYED = ["find_receipt", "receipts_by_key", "receipts_of", "change_receipt", "begin_call", "intend", "find_starts"]
 KEYED += ["dispatched", "finish", "woken", "undispatched", "open_starts", "unsettled", "new_epoch", "new_epochs"]
-KEYED += ["reopen", "wakes", "still_open", "end_epochs", "epochs_gone"]
+KEYED += ["reopen", "wakes", "still_open", "end_epochs", "epochs_gone", "due", "referred_to", "references_of"]
 """Statements that must go to the rows they want by an index."""
-OF_ALL = {"undispatched", "open_starts", "unsettled", "new_epochs", "wakes"}
+OF_ALL = {"undispatched", "open_starts", "unsettled", "new_epochs", "wakes", "due"}
 """Those of them that want all of a kind. The others must go by key: so much else may be open, or unknown."""
 _HERE = "WHERE datname = current_database() AND application_name"
 """The sessions of this test alone: others use other databases of the same server at the same time."""
@@ -128,7 +128,7 @@ def test_p9_plans_made_when_nothing_is_open_stay_good(postgres_dsn):
 def must_go_by_key(name, nodes):
     skipped, columns = "timeline|mark", "key|id|workflow"
     if name in OF_ALL:
-        skipped, columns = f"{skipped}|wakes", f"{columns}|state|engine"
+        skipped, columns = f"{skipped}|to_wake|receipt_pending", f"{columns}|state|engine"
     for node in nodes:
         assert node["Node Type"] != "Seq Scan"
         if "Index Cond" in node and not re.search(skipped, node["Index Name"]):

@@ -19,7 +19,7 @@ from typing import Any
 from recordfirst.engine.resonate import ResonateEngine
 from recordfirst.reconcile.passes import providers as auditing
 from recordfirst.reconcile.passes import references
-from recordfirst.records.session import _Statements
+from recordfirst.records.one_connection import OneConnection
 from tests.restores.amiss import app_of
 
 
@@ -69,7 +69,7 @@ def _die(record: Any, at: int) -> None:
 
         return opened
 
-    _Statements._rows = stepping(_Statements._rows)  # type: ignore[method-assign]
+    OneConnection._rows = stepping(OneConnection._rows)  # type: ignore[method-assign]
     record.transaction = committing(record.transaction)
     for name in ("look", "noted", "note", "settle"):
         setattr(ResonateEngine, name, stepping(getattr(ResonateEngine, name)))

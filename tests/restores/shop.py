@@ -25,6 +25,7 @@ from recordfirst import (
     Declined,
     Embedded,
     Found,
+    Pending,
     Provider,
     Write,
     changed_one,
@@ -121,7 +122,7 @@ async def find_repayment(call: Call, order: Order, *, client: StripeClient = inj
 
 
 @effect(key="{order.number}:refund", provider=STRIPE, after=place, probe=find_repayment, timeout_s=TIMEOUT_S)
-async def refund(call: Call, order: Order, payment: Payment, *, client: StripeClient = inject()) -> Refund:
+async def refund(call: Call, order: Order, payment: Payment, *, client: StripeClient = inject()) -> Refund | Pending:
     """Give it back."""
     params: Any = {"payment_intent": payment.id, "metadata": {METADATA_KEY: call.marker}}
     return refund_of(await client.v1.refunds.create_async(params, {"idempotency_key": call.key}))
@@ -134,7 +135,7 @@ async def find_charge(call: Call, order: Order, *, client: StripeClient = inject
 
 
 @effect(key="{order.number}:charge", provider=STRIPE, after=place, probe=find_charge, undo=refund, timeout_s=TIMEOUT_S)
-async def charge(call: Call, order: Order, card: str, *, client: StripeClient = inject()) -> Payment:
+async def charge(call: Call, order: Order, card: str, *, client: StripeClient = inject()) -> Payment | Pending:
     """Charge a card."""
     params: Any = {
         "amount": order.amount,

@@ -9,6 +9,7 @@ from typing import Any
 
 from recordfirst.conformance.record import ReceiptConformance
 from recordfirst.errors import Declined
+from recordfirst.providers.contract import Absent
 from recordfirst.records.postgres import PostgresRecord
 from recordfirst.records.sqlite import SqliteRecord
 from tests.effects import test_after as after
@@ -16,8 +17,10 @@ from tests.effects import test_announced as announced
 from tests.effects import test_bound as bound
 from tests.effects import test_deploys as deploys
 from tests.effects import test_late as late
+from tests.effects import test_pending as pending
 from tests.effects import test_verdicts as verdicts
 from tests.explore.mutants.mutant import Edit
+from tests.providers.stripe import test_final as final
 from tests.records import test_conformance as conformance
 from tests.records import test_lent as lent
 from tests.records import test_sqlite_guard as guarded
@@ -403,7 +406,11 @@ MUTANTS = [
         "a later decline erases an earlier doubt",
         lambda on: verdicts.test_decline_says_nothing_of_an_earlier_call(on.bank_shop()),
         "TimeoutError",
-        Edit("recordfirst.core.decide:speaks_for_all", "if receipt.doubts <= 1:", "if True:"),
+        Edit(
+            "recordfirst.core.decide:speaks_for_all",
+            'if receipt.doubts <= (0 if receipt.state == "pending" else 1):',
+            "if True:",
+        ),
     ),
     _5(
         "time in our own queue is the provider's",
@@ -427,6 +434,49 @@ MUTANTS = [
         "assert",
         Edit("recordfirst.execution.verdict:alone", "while isinstance", "while False and isinstance"),
     ),
+    # ── pending is no outcome ──
+    _5(
+        "what is pending is taken for a success",
+        lambda on: final.test_a_payment_has_succeeded_or_has_not(),
+        "assert",
+        Edit(
+            "recordfirst.providers.stripe.probe:payment_on_its_way",
+            'if intent.status == "succeeded" or',
+            'if intent.status in ("succeeded", "requires_action", "processing", "requires_capture") or',
+        ),
+    ),
+    _5(
+        "a pending erases an earlier doubt",
+        lambda on: pending.test_an_earlier_doubt_stays_a_doubt(on.bank_shop()),
+        "assert",
+        Edit(
+            "recordfirst.core.pending:became_pending",
+            "d.others_in_doubt(receipt, guarantee, claim) if by_a_call else receipt.doubts",
+            "0",
+        ),
+    ),
+    _5(
+        "a deadline declines what is in doubt",
+        lambda on: pending.test_a_deadline_declines_nothing_that_is_in_doubt(on.bank_shop()),
+        "too late",
+        Edit("recordfirst.core.decide:_deadline_ms", " or receipt.doubts > 0", ""),
+    ),
+    _5(
+        "expiry ends the wait without the provider's answer",
+        lambda on: pending.test_expiry_that_is_refused_ends_nothing(on.bank_shop()),
+        "pending for too long",
+        Edit("recordfirst.execution.effect_runner:EffectRun._expire", "await cancelling.outcome()", "pass"),
+    ),
+    _5(
+        "a look that finds nothing lets what is pending be called again",
+        lambda on: pending.test_a_look_that_brings_nothing(on.bank_shop(), Absent()),
+        "Error",
+        Edit(
+            "recordfirst.execution.looking:_left",
+            "pending.looked(receipt, now_ms, effect.guarantee, error)",
+            "d.resolved_not_done(receipt)",
+        ),
+    ),
     # ── absent is believed when nothing can arrive ──
     _6(
         "absent is believed at once",
@@ -442,7 +492,7 @@ MUTANTS = [
         "a second success is dropped in silence",
         lambda on: late.test_second_success(on.bank_shop(), late.mailing, [late.declined], "declined"),
         "assert",
-        Edit("recordfirst.execution.effect_runner:dropped", "    await tell_late(", "    _ = lambda: tell_late("),
+        Edit("recordfirst.execution.storing:dropped", "    await tell_late(", "    _ = lambda: tell_late("),
     ),
     _6(
         "a second success has an event and no finding",

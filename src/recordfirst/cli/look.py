@@ -101,12 +101,15 @@ async def show(app_path: str, name: str, reveal: bool, as_json: bool) -> None:
 @click.command()
 @app_option
 @click.option("--unknown", is_flag=True, help="Those that only an operator can tell of. The default.")
+@click.option("--pending", is_flag=True, help="Those that the provider has and has not decided.")
 @click.option("--declined", is_flag=True, help="Those that the provider refused.")
 @click.option("--open", "open_", is_flag=True, help="Those that are under way, or wait for their next time.")
 @click.option("--limit", default=50, show_default=True, type=LISTED, help="How many to list, oldest first.")
 @json_option
 @runs
-async def effects(app_path: str, unknown: bool, declined: bool, open_: bool, limit: int, as_json: bool) -> None:
+async def effects(
+    app_path: str, unknown: bool, pending: bool, declined: bool, open_: bool, limit: int, as_json: bool
+) -> None:
     """List effects that have not succeeded: by default, those whose outcome is unknown.
 
     \b
@@ -114,9 +117,9 @@ async def effects(app_path: str, unknown: bool, declined: bool, open_: bool, lim
       recordfirst effects --app shop.app:app
       recordfirst effects --app shop.app:app --declined --json
     """
-    if [unknown, declined, open_].count(True) > 1:
-        raise click.UsageError("--unknown, --declined and --open exclude each other: an effect is in one state")
-    state: Unsettled = "declined" if declined else "intended" if open_ else "unknown"
+    if [unknown, pending, declined, open_].count(True) > 1:
+        raise click.UsageError("--unknown, --pending, --declined and --open exclude each other: it is in one state")
+    state: Unsettled = "declined" if declined else "intended" if open_ else "pending" if pending else "unknown"
     app = load_app(app_path)
     async with app.looking():
         receipts = await app.look.unsettled(state, limit)
@@ -158,7 +161,9 @@ def _receipt(app: App, receipt: Receipt, *, reveal: bool) -> dict[str, Any]:
         "reissued": receipt.reissue,
         "created": time_of(receipt.created_at_ms),
         "last_call": time_of(receipt.last_call_at_ms),
-        "next": time_of(receipt.next_at_ms) if receipt.state == "intended" else None,
+        "next": time_of(receipt.next_at_ms) if receipt.state in ("intended", "pending") else None,
+        "pending_since": time_of(receipt.pending_since_ms),
+        "until": time_of(receipt.until_at_ms),
         "settled": time_of(receipt.settled_at_ms),
         "marker": app.look.marker(receipt),
         "parked_on": receipt.parked_on,

@@ -32,7 +32,7 @@ _ASK_THE_ENGINE = frozenset({"timeline", "epochs"})
 
 _LINE = 40
 """As long as the longest line of progress, which a shorter one is to cover."""
-_DATED = frozenset({"epochs", "intents", "unknown", "providers"})
+_DATED = frozenset({"epochs", "intents", "unknown", "pending", "providers"})
 """Passes that look at what has a beginning; the others look at all of theirs, whatever ``--since`` says."""
 
 

@@ -1,5 +1,6 @@
-"""What a record must do with receipts, as tests. Inherit from all six classes, and say how your record is made::
+"""What a record must do with receipts, as tests. Inherit from all seven classes, and say how your record is made::
 
+    from recordfirst.conformance.pending import PendingConformance
     from recordfirst.conformance.projections import ProjectionConformance
     from recordfirst.conformance.reconciling import ReconcileConformance
     from recordfirst.conformance.record import ReceiptConformance
@@ -13,6 +14,7 @@
         RecordProcessConformance,
         ReconcileConformance,
         ProjectionConformance,
+        PendingConformance,
     ):
         @pytest.fixture
         def make_record(self, tmp_path):

@@ -284,7 +284,7 @@ class StartConformance:
         async def go() -> None:
             async with opened(make_record) as record, record.session() as session:
                 zero = await session.counts()
-                names = ["effect.declined", "effect.intended", "effect.succeeded", "effect.unknown"]
+                names = [f"effect.{state}" for state in ("intended", "unknown", "pending", "declined", "succeeded")]
                 names += [f"start.{state}" for state in _COUNTED]
                 assert zero == dict.fromkeys(names, 0)
                 await session.add_starts([start("a"), start("b"), start("c")])

@@ -24,7 +24,7 @@ import msgspec
 
 from recordfirst.core.receipt import Change, Receipt
 
-_ENDED = ""
+ENDED = ""
 """A claim that nobody holds: nobody waits for an answer, yet what was sent may arrive while it lasts."""
 
 
@@ -45,6 +45,12 @@ class Guarantee(msgspec.Struct, frozen=True, kw_only=True):
     settles: bool = False
     """Only the outcome is asked for: nothing is called, whatever the key and whatever ``in_doubt`` says."""
     in_doubt: Literal["park", "repeat"] = "park"
+    deadline_ms: int | None = None
+    """So long after its intent it is given up, if it has certainly not happened."""
+    expires_ms: int | None = None
+    """So long after it became pending it is cancelled at the provider; ``None``: it is waited for."""
+    looks_ms: tuple[int, ...] = (300_000, 3_600_000, 86_400_000)
+    """So long after it became pending its provider is asked; the last one, again and again."""
     max_doubts: int = 10
     """So many calls without a known outcome, and a key alone is no longer trusted to settle it."""
 
@@ -58,7 +64,7 @@ class RaiseDeclined(msgspec.Struct, frozen=True):
 
 
 class Park(msgspec.Struct, frozen=True):
-    """Unknown: wait for an operator, holding nothing."""
+    """Unknown or pending: wait for an operator, or for the provider, holding nothing."""
 
 
 class Wait(msgspec.Struct, frozen=True):
@@ -79,14 +85,22 @@ class Settle(msgspec.Struct, frozen=True):
     """The provider's answer is stored already: finish the transaction that failed, call nothing."""
 
 
+class TooLate(msgspec.Struct, frozen=True):
+    """It certainly did not happen, and is no longer to: its deadline has passed."""
+
+
+class Expire(msgspec.Struct, frozen=True):
+    """Pending for too long: have it cancelled at the provider, whose answer counts."""
+
+
 class GiveUp(msgspec.Struct, frozen=True):
     """Nothing left to try: the outcome is unknown."""
 
 
-type OutcomeState = Literal["succeeded", "declined", "not done", "unknown"]
+type OutcomeState = Literal["succeeded", "declined", "pending", "not done", "unknown"]
 """What a call or a probe came to."""
 
-type Action = Return | RaiseDeclined | Park | Wait | MakeCall | Probe | Settle | GiveUp
+type Action = Return | RaiseDeclined | Park | Wait | MakeCall | Probe | Settle | GiveUp | TooLate | Expire
 
 
 def decide(receipt: Receipt, now_ms: int, guarantee: Guarantee) -> Action:  # noqa: PLR0911 - one line per row of the table
@@ -100,10 +114,15 @@ def decide(receipt: Receipt, now_ms: int, guarantee: Guarantee) -> Action:  # no
             return RaiseDeclined()
         case "unknown":
             return Park()
+        case "pending":
+            return Expire() if is_expired(receipt, now_ms, guarantee) else Park()
     if receipt.reply is not None:
         return Settle()
+    deadline_ms = _deadline_ms(receipt, guarantee)
+    if deadline_ms is not None and now_ms >= deadline_ms:
+        return TooLate()
     if receipt.next_at_ms is not None and now_ms < receipt.next_at_ms:
-        return Wait(receipt.next_at_ms)
+        return Wait(receipt.next_at_ms if deadline_ms is None else min(receipt.next_at_ms, deadline_ms))
     if receipt.doubts == 0 or _key_settles_it(receipt, now_ms, guarantee):
         return MakeCall()
     # From here on a second call could be a second effect. Somebody may wait for an answer: let the claim run out first.
@@ -112,6 +131,20 @@ def decide(receipt: Receipt, now_ms: int, guarantee: Guarantee) -> Action:  # no
     if guarantee.can_probe:
         return Probe()
     return MakeCall() if guarantee.in_doubt == "repeat" and not guarantee.settles else GiveUp()
+
+
+def _deadline_ms(receipt: Receipt, guarantee: Guarantee) -> int | None:
+    """From when on it is given up; ``None`` while it may have happened, and where no time was set."""
+    if guarantee.deadline_ms is None or receipt.doubts > 0:
+        return None
+    return receipt.created_at_ms + guarantee.deadline_ms
+
+
+def is_expired(receipt: Receipt, now_ms: int, guarantee: Guarantee) -> bool:
+    """Whether what is pending is to be waited for no longer."""
+    if guarantee.expires_ms is None:
+        return False
+    return now_ms >= (receipt.pending_since_ms or now_ms) + guarantee.expires_ms
 
 
 def _key_settles_it(receipt: Receipt, now_ms: int, guarantee: Guarantee) -> bool:
@@ -132,9 +165,10 @@ def speaks_for_all(receipt: Receipt, guarantee: Guarantee) -> bool:
     """Whether an answer to the newest call is about every earlier one that is in doubt, too.
 
     It is where all were sent under one key that the provider honoured: whichever comes late gets the same answer. Only
-    ``in_doubt="repeat"`` calls under a new key, or one that may be forgotten, while an earlier call is in doubt.
+    ``in_doubt="repeat"`` calls under a new key, or one that may be forgotten, while an earlier call is in doubt. If it
+    is pending it is in no doubt itself: whatever doubt is left is another call's.
     """
-    if receipt.doubts <= 1:
+    if receipt.doubts <= (0 if receipt.state == "pending" else 1):
         return True
     if guarantee.key_honoured_ms is None:
         return False
@@ -179,12 +213,15 @@ def is_early(receipt: Receipt, now_ms: int, guarantee: Guarantee) -> bool:
 def still_counts(outcome: OutcomeState, asked: Receipt, now: Receipt) -> bool:
     """Whether an outcome may be stored over ``now``, when ``asked`` is what its call or probe went out with.
 
-    A final receipt stands. A decline speaks for its own call: if another was begun or answered meanwhile, that one's
+    A final receipt stands. While it is pending the provider has it, whatever another call reports that came to nothing:
+    that one's doubt stays. A decline speaks for its own call: if another was begun or answered meanwhile, that one's
     outcome is asked for, since it may have had its effect.
     """
     if now.state in ("succeeded", "declined"):
         return False
-    return outcome != "declined" or (now.calls, now.reply) == (asked.calls, asked.reply)
+    if now.state == "pending" and outcome in ("not done", "unknown"):
+        return False
+    return outcome not in ("declined", "pending") or (now.calls, now.reply) == (asked.calls, asked.reply)
 
 
 # ── events: (receipt, what happened) -> what the receipt becomes ────────────
@@ -193,7 +230,7 @@ def still_counts(outcome: OutcomeState, asked: Receipt, now: Receipt) -> bool:
 def begin_call(receipt: Receipt, *, claim: str, claim_ms: int) -> Change:
     """A call is about to be sent: from here until its outcome is stored, it may have happened."""
     # An answer that is known to be unusable is called over only by ``in_doubt="repeat"``, and then a new key must be.
-    return _next(
+    return carried(
         receipt,
         calls=receipt.calls + 1,
         doubts=receipt.doubts + 1,
@@ -210,7 +247,7 @@ def succeeded(receipt: Receipt, result: str | None, error: str | None = None, *,
 
     ``doubts``: how many other calls may have had it, too; see :func:`others_in_doubt`.
     """
-    return _next(receipt, state="succeeded", doubts=doubts, result=result, error=error, reply=None)
+    return carried(receipt, state="succeeded", doubts=doubts, result=result, error=error, reply=None)
 
 
 def others_in_doubt(receipt: Receipt, guarantee: Guarantee, claim: str | None) -> int:
@@ -226,7 +263,7 @@ def declined(receipt: Receipt, error: str) -> Change:
 
     It has refused every call that is in doubt; otherwise see :func:`declined_alone`, and :func:`still_counts`.
     """
-    return _next(receipt, state="declined", doubts=0, error=error, reply=None)
+    return carried(receipt, state="declined", doubts=0, error=error, reply=None)
 
 
 def declined_alone(receipt: Receipt, error: str, wait_ms: int, guarantee: Guarantee, *, claim: str) -> Change:
@@ -245,9 +282,9 @@ def not_done(receipt: Receipt, error: str, wait_ms: int, *, claim: str) -> Chang
     the one that is there belongs to somebody else's call.
     """
     if receipt.claim != claim:
-        return _next(receipt, error=error, wait_ms=wait_ms, claim=receipt.claim)
+        return carried(receipt, error=error, wait_ms=wait_ms, claim=receipt.claim)
     doubts = max(0, receipt.doubts - 1)
-    return _next(receipt, doubts=doubts, error=error, wait_ms=wait_ms, claim=_ENDED if doubts else None)
+    return carried(receipt, doubts=doubts, error=error, wait_ms=wait_ms, claim=ENDED if doubts else None)
 
 
 def in_doubt(receipt: Receipt, error: str, wait_ms: int, *, claim: str, replayed: bool) -> Change:
@@ -256,12 +293,12 @@ def in_doubt(receipt: Receipt, error: str, wait_ms: int, *, claim: str, replayed
     An answer that the provider stores (``replayed``) says that it is over. Somebody else's claim stays theirs.
     """
     ended = receipt.claim == claim
-    return _next(
+    return carried(
         receipt,
         replayed=receipt.replayed or replayed,
         error=error,
         wait_ms=wait_ms,
-        claim=_ENDED if ended else receipt.claim,
+        claim=ENDED if ended else receipt.claim,
         claim_for_ms=0 if ended and replayed else None,
     )
 
@@ -277,18 +314,19 @@ def absent(receipt: Receipt, now_ms: int, guarantee: Guarantee) -> Change:
         # What arrives meanwhile is found soon after; so the pauses are about as long as the call is ago.
         open_ms = max(_LOOK_AGAIN_MS, now_ms - (receipt.last_call_at_ms or 0))
         pause_ms = min(visible_at_ms - now_ms, open_ms)
-        return _next(receipt, error=receipt.error, wait_ms=pause_ms, claim=receipt.claim)
-    return _next(receipt, doubts=0, **_unspent_key(receipt))
+        return carried(receipt, error=receipt.error, wait_ms=pause_ms, claim=receipt.claim)
+    return carried(receipt, state="intended", doubts=0, **_unspent_key(receipt))
 
 
 def unknown(receipt: Receipt, error: str) -> Change:
     """Only an operator can tell."""
-    return _next(receipt, state="unknown", error=error)
+    return carried(receipt, state="unknown", error=error)
 
 
-def parked(receipt: Receipt, promise: str) -> Change:
-    """The workflow waits on this promise of the engine."""
-    return _next(receipt, error=receipt.error, parked_on=promise)
+def parked(receipt: Receipt, promise: str, *, look_now: bool = False) -> Change:
+    """The workflow waits on this promise of the engine. ``look_now``: what is pending is looked at at once."""
+    kept = {"error": receipt.error, "parked_on": promise, "claim": receipt.claim}
+    return carried(receipt, **kept, wait_ms=0 if look_now else None)
 
 
 def replied(receipt: Receipt, reply: str, error: str) -> Change:
@@ -296,14 +334,15 @@ def replied(receipt: Receipt, reply: str, error: str) -> Change:
 
     Nobody needs to be asked, so one who waits for an operator goes on.
     """
-    return _next(receipt, state="intended", reply=reply, error=error)
+    return carried(receipt, state="intended", reply=reply, error=error, until_at_ms=None)
 
 
 def resolved_not_done(receipt: Receipt) -> Change:
     """An operator says that it certainly did not happen: it may be called again, under a new key if the old is
     spent.
     """
-    return _next(receipt, state="intended", doubts=0, **_unspent_key(receipt))
+    spent = {"reply": None, "until_at_ms": None} if receipt.state == "pending" else {}
+    return carried(receipt, state="intended", doubts=0, **spent, **_unspent_key(receipt))
 
 
 def withdrawn(receipt: Receipt) -> Change:
@@ -312,13 +351,13 @@ def withdrawn(receipt: Receipt) -> Change:
     If somebody else has called since, or it is settled, this changes nothing: their call may have had its effect.
     """
     if receipt.state == "intended" and receipt.calls == 1 and receipt.reply is None:
-        return _next(receipt, calls=0, doubts=0)
-    return _next(receipt, result=receipt.result, error=receipt.error, claim=receipt.claim)
+        return carried(receipt, calls=0, doubts=0)
+    return carried(receipt, result=receipt.result, error=receipt.error, claim=receipt.claim)
 
 
 def undone(receipt: Receipt, by: str) -> Change:
     """The undo effect ``by`` has succeeded."""
-    return _next(receipt, result=receipt.result, error=receipt.error, undone_by=by)
+    return carried(receipt, result=receipt.result, error=receipt.error, undone_by=by)
 
 
 def _unspent_key(receipt: Receipt, *, is_new: bool = False) -> dict[str, object]:
@@ -334,7 +373,7 @@ def _unspent_key(receipt: Receipt, *, is_new: bool = False) -> dict[str, object]
     }
 
 
-def _next(receipt: Receipt, **what: object) -> Change:
+def carried(receipt: Receipt, **what: object) -> Change:
     """Carry over what counts on; whatever belongs to one call (claim, wait, error) goes unless it is given."""
     kept: dict[str, object] = {
         "state": receipt.state,
@@ -345,6 +384,7 @@ def _next(receipt: Receipt, **what: object) -> Change:
         "reply": receipt.reply,
         "undone_by": receipt.undone_by,
         "parked_on": receipt.parked_on,
+        "until_at_ms": receipt.until_at_ms,
     }
     return Change(**(kept | what))  # type: ignore[arg-type]
 

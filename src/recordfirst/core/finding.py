@@ -202,6 +202,14 @@ KINDS = {
             "Look at the provider, then `recordfirst resolve KEY` with `--succeeded`, `--declined` or `--not-done`.",
         ),
         FindingKind(
+            "RF-EFFECT-PENDING",
+            "The provider has had an effect for longer than it said, or says something else of it; or nobody looks.",
+            "Its offer has ended and it says nothing; the probe no longer finds it, cannot tell or fails; the effect "
+            "has no probe; its workflow has ended; or no worker is at work.",
+            "Asks the probe, if there is one, and stores what it says.",
+            "Look at the provider, then `recordfirst resolve KEY` with `--succeeded`, `--declined` or `--not-done`.",
+        ),
+        FindingKind(
             "RF-MIRROR-BEHIND",
             "A projection was begun, and its mirror has not confirmed it.",
             "The mirror cannot be reached, or refuses what it is sent; or who projected has died in between.",

@@ -155,14 +155,28 @@ def changed(stored: Receipt, seen: Receipt, change: Change, now_ms: int) -> Rece
         claim_until_ms=claim_until_ms,
         key_since_ms=now_ms if change.restart_key_age else stored.key_since_ms,
         last_call_at_ms=now_ms if change.begins_call else stored.last_call_at_ms,
-        next_at_ms=None if change.wait_ms is None else now_ms + change.wait_ms,
+        next_at_ms=_next_at_ms(stored, change, now_ms),
         settled_at_ms=(stored.settled_at_ms or now_ms) if final else None,
         result=change.result,
         reply=change.reply,
         error=change.error,
         parked_on=change.parked_on,
         undone_by=change.undone_by,
+        pending_since_ms=_pending_since_ms(stored, change, now_ms),
+        until_at_ms=change.until_at_ms,
     )
+
+
+def _next_at_ms(stored: Receipt, change: Change, now_ms: int) -> int | None:
+    if change.wait_ms is not None:
+        return now_ms + change.wait_ms
+    return stored.next_at_ms if change.state == "pending" else None
+
+
+def _pending_since_ms(stored: Receipt, change: Change, now_ms: int) -> int | None:
+    if change.state == "pending":
+        return stored.pending_since_ms or now_ms
+    return None if change.state == "intended" else stored.pending_since_ms
 
 
 # ── executors ───────────────────────────────────────────────────────────────

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 type Kind = Literal["write", "effect"]
-type State = Literal["intended", "unknown", "declined", "succeeded"]
+type State = Literal["intended", "unknown", "pending", "declined", "succeeded"]
 
 
 class After(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,11 +67,16 @@ class Receipt(NewReceipt, frozen=True, kw_only=True):
     next_at_ms: int | None = None
     """Nothing is to be done before this time."""
     reply: str | None = None
-    """The provider's answer, kept when ``on_success`` or ``on_decline`` failed: no call is needed."""
+    """The provider's answer, kept when ``on_success`` or the like failed: no call is needed. While it is pending: what
+    the provider has said of that."""
     parked_on: str | None = None
-    """The engine's promise that the workflow waits on while this is unknown."""
+    """The engine's promise that the workflow waits on while this is unknown or pending."""
     undone_by: str | None = None
     """Key of the undo effect that reversed this one."""
+    pending_since_ms: int | None = None
+    """Since when the provider has had it and has not decided; it stays when it has."""
+    until_at_ms: int | None = None
+    """Until when the provider's own offer stands, as it says."""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +97,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     """From here on it is a new key."""
     begins_call: bool = False
     wait_ms: int | None = None
+    """``None``: what is pending keeps its next time; else there is none."""
+    until_at_ms: int | None = None
     result: str | None = None
     reply: str | None = None
     error: str | None = None

@@ -21,6 +21,7 @@ from recordfirst import (
     Call,
     Context,
     Declined,
+    Pending,
     Read,
     Write,
     changed_one,
@@ -118,7 +119,7 @@ async def find_charge(call: Call, order: Order, *, client: StripeClient = inject
 
 
 @effect(key="order:{order.id}:charge", provider=STRIPE, after=insert_order, probe=find_charge, timeout_s=10)
-async def charge_card(call: Call, order: Order, *, client: StripeClient = inject()) -> Payment:
+async def charge_card(call: Call, order: Order, *, client: StripeClient = inject()) -> Payment | Pending:
     """Charge the card, with the key that stays the same however often this is sent."""
     intent = await client.v1.payment_intents.create_async(
         {

@@ -7,7 +7,6 @@ compare-and-set. It may die between any two lines: what is stored is always enou
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
@@ -16,34 +15,34 @@ from resonate.context import Context
 from recordfirst.core import codec
 from recordfirst.core import decide as d
 from recordfirst.core.receipt import Change, NewReceipt, Receipt, Seen
-from recordfirst.core.text import safe_text
 from recordfirst.errors import (
     Conflict,
     Declined,
     EffectStopped,
     NotDone,
     RecordfirstError,
-    ResultNotStored,
     Undeclared,
 )
 from recordfirst.execution.before import Before
 from recordfirst.execution.conflicts import compare
 from recordfirst.execution.execution import Begun, Execution
-from recordfirst.execution.flush import run_hook
-from recordfirst.execution.late import LateReport, dropped
-from recordfirst.execution.outcome import Outcome, after_outcome, replied, stored_decline, stored_result
+from recordfirst.execution.looking import look
+from recordfirst.execution.outcome import arguments_after, replied, stored_decline, stored_result
 from recordfirst.execution.parking import IN_PLACE_MS, Waiting
-from recordfirst.execution.probing import Failed, probed
+from recordfirst.execution.probing import Early, Failed, ask
+from recordfirst.execution.storing import Storing
 from recordfirst.execution.undone import refuse_undone
 from recordfirst.execution.verdict import MOST_UNDECLARED, reason, reason_after, undeclared_in, verdict_of
 from recordfirst.observe import Suspected
 from recordfirst.process.limit import Limit
 from recordfirst.process.places import Admission, here
-from recordfirst.providers.contract import Absent, CannotTell, Found, Verdict, describe
+from recordfirst.providers.contract import Absent, CannotTell, Found, Pending, Verdict, describe
 from recordfirst.steps.arguments import Arguments
 from recordfirst.steps.effect import Effect
 from recordfirst.steps.precedent import Precedent
 
+_APART = 1_000_000
+"""Between the numbers of the waits of an effect and of the one that cancels it: no receipt changes as often."""
 _LATER_MS = 24 * 3_600_000
 """The longest that a provider's wish is waited for: whatever a header says, the workflow goes on some day."""
 
@@ -73,15 +72,26 @@ def _behind_retries[R](effect: Effect[..., R], execution: Execution, arguments: 
 class EffectRun:
     """One execution's work on one effect."""
 
-    def __init__(self, effect: Effect[..., Any], execution: Execution, ctx: Context, arguments: Arguments) -> None:
+    def __init__(
+        self,
+        effect: Effect[..., Any],
+        execution: Execution,
+        ctx: Context,
+        arguments: Arguments,
+        *,
+        waits_from: int = 0,
+    ) -> None:
+        """``waits_from``: what the numbers of its waits begin behind, in a context that it shares."""
         self.effect, self.execution, self.ctx, self.arguments = effect, execution, ctx, arguments
         self.runtime = execution.runtime
         self.key = effect.of.key if effect.of is not None else effect.key_for(arguments)
         self.attempt = effect.attempt_number
-        self._settled_here = False
+        self.storing = Storing(effect, execution, self.key, self._look)
         self._admission = Admission(here(), effect.provider.name)
         self.before = Before(effect, execution, arguments, self.key, self._find)
-        self.waiting = Waiting(execution, ctx, self._change, self._admission, alone=not isinstance(effect, Precedent))
+        self._waits_from, self._expired_here = waits_from, False
+        alone = not isinstance(effect, Precedent)
+        self.waiting = Waiting(execution, ctx, self._change, self._admission, alone=alone, waits_from=waits_from)
 
     async def outcome(self) -> Any:
         """Return the effect's result, or raise its stored decline; suspend where it must wait."""
@@ -100,8 +110,6 @@ class EffectRun:
                     case d.RaiseDeclined():
                         await self.waiting.unpark(receipt)
                         raise stored_decline(receipt)
-                    case d.Wait(until_ms):
-                        await self.waiting.until(receipt, until_ms - now_ms)
                     case d.MakeCall():
                         claim, until_s = self.runtime.new_claim(), self._until_s
                         begun_receipt = await self._begin(receipt, claim)
@@ -110,15 +118,28 @@ class EffectRun:
                             continue
                         await self.execution.release_if_barred(self.key)
                         await self.before.await_precedent(receipt)
-                    case d.Probe():
-                        await self._probe(receipt, now_ms)
-                    case d.Settle():
-                        await self._settle_reply(receipt)
-                    case d.GiveUp():
-                        await self._change(receipt, d.unknown(receipt, receipt.error or reason(_NEVER_TOLD)))
-                    case d.Park():
-                        await self.waiting.park(receipt, now_ms)
+                    case _:
+                        await self._go_on(action, receipt, now_ms)
                 receipt, now_ms = await self._look()
+
+    async def _go_on(self, action: d.Action, receipt: Receipt, now_ms: int) -> None:
+        """Do what neither ends it nor calls it. Then look again."""
+        match action:
+            case d.Wait(until_ms):
+                await self.waiting.until(receipt, until_ms - now_ms)
+            case d.Probe():
+                await self._probe(receipt, now_ms)
+            case d.Settle():
+                await self.storing.reply(receipt)
+            case d.TooLate():
+                after_s = self.effect.deadline_s or 0
+                await self.storing.decline(receipt, Declined(f"too late: not done in {after_s:g} s", "too_late"))
+            case d.Expire() if not self._expired_here:
+                await self._expire(receipt, now_ms)
+            case d.GiveUp():
+                await self._change(receipt, d.unknown(receipt, receipt.error or reason(_NEVER_TOLD)))
+            case d.Park() | d.Expire():
+                await self.waiting.park(receipt, now_ms, look_now=self.effect.settles)
 
     async def _first(self, begun: Begun | None) -> tuple[Receipt, int]:
         if begun is None or self.runtime.loop.time() >= begun.until_s:
@@ -251,10 +272,10 @@ class EffectRun:
         except Exception as error:
             # Nothing was sent, and that must not be in doubt when somebody has fixed what is wrong here.
             why = f"the call could not be made: {describe(error)}"
-            await self._store(receipt, lambda r: d.not_done(r, reason_after(r, why), 0, claim=claim), "not done")
+            await self.storing.event(receipt, lambda r: d.not_done(r, reason_after(r, why), 0, claim=claim), "not done")
             raise
         if self.runtime.loop.time() > until_s or not d.may_send(receipt, self.effect.guarantee):
-            return await self._store_verdict(receipt, NotDone("held up before the call was made"), claim, arguments)
+            return await self._store_verdict(receipt, NotDone("held up before the call was made"), claim)
         limit, workflow = Limit(self.effect.timeout_s, until_s), self.execution.workflow_id
         try:
             async with self._admission.in_flight(), limit:
@@ -262,35 +283,35 @@ class EffectRun:
         except Conflict as error:
             # What stands there under this identity is not ours, and that is certain: it was not done (P8).
             why = describe(error)
-            await self._store(receipt, lambda r: d.not_done(r, reason_after(r, why), 0, claim=claim), "not done")
+            await self.storing.event(receipt, lambda r: d.not_done(r, reason_after(r, why), 0, claim=claim), "not done")
             raise
         except asyncio.CancelledError:
             if limit.given_up:
                 never = reason_after(receipt, "it was given up before it was called")
-                await self._store(receipt, lambda r: d.not_done(r, never, 0, claim=claim), "not done")
+                await self.storing.event(receipt, lambda r: d.not_done(r, never, 0, claim=claim), "not done")
             raise
         except Exception as error:  # noqa: BLE001 - every exception is an outcome, and the provider says which
             verdict = verdict_of(error, self.effect.provider, self.effect.function, limit)
-            return await self._store_verdict(receipt, verdict, claim, arguments)
+            return await self._store_verdict(receipt, verdict, claim)
         self.runtime.heard_of(self.effect.provider.name, None)
-        return await self._store_success(receipt, value, arguments, claim=claim)
+        if isinstance(value, Pending):
+            return await self.storing.pending(receipt, value, claim=claim)
+        return await self.storing.success(receipt, value, claim=claim)
 
-    async def _store_verdict(
-        self, receipt: Receipt, verdict: Verdict, claim: str, arguments: dict[str, Any]
-    ) -> Receipt:
+    async def _store_verdict(self, receipt: Receipt, verdict: Verdict, claim: str) -> Receipt:
         guarantee, wait_ms = self.effect.guarantee, d.backoff_ms(receipt.calls, self.runtime.random())
         self.runtime.heard_of(self.effect.provider.name, verdict)
         if isinstance(verdict, Declined):
             if d.speaks_for_all(receipt, guarantee):
-                return await self._store_decline(receipt, verdict, arguments)
+                return await self.storing.decline(receipt, verdict)
             why = f"call {receipt.calls} was {verdict}; an earlier call is in doubt, and this says nothing of it"
             self.runtime.observe(Suspected(self.key, why))
             no = partial(d.declined_alone, error=reason_after(receipt, why), wait_ms=wait_ms, guarantee=guarantee)
-            return await self._store(receipt, partial(no, claim=claim), "declined")
+            return await self.storing.event(receipt, partial(no, claim=claim), "declined")
         if isinstance(verdict, NotDone):
             wait_ms = max(wait_ms, min(verdict.retry_after_ms or 0, _LATER_MS))
             said = reason_after(receipt, verdict.reason, verdict=verdict)
-            return await self._store(receipt, lambda r: d.not_done(r, said, wait_ms, claim=claim), "not done")
+            return await self.storing.event(receipt, lambda r: d.not_done(r, said, wait_ms, claim=claim), "not done")
         self.runtime.observe(Suspected(self.key, why := verdict.reason))
         # A stored answer only repeats itself, so there is nothing to wait for before probing.
         pause_ms, again = 0 if verdict.replayed else wait_ms, verdict.replayed
@@ -298,20 +319,23 @@ class EffectRun:
         def doubted(r: Receipt) -> Change:
             return d.in_doubt(r, reason_after(r, why, verdict=verdict), pause_ms, claim=claim, replayed=again)
 
-        stored = await self._store(receipt, doubted, "unknown")
+        stored = await self.storing.event(receipt, doubted, "unknown")
         if isinstance(verdict, Undeclared) and stored.state == "intended" and undeclared_in(stored) >= MOST_UNDECLARED:
             raise EffectStopped(self.key, undeclared_in(stored), why)
         return stored
 
     async def _probe(self, receipt: Receipt, now_ms: int) -> None:
         async with self._admission.in_flight():
-            answer = await probed(self.effect, self.runtime, receipt)
-        arguments, guarantee = self._frozen_arguments(receipt), self.effect.guarantee
+            answer = await ask(self.effect, self.runtime, receipt, now_ms)
         match answer:
-            case Declined() if not d.speaks_for_all(receipt, guarantee) and d.is_early(receipt, now_ms, guarantee):
-                await self._change(receipt, d.absent(receipt, now_ms, guarantee))
             case Declined():
-                await self._store_decline(receipt, answer, arguments)
+                await self.storing.decline(receipt, answer)
+            case Found(result):
+                await self.storing.success(receipt, result)
+            case Pending():
+                await self.storing.pending(receipt, answer)
+            case Absent() | Early():
+                await self._change(receipt, d.absent(receipt, now_ms, self.effect.guarantee))
             case Failed(why, verdict):
                 self.runtime.heard_of(self.effect.provider.name, verdict)
                 # Each failed round waits about as long as this has been open, so the pauses double.
@@ -320,129 +344,33 @@ class EffectRun:
                 error = reason_after(receipt, f"probing failed: {why}", verdict=verdict, counts=False)
                 wait_ms = min(max(open_ms, 200), 300_000)
                 await self._change(receipt, d.in_doubt(receipt, error, wait_ms, claim="", replayed=False))
-            case Found(result):
-                await self._store_success(receipt, result, arguments)
-            case Absent():
-                await self._change(receipt, d.absent(receipt, now_ms, guarantee))
             case CannotTell(why):
                 await self._change(receipt, d.unknown(receipt, reason_after(receipt, f"the probe cannot tell: {why}")))
 
-    # ── storing ─────────────────────────────────────────────────────────────
-
-    async def _store_success(
-        self, receipt: Receipt, value: Any, arguments: dict[str, Any], *, claim: str | None = None
-    ) -> Receipt:
-        """``claim``: of the call that reports it; ``None``: a probe does."""
-        function = self.effect.function
+    async def _expire(self, receipt: Receipt, now_ms: int) -> None:
+        """Have what is pending cancelled at the provider, whose answer ends the wait; once here, and then wait on."""
+        cancel, self._expired_here = self.effect.expiry, True
+        assert cancel is not None
+        with_it = replied(self.runtime, self.effect, receipt)
+        arguments = arguments_after(self.runtime, self.effect, cancel, receipt, codec.decode(with_it.text))
+        cancelling = EffectRun(
+            cancel.following(receipt), self.execution, self.ctx, arguments, waits_from=self._waits_from + _APART
+        )
         try:
-            text, value = function.result(value)
-        except Exception as error:
-            # The call happened, and that is stored whatever else fails: it is never a reason to call again.
-            known = isinstance(error, RecordfirstError)
-            why = safe_text(error) if known else f"the result of {function!r}: {describe(error)}"
-            without, none = reason(why), Outcome("succeeded", "null", None)
-            await self._store(
-                receipt,
-                lambda r: d.succeeded(r, None, without, doubts=self._left(r, claim)),
-                "succeeded",
-                by=(none, claim),
-            )
-            raise ResultNotStored(self.key, why) from error
-        outcome = Outcome("succeeded", text, value)
-        return await self._store_final(receipt, outcome, arguments, claim=claim)
-
-    def _left(self, receipt: Receipt, claim: str | None) -> int:
-        """Calls that are in doubt when one has succeeded: a probe has found all of the effect that there is."""
-        return 0 if claim is None else d.others_in_doubt(receipt, self.effect.guarantee, claim)
-
-    async def _store_decline(self, receipt: Receipt, declined: Declined, arguments: dict[str, Any]) -> Receipt:
-        named = Declined(declined.reason, declined.code, self.key)
-        text = codec.encode({"reason": named.reason, "code": named.code}, "a decline")
-        return await self._store_final(receipt, Outcome("declined", text, named), arguments)
-
-    async def _settle_reply(self, receipt: Receipt) -> None:
-        """An earlier ``on_success`` or ``on_decline`` failed after the provider had answered: go on from its answer."""
-        outcome = replied(self.runtime, self.effect, receipt)
-        await self._store_final(receipt, outcome, self._frozen_arguments(receipt))
-
-    async def _store_final(
-        self, receipt: Receipt, outcome: Outcome, arguments: dict[str, Any], *, claim: str | None = None
-    ) -> Receipt:
-        hook = self.effect.success if outcome.state == "succeeded" else self.effect.decline
-
-        def final(r: Receipt) -> Change:
-            left = self._left(r, claim) if outcome.state == "succeeded" else 0
-            return after_outcome(r, outcome, self.runtime.seal, doubts=left)
-
-        by = (outcome, claim)
-        if hook is None:
-            return await self._store(receipt, final, outcome.state, by=by)
-        try:
-            return await self._store(receipt, final, outcome.state, (hook, outcome, arguments), by=by)
-        except Exception as error:
-            reply = self.runtime.seal(codec.encode({"state": outcome.state, "text": outcome.text}, "a reply"))
-            failed = reason(f"{hook[0].name} failed after the call had {outcome.state}: {describe(error)}")
-            await self._store(receipt, lambda r: d.replied(r, reply, failed), outcome.state, by=by)
-            raise
-
-    async def _store(
-        self,
-        receipt: Receipt,
-        change_of: Callable[[Receipt], Change],
-        what: d.OutcomeState,
-        hook: Any = None,
-        *,
-        by: tuple[Outcome, str | None] | None = None,
-    ) -> Receipt:
-        """Apply an event to the receipt as it is by now. What comes too late to count is dropped, and said.
-
-        ``by``: a final outcome, and the claim of the call that reports it (``None``: a probe does).
-        """
-        tried = False
-
-        async def once() -> Receipt:
-            nonlocal tried
-            seen = receipt
-            while True:
-                again, tried = tried, True
-                done = await self._apply(seen, change_of(seen), hook)
-                if done is not None:
-                    self._settled_here = done.state == "succeeded"
-                    return done
-                tried = again
-                seen, _ = await self._look()
-                if not d.still_counts(what, receipt, seen):
-                    report = None if by is None else LateReport(receipt, *by, maybe_stored=tried)
-                    await dropped(self.runtime, self.effect.guarantee, seen, what, report)
-                    return seen
-
-        return await self.runtime.patiently(f"outcome of {self.key!r}", once)
-
-    async def _apply(self, seen: Receipt, change: Change, hook: Any) -> Receipt | None:
-        record = self.runtime.record
-        if hook is None:
-            async with record.session() as session:
-                return await session.change_receipt(seen, change)
-        hook, outcome, _ = hook
-        await self.runtime.injector.resolve(hook[0])  # before the transaction is open: a factory may take its time
-        # Read anew: the call, or an earlier try of this, may have changed what it was given.
-        value, arguments = outcome.value, self._frozen_arguments(seen)
-        if outcome.state == "succeeded":
-            value = codec.shape(codec.decode(outcome.text), self.effect.function.returns, "the result")
-        async with record.transaction() as tx:
-            changed = await tx.change_receipt(seen, change)
-            if changed is None:
-                return None
-            gathered = await run_hook(self.runtime, tx, hook, arguments, value, execution=self.execution)
-        gathered.committed()
-        return changed
+            await cancelling.outcome()
+        except Declined as refused:
+            said = f"{cancelling.key!r}, which was to cancel it, was declined: {refused.reason}"
+            await look(self.runtime, self.effect, receipt, now_ms, said)
+            return
+        declined = Declined(f"it was pending for too long, and was cancelled by {cancelling.key!r}", "expired")
+        await self.storing.decline(receipt, declined)
 
     # ── handing out ─────────────────────────────────────────────────────────
 
     async def _standing(self, receipt: Receipt) -> Any:
         """The result, unless it is being taken back: its workflow has failed, and this epoch finishes the undo."""
         value = stored_result(self.runtime, self.effect, receipt)
-        if receipt.undo is not None and not self.effect.settles and not self._settled_here:
+        if receipt.undo is not None and not self.effect.settles and not self.storing.settled_here:
             await refuse_undone(self.runtime, receipt)
         return value
 

@@ -5,31 +5,84 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from recordfirst.core import codec, decide
+import msgspec
+
+from recordfirst.core import codec, decide, pending
+from recordfirst.core.decide import Guarantee
 from recordfirst.core.receipt import Change, Receipt
-from recordfirst.errors import Declined, ResultNotStored, Undone
-from recordfirst.execution.verdict import reason_in
+from recordfirst.core.text import safe_text
+from recordfirst.errors import Declined, Misuse, RecordfirstError, ResultNotStored, Undone
+from recordfirst.execution.verdict import reason, reason_in
+from recordfirst.providers.contract import Pending
 
 if TYPE_CHECKING:
     from recordfirst.execution.runtime import Runtime
+    from recordfirst.steps.arguments import Arguments
     from recordfirst.steps.effect import Effect
 
 
 class Outcome(NamedTuple):
     """What a call finally came to."""
 
-    state: Literal["succeeded", "declined"]
+    state: Literal["succeeded", "declined", "pending"]
     text: str
-    """JSON: the result, or the decline's reason and code."""
+    """JSON: the result, the decline's reason and code, or what the provider has said of what is pending."""
     value: Any
-    """What ``on_success`` or ``on_decline`` gets."""
+    """What ``on_success``, ``on_decline`` or ``on_pending`` gets."""
+    error: str | None = None
+    """JSON: what of it could not be stored."""
+
+    @property
+    def reply(self) -> str:
+        """As JSON, for the receipt's ``reply``."""
+        return codec.encode({"state": self.state, "text": self.text}, "a reply")
 
 
 def after_outcome(receipt: Receipt, outcome: Outcome, seal: Callable[[str], str], *, doubts: int = 0) -> Change:
     """What the receipt becomes. ``doubts``: calls that may have had the effect besides the one that succeeded."""
     if outcome.state == "declined":
-        return decide.declined(receipt, outcome.text)
+        refused = pending.refused if receipt.state == "pending" else decide.declined
+        return refused(receipt, outcome.text)
     return decide.succeeded(receipt, seal(outcome.text), doubts=doubts)
+
+
+def outcome_of(found: Pending) -> Outcome:
+    """That it is pending, as an outcome. What is to be shown and is not JSON is left out, and said."""
+    error = None
+    try:
+        text = codec.encode(found, "what is pending")
+    except RecordfirstError as unencodable:
+        found = Pending(found.reference, found.until)
+        text, error = codec.encode(found, "what is pending"), reason(f"show=: {safe_text(unencodable)}")
+    return Outcome("pending", text, found, error)
+
+
+def declined_as(key: str, declined: Declined) -> Outcome:
+    """A decline, as an outcome."""
+    named = Declined(declined.reason, declined.code, key)
+    return Outcome("declined", codec.encode({"reason": named.reason, "code": named.code}, "a decline"), named)
+
+
+def pending_change(
+    receipt: Receipt,
+    outcome: Outcome,
+    seal: Callable[[str], str],
+    guarantee: Guarantee,
+    now_ms: int,
+    claim: str | None,
+) -> Change:
+    """What the receipt becomes when the provider has it, and has not decided."""
+    until_ms = outcome.value.until_ms
+    change = pending.became_pending(receipt, seal(outcome.reply), until_ms, now_ms, guarantee, claim=claim)
+    return msgspec.structs.replace(change, error=outcome.error)
+
+
+def references_in(effect: Effect[..., Any], outcome: Outcome) -> dict[str, str]:
+    """What the provider calls it, by kind."""
+    if outcome.state == "pending":
+        references: dict[str, str] = outcome.value.references
+        return references
+    return dict(effect.provider.references(outcome.value)) if outcome.state == "succeeded" else {}
 
 
 def stored_result(runtime: Runtime, effect: Effect[..., Any], receipt: Receipt) -> Any:
@@ -62,5 +115,25 @@ def replied(runtime: Runtime, effect: Effect[..., Any], receipt: Receipt) -> Out
     if reply["state"] == "declined":
         error = codec.decode(reply["text"])
         return Outcome("declined", reply["text"], Declined(error["reason"], error["code"], receipt.key))
+    if reply["state"] == "pending":
+        return outcome_of(codec.shape(codec.decode(reply["text"]), Pending, "the stored reply"))
     value = codec.shape(codec.decode(reply["text"]), effect.function.returns, "the stored reply")
     return Outcome("succeeded", reply["text"], value)
+
+
+def arguments_after(
+    runtime: Runtime, effect: Effect[..., Any], other: Effect[..., Any], receipt: Receipt, result: Any
+) -> Arguments:
+    """What an effect that follows another (its undo, say) is called with: the arguments that the receipt has, by name,
+    and at most one more: what came of the call.
+    """
+    function, owner = other.function, effect.function
+    stored: dict[str, Any] = codec.decode(runtime.unseal(receipt.request))
+    older = {name: codec.to_builtins(value) for name, value in owner.defaults.items() if name not in stored}
+    chosen = {name: value for name, value in (older | stored).items() if name in function.parameters}
+    extra = [name for name in function.parameters if name not in chosen and name not in owner.parameters]
+    if len(extra) > 1:
+        raise Misuse(f"{function!r} takes {', '.join(extra)}, which the receipt of {owner!r} does not have")
+    if extra:
+        chosen[extra[0]] = result
+    return function.adopt(chosen, {**owner.parameters, **dict.fromkeys(extra, owner.returns)})

@@ -34,9 +34,10 @@ class Waiting:
         admission: places.Admission,
         *,
         alone: bool,
+        waits_from: int = 0,
     ) -> None:
-        """``alone``: nothing else of the body waits for this."""
-        self._alone = alone
+        """``alone``: nothing else of the body waits for this. ``waits_from``: its waits have numbers behind this."""
+        self._alone, self._from = alone, waits_from
         self._execution, self._runtime, self._ctx, self._change = execution, execution.runtime, ctx, change
         self._admission = admission
 
@@ -45,10 +46,10 @@ class Waiting:
         place = places.here()
         if wait_ms > IN_PLACE_MS or (place is not None and place.is_crowded):
             if receipt.doubts == 0 and receipt.reply is None:
-                self._execution.idle.add(sdk.wait_id(self._ctx, receipt.revision))
+                self._execution.idle.add(sdk.wait_id(self._ctx, self._from + receipt.revision))
                 if self._alone:
                     await self._execution.until_alone()
-            await sdk.sleep(self._ctx, receipt.revision, wait_ms / 1000)
+            await sdk.sleep(self._ctx, self._from + receipt.revision, wait_ms / 1000)
         # Also after a durable sleep that has ended: the engine's clock may be ahead of the record's, which decides.
         await self._runtime.pause(min(wait_ms, IN_PLACE_MS) / 1000)
 
@@ -67,8 +68,8 @@ class Waiting:
         await self.in_line()
         return True
 
-    async def park(self, receipt: Receipt, now_ms: int) -> None:
-        """Wait for an operator."""
+    async def park(self, receipt: Receipt, now_ms: int, *, look_now: bool = False) -> None:
+        """Wait for an operator, or for the provider: ``look_now``, since somebody needs to know what is pending."""
         if receipt.parked_on is not None and not self._is_ours(receipt.parked_on):
             # Another workflow waits there, and to take its place would leave it suspended for ever.
             await sdk.sleep(self._ctx, now_ms // _SHARED_MS, _SHARED_MS / 1000)
@@ -76,12 +77,13 @@ class Waiting:
             return
         number = sdk.wait_number(self._ctx, receipt.parked_on) if receipt.parked_on is not None else None
         if number is None:
-            number = receipt.revision
-            if await self._change(receipt, d.parked(receipt, sdk.wait_id(self._ctx, number))) is None:
+            number, asks = self._from + receipt.revision, look_now and receipt.state == "pending"
+            change = d.parked(receipt, sdk.wait_id(self._ctx, number), look_now=asks)
+            if await self._change(receipt, change) is None:
                 return
         await sdk.park(self._ctx, number)
         # The promise was settled though nobody has resolved the effect: the record decides, so park anew.
-        await self._change(receipt, d.parked(receipt, sdk.wait_id(self._ctx, receipt.revision + 1)))
+        await self._change(receipt, d.parked(receipt, sdk.wait_id(self._ctx, self._from + receipt.revision + 1)))
 
     async def unpark(self, receipt: Receipt) -> None:
         """The workflow goes on: nobody needs to wake it, least of all in an engine that is gone."""

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from recordfirst.core import decide as d
 from recordfirst.core.receipt import Receipt
 from recordfirst.core.text import class_name, safe_text
 from recordfirst.errors import Declined, NotDone, Unknown
 from recordfirst.execution.parking import IN_PLACE_MS
 from recordfirst.execution.verdict import alone, sound
 from recordfirst.process.limit import Limit
-from recordfirst.providers.contract import Absent, CannotTell, Found, Verdict, describe
+from recordfirst.providers.contract import Absent, CannotTell, Found, Pending, Verdict, describe
 from recordfirst.steps.step import follow_up_arguments
 
 if TYPE_CHECKING:
@@ -32,7 +33,24 @@ class Failed(msgspec.Struct, frozen=True):
     """What the exception means, as that of a call: a refused credential, say."""
 
 
-type ProbeAnswer = Found[Any] | Absent | CannotTell | Declined | Failed
+class Early(msgspec.Struct, frozen=True):
+    """The probe found nothing, or a refusal, while a call may still arrive: it is asked again."""
+
+
+type ProbeAnswer = Found[Any] | Absent | CannotTell | Pending | Declined | Failed | Early
+
+
+async def ask(effect: Effect[..., Any], runtime: Runtime, receipt: Receipt, now_ms: int) -> ProbeAnswer:
+    """Ask the probe, by whoever asks, and return what its answer is worth.
+
+    What it finds stands whenever it is found. That there is nothing is believed when no call can arrive; a refusal,
+    too, unless all calls are one. ``now_ms``: before it was asked, by the record's clock.
+    """
+    answer, guarantee = await probed(effect, runtime, receipt), effect.guarantee
+    is_denial = isinstance(answer, Absent) or (
+        isinstance(answer, Declined) and not d.speaks_for_all(receipt, guarantee)
+    )
+    return Early() if is_denial and d.is_early(receipt, now_ms, guarantee) else answer
 
 
 async def probed(effect: Effect[..., Any], runtime: Runtime, receipt: Receipt) -> ProbeAnswer:
@@ -60,13 +78,13 @@ async def _asked(effect: Effect[..., Any], runtime: Runtime, receipt: Receipt) -
 
 def _read(effect: Effect[..., Any], answer: Any) -> ProbeAnswer:
     match answer:
-        case Found() | Absent():
+        case Found() | Absent() | Pending():
             return answer
         case CannotTell(why):
             return CannotTell(safe_text(why))
     name = effect.probe.name if effect.probe is not None else "?"
     kind = class_name(answer)
-    return CannotTell(f"{name} returned {kind}, none of Found, Absent, CannotTell")
+    return CannotTell(f"{name} returned {kind}, none of Found, Absent, CannotTell, Pending")
 
 
 def _raised(effect: Effect[..., Any], error: Exception) -> ProbeAnswer:

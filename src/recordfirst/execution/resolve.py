@@ -6,7 +6,7 @@ says with what result, so that ``on_success`` runs after all and a retry goes on
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from recordfirst.core import codec
@@ -16,7 +16,7 @@ from recordfirst.core.receipt import Change, Receipt
 from recordfirst.core.stops import stop_of
 from recordfirst.errors import Declined, Misuse
 from recordfirst.execution.flush import run_hook
-from recordfirst.execution.outcome import Outcome, after_outcome
+from recordfirst.execution.outcome import Outcome, after_outcome, declined_as, references_in
 from recordfirst.execution.runtime import Runtime
 from recordfirst.records.contract import Session
 from recordfirst.steps.effect import Effect
@@ -46,18 +46,15 @@ async def resolve(
     effect = effects.get(receipt.function)
     if effect is None:
         raise Misuse(f"key {key!r} belongs to effect {receipt.function!r}, which this app does not have")
-    arguments = effect.function.thaw(runtime.unseal(receipt.request))
-    hook: Any = None
+    effect.function.thaw(runtime.unseal(receipt.request))
     final: Outcome | None = None
     match outcome:
         case "succeeded":
             what = f"the result of {effect.function!r}"
             value = codec.shape(result, effect.function.returns, what)
-            final, hook = Outcome("succeeded", codec.encode(value, what), value), effect.success
+            final = Outcome("succeeded", codec.encode(value, what), value)
         case "declined":
-            declined = Declined(codec.told(reason or "declined, as an operator said"), None, key)
-            text = codec.encode({"reason": declined.reason, "code": None}, "a decline")
-            final, hook = Outcome("declined", text, declined), effect.decline
+            final = declined_as(key, Declined(codec.told(reason or "declined, as an operator said")))
 
     detail = f"attempt {receipt.attempt}: {outcome}"
     if not _may_be_said(receipt, final):
@@ -65,30 +62,56 @@ async def resolve(
     if dry_run:
         return receipt
 
+    who, why = said_by
+    audit = Audit(who=who, command="resolve", subject=key, why=why, detail=detail)
+    changed = await settle(runtime, effect, receipt, final, lambda r: _may_be_said(r, final), audit)
+    if not _says(runtime, changed, final):
+        raise Misuse(f"effect {key!r} is {changed.state} by now, as somebody else said; nothing was changed")
+    return changed
+
+
+async def settle(
+    runtime: Runtime,
+    effect: Effect[..., Any],
+    receipt: Receipt,
+    final: Outcome | None,
+    may: Callable[[Receipt], bool],
+    audit: Audit | None,
+    change_of: Callable[[Receipt], Change] | None = None,
+) -> Receipt:
+    """Store an outcome from outside of the workflow, with its follow-up in the same transaction; return the receipt.
+
+    ``None``: it was not done. ``may``: whether the receipt as it is by now is one that this may be said of; if not, it
+    is returned as it is. ``change_of``: what it becomes, where the outcome alone does not say it.
+    """
+    arguments = effect.function.thaw(runtime.unseal(receipt.request))
+    hook = effect.follow_up_of(final.state) if final is not None else None
+
     async def store() -> Receipt:
         async with runtime.record.transaction() as tx:
             seen, changed = receipt, None
             while changed is None:
-                if not _may_be_said(seen, final):
+                if not may(seen):
                     return seen
                 await _must_not_be_undone_meanwhile(tx, seen)
-                changed = await tx.change_receipt(seen, _answered(runtime, seen, final))
+                change = change_of(seen) if change_of is not None else _answered(runtime, seen, final)
+                changed = await tx.change_receipt(seen, change)
                 if changed is None:
                     # It parks anew, say; or somebody else answered; or we did, and the reply to COMMIT was lost.
-                    found = (await tx.find_receipt(key, receipt.attempt)).receipt
+                    found = (await tx.find_receipt(receipt.key, receipt.attempt)).receipt
                     assert found is not None
                     seen = found
+            if final is not None:
+                await tx.refer(receipt.key, receipt.attempt, references_in(effect, final))
             if hook is not None and final is not None:
                 await run_hook(runtime, tx, hook, arguments, final.value, workflow=receipt.workflow)
-            who, why = said_by
-            await tx.add_audit(Audit(who=who, command="resolve", subject=key, why=why, detail=detail))
+            if audit is not None:
+                await tx.add_audit(audit)
             await _let_go_on(tx, receipt)
             await runtime.record.notify(tx)
             return changed
 
-    changed: Receipt = await runtime.patiently(f"resolving {key!r}", store, release=False)
-    if not _says(runtime, changed, final):
-        raise Misuse(f"effect {key!r} is {changed.state} by now, as somebody else said; nothing was changed")
+    changed: Receipt = await runtime.patiently(f"resolving {receipt.key!r}", store, release=False)
     runtime.nudge()
     return changed
 
@@ -102,10 +125,12 @@ async def _let_go_on(tx: Session[Any], receipt: Receipt) -> None:
 
 
 def _may_be_said(receipt: Receipt, final: Outcome | None) -> bool:
-    """Whether an operator's answer is wanted: nobody knows what came of it; or it happened, and its result is
-    missing.
+    """Whether an operator's answer is wanted: nobody knows what came of it, or nobody has said yet; or it happened, and
+    its result is missing.
     """
-    return receipt.state == "unknown" or (final is not None and final.state == "succeeded" and _lacks_result(receipt))
+    return receipt.state in ("unknown", "pending") or (
+        final is not None and final.state == "succeeded" and _lacks_result(receipt)
+    )
 
 
 def _lacks_result(receipt: Receipt) -> bool:
@@ -114,7 +139,7 @@ def _lacks_result(receipt: Receipt) -> bool:
 
 async def _must_not_be_undone_meanwhile(tx: Session[Any], receipt: Receipt) -> None:
     """An epoch that fails for want of the result takes the effect back, and on_success must not come on top of that."""
-    if receipt.state == "unknown" or receipt.undo is None:
+    if receipt.state != "succeeded" or receipt.undo is None:
         return
     start = await tx.find_start(receipt.workflow)
     if start is not None and start.state == "open" and not start.is_stopped:
@@ -160,4 +185,4 @@ async def _said_before(runtime: Runtime, receipt: Receipt, final: Outcome | None
     what = f"effect {receipt.key!r} (attempt {receipt.attempt})"
     if _lacks_result(receipt):
         raise Misuse(f"{what} is succeeded, and only its result is missing: say it with --succeeded JSON")
-    raise Misuse(f"{what} is {receipt.state}; only an unknown outcome can be resolved")
+    raise Misuse(f"{what} is {receipt.state}; only an outcome that is unknown or pending can be resolved")

@@ -26,9 +26,9 @@ from recordfirst.core.start import Finish
 from recordfirst.errors import Declined, Misuse, NotDone, SharedKey, Undone
 from recordfirst.execution.calls import go_on, run_bound
 from recordfirst.execution.execution import Execution
+from recordfirst.execution.outcome import arguments_after
 from recordfirst.execution.undone import begun_undos, kept_result, mark_undone
 from recordfirst.providers.contract import describe
-from recordfirst.steps.arguments import Arguments
 from recordfirst.steps.effect import Effect
 from recordfirst.steps.function import RAISED_AT
 
@@ -85,7 +85,7 @@ async def _undo(
     if begun is not None:
         await go_on(undo.undoing(receipt, begun), execution, ctx)
         return begun.key
-    arguments = _arguments(execution, effect, undo, receipt, result)
+    arguments = arguments_after(execution.runtime, effect, undo, receipt, result)
     key = undo.key_for(arguments)
     await _begin(execution, undo, receipt, key)
     await run_bound(undo.undoing(receipt, None), execution, ctx, arguments)
@@ -109,22 +109,6 @@ async def _outcome(ctx: Context, execution: Execution, effect: Effect[..., Any],
             raise
         return True, codec.decode(text)
     return True, codec.decode(codec.encode(result, f"the result of {effect.function!r}"))
-
-
-def _arguments(
-    execution: Execution, effect: Effect[..., Any], undo: Effect[..., Any], receipt: Receipt, result: Any
-) -> Arguments:
-    """What the undo is called with: the arguments that the receipt has, by name, and at most one more: the result."""
-    function, owner = undo.function, effect.function
-    stored: dict[str, Any] = codec.decode(execution.runtime.unseal(receipt.request))
-    older = {name: codec.to_builtins(value) for name, value in owner.defaults.items() if name not in stored}
-    chosen = {name: value for name, value in (older | stored).items() if name in function.parameters}
-    extra = [name for name in function.parameters if name not in chosen and name not in owner.parameters]
-    if len(extra) > 1:
-        raise Misuse(f"{function!r} takes {', '.join(extra)}, which the receipt of {owner!r} does not have")
-    if extra:
-        chosen[extra[0]] = result
-    return function.adopt(chosen, {**owner.parameters, **dict.fromkeys(extra, owner.returns)})
 
 
 async def _begin(execution: Execution, undo: Effect[..., Any], receipt: Receipt, key: str) -> None:

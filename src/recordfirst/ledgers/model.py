@@ -30,7 +30,7 @@ from recordfirst.ledgers.contract import (
     TransferStatus,
 )
 
-type Pending = Literal["pending", "posted", "voided", "expired"]
+type PendingStatus = Literal["pending", "posted", "voided", "expired"]
 """What became of a pending transfer."""
 
 _POST, _VOID = TransferFlags.POST_PENDING_TRANSFER, TransferFlags.VOID_PENDING_TRANSFER
@@ -48,7 +48,7 @@ class Model:
     def __init__(self, *, amount_max: int = U128_MAX) -> None:
         self.accounts: dict[int, Account] = {}
         self.transfers: dict[int, Transfer] = {}
-        self.pending: dict[int, Pending] = {}
+        self.pending: dict[int, PendingStatus] = {}
         """By the pending transfer's id."""
         self.failed: dict[int, TransferStatus] = {}
         """Ids that answer ``id_already_failed``, and why they failed at first."""

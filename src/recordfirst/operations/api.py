@@ -14,6 +14,7 @@ from recordfirst.core.receipt import Receipt
 from recordfirst.core.start import Start
 from recordfirst.engine.contract import Engine
 from recordfirst.errors import Misuse
+from recordfirst.execution.looking import Sought, look_at
 from recordfirst.execution.resolve import resolve
 from recordfirst.execution.runtime import Runtime
 from recordfirst.operations.cancel import Cancellation
@@ -135,6 +136,29 @@ class Operations:
         return await resolve(
             self._runtime, self._registered.effects, receipts, key, answer, attempt, said_by=(who, why), dry_run=dry_run
         )
+
+    async def look(
+        self,
+        key: str | None = None,
+        *,
+        attempt: int | None = None,
+        marker: str | None = None,
+        reference: str | None = None,
+    ) -> list[Receipt]:
+        """Ask the provider now about an effect that has no outcome yet, store what it says, and return the receipts.
+
+        For whoever hears that something has happened there: what was heard is a reason to look, and is not believed. An
+        effect that has its outcome is returned as it is, and so is one that nothing is known of there. What is not of
+        this app, or not in the record yet, gives an empty list. It may be asked for at any time, by several at once.
+
+        Args:
+            key: the effect's key; without ``attempt`` its latest.
+            attempt: which attempt.
+            marker: what the call has left at the provider (``call.marker``).
+            reference: what the provider calls it: an id that ``Pending`` or its result has named.
+        """
+        self._runtime.owned.check()
+        return await look_at(self._runtime, self._registered.effects, Sought(key, attempt, marker, reference))
 
     async def dismiss(self, code: str, subject: str, *, why: str, who: str = "app", dry_run: bool = False) -> Dismissal:
         """Say that a finding has been seen to, which will not go away: it is not found again while it says the same.

@@ -150,7 +150,7 @@ def _happened(
     undoes = {effect.undo.name for effect in effects.values() if effect.undo is not None}
     undos = {(undo.key, undo.attempt) for undo in begun.values()}
     for receipt in reversed(receipts):
-        may = receipt.state in ("succeeded", "unknown") or receipt.doubts > 0 or receipt.reply is not None
+        may = receipt.state in ("succeeded", "unknown", "pending") or receipt.doubts > 0 or receipt.reply is not None
         if receipt.kind != "effect" or receipt.calls == 0 or not may or receipt.undone_by is not None:
             continue
         undo = begun.get((receipt.key, receipt.attempt))

@@ -33,7 +33,7 @@ FINDINGS_MOST = 1_000
 
 type Listed = Literal["open", "stopped", "succeeded", "failed", "cancelled"]
 """What workflows are listed by; stopped ones are open, too."""
-type Unsettled = Literal["intended", "unknown", "declined"]
+type Unsettled = Literal["intended", "unknown", "pending", "declined"]
 """States of an effect that has not succeeded."""
 
 

@@ -114,7 +114,7 @@ def _was_cancelled(start: Start) -> bool:
 
 
 def _is_to_be_undone(receipt: Receipt) -> bool:
-    may_have_happened = receipt.state in ("succeeded", "unknown") or receipt.doubts > 0
+    may_have_happened = receipt.state in ("succeeded", "unknown", "pending") or receipt.doubts > 0
     return receipt.undo is not None and receipt.undone_by is None and may_have_happened
 
 

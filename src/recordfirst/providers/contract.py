@@ -5,9 +5,10 @@ Guarantees are declared, never guessed: a promise made about an effect (P3) rest
 
 from __future__ import annotations
 
+import datetime
 import math
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -72,6 +73,10 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     least 924.6 s (``tcp_retries2``, https://docs.kernel.org/networking/ip-sysctl.html)."""
     key_limit: int = 255
     """The longest key it takes, in characters; the tail of a longer one becomes a hash."""
+    looks_s: tuple[float, ...] = (5 * 60, 3600, 24 * 3600)
+    """So many seconds after an effect became pending its probe asks about it; the last one, again and again."""
+    looks_per_s: float = 5.0
+    """Most such probes in a second."""
     listing: Listing | None = None
     """How to stream what it has, so that a reconcile can compare it with receipts; ``None``: it cannot list."""
 
@@ -85,6 +90,11 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
         for name, seconds in times.items():
             if not _is_number(seconds) or seconds < 0:
                 raise Misuse(f"provider {self.name!r}: {name}= takes a number of seconds, 0 or more, not {seconds!r}")
+        if not self.looks_s or not all(_is_number(each) and each > 0 for each in (*self.looks_s, self.looks_per_s)):
+            raise Misuse(
+                f"provider {self.name!r}: looks_s= takes numbers of seconds above 0, such as (300, 3600, 86400), and "
+                "looks_per_s= a number above 0"
+            )
         if self.retention_s is None:
             return
         if not _is_number(self.retention_s) or self.retention_s <= 0:
@@ -106,6 +116,10 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
             return None
         margin_s = min(_MARGIN_S, self.retention_s / 2) if self.margin_s is None else self.margin_s
         return max(0, int((self.retention_s - margin_s) * 1000))
+
+    def references(self, result: Any) -> Mapping[str, str]:  # noqa: ARG002 - for those who override it
+        """What the provider calls that which a call has made, by kind, from the call's result. None are known here."""
+        return {}
 
     def classify(self, error: Exception) -> Verdict:
         """Say what an exception from a call means (P5). Anything not known to be harmless is unknown.
@@ -170,4 +184,40 @@ class CannotTell(msgspec.Struct, frozen=True):
     why: str
 
 
-type Probed = Found[Any] | Absent | CannotTell
+class Pending(msgspec.Struct, frozen=True):
+    """The provider has it, and will say what comes of it: what an effect returns, or its probe, for what is not final.
+
+    A payment that its customer has yet to confirm, a bank debit, a transfer. The effect is pending until the provider
+    says more (:meth:`Effect.on_pending <recordfirst.steps.effect.Effect.on_pending>`), and is never called again.
+    """
+
+    reference: str | dict[str, str]
+    """What the provider calls it, so that what it says later is told to belong here: an id, or several, by kind."""
+    until: datetime.datetime | None = None
+    """Until when the provider's own offer stands, if it says so: a time with its zone."""
+    show: Any = None
+    """What whoever is to act needs, as JSON: a client secret, the address to send a browser to."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be told from something else.
+
+        Raises:
+            Misuse: if there is no reference, or the time has no zone.
+        """
+        if not self.references or not all(self.references.values()):
+            raise Misuse(f"Pending({self.reference!r}): give the id that the provider has for it")
+        if self.until is not None and self.until.tzinfo is None:
+            raise Misuse(f"Pending({self.reference!r}, until={self.until!r}): give a time with its zone")
+
+    @property
+    def references(self) -> dict[str, str]:
+        """The ids, by kind."""
+        return self.reference if isinstance(self.reference, dict) else {"id": self.reference}
+
+    @property
+    def until_ms(self) -> int | None:
+        """Milliseconds since 1970."""
+        return None if self.until is None else int(self.until.timestamp() * 1000)
+
+
+type Probed = Found[Any] | Absent | CannotTell | Pending

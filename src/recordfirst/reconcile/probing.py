@@ -11,17 +11,21 @@ from typing import Any, Literal
 from recordfirst.core import codec
 from recordfirst.core import decide as d
 from recordfirst.core.finding import NewFinding
-from recordfirst.core.receipt import Receipt
+from recordfirst.core.receipt import Change, Receipt
 from recordfirst.errors import Declined, Misuse
+from recordfirst.execution import probing
 from recordfirst.execution.late import tell_late
-from recordfirst.execution.probing import Failed, probed
-from recordfirst.execution.resolve import resolve
+from recordfirst.execution.outcome import outcome_of, pending_change
+from recordfirst.execution.probing import Early, Failed
+from recordfirst.execution.resolve import resolve, settle
 from recordfirst.execution.verdict import reason_after
-from recordfirst.providers.contract import Absent, CannotTell, Found
+from recordfirst.providers.contract import Absent, CannotTell, Found, Pending
 from recordfirst.reconcile.contract import PassContext
+from recordfirst.steps.effect import Effect
 
 _MOVED_ON = "it has moved on"
 _IS_UNKNOWN = "its outcome is unknown now"
+_IS_PENDING = "its provider has it, and has not decided"
 
 
 async def ask(  # noqa: PLR0911 - one line per answer of a probe
@@ -36,17 +40,17 @@ async def ask(  # noqa: PLR0911 - one line per answer of a probe
         now_ms = await session.now_ms()
     if now_ms < max(receipt.last_call_at_ms or 0, receipt.claim_until_ms or 0) + guarantee.lag_ms:
         return None
-    # What it finds stands whenever it is found; that there is nothing is believed when no call can arrive.
-    is_early = now_ms < d.believed_at_ms(receipt, guarantee)
-    match await probed(effect, scope.runtime, receipt):
+    match await probing.ask(effect, scope.runtime, receipt, now_ms):
         case Found(result):
             return await _answer(scope, finding, receipt, "succeeded", result)
-        case Declined() as declined if not is_early or d.speaks_for_all(receipt, guarantee):
+        case Declined() as declined:
             return await _answer(scope, finding, receipt, "declined", declined)
-        case Absent() if not is_early:
+        case Absent():
             return await _answer(scope, finding, receipt, "not done", None)
-        case Absent() | Declined():
+        case Early():
             return None
+        case Pending() as found:
+            return await _pending(scope, finding, effect, receipt, found, now_ms)
         case CannotTell(why):
             return await _leave(scope, finding, receipt, f"the probe cannot tell: {why}")
         case Failed(why):
@@ -89,6 +93,20 @@ async def _answer(
             await tell_late(scope.runtime, now, "a probe")
         return _MOVED_ON
     return f"the provider says: {outcome}"
+
+
+async def _pending(
+    scope: PassContext, finding: NewFinding, effect: Effect[..., Any], receipt: Receipt, found: Pending, now_ms: int
+) -> str | None:
+    """The provider has it, and will say more: from here on it is looked at as what is pending."""
+    runtime, outcome = scope.runtime, outcome_of(found)
+
+    def became(seen: Receipt) -> Change:
+        return pending_change(seen, outcome, runtime.seal, effect.guarantee, now_ms, None)
+
+    said = scope.audit(finding, _IS_PENDING)
+    changed = await settle(runtime, effect, receipt, outcome, lambda r: r.revision == receipt.revision, said, became)
+    return _IS_PENDING if changed.state == "pending" else _MOVED_ON
 
 
 async def _leave(scope: PassContext, finding: NewFinding, receipt: Receipt, why: str) -> str | None:

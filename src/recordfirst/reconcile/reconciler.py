@@ -18,7 +18,7 @@ from recordfirst.observe import RepairFailed
 from recordfirst.providers.contract import describe
 from recordfirst.reconcile.contract import PAGE, Discrepancy, Page, Pass, PassContext
 from recordfirst.reconcile.dismissing import standing
-from recordfirst.reconcile.passes.effects import Intents, Late, Unknowns
+from recordfirst.reconcile.passes.effects import Intents, Late, Pendings, Unknowns
 from recordfirst.reconcile.passes.indexes import Indexes, must_keep
 from recordfirst.reconcile.passes.invariants import Invariants
 from recordfirst.reconcile.passes.ledgers import Ledgers
@@ -34,6 +34,7 @@ PASSES: tuple[Pass, ...] = (
     Epochs(),
     Intents(),
     Unknowns(),
+    Pendings(),
     Late(),
     Invariants(),
     Projections(),

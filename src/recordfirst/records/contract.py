@@ -159,7 +159,25 @@ class ProjectionStatements(Protocol):
         """Receipts of what an effect of this name has done, in the order of keys, behind this key and attempt."""
 
 
-class Session[C](ReconcileStatements, TimelineStatements, ProjectionStatements, Protocol):
+class PendingStatements(Protocol):
+    """What a provider has taken on and has not decided yet, and the names that it knows an effect by."""
+
+    async def due(self, besides: Sequence[str], limit: int) -> list[Receipt]:
+        """Pending effects whose next time has come, first due first, but for those of these names. Costs what is due,
+        not what is pending.
+        """
+
+    async def refer(self, key: str, attempt: int, references: Mapping[str, str]) -> None:
+        """Say under which ids, by kind, a provider knows what this effect has made. What was said before stays."""
+
+    async def references_of(self, key: str, attempt: int) -> dict[str, str]:
+        """What :meth:`refer` has said: of each kind one id, the last in the order of ids."""
+
+    async def referred_to(self, id: str) -> list[tuple[str, int]]:
+        """Key and attempt of the effects that a provider knows under this id."""
+
+
+class Session[C](ReconcileStatements, TimelineStatements, ProjectionStatements, PendingStatements, Protocol):
     """recordfirst's statements on one connection."""
 
     connection: C
@@ -235,7 +253,7 @@ class Session[C](ReconcileStatements, TimelineStatements, ProjectionStatements, 
         """The undos that were begun for a workflow."""
 
     async def wakes(self, limit: int) -> list[Wake]:
-        """Parked effects that are no longer unknown and whose engine promise was not settled yet."""
+        """Parked effects that are neither unknown nor pending, and whose engine promise was not settled yet."""
 
     async def woken(self, wakes: Sequence[Wake]) -> None:
         """Forget what these were parked on."""

@@ -7,8 +7,8 @@ are never deleted, so what they find cannot be undone in between.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -21,76 +21,18 @@ from recordfirst.core.start import Finish, NewStart, Start
 from recordfirst.core.text import masked
 from recordfirst.core.timeline import Mark, Timeline
 from recordfirst.records.contract import Cover
+from recordfirst.records.one_connection import Dialect, OneConnection, Params, Row, receipt_of
+from recordfirst.records.pending import PendingStatements
 from recordfirst.records.statements import Statements
 
-type Row = tuple[Any, ...]
-type Params = Mapping[str, Any]
-
-_RECEIPT = Receipt.__struct_fields__
-_REPLAYED = _RECEIPT.index("replayed")
 _START = Start.__struct_fields__
 _FINDING = Finding.__struct_fields__
 _TIMELINE = Timeline.__struct_fields__
 _AUDIT = Audit.__struct_fields__
-_ERRORS = ("error", "stop")
-"""Parameters that hold the text of an error."""
 _PROJECTION = Projection.__struct_fields__
 
 
-class Dialect(Protocol):
-    """What a product adapts."""
-
-    async def run(self, sql: str, params: Params) -> list[Row]:
-        """Execute a statement and return its rows, if it has any."""
-
-    def pack(self, rows: Sequence[Params]) -> Params:
-        """Make one statement's parameters of many rows, all with the same names."""
-
-    def promise(self, number: int) -> None:
-        """See :meth:`recordfirst.records.contract.Session.promise`."""
-
-    async def promised(self) -> set[int]:
-        """See :meth:`recordfirst.records.contract.Session.promised`."""
-
-
-class _Statements:
-    """Statements on one connection, for one app."""
-
-    def __init__(
-        self,
-        dialect: Dialect,
-        statements: Statements,
-        app: str,
-        seen_mark: tuple[str, int, int] | None,
-        cover: Cover | None = None,
-    ) -> None:
-        self._dialect = dialect
-        self._sql = statements
-        self._app = app
-        self._cover = cover
-        engine, generation, number = seen_mark or (None, 0, 0)
-        self._seen = {"mark_engine": engine, "mark_generation": generation, "mark_number": number}
-
-    async def _rows(self, sql: str, **params: Any) -> list[Row]:
-        params["app"] = self._app
-        if self._cover is None:
-            return await self._dialect.run(sql, params)
-        unseal = self._cover.unseal_error
-        found = await self._dialect.run(sql, self._covered(params))
-        return [tuple(unseal(cell) if isinstance(cell, str) else cell for cell in row) for row in found]
-
-    async def _many(self, sql: str, rows: Sequence[Params]) -> list[Row]:
-        return await self._rows(sql, **self._dialect.pack(list(map(self._covered, rows)))) if rows else []
-
-    def _covered(self, params: Params) -> Params:
-        """The texts of errors among a statement's parameters, as they are stored."""
-        if self._cover is None:
-            return params
-        errors = {name: params[name] for name in _ERRORS if isinstance(params.get(name), str)}
-        return {**params, **{name: self._cover.seal_error(text) for name, text in errors.items()}}
-
-
-class _Reconciling(_Statements):
+class _Reconciling(OneConnection):
     """What a reconcile looks at, and keeps."""
 
     async def open_starts(self, after: str | None, since_ms: int, limit: int) -> list[Start]:
@@ -102,7 +44,7 @@ class _Reconciling(_Statements):
         rows = await self._rows(
             self._sql.unsettled, state=state, after=key, after_attempt=attempt, since_ms=since_ms, limit=limit
         )
-        return [_receipt(row) for row in rows]
+        return [receipt_of(row) for row in rows]
 
     async def missing_indexes(self, names: Sequence[str]) -> list[str]:
         return [str(name) for [name] in await self._many(self._sql.missing_indexes, [{"name": name} for name in names])]
@@ -148,7 +90,7 @@ class _Reconciling(_Statements):
         return [Audit(**dict(zip(_AUDIT, row, strict=True))) for row in rows]
 
 
-class _Timelines(_Statements):
+class _Timelines(OneConnection):
     """By what a restore is noticed."""
 
     async def history_id(self) -> str | None:
@@ -195,7 +137,7 @@ class _Timelines(_Statements):
         await self._rows(self._sql.confirm_mark, engine=engine, number=mark.number, token=mark.token)
 
 
-class _Projections(_Statements):
+class _Projections(OneConnection):
     """What mirrors are to show, and how far they are."""
 
     async def next_version(self, new: NewProjection, above: int = 0) -> Projection:
@@ -222,10 +164,10 @@ class _Projections(_Statements):
     async def done_by(self, function: str, after: tuple[str, int], limit: int) -> list[Receipt]:
         key, attempt = after
         rows = await self._rows(self._sql.done_by, function=function, after=key, after_attempt=attempt, limit=limit)
-        return [_receipt(row) for row in rows]
+        return [receipt_of(row) for row in rows]
 
 
-class SqlSession[C](_Reconciling, _Timelines, _Projections):
+class SqlSession[C](_Reconciling, _Timelines, _Projections, PendingStatements):
     """The :class:`~recordfirst.records.contract.Session` of a SQL record."""
 
     def __init__(
@@ -250,7 +192,7 @@ class SqlSession[C](_Reconciling, _Timelines, _Projections):
 
     async def find_receipt(self, key: str, attempt: int = 1) -> Seen:
         [row] = await self._rows(self._sql.find_receipt, key=key, attempt=attempt)
-        return Seen(receipt=_receipt(row[1:]) if row[1] is not None else None, now_ms=row[0])
+        return Seen(receipt=receipt_of(row[1:]) if row[1] is not None else None, now_ms=row[0])
 
     async def add_receipts(self, receipts: Sequence[NewReceipt], *, epoch: int | None = None) -> list[tuple[str, int]]:
         if len(receipts) == 1:
@@ -270,7 +212,7 @@ class SqlSession[C](_Reconciling, _Timelines, _Projections):
         rows = await self._rows(self._sql.intend, **_fields(intent), **begins)
         if rows and rows[0][2] is not None:
             now_ms, inserted, *receipt = rows[0]
-            return Intended(receipt=_receipt(receipt), inserted=bool(inserted), now_ms=now_ms)
+            return Intended(receipt=receipt_of(receipt), inserted=bool(inserted), now_ms=now_ms)
         # Not stored, and nothing seen. Either `after` has no receipt, or the key's receipt was committed while the
         # statement ran: then it is there now.
         seen = await self.find_receipt(intent.key, intent.attempt)
@@ -283,13 +225,13 @@ class SqlSession[C](_Reconciling, _Timelines, _Projections):
         identity = {"key": seen.key, "attempt": seen.attempt, "revision": seen.revision, "workflow": workflow}
         sql = self._sql.begin_call if change.begins_call else self._sql.change_receipt
         rows = await self._rows(sql, **identity, **_fields(change), epoch=epoch, **_needs(after), **self._seen)
-        return _receipt(rows[0]) if rows else None
+        return receipt_of(rows[0]) if rows else None
 
     async def receipts_of(self, workflow: str) -> list[Receipt]:
-        return [_receipt(row) for row in await self._rows(self._sql.receipts_of, workflow=workflow)]
+        return [receipt_of(row) for row in await self._rows(self._sql.receipts_of, workflow=workflow)]
 
     async def receipts_by_key(self, key: str) -> list[Receipt]:
-        return [_receipt(row) for row in await self._rows(self._sql.receipts_by_key, key=key)]
+        return [receipt_of(row) for row in await self._rows(self._sql.receipts_by_key, key=key)]
 
     async def requests_of(
         self, workflow: str, kind: str, function: str, besides: str, fingerprint: str
@@ -426,12 +368,6 @@ def _told(words: NewFinding | Audit) -> dict[str, Any]:
 
 def _kept(text: str) -> str:
     return masked(told(text))
-
-
-def _receipt(row: Sequence[Any]) -> Receipt:
-    fields = dict(zip(_RECEIPT, row, strict=True))
-    fields["replayed"] = bool(row[_REPLAYED])
-    return Receipt(**fields)
 
 
 def _start(row: Sequence[Any]) -> Start:

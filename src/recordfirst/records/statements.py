@@ -131,6 +131,12 @@ def _table_of(statement: str) -> str:
     return str(_TABLE.findall(statement)[0])
 
 
-def makes_indexes_alone(step: Migration) -> bool:
-    """Whether a step does nothing else."""
-    return not _INDEX.sub("", _bare(step.sql)).strip()
+def indexes_first(step: Migration) -> dict[str, str]:
+    """What makes each index that a step makes before all else: they stand on columns that are there."""
+    found: dict[str, str] = {}
+    rest = _bare(step.sql)
+    while made := _INDEX.match(rest):
+        [(name, statement)] = _indexed_by(made[0])
+        found[name] = statement
+        rest = rest[made.end() :].lstrip()
+    return found

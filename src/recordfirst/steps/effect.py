@@ -6,10 +6,13 @@ What is declared here is run by ``execution/effect_runner.py``; what to do next 
 from __future__ import annotations
 
 import copy
+import functools
 import math
+import operator
+import types
 from collections.abc import Awaitable, Callable
 from functools import cached_property, partial
-from typing import Any, Concatenate, Literal, Protocol, Self, cast, overload
+from typing import Any, Concatenate, Literal, Protocol, Self, Union, cast, get_args, get_origin, overload
 
 import msgspec
 
@@ -19,7 +22,7 @@ from recordfirst.core.receipt import After, NewReceipt, Receipt
 from recordfirst.errors import Misuse, NotDone
 from recordfirst.process.limit import Limit
 from recordfirst.process.seams import Outgoing
-from recordfirst.providers.contract import Provider
+from recordfirst.providers.contract import Pending, Provider
 from recordfirst.steps.arguments import Arguments
 from recordfirst.steps.function import Function
 from recordfirst.steps.host import Host
@@ -60,6 +63,11 @@ class Effect[**P, R](Step[P, R]):
     undo_extra: str | None = None
     success: tuple[Function, str | None] | None = None
     decline: tuple[Function, str | None] | None = None
+    pending: tuple[Function, str | None] | None = None
+    expiry: Effect[..., Any] | None = None
+    """What cancels it at the provider, when it has been pending for too long."""
+    expires_s: float | None = None
+    deadline_s: float | None = None
     attempt_number: int = 1
     follows: bool = False
     """Its attempts are those of the effect that it undoes."""
@@ -90,6 +98,10 @@ class Effect[**P, R](Step[P, R]):
             settles=self.settles,
             in_doubt=self.in_doubt,
             max_doubts=self.max_doubts,
+            deadline_ms=_ms(self.deadline_s),
+            # Nobody waits for what is to be undone.
+            expires_ms=0 if self.settles and self.expiry is not None else _ms(self.expires_s),
+            looks_ms=tuple(math.ceil(each * 1000) for each in self.provider.looks_s),
         )
 
     def next(self, receipt: Receipt, now_ms: int) -> decide.Action:
@@ -116,6 +128,24 @@ class Effect[**P, R](Step[P, R]):
         self.decline = follow_up(self.function, Function(fn, kind="on_decline"), "on_decline")
         return fn
 
+    def on_pending[F: Callable[..., Any]](self, fn: F) -> F:
+        """Run ``fn(w, ...)`` in the transaction that stores that this effect is pending; the one more is ``Pending``.
+
+        So an order says what it waits for, and what a browser needs for it. Again when the provider has news.
+        """
+        self.pending = follow_up(self.function, Function(fn, kind="on_pending"), "on_pending")
+        return fn
+
+    def follow_up_of(self, state: str) -> tuple[Function, str | None] | None:
+        """What runs in the transaction that stores this outcome."""
+        return {"succeeded": self.success, "declined": self.decline, "pending": self.pending}[state]
+
+    def without_follow_ups(self) -> Self:
+        """Return this effect as one whose outcome is stored alone."""
+        other = copy.copy(self)
+        other.success = other.decline = other.pending = None
+        return other
+
     def attempt(self, number: int) -> Self:
         """Return this effect as its attempt ``number``: asked for by the caller, after the one before was declined."""
         if number < 1:
@@ -133,6 +163,12 @@ class Effect[**P, R](Step[P, R]):
         other.follows, other.undoes, other.of = True, undone, begun
         return other
 
+    def following(self, receipt: Receipt) -> Self:
+        """Return this effect as that attempt of what it cancels."""
+        other = self.attempt(receipt.attempt)
+        other.follows = True
+        return other
+
     def settling(self, receipt: Receipt) -> Self:
         """Return this effect as one whose outcome, by that receipt, is to be known, and which is begun no more."""
         other = self.attempt(receipt.attempt)
@@ -141,9 +177,9 @@ class Effect[**P, R](Step[P, R]):
         return other
 
     def functions(self) -> list[Function]:
-        others = [self.probe, self.freeze, self.success and self.success[0], self.decline and self.decline[0]]
-        found = [self.function, *(f for f in others if f is not None)]
-        for step in (self.after, self.undo):
+        follow_ups = [each[0] for each in (self.success, self.decline, self.pending) if each is not None]
+        found = [self.function, *(f for f in (self.probe, self.freeze) if f is not None), *follow_ups]
+        for step in (self.after, self.undo, self.expiry):
             if step is not None:
                 found += step.functions()
         return found
@@ -241,9 +277,9 @@ class EffectDecorator(Protocol):
     """What ``effect(...)`` gives: a decorator that keeps the function's parameters and result."""
 
     @overload
-    def __call__[**P, R](self, fn: Callable[Concatenate[Call, P], Awaitable[R]], /) -> Effect[P, R]: ...
+    def __call__[**P, R](self, fn: Callable[Concatenate[Call, P], Awaitable[R | Pending]], /) -> Effect[P, R]: ...
     @overload
-    def __call__[**P, R](self, fn: Callable[Concatenate[Call, P], R], /) -> Effect[P, R]: ...
+    def __call__[**P, R](self, fn: Callable[Concatenate[Call, P], R | Pending], /) -> Effect[P, R]: ...
 
 
 def effect(
@@ -254,6 +290,9 @@ def effect(
     probe: Callable[..., Any] | None = None,
     freeze: Callable[..., Any] | None = None,
     undo: Effect[..., Any] | None = None,
+    expires_s: float | None = None,
+    on_expiry: Effect[..., Any] | None = None,
+    deadline_s: float | None = None,
     timeout_s: float = 60.0,
     in_doubt: Literal["park", "repeat"] = "park",
     max_doubts: int = 10,
@@ -262,7 +301,9 @@ def effect(
     """Make a function an effect: a call of somebody else that happens at most once, as the outside sees it (P3).
 
     The function's first parameter is a :class:`Call`; it sends ``call.key`` as its idempotency key and makes one call.
-    It may raise ``Declined``, ``NotDone`` or ``Unknown`` itself; any other exception is read by the provider (P5).
+    It may raise ``Declined``, ``NotDone`` or ``Unknown`` itself; any other exception is read by the provider (P5). It
+    returns what is final, or :class:`~recordfirst.Pending` while the provider has not decided: what is declared for it
+    then is ``-> Payment | Pending``, and a workflow that calls it gets the ``Payment``.
 
     Args:
         key: template of the business key, such as ``"order:{order.id}:charge"``. It is what makes the effect one
@@ -276,6 +317,11 @@ def effect(
             first call; ``call.request`` is what it returned, on every call (P4).
         undo: the effect that compensates this one if the workflow ends in failure. It takes this one's parameters by
             name, and at most one more: the result.
+        expires_s: seconds after which what is pending is waited for no longer: ``on_expiry`` is called.
+        on_expiry: the effect that cancels it at the provider. It takes this one's parameters by name, and at most one
+            more: the ``Pending``. Only its answer ends the wait; if it is refused, the provider is asked what is so.
+        deadline_s: seconds after the intent was stored, from when on it is declined (``too_late``), if it has certainly
+            not happened. What is in doubt, or pending, has no deadline.
         timeout_s: seconds after which a call is given up as unknown.
         in_doubt: with a provider that honours no key and cannot be probed: ``"park"`` waits for an operator when an
             outcome is unknown, ``"repeat"`` calls again, which may repeat the effect.
@@ -290,6 +336,7 @@ def effect(
 
     def decorate(fn: Callable[..., Any]) -> Effect[..., Any]:
         function = Function(fn, kind="effect", name=name)
+        function.returns = without_pending(function.returns)
         function.refuse_unstorable_result()
         _check_options(function, provider, timeout_s, in_doubt, max_doubts)
         made: Effect[..., Any] = Effect(function, timeout_s=timeout_s, in_doubt=in_doubt, max_doubts=max_doubts)
@@ -307,6 +354,8 @@ def effect(
         if undo is not None:
             _, made.undo_extra = follow_up(function, undo.function, "undo")
             made.undo = undo
+        made.deadline_s, made.expires_s, made.expiry = deadline_s, expires_s, on_expiry
+        _check_times(made)
         return made
 
     return cast("EffectDecorator", decorate)
@@ -324,6 +373,32 @@ def _check_options(function: Function, provider: Any, timeout_s: Any, in_doubt: 
     for why, is_wrong in wrong.items():
         if is_wrong:
             raise Misuse(f"@effect {function.place}: {why}")
+
+
+def _check_times(made: Effect[..., Any]) -> None:
+    place = made.function.place
+    for name in ("expires_s", "deadline_s"):
+        if getattr(made, name) is not None and not _is_above_0(getattr(made, name)):
+            raise Misuse(f"@effect {place}: {name}= takes a number of seconds above 0, not {getattr(made, name)!r}")
+    if (made.expires_s is None) != (made.expiry is None):
+        raise Misuse(
+            f"@effect {place}: expires_s= and on_expiry= belong together: what is pending ends at its provider, or not"
+        )
+    if made.expiry is not None:
+        follow_up(made.function, made.expiry.function, "on_expiry")
+
+
+def without_pending(declared: Any) -> Any:
+    """What an effect finally returns, by what its function does."""
+    parts = get_args(declared) if isinstance(declared, types.UnionType) or get_origin(declared) is Union else ()
+    if Pending not in parts:
+        return declared
+    final = [each for each in parts if each is not Pending]
+    return functools.reduce(operator.or_, final) if final else Any
+
+
+def _ms(seconds: float | None) -> int | None:
+    return None if seconds is None else math.ceil(seconds * 1000)
 
 
 def _is_above_0(seconds: Any) -> bool:

@@ -95,8 +95,7 @@ def _effects_of(steps: Iterable[Step[..., Any]]) -> dict[str, Effect[..., Any]]:
         first = found.setdefault(effect.name, effect)
         if first.function.fn is not effect.function.fn:
             raise Misuse(f"two effects named {effect.name!r}: {first.function.place} and {effect.function.place}")
-        if effect.undo is not None and effect.undo.name not in found:
-            queue.append(effect.undo)
+        queue += [each for each in (effect.undo, effect.expiry) if each is not None and each.name not in found]
     return found
 
 

@@ -20,6 +20,7 @@ from recordfirst.reconcile.restores import check
 from recordfirst.steps.registrations import Registrations
 from recordfirst.worker.dispatcher import Dispatcher
 from recordfirst.worker.engine_cleaner import collect_regularly
+from recordfirst.worker.looker import Looker
 from recordfirst.worker.renewing import renew
 
 
@@ -108,15 +109,16 @@ class Worker:
         reconciling, watching = asyncio.create_task(keep(scope)), asyncio.create_task(watch(self._runtime, engine))
         collecting = asyncio.create_task(collect_regularly(self._runtime, engine))
         renewing = asyncio.create_task(renew(self._runtime, engine))
+        looking = asyncio.create_task(Looker(self._runtime, engine, registered.effects).keep_looking())
         self.working.set()
         try:
             await asyncio.wait({ends, watching}, return_when=asyncio.FIRST_COMPLETED)
             if not self.stopping.is_set() and watching.done():
                 watching.result()
         finally:
-            for task in (ends, reconciling, watching, collecting, renewing):
+            for task in (ends, reconciling, watching, collecting, renewing, looking):
                 task.cancel()
-            await asyncio.gather(reconciling, watching, collecting, renewing, return_exceptions=True)
+            await asyncio.gather(reconciling, watching, collecting, renewing, looking, return_exceptions=True)
             self.working.clear()
             self._on_dispatcher(None)
             await dispatcher.stop()

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from stripe import StripeClient
 
-from recordfirst import Call, Context, Write, effect, inject, workflow, write
+from recordfirst import Call, Context, Pending, Write, effect, inject, workflow, write
 from recordfirst.explore import Budget, Case, Explorer, FastWorld
 from recordfirst.explore.judge.checks import another_end, rows_without_receipts
 from recordfirst.explore.runs.observed import Observed, SeenReceipt, SeenStart
@@ -88,7 +88,7 @@ async def insert_order(w: Write[Any], id: str) -> None:
 
 
 @effect(key="order:{id}:charge", provider=Stripe, after=insert_order)
-async def charge(call: Call, id: str, *, stripe: StripeClient = inject()) -> Payment:
+async def charge(call: Call, id: str, *, stripe: StripeClient = inject()) -> Payment | Pending:
     params: Any = {"amount": 1999, "currency": "usd", "payment_method": "pm_card_visa", "confirm": True}
     params["metadata"] = {METADATA_KEY: call.marker}
     return payment_of(await stripe.v1.payment_intents.create_async(params, {"idempotency_key": call.key}))

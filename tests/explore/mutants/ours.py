@@ -46,9 +46,9 @@ MUTANTS = [
         "P2",
         "order",
         Edit(
-            "recordfirst.execution.effect_runner:EffectRun._apply",
-            "                return None\n            gathered = ",
-            "                return None\n        async with record.transaction() as tx:\n            gathered = ",
+            "recordfirst.execution.storing:Storing._apply",
+            "                return None\n            await tx.refer(",
+            "                return None\n        async with record.transaction() as tx:\n            await tx.refer(",
         ),
         shown_by="none",
     ),

@@ -33,7 +33,7 @@ from recordfirst.ledgers.contract import (
     TransferFlags,
     TransferStatus,
 )
-from recordfirst.ledgers.model import Model, Pending
+from recordfirst.ledgers.model import Model, PendingStatus
 from recordfirst.process.group_commit import GroupCommit
 from recordfirst.records.contract import Record, Session
 
@@ -210,7 +210,7 @@ class SqlLedger(Ledger):
             model.transfers[int(row[0])] = _transfer(row)
         pending = [id for id, transfer in model.transfers.items() if transfer.flags & TransferFlags.PENDING]
         for id, status in await tx.run_many(self._sql["find_pending"], _ids(pending)):
-            model.pending[int(id)] = cast("Pending", status)
+            model.pending[int(id)] = cast("PendingStatus", status)
         new = [id for id in ids if id not in model.transfers]
         for id, status in await tx.run_many(self._sql["find_refusals"], _ids(new)):
             model.failed[int(id)] = status

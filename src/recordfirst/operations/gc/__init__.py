@@ -38,6 +38,7 @@ _STATES = ("succeeded", "failed", "cancelled")
 
 REASONS = {
     "unknown": "an effect's outcome is unknown: recordfirst resolve",
+    "pending": "a provider has yet to decide about an effect",
     "in doubt": "an effect may have happened: recordfirst reconcile --apply asks for it",
     "young key": "a provider still honours the key of an effect",
     "unknown effect": "it has an effect that this version of the app does not have, so that its provider is not known",
@@ -170,6 +171,7 @@ class _Run:
         await tx.run_many(self._sql["collect"], rows)
         await tx.run_many(self._sql["strip"], rows, blank=self._runtime.seal("null"))
         await tx.run_many(self._sql["undoings"], rows)
+        await tx.run_many(self._sql["references"], rows)
         return len(await tx.run_many(self._sql["drop"], rows, kept=self._kept))
 
     async def _tell(self, tx: Session[Any], total: Collection) -> int:

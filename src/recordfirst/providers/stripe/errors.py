@@ -29,6 +29,7 @@ import stripe
 
 from recordfirst.errors import REFUSED_CREDENTIAL, Declined, NotDone, Unknown
 from recordfirst.providers.contract import Provider, Verdict, describe
+from recordfirst.providers.stripe.probe import Payment, Refund
 
 SEARCH_LAG_S = 60.0
 """Search sees a payment "in under 1 minute" under normal conditions, up to an hour late during outages
@@ -56,6 +57,12 @@ class Stripe(Provider, frozen=True, kw_only=True):
     key_limit: int = 255
     lag_s: float = 5.0
     arrives_within_s: float = 300.0
+
+    def references(self, result: Any) -> Mapping[str, str]:
+        """The ids of what was made: of a payment its intent and its charge, of a refund its own."""
+        if isinstance(result, Payment):
+            return {"payment_intent": result.id} | ({"charge": result.charge} if result.charge is not None else {})
+        return {"refund": result.id} if isinstance(result, Refund) else {}
 
     def classify(self, error: Exception) -> Verdict:
         """Say what an exception of the SDK, or of its HTTP client, means."""

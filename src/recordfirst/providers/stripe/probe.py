@@ -6,7 +6,7 @@ Listing is exact. Searching is not: during an outage of Stripe's index it may mi
 
 A probe answers as the call would have: it raises ``Declined`` for a payment that was declined, and has ``Found`` only
 what is final. A payment that is on its way (``requires_action``, ``processing``, and whatever Stripe may add) has not
-happened, and may yet: that is ``CannotTell``, so the effect stays open, visibly, and a reconcile asks again. Two live
+happened, and may yet: that is ``Pending``, so the effect waits, and is looked at again. Two live
 objects under one marker are never chosen between: that is ``CannotTell``, too, and names both.
 """
 
@@ -19,8 +19,8 @@ from typing import Any, Protocol
 import msgspec
 import stripe
 
-from recordfirst.errors import Declined, Unknown
-from recordfirst.providers.contract import Absent, CannotTell, Found, Probed
+from recordfirst.errors import Declined
+from recordfirst.providers.contract import Absent, CannotTell, Found, Pending, Probed
 
 METADATA_KEY = "recordfirst_key"
 """The metadata key under which a request carries its marker."""
@@ -54,8 +54,11 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
     created_s: int
 
 
-def payment_of(intent: stripe.PaymentIntent, *, authorised: bool = False) -> Payment:
+def payment_of(intent: stripe.PaymentIntent, *, authorised: bool = False) -> Payment | Pending:
     """Return what is worth keeping of a payment intent that has succeeded: the money was received.
+
+    One that is on its way, since its customer has yet to confirm it or a bank to answer, is :class:`Pending`, with what
+    a browser needs: ``show["client_secret"]`` and, if the customer is to be sent somewhere, ``show["redirect"]``.
 
     Args:
         intent: what Stripe answered.
@@ -63,11 +66,24 @@ def payment_of(intent: stripe.PaymentIntent, *, authorised: bool = False) -> Pay
 
     Raises:
         Declined: if it did not happen: canceled, or its payment method was refused.
-        Unknown: if it is on its way: the customer has yet to confirm it, or a bank to answer. The same key only gets
-            the same answer again, so the effect's probe is asked what became of it.
     """
-    _check(refused_payment(intent), payment_on_its_way(intent, authorised=authorised))
+    if (declined := refused_payment(intent)) is not None:
+        raise declined
+    if payment_on_its_way(intent, authorised=authorised) is not None:
+        return pending_payment(intent)
     return payment_as_it_is(intent)
+
+
+def pending_payment(intent: stripe.PaymentIntent) -> Pending:
+    """Return a payment intent that is on its way, with what a browser needs to go on with it."""
+    redirect = getattr(getattr(intent, "next_action", None), "redirect_to_url", None)
+    shown = {
+        "status": intent.status,
+        "client_secret": getattr(intent, "client_secret", None),
+        "redirect": getattr(redirect, "url", None),
+    }
+    references = {"payment_intent": intent.id, "charge": _id_of(getattr(intent, "latest_charge", None))}
+    return Pending(_given(references), show=_given(shown))
 
 
 def payment_as_it_is(intent: stripe.PaymentIntent) -> Payment:
@@ -82,8 +98,8 @@ def payment_as_it_is(intent: stripe.PaymentIntent) -> Payment:
     )
 
 
-def refund_of(refund: stripe.Refund, *, accepted: bool = False) -> Refund:
-    """Return what is worth keeping of a refund that has succeeded.
+def refund_of(refund: stripe.Refund, *, accepted: bool = False) -> Refund | Pending:
+    """Return what is worth keeping of a refund that has succeeded; one that is on its way is :class:`Pending`.
 
     Args:
         refund: what Stripe answered.
@@ -91,10 +107,18 @@ def refund_of(refund: stripe.Refund, *, accepted: bool = False) -> Refund:
 
     Raises:
         Declined: if it has failed, or was canceled.
-        Unknown: if it is on its way.
     """
-    _check(refused_refund(refund), refund_on_its_way(refund, accepted=accepted))
+    if (declined := refused_refund(refund)) is not None:
+        raise declined
+    if refund_on_its_way(refund, accepted=accepted) is not None:
+        return pending_refund(refund)
     return refund_as_it_is(refund)
+
+
+def pending_refund(refund: stripe.Refund) -> Pending:
+    """Return a refund that is on its way."""
+    # Not the payment's id, which the charge's receipt has: what is said of that is not about this refund.
+    return Pending({"refund": refund.id}, show={"status": refund.status or "pending"})
 
 
 def refund_as_it_is(refund: stripe.Refund) -> Refund:
@@ -107,14 +131,6 @@ def refund_as_it_is(refund: stripe.Refund) -> Refund:
         payment_intent=_id_of(refund.payment_intent),
         created_s=refund.created,
     )
-
-
-def _check(declined: Declined | None, on_its_way: str | None) -> None:
-    if declined is not None:
-        raise declined
-    if on_its_way is not None:
-        # Stripe stores this answer under the key, whatever becomes of the object.
-        raise Unknown(on_its_way, replayed=True)
 
 
 async def find_payment_intent(
@@ -143,7 +159,7 @@ async def find_payment_intent(
         params: dict[str, Any] = {"created": created, "limit": _PAGE, "customer": customer, "starting_after": after}
         return await client.v1.payment_intents.list_async(_given(params))
 
-    verdict = _Verdict(refused_payment, partial(payment_on_its_way, authorised=authorised))
+    verdict = _Verdict(refused_payment, partial(payment_on_its_way, authorised=authorised), pending_payment)
     return await _scan(page, marker, max_pages, "payment intents", verdict, read)
 
 
@@ -165,7 +181,7 @@ async def search_payment_intent(
     result = await client.v1.payment_intents.search_async(
         {"query": f'metadata["{METADATA_KEY}"]:"{text}"', "limit": _PAGE}
     )
-    verdict = _Verdict(refused_payment, partial(payment_on_its_way, authorised=authorised))
+    verdict = _Verdict(refused_payment, partial(payment_on_its_way, authorised=authorised), pending_payment)
     for intent in result.data:
         verdict.consider(intent, marker)
     return verdict.say(read)
@@ -200,7 +216,7 @@ async def find_refund(
         }
         return await client.v1.refunds.list_async(_given(params))
 
-    verdict = _Verdict(refused_refund, partial(refund_on_its_way, accepted=accepted))
+    verdict = _Verdict(refused_refund, partial(refund_on_its_way, accepted=accepted), pending_refund)
     return await _scan(page, marker, max_pages, "refunds", verdict, read)
 
 
@@ -216,8 +232,13 @@ class _Marked(Protocol):
 class _Verdict[T: _Marked]:
     """What the objects under one marker add up to."""
 
-    def __init__(self, refused: Callable[[T], Declined | None], on_its_way: Callable[[T], str | None]) -> None:
-        self._refused, self._on_its_way = refused, on_its_way
+    def __init__(
+        self,
+        refused: Callable[[T], Declined | None],
+        on_its_way: Callable[[T], str | None],
+        pending: Callable[[T], Pending],
+    ) -> None:
+        self._refused, self._on_its_way, self._pending = refused, on_its_way, pending
         self._live: list[T] = []
         self._declined: Declined | None = None
 
@@ -236,8 +257,7 @@ class _Verdict[T: _Marked]:
         """Answer, once everything was considered."""
         match self._live:
             case [one]:
-                waits = self._on_its_way(one)
-                return Found(read(one)) if waits is None else CannotTell(waits)
+                return Found(read(one)) if self._on_its_way(one) is None else self._pending(one)
             case [_, _, *_]:
                 return CannotTell(f"it happened more than once: {', '.join(item.id for item in self._live)}")
         if self._declined is not None:

@@ -18,6 +18,8 @@ from recordfirst.core.receipt import Receipt
 from recordfirst.core.start import Start
 from recordfirst.errors import REFUSED_CREDENTIAL
 from recordfirst.execution.late import CODE, subject_of
+from recordfirst.execution.looking import look
+from recordfirst.execution.verdict import reason_in
 from recordfirst.reconcile.contract import PAGE, Discrepancy, Page, PassContext
 from recordfirst.reconcile.passes.starts import new_epoch
 from recordfirst.reconcile.probing import ask
@@ -106,6 +108,50 @@ class Unknowns:
                 finding = _finding("RF-EFFECT-UNKNOWN", receipt, f"{receipt.function} was called {_times(receipt)}")
                 discrepancies.append(Discrepancy(finding, partial(ask, scope, finding, receipt), audits=True))
             yield Page(discrepancies, len(receipts), position_)
+
+
+class Pendings:
+    """Effects that a provider has had for longer than it has said, or of which it says nothing."""
+
+    name = "pending"
+    codes: tuple[str, ...] = ("RF-EFFECT-PENDING",)
+    full_scan = False
+
+    async def pages(self, scope: PassContext, position: str | None) -> AsyncIterator[Page]:
+        """Look at all that is pending."""
+        async for receipts, now_ms, position_ in _pages(scope, "pending", position):
+            discrepancies = []
+            for receipt in receipts:
+                why = await _stays_pending(scope, receipt, now_ms)
+                if why is not None:
+                    finding = _finding("RF-EFFECT-PENDING", receipt, f"{receipt.function} is pending, and {why}")
+                    discrepancies.append(Discrepancy(finding, partial(_look_again, scope, receipt)))
+            yield Page(discrepancies, len(receipts), position_)
+
+
+async def _stays_pending(scope: PassContext, receipt: Receipt, now_ms: int) -> str | None:
+    """Why an operator should know of what is pending; ``None`` if it is as it was said."""
+    if receipt.until_at_ms is not None and now_ms > receipt.until_at_ms + _OVERDUE_MS:
+        return "what its provider offered has ended"
+    if receipt.error is not None:
+        return f"the last look at it came to nothing: {reason_in(receipt)}"
+    if receipt.next_at_ms is None or now_ms > receipt.next_at_ms + _OVERDUE_MS:
+        return "nobody looks at it"
+    async with scope.runtime.record.session() as session:
+        start = await workflow_of(session, receipt.workflow)
+    if start is None or start.state != "open":
+        return f"its workflow {_ENDED.get(start.state, start.state) if start is not None else 'is not in the record'}"
+    return None
+
+
+async def _look_again(scope: PassContext, receipt: Receipt) -> str | None:
+    effect = scope.registered.effects.get(receipt.function)
+    if effect is None or effect.probe is None:
+        return None
+    async with scope.runtime.record.session() as session:
+        now_ms = await session.now_ms()
+    seen = await look(scope.runtime, effect, receipt, now_ms)
+    return None if seen.state == "pending" else f"the provider says: {seen.state}"
 
 
 async def _pages(scope: PassContext, state: str, position: str | None) -> AsyncIterator[tuple[list[Receipt], int, str]]:

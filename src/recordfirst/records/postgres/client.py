@@ -312,10 +312,11 @@ class PostgresRecord:
 
             in_use = await self._version(connection) > 0
             for step in self.migrations:
-                if in_use and statements.makes_indexes_alone(step) and await self._version(connection) < step.version:
+                beside = statements.indexes_first(step)
+                if in_use and beside and await self._version(connection) < step.version:
                     place, lock = put_in_schema("recordfirst.", self._schema), lock_number(self._schema, "build")
                     session = self._session(connection, PostgresDialect(connection))
-                    await build(statements.indexes([step]), place, lock, session)
+                    await build(beside, place, lock, session)
                 run = partial(self._run_step, connection, step)
                 if await in_turn(step, self.where, run, blockers, _waits_for_a_table, tell):
                     done.append(step)

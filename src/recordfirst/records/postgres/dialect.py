@@ -12,9 +12,10 @@ from psycopg.rows import tuple_row
 
 from recordfirst.core.start import NewStart, Start
 from recordfirst.errors import Misuse, StartContended
+from recordfirst.records.one_connection import Params, Row
 from recordfirst.records.postgres.guard import ENDED
 from recordfirst.records.postgres.lent import Lent
-from recordfirst.records.session import Params, Row, SqlSession
+from recordfirst.records.session import SqlSession
 
 type Connection = psycopg.AsyncConnection[Any]
 

@@ -27,7 +27,8 @@ from recordfirst.errors import Misuse, RecordUnavailable, SchemaMismatch
 from recordfirst.process.owner import Owned
 from recordfirst.records import statements
 from recordfirst.records.contract import Cover, Fault, Lease, Migration, Session
-from recordfirst.records.session import Params, Row, SqlSession
+from recordfirst.records.one_connection import Params, Row
+from recordfirst.records.session import SqlSession
 from recordfirst.records.sqlite import beside
 from recordfirst.records.sqlite.connection_lock import ConnectionLock
 from recordfirst.records.sqlite.guard import Block, Guard, GuardedConnection, guarded, to_the_end

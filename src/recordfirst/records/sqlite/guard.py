@@ -26,8 +26,8 @@ import aiosqlite
 from aiosqlite.context import contextmanager
 
 from recordfirst.errors import Misuse
+from recordfirst.records.one_connection import Row
 from recordfirst.records.savepoints import Does, Savepoint, Savepoints
-from recordfirst.records.session import Row
 
 _ENDED = (
     "the transaction was ended inside its block (by INSERT OR ROLLBACK, by a trigger's RAISE(ROLLBACK, ...), or by an "

@@ -1,6 +1,7 @@
 -- Why a workflow is still needed, whatever its effects are. Open findings are few, and found by finding_open.
-SELECT given.workflow, 'unknown' FROM unnest(%(workflow)s::text[]) AS given (workflow)
-JOIN recordfirst.receipt ON receipt.workflow = given.workflow AND receipt.app = %(app)s AND receipt.state = 'unknown'
+SELECT given.workflow, receipt.state FROM unnest(%(workflow)s::text[]) AS given (workflow)
+JOIN recordfirst.receipt ON receipt.workflow = given.workflow AND receipt.app = %(app)s
+  AND receipt.state IN ('unknown', 'pending')
 UNION ALL
 SELECT given.workflow, 'in doubt' FROM unnest(%(workflow)s::text[]) AS given (workflow)
 JOIN recordfirst.receipt ON receipt.workflow = given.workflow AND receipt.app = %(app)s

@@ -1,8 +1,8 @@
 -- Why a workflow is still needed, whatever its effects are. Open findings are few, and found by their index.
 WITH given AS (SELECT json_extract(value, '$.workflow') AS workflow FROM json_each(:rows))
-SELECT given.workflow, 'unknown' FROM given
+SELECT given.workflow, receipt.state FROM given
 JOIN recordfirst_receipt AS receipt ON receipt.workflow = given.workflow AND receipt.app = :app
-WHERE receipt.state = 'unknown'
+WHERE receipt.state IN ('unknown', 'pending')
 UNION ALL
 SELECT given.workflow, 'in doubt' FROM given
 JOIN recordfirst_receipt AS receipt ON receipt.workflow = given.workflow AND receipt.app = :app

@@ -5,4 +5,4 @@ SET doubts = doubts + 1, calls = calls + 1, revision = revision + 1,
     key_since = least(coalesce(key_since, lost_from), lost_from), last_call_at = accepted_at
 FROM recordfirst.timeline AS timeline
 WHERE timeline.app = %(app)s AND receipt.app = %(app)s
-  AND receipt.kind = 'effect' AND receipt.state <> 'succeeded' AND receipt.state IN ('intended', 'unknown')
+  AND receipt.kind = 'effect' AND receipt.state <> 'succeeded' AND receipt.state IN ('intended', 'unknown', 'pending')

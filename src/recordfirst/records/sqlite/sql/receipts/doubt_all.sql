@@ -5,4 +5,4 @@ SET doubts = doubts + 1, calls = calls + 1, revision = revision + 1,
     key_since_ms = min(coalesce(key_since_ms, lost_from_ms), lost_from_ms), last_call_at_ms = accepted_at_ms
 FROM recordfirst_timeline AS timeline
 WHERE timeline.app = :app AND recordfirst_receipt.app = :app
-  AND kind = 'effect' AND state <> 'succeeded' AND state IN ('intended', 'unknown')
+  AND kind = 'effect' AND state <> 'succeeded' AND state IN ('intended', 'unknown', 'pending')

@@ -17,6 +17,9 @@ UNION ALL
 SELECT 'effect.unknown', count(*) FROM recordfirst_receipt
 WHERE app = :app AND kind = 'effect' AND state <> 'succeeded' AND state = 'unknown'
 UNION ALL
+SELECT 'effect.pending', count(*) FROM recordfirst_receipt
+WHERE app = :app AND kind = 'effect' AND state <> 'succeeded' AND state = 'pending'
+UNION ALL
 SELECT 'effect.declined', count(*) FROM recordfirst_receipt
 WHERE app = :app AND kind = 'effect' AND state <> 'succeeded' AND state = 'declined'
 UNION ALL
