@@ -25,6 +25,7 @@ from recordfirst import (
     workflow,
 )
 from recordfirst.providers.contract import Probed
+from recordfirst.worker.looker import Looker
 from tests.effects.harness import ORDER, Order, Plug, Script, mark, orders, pass_time, receipt, until
 from tests.effects.program import OutOfStockError, insert_order
 
@@ -482,3 +483,18 @@ def test_what_cannot_be_pending():
 def test_the_workflow_gets_what_is_final():
     """P12: what the function may return besides is no part of the effect's result."""
     assert charge.function.returns is str
+
+
+async def test_nothing_is_looked_at_while_a_restore_is_not_accepted(shop):
+    """P6: the record may be an old one, and what it has pending may have come to its end."""
+    what = given(Found("c1"))
+    async with shop.working(ordering, provide=what) as app:
+        await sleeps(app)
+        looker = Looker(app.runtime, app._dispatcher.engine, {"charge": charge})
+    async with shop.app(ordering, provide=what) as app:
+        looker._runtime = app.runtime
+        async with app.runtime.record.session() as session:
+            await session.hold("RF-RECORD-BEHIND", 0)
+        await pass_time(app, 301)
+        await looker._round()
+        assert (looker._asking, what[Asked].calls) == ({}, [])

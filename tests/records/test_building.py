@@ -8,7 +8,7 @@ import functools
 import psycopg
 import pytest
 
-from recordfirst.conformance.record import run
+from recordfirst.conformance.record import effect, run, wrote
 from recordfirst.records import statements
 from recordfirst.records.contract import Migration
 from recordfirst.records.postgres import PostgresRecord
@@ -179,3 +179,29 @@ def test_p9_a_step_that_begins_with_indexes_has_them_built_beside_the_work(postg
     assert first["pending"] == ["receipt_pending", "receipt_to_wake"]
     assert first["stops_indexed"] == ["start_stopped", "start_to_run"]
     assert all(made <= set(statements.indexes(steps)) | {"start_by_engine"} for made in map(set, first.values()))
+
+
+def test_p6_receipts_come_through_the_step_that_makes_room_for_what_is_pending(make_record):
+    """All of them, as they were and in the order in which they began; run again, it changes nothing."""
+
+    async def go():
+        record = make_record()
+        steps, record.migrations = record.migrations, record.migrations[:-1]
+        assert steps[-1].name == "pending"
+        await record.open("shop")
+        await record.migrate()
+        async with record.session() as session:
+            for key in ("c", "a", "b"):
+                await session.add_receipts([effect(key, undo="refund", frozen="{}"), wrote(f"{key}/insert")])
+        record.migrations = steps
+        assert await record.migrate() == [steps[-1]]
+        async with record.session() as session:
+            stored = await session.receipts_of("order:1")
+        assert [each.key for each in stored if each.kind == "effect"] == ["c", "a", "b"]
+        assert {(each.undo, each.frozen, each.pending_since_ms) for each in stored if each.kind == "effect"} == {
+            ("refund", "{}", None)
+        }
+        assert await record.migrate() == []
+        await record.close()
+
+    run(go())

@@ -47,7 +47,7 @@ class Looker:
                     await self._round()
                 except Exception as error:  # noqa: BLE001 - what is due stays due, and the next round looks again
                     self._runtime.observe(LookFailed("what is due", safe_text(error)))
-                await self._runtime.sleeper(_EVERY_S)
+                await asyncio.sleep(_EVERY_S)
         finally:
             await cancelled(*self._asking.values())
 
@@ -56,6 +56,8 @@ class Looker:
         asked = [each.name for each in self._effects.values() if each.provider.name in self._asking]
         async with self._runtime.record.session() as session:
             due = await session.due(asked, _MOST)
+            if due and await self._runtime.held(session) is not None:
+                return  # nothing comes to an end before a restore is accepted
         by_provider: dict[str, list[Receipt]] = {}
         for receipt in due:
             effect = self._effects.get(receipt.function)
@@ -72,7 +74,7 @@ class Looker:
                 self._runtime.observe(LookFailed(receipt.key, safe_text(error)))
             effect = self._effects.get(receipt.function)
             if effect is not None:
-                await self._runtime.sleeper(1 / effect.provider.looks_per_s)
+                await asyncio.sleep(1 / effect.provider.looks_per_s)
 
     async def _look(self, receipt: Receipt) -> None:
         async with self._runtime.record.session() as session:
