@@ -135,15 +135,15 @@ class Others:
         key = call.key if keyed else None
         request = {"value": told(value), "attempt": call.attempt}
         before = [each for each in self._outside.asked if (each.kind, each.marker) == (what, call.marker)]
-        if any(each.refused == SAYS_NO for each in before):
-            raise Refused(what)  # a bank that has said no says so again
+        said = next((each.result for each in before if each.refused == SAYS_NO), None)
+        if said is not None:
+            raise _refusal(what, said)  # a bank that has said no says so again
         answer: Reply = answers[len(before)] if call.attempt == 1 and len(before) < len(answers) else "ok"
         if any(each.refused is None for each in before):
             answer = answer if answer in DONE else "ok"  # what is done is refused no longer
         if answer in REFUSED:
-            self._keep(what, request, call.marker, SAYS_NO)
-            refusal = Refused(what) if answer == "refused" else ExceptionGroup("all", [Declined(what)])
-            raise refusal
+            self._keep(what, request, call.marker, SAYS_NO, answer)
+            raise _refusal(what, answer)
         if answer in ("not done", "unknown", "dropped"):
             self._keep(what, request, call.marker, NOT_DONE)
             if answer == "dropped":
@@ -207,3 +207,7 @@ async def _replies(what: str, answer: Reply) -> None:
             raise asyncio.CancelledError
         case "hangs":
             await asyncio.sleep(7_200)
+
+
+def _refusal(what: str, answer: Reply) -> Exception:
+    return Refused(what) if answer == "refused" else ExceptionGroup("all", [Declined(what)])

@@ -106,12 +106,12 @@ async def _until(app: App, others: Others, place: Place, process: Process) -> No
             if waits == _WAITS_MOST:
                 raise Stuck(f"nothing happens to {', '.join(running)}")
             waits += 1
-            lands_at_ms = others.lands_at_ms()
-            if lands_at_ms is not None:
-                await _skip(process, lands_at_ms)
-                others.land()
-            elif not await answer(app, place.outside, process.note):
-                await _skip(process, place.next_due_ms())
+            lands_at_ms, due_ms = others.lands_at_ms(), place.next_due_ms()
+            if lands_at_ms is None and await answer(app, place.outside, process.note):
+                continue
+            # An operator waits until nothing is on its way; whoever probes does not.
+            await _skip(process, min((each for each in (lands_at_ms, due_ms) if each is not None), default=None))
+            others.land()
         changes = process.changes
 
 
