@@ -25,7 +25,7 @@ from recordfirst.providers.stripe import stripe_client
 from recordfirst.records.postgres import PostgresRecord
 from recordfirst.testing import StripeSimulator
 from recordfirst.testing.stripe import books
-from recordfirst.testing.stripe.cards import Decline
+from recordfirst.testing.stripe.cards import Behaviour, Decline
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 RECORDFIRST = Path(sys.executable).with_name("recordfirst")
@@ -190,7 +190,11 @@ def test_howto_stripe_charges_declines_and_refunds(
                 await (await app.start(module.create_order, poor, id="2")).result()
             with pytest.raises(WorkflowFailed, match="sold out"):
                 await (await app.start(charge_in_vain, module.Order("3", 3999, "pm_card_visa"), id="3")).result()
-            monkeypatch.setattr(books, "_known_method", lambda _: later if len(sim.ledger().declines) < 2 else None)
+
+            def answers(_: str) -> Behaviour:
+                return Behaviour(answer=later if len(sim.ledger().declines) < 2 else None)
+
+            monkeypatch.setattr(books, "_known_method", answers)
             again = await app.start(module.create_order, module.Order("4", 4999, "pm_card_visa"), id="4")
             assert (await again.result()).startswith("pi_")
         ledger = sim.ledger()

@@ -251,7 +251,7 @@ def refunded_by_hand(desk: Desk) -> None:
     desk.sell("42")
     [intent] = desk.outside.stripe.api.books.intents
     given: dict[str, Any] = {"charge": None, "payment_intent": intent, "amount": None, "metadata": {}, "reason": None}
-    desk.outside.stripe.api.books.refund(given, key="by hand", now_ms=desk.outside.stripe.clock.now_ms())
+    desk.outside.stripe.api.books.refunds.create(given, key="by hand", now_ms=desk.outside.stripe.clock.now_ms())
 
 
 def listing_fails(desk: Desk) -> None:
