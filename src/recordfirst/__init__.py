@@ -10,6 +10,7 @@ from resonate.context import Context
 from recordfirst.client.app import App
 from recordfirst.client.handle import Handle
 from recordfirst.client.transaction import AppRecord
+from recordfirst.core.event import ProviderEvent
 from recordfirst.core.finding import NewFinding
 from recordfirst.core.identity import account_id, derived_uuid
 from recordfirst.engine.options import Embedded
@@ -62,6 +63,7 @@ from recordfirst.errors import (
     WorkflowStopped,
     WrongEncryptor,
 )
+from recordfirst.events.endpoint import EventEndpoint
 from recordfirst.execution.sealing import Keyring
 from recordfirst.ledgers.contract import (
     AMOUNT_MAX,
@@ -82,6 +84,8 @@ from recordfirst.operations.api import Operations
 from recordfirst.operations.cancel import Cancellation
 from recordfirst.operations.gc import Collection
 from recordfirst.providers.contract import Absent, CannotTell, Found, Item, Listing, Provider
+from recordfirst.providers.events import EventSource
+from recordfirst.providers.signed import SignedEvents, StandardWebhooks
 from recordfirst.reconcile.dismissing import Dismissal
 from recordfirst.reconcile.reconciler import Report, Sighting
 from recordfirst.reconcile.resealing import Resealing
@@ -90,6 +94,7 @@ from recordfirst.steps.checked_sql import changed_one, insert_or_same
 from recordfirst.steps.effect import Call, Effect, effect
 from recordfirst.steps.function import inject
 from recordfirst.steps.invariant import Invariant, invariant
+from recordfirst.steps.on_event import EventHandler, on_event
 from recordfirst.steps.projection import ProjectStep, project
 from recordfirst.steps.read import Read, ReadStep, read
 from recordfirst.steps.stage import StageStep, stage
@@ -141,6 +146,9 @@ __all__ = [
     "EngineUnreadable",
     "Entry",
     "Escaped",
+    "EventEndpoint",
+    "EventHandler",
+    "EventSource",
     "Found",
     "Handle",
     "Invariant",
@@ -162,6 +170,7 @@ __all__ = [
     "ProcessDied",
     "ProjectStep",
     "Provider",
+    "ProviderEvent",
     "QueryFilter",
     "Read",
     "ReadStep",
@@ -174,8 +183,10 @@ __all__ = [
     "SchemaMismatch",
     "SharedKey",
     "Sighting",
+    "SignedEvents",
     "SqlLedger",
     "StageStep",
+    "StandardWebhooks",
     "StartContended",
     "Transfer",
     "TransferFlags",
@@ -200,6 +211,7 @@ __all__ = [
     "inject",
     "insert_or_same",
     "invariant",
+    "on_event",
     "open_account",
     "post",
     "project",

@@ -6,6 +6,7 @@ import functools
 
 import pytest
 
+from recordfirst.conformance.events import EventConformance
 from recordfirst.conformance.guards import GuardConformance
 from recordfirst.conformance.projections import ProjectionConformance
 from recordfirst.conformance.reconciling import ReconcileConformance
@@ -24,6 +25,7 @@ class TestSqlite(
     RecordProcessConformance,
     ReconcileConformance,
     ProjectionConformance,
+    EventConformance,
 ):
     """SQLite."""
 
@@ -40,6 +42,7 @@ class TestPostgres(
     RecordProcessConformance,
     ReconcileConformance,
     ProjectionConformance,
+    EventConformance,
 ):
     """PostgreSQL."""
 

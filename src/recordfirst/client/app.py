@@ -14,9 +14,10 @@ from resonate.resonate import Resonate
 from recordfirst.client.completion_poller import CompletionPoller
 from recordfirst.client.engines import Engines
 from recordfirst.client.handle import Handle, find_start
+from recordfirst.client.opening import open_record
 from recordfirst.client.starting import Starting
 from recordfirst.client.transaction import AppRecord
-from recordfirst.client.version import check_version, version_of_app
+from recordfirst.client.version import check_version, errors_of_app, version_of_app
 from recordfirst.core import identity
 from recordfirst.core.receipt import Receipt
 from recordfirst.core.start import Start
@@ -24,6 +25,7 @@ from recordfirst.core.text import shown
 from recordfirst.engine.connect import check
 from recordfirst.engine.options import Embedded
 from recordfirst.errors import Misuse, SchemaMismatch
+from recordfirst.events.endpoint import EventEndpoint
 from recordfirst.execution.runtime import Runtime
 from recordfirst.execution.sealing import Encryptor, Sealing
 from recordfirst.execution.starts import check_same_start, new_start
@@ -33,15 +35,16 @@ from recordfirst.operations.cancel import Cancellation
 from recordfirst.operations.gc import Collection
 from recordfirst.operations.retry import Retry
 from recordfirst.process.threads import Threads
+from recordfirst.providers.events import EventSource
 from recordfirst.reconcile.dismissing import Dismissal
 from recordfirst.reconcile.reconciler import Report
 from recordfirst.reconcile.resealing import Resealing
 from recordfirst.reconcile.restores import DOUBT_MS
 from recordfirst.records.contract import Record
-from recordfirst.steps.declared import OwnErrors
 from recordfirst.steps.effect import Effect
 from recordfirst.steps.injection import Injector
 from recordfirst.steps.invariant import Invariant
+from recordfirst.steps.on_event import EventHandler
 from recordfirst.steps.registrations import registrations
 from recordfirst.steps.workflow import Workflow
 from recordfirst.worker.dispatcher import Dispatcher
@@ -71,6 +74,7 @@ class App:
             flight. A body that only waits does not count.
         encryptor: covers arguments, requests and results at rest.
         invariants: what must hold in the record; a reconcile looks whether it does. See :func:`invariant`.
+        event_handlers: what ``@on_event`` has made; workers give them the events that :meth:`events` took in.
         version: names this version of your code, such as a commit's hash, in 64 characters at most. A workflow that a
             defect has stopped is tried again, once, by a worker of another version. Default: a hash of the code of
             the workflows, their steps, and the functions of their package that these name.
@@ -93,6 +97,7 @@ class App:
         concurrency: int = 64,
         encryptor: Encryptor | None = None,
         invariants: Iterable[Invariant] = (),
+        event_handlers: Iterable[EventHandler] = (),
         version: str | None = None,
         sleeper: Callable[[float], Awaitable[None]] = asyncio.sleep,
         random: Callable[[], float] = random.random,
@@ -103,15 +108,11 @@ class App:
             raise Misuse(f"record= takes PostgresRecord(dsn) or SqliteRecord(path), not {shown(record)}")
         if concurrency < 1:
             raise Misuse(f"concurrency= takes a whole number above 0, not {concurrency!r}")
-        self._registered = registrations(workflows, invariants)
+        self._registered = registrations(workflows, invariants, event_handlers)
         check(engine)
         self._concurrency = concurrency
         self._injector = Injector()
         self._store = record
-        packages = {
-            package for workflow in self._registered.workflows.values() for package in workflow.declared.packages
-        }
-        fails = [each for workflow in self._registered.workflows.values() for each in workflow.declared.fails]
         self._dispatcher: Dispatcher | None = None
         self._opened = 0
         self._opening = asyncio.Lock()
@@ -126,10 +127,8 @@ class App:
             observer=observer,
             nudge=lambda: self._dispatcher.nudge() if self._dispatcher is not None else None,
             works_here=lambda: self._dispatcher is not None,
-            version=check_version(version)
-            if version is not None
-            else version_of_app(self._registered.workflows.values()),
-            errors=OwnErrors(fails, packages),
+            version=version_of_app(self._registered) if version is None else check_version(version),
+            errors=errors_of_app(self._registered),
         )
         self.engines = Engines(self.runtime, engine, concurrency, encryptor)
         self.operations = Operations(self.runtime, self._registered, lambda: self.engines.to_ask(self._dispatcher))
@@ -176,6 +175,14 @@ class App:
         """What must hold in its record."""
         return list(self._registered.invariants)
 
+    def events(self, source: EventSource) -> EventEndpoint:
+        """Return an ASGI endpoint that takes a provider's events in, to mount in a web app; workers take them up.
+
+        It verifies signatures, stores an event once for good, and answers 200. The app must be open.
+        """
+        self._registered.sources.append(source)
+        return EventEndpoint(self.runtime, source)
+
     # ── opening and closing ─────────────────────────────────────────────────
 
     async def __aenter__(self) -> Self:
@@ -214,7 +221,7 @@ class App:
             self._take()  # again: who was before us may have failed, and given it back
             if self._opened == 0:
                 try:
-                    await self._open_record(joins=joins)
+                    await open_record(self, self._store, joins=joins)
                 except BaseException:
                     self.runtime.owned.give_back()
                     raise
@@ -228,18 +235,6 @@ class App:
 
     def _threads(self) -> Threads:
         return Threads(self.name, lambda: self.runtime.observe)
-
-    async def _open_record(self, *, joins: bool) -> None:
-        await self._store.open(self.name)
-        try:
-            await self.check_schema()
-            self._store.cover_errors(self.runtime.sealing if self.runtime.sealing.on else None)
-            if joins:
-                await self.runtime.sealing.open(self._store)
-                self.runtime.joined = await self.engines.joined()
-        except BaseException:
-            await self._store.close()
-            raise
 
     async def _close(self) -> None:
         if self.runtime.owned.is_inherited:
