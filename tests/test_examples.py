@@ -18,14 +18,17 @@ from typing import Any
 
 import psycopg
 import pytest
+from fastapi import FastAPI
+from starlette.routing import Route
 from stripe import StripeClient
 
 from recordfirst import App, Context, WorkflowFailed, WorkflowStopped, workflow
-from recordfirst.providers.stripe import stripe_client
+from recordfirst.providers.stripe import StripeEvents, stripe_client
 from recordfirst.records.postgres import PostgresRecord
-from recordfirst.testing import StripeSimulator
+from recordfirst.testing import Sending, StripeSimulator
 from recordfirst.testing.stripe import books
-from recordfirst.testing.stripe.cards import Decline
+from recordfirst.testing.stripe.cards import Behaviour, Decline
+from tests.events.web import served
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 RECORDFIRST = Path(sys.executable).with_name("recordfirst")
@@ -190,7 +193,11 @@ def test_howto_stripe_charges_declines_and_refunds(
                 await (await app.start(module.create_order, poor, id="2")).result()
             with pytest.raises(WorkflowFailed, match="sold out"):
                 await (await app.start(charge_in_vain, module.Order("3", 3999, "pm_card_visa"), id="3")).result()
-            monkeypatch.setattr(books, "_known_method", lambda _: later if len(sim.ledger().declines) < 2 else None)
+
+            def answers(_: str) -> Behaviour:
+                return Behaviour(answer=later if len(sim.ledger().declines) < 2 else None)
+
+            monkeypatch.setattr(books, "_known_method", answers)
             again = await app.start(module.create_order, module.Order("4", 4999, "pm_card_visa"), id="4")
             assert (await again.result()).startswith("pi_")
         ledger = sim.ledger()
@@ -375,3 +382,60 @@ async def main():
 asyncio.run(main())
 """
 """Somebody has opened the account by another way."""
+
+
+def test_howto_stripe_events_settle_and_note_disputes(
+    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """P5, P11: the FastAPI example as it stands, on uvicorn: 3-D Secure is paid by its event, a dispute noted."""
+    monkeypatch.chdir(tmp_path)
+    module = load(EXAMPLES / "howto" / "stripe_events.py")
+
+    async def scenario(sim: StripeSimulator) -> list[Any]:
+        app = App(
+            "shop",
+            record=PostgresRecord(postgres_dsn),
+            workflows=[module.create_order],
+            event_handlers=[module.note_dispute],
+        )
+        app.provide_factory(StripeClient, partial(stripe_client, "sk_test_x", base_url=sim.url))
+        route = Route("/stripe/events", app.events(StripeEvents(secrets=["whsec_simulator"], livemode=False)))
+        async with app.worker() as worker, served(FastAPI(routes=[route])) as url:
+            await worker.working.wait()
+            sim.send_events_to(f"{url}/stripe/events", Sending(twice=1.0, held=0.5))
+            order = module.Order("1", 1999, "pm_card_threeDSecure2Required")
+            handle = await app.start(module.create_order, order, id="1")
+            seen = [await rows_of(app)]
+            while not sim.api.books.intents:
+                await asyncio.sleep(0.02)
+            [intent] = sim.api.books.intents
+            seen.append(await rows_of(app))
+            sim.do("complete", intent)
+            await handle.result()
+            seen.append(await rows_of(app))
+            sim.do("dispute", intent)
+            async with asyncio.timeout(20):
+                while (await rows_of(app))[0][1] is None:
+                    await asyncio.sleep(0.02)
+            seen.append(await rows_of(app))
+            assert sim.webhooks is not None
+            await sim.webhooks.close()
+            return [each for each in seen if each]
+
+    async def rows_of(app: App) -> list[Any]:
+        async with app.record.read() as connection:
+            return await (await connection.execute("SELECT status, dispute FROM orders")).fetchall()
+
+    async def go() -> list[Any]:
+        record = PostgresRecord(postgres_dsn)
+        await record.open("shop")
+        await record.migrate()
+        async with record.transaction() as tx:
+            columns = "id TEXT, amount_minor INT, status TEXT, payment TEXT, dispute TEXT"
+            await tx.connection.execute(f"CREATE TABLE orders ({columns})")
+        await record.close()
+        async with StripeSimulator() as sim:
+            return await scenario(sim)
+
+    new, paid, disputed = asyncio.run(go())[-3:]
+    assert [new, paid, disputed] == [[("new", None)], [("paid", None)], [("paid", "needs_response")]]

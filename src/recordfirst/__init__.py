@@ -10,6 +10,7 @@ from resonate.context import Context
 from recordfirst.client.app import App
 from recordfirst.client.handle import Handle
 from recordfirst.client.transaction import AppRecord
+from recordfirst.core.event import ProviderEvent
 from recordfirst.core.finding import Audit, Finding, NewFinding
 from recordfirst.core.identity import account_id, derived_uuid
 from recordfirst.core.receipt import Receipt
@@ -64,6 +65,7 @@ from recordfirst.errors import (
     WorkflowStopped,
     WrongEncryptor,
 )
+from recordfirst.events.endpoint import EventEndpoint
 from recordfirst.execution.sealing import Keyring
 from recordfirst.ledgers.check import LedgerFinding
 from recordfirst.ledgers.contract import (
@@ -87,6 +89,8 @@ from recordfirst.operations.gc import Collection
 from recordfirst.operations.look import Look, Overview
 from recordfirst.operations.schema import Schema, SchemaVersion
 from recordfirst.providers.contract import Absent, CannotTell, Found, Item, Listing, Pending, Provider
+from recordfirst.providers.events import EventSource
+from recordfirst.providers.signed import SignedEvents, StandardWebhooks
 from recordfirst.reconcile.dismissing import Dismissal
 from recordfirst.reconcile.reconciler import Report, Sighting
 from recordfirst.reconcile.resealing import Resealing
@@ -95,6 +99,7 @@ from recordfirst.steps.checked_sql import changed_one, insert_or_same
 from recordfirst.steps.effect import Call, Effect, effect
 from recordfirst.steps.function import inject
 from recordfirst.steps.invariant import Invariant, invariant
+from recordfirst.steps.on_event import EventHandler, on_event
 from recordfirst.steps.projection import ProjectStep, project
 from recordfirst.steps.read import Read, ReadStep, read
 from recordfirst.steps.stage import StageStep, stage
@@ -147,6 +152,9 @@ __all__ = [
     "EngineUnreadable",
     "Entry",
     "Escaped",
+    "EventEndpoint",
+    "EventHandler",
+    "EventSource",
     "Finding",
     "Found",
     "Handle",
@@ -173,6 +181,7 @@ __all__ = [
     "ProcessDied",
     "ProjectStep",
     "Provider",
+    "ProviderEvent",
     "QueryFilter",
     "Read",
     "ReadStep",
@@ -188,8 +197,10 @@ __all__ = [
     "SchemaVersion",
     "SharedKey",
     "Sighting",
+    "SignedEvents",
     "SqlLedger",
     "StageStep",
+    "StandardWebhooks",
     "Start",
     "StartContended",
     "Transfer",
@@ -215,6 +226,7 @@ __all__ = [
     "inject",
     "insert_or_same",
     "invariant",
+    "on_event",
     "open_account",
     "post",
     "project",

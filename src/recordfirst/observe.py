@@ -145,6 +145,40 @@ class CollectFailed(msgspec.Struct, frozen=True):
     cause: str
 
 
+class EventRefused(msgspec.Struct, frozen=True):
+    """A request to an endpoint for events was refused: nothing of it is stored."""
+
+    source: str
+    said: str
+    """What it was answered: ``bad signature``, say."""
+    why: str
+
+
+class ForeignEvent(msgspec.Struct, frozen=True):
+    """An event of the other mode (test or live), or of an account that does not count: kept, and never applied."""
+
+    provider: str
+    event: str
+    livemode: bool | None
+    account: str | None
+
+
+class EventFailed(msgspec.Struct, frozen=True):
+    """A handler of an event, or the look that it asks for, failed and will be repeated."""
+
+    provider: str
+    event: str
+    cause: str
+
+
+class EventStopped(msgspec.Struct, frozen=True):
+    """A handler has failed too often: fix it, then ``recordfirst events --replay``."""
+
+    provider: str
+    event: str
+    cause: str
+
+
 class Failed(msgspec.Struct, frozen=True):
     """A workflow ends in failure: fix the cause, then ``retry`` it."""
 
@@ -280,6 +314,10 @@ type Event = (
     | WorkInterrupted
     | DispatchFailed
     | CollectFailed
+    | EventRefused
+    | ForeignEvent
+    | EventFailed
+    | EventStopped
     | Failed
     | Stopped
     | Resumed
@@ -306,6 +344,9 @@ _WARNINGS = (
     WorkInterrupted,
     DispatchFailed,
     CollectFailed,
+    EventRefused,
+    ForeignEvent,
+    EventFailed,
     RepairFailed,
     LookFailed,
     Failed,
@@ -322,7 +363,7 @@ def log_events(event: Event) -> None:
         return  # it is logged where it is noticed, as an error with its stack, whatever observes
     left = isinstance(event, Reconciled) and event.repaired is None
     level = logging.WARNING if left or isinstance(event, _WARNINGS) else logging.INFO
-    if isinstance(event, Stopped):
+    if isinstance(event, Stopped | EventStopped):
         level = logging.ERROR
     _log.log(level, "%s", event)
 

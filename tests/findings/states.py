@@ -64,6 +64,26 @@ def engine_set_back(desk: Desk) -> None:
     desk.touch("morning")
 
 
+# ── provider events ─────────────────────────────────────────────────────────
+
+
+def _event_left(desk: Desk, state: str, markers: str) -> None:
+    """As a worker has left it, long ago."""
+    columns = "app, hash, provider, id, type, names, body, state, tries, error, received_at_ms"
+    names = f'{{"keys": [], "markers": [{markers}], "references": []}}'
+    error = '{"reason": "no"}'
+    values = f"'shop', 'h1', 'stripe', 'evt_1', 'charge.updated', '{names}', '{{}}', '{state}', 8, '{error}', 1"
+    desk.execute(f"INSERT INTO {desk.table('event')} ({columns}) VALUES ({values})")
+
+
+def handler_stopped(desk: Desk) -> None:
+    _event_left(desk, "stopped", "")
+
+
+def event_without_receipt(desk: Desk) -> None:
+    _event_left(desk, "waiting", '"shop/order:77:charge"')
+
+
 # ── the record ──────────────────────────────────────────────────────────────
 
 
@@ -260,7 +280,7 @@ def refunded_by_hand(desk: Desk) -> None:
     desk.sell("42")
     [intent] = desk.outside.stripe.api.books.intents
     given: dict[str, Any] = {"charge": None, "payment_intent": intent, "amount": None, "metadata": {}, "reason": None}
-    desk.outside.stripe.api.books.refund(given, key="by hand", now_ms=desk.outside.stripe.clock.now_ms())
+    desk.outside.stripe.api.books.refunds.create(given, key="by hand", now_ms=desk.outside.stripe.clock.now_ms())
 
 
 def listing_fails(desk: Desk) -> None:

@@ -6,6 +6,7 @@ import functools
 
 import pytest
 
+from recordfirst.conformance.events import EventConformance
 from recordfirst.conformance.guards import GuardConformance
 from recordfirst.conformance.pending import PendingConformance
 from recordfirst.conformance.projections import ProjectionConformance
@@ -26,6 +27,7 @@ class TestSqlite(
     ReconcileConformance,
     ProjectionConformance,
     PendingConformance,
+    EventConformance,
 ):
     """SQLite."""
 
@@ -43,6 +45,7 @@ class TestPostgres(
     ReconcileConformance,
     ProjectionConformance,
     PendingConformance,
+    EventConformance,
 ):
     """PostgreSQL."""
 

@@ -116,7 +116,7 @@ def test_queries_it_does_not_know_are_refused(text):
     [
         ({"api_key": None}, 401),
         ({"api_key": "pk_test"}, 401),
-        ({"path": "/v1/payouts"}, 404),
+        ({"path": "/v1/customers"}, 404),
         ({"method": "DELETE"}, 404),
     ],
 )

@@ -271,3 +271,18 @@ def time_of(at_ms: int | None) -> str | None:
     if at_ms is None:
         return None
     return dt.datetime.fromtimestamp(at_ms / 1000, dt.UTC).isoformat(timespec="milliseconds")
+
+
+_AGE = re.compile(r"(\d+)([smhdw])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def age_in_s(option: str, text: str) -> float:
+    """Read an age as people write it, such as ``90d``."""
+    found = _AGE.fullmatch(text)
+    if found is None:
+        raise click.UsageError(f"{option} {text!r}: write a number and s, m, h, d or w, such as 90d")
+    try:
+        return dt.timedelta(**{_UNITS[found[2]]: int(found[1])}).total_seconds()
+    except OverflowError:
+        raise click.UsageError(f"{option} {text!r}: that is longer than there is time") from None

@@ -20,6 +20,7 @@ from recordfirst.cli.common import (
     runs,
 )
 from recordfirst.cli.demo import demo
+from recordfirst.cli.events import events
 from recordfirst.cli.explaining import explain
 from recordfirst.cli.exploring import explore
 from recordfirst.cli.ledger import ledger
@@ -202,6 +203,7 @@ for command in (
     cancel,
     gc,
     reseal,
+    events,
     audit,
     ledger,
     explore,

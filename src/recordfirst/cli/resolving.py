@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import re
 import shlex
 import sys
 from typing import Literal
@@ -12,6 +10,7 @@ import click
 
 from recordfirst.cli.common import (
     LISTED,
+    age_in_s,
     app_option,
     audited,
     dry_run_option,
@@ -246,10 +245,6 @@ async def reseal(app_path: str, who: str, why: str | None, dry_run: bool, as_jso
         sys.exit(1)
 
 
-_AGE = re.compile(r"(\d+)([smhdw])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-
 @click.command()
 @app_option
 @click.option("--older-than", required=True, metavar="AGE", help="Of what ended longer ago than this: 90d, 12h, 4w.")
@@ -268,13 +263,7 @@ async def gc(app_path: str, older_than: str, who: str, why: str | None, dry_run:
       recordfirst gc --app shop.app:app --older-than 90d --dry-run
       recordfirst gc --app shop.app:app --older-than 90d --why "kept for a quarter"
     """
-    found = _AGE.fullmatch(older_than)
-    if found is None:
-        raise click.UsageError(f"--older-than {older_than!r}: write a number and s, m, h, d or w, such as 90d")
-    try:
-        age_s = dt.timedelta(**{_UNITS[found[2]]: int(found[1])}).total_seconds()
-    except OverflowError:
-        raise click.UsageError(f"--older-than {older_than!r}: that is longer than there is time") from None
+    age_s = age_in_s("--older-than", older_than)
     telling = sys.stderr.isatty() and not as_json
 
     def tell(looked: int) -> None:

@@ -14,9 +14,10 @@ from resonate.resonate import Resonate
 from recordfirst.client.completion_poller import CompletionPoller
 from recordfirst.client.engines import Engines
 from recordfirst.client.handle import Handle, find_start
+from recordfirst.client.opening import open_record
 from recordfirst.client.starting import Starting
 from recordfirst.client.transaction import AppRecord
-from recordfirst.client.version import check_version, version_of_app
+from recordfirst.client.version import check_version, errors_of_app, version_of_app
 from recordfirst.core import identity
 from recordfirst.core.receipt import Receipt
 from recordfirst.core.start import Start
@@ -24,6 +25,7 @@ from recordfirst.core.text import shown
 from recordfirst.engine.connect import check
 from recordfirst.engine.options import Embedded
 from recordfirst.errors import Misuse
+from recordfirst.events.endpoint import EventEndpoint
 from recordfirst.execution.runtime import Runtime
 from recordfirst.execution.sealing import Encryptor, Sealing
 from recordfirst.execution.starts import check_same_start, new_start
@@ -36,15 +38,16 @@ from recordfirst.operations.retry import Retry
 from recordfirst.operations.schema import Schema
 from recordfirst.process.seams import NO_SEAMS, Seams
 from recordfirst.process.threads import Threads
+from recordfirst.providers.events import EventSource
 from recordfirst.reconcile.dismissing import Dismissal
 from recordfirst.reconcile.reconciler import Report
 from recordfirst.reconcile.resealing import Resealing
 from recordfirst.reconcile.restores import DOUBT_MS
 from recordfirst.records.contract import Record
-from recordfirst.steps.declared import OwnErrors
 from recordfirst.steps.effect import Effect
 from recordfirst.steps.injection import Injector
 from recordfirst.steps.invariant import Invariant
+from recordfirst.steps.on_event import EventHandler
 from recordfirst.steps.registrations import registrations
 from recordfirst.steps.workflow import Workflow
 from recordfirst.worker.dispatcher import Dispatcher
@@ -74,6 +77,7 @@ class App:
             flight. A body that only waits does not count.
         encryptor: covers arguments, requests and results at rest.
         invariants: what must hold in the record; a reconcile looks whether it does. See :func:`invariant`.
+        event_handlers: what ``@on_event`` has made; workers give them the events that :meth:`events` took in.
         version: names this version of your code, such as a commit's hash, in 64 characters at most. A workflow that a
             defect has stopped is tried again, once, by a worker of another version. Default: a hash of the code of
             the workflows, their steps, and the functions of their package that these name.
@@ -97,6 +101,7 @@ class App:
         concurrency: int = 64,
         encryptor: Encryptor | None = None,
         invariants: Iterable[Invariant] = (),
+        event_handlers: Iterable[EventHandler] = (),
         version: str | None = None,
         sleeper: Callable[[float], Awaitable[None]] = asyncio.sleep,
         random: Callable[[], float] = random.random,
@@ -108,13 +113,10 @@ class App:
             raise Misuse(f"record= takes PostgresRecord(dsn) or SqliteRecord(path), not {shown(record)}")
         if concurrency < 1:
             raise Misuse(f"concurrency= takes a whole number above 0, not {concurrency!r}")
-        self._registered = registrations(workflows, invariants)
+        self._registered = registrations(workflows, invariants, event_handlers)
         check(engine)
         self._concurrency, self._injector = concurrency, Injector()
         self._store = record
-        declared = [workflow.declared for workflow in self._registered.workflows.values()]
-        packages = {package for each in declared for package in each.packages}
-        fails = [error for each in declared for error in each.fails]
         self._dispatcher: Dispatcher | None = None
         self._opened = 0
         self._opening = asyncio.Lock()
@@ -130,8 +132,8 @@ class App:
             observer=observer,
             nudge=lambda: self._dispatcher.nudge() if self._dispatcher is not None else None,
             works_here=lambda: self._dispatcher is not None,
-            version=version_of_app(self._registered.workflows.values()) if version is None else check_version(version),
-            errors=OwnErrors(fails, packages),
+            version=version_of_app(self._registered) if version is None else check_version(version),
+            errors=errors_of_app(self._registered),
         )
         self.engines = Engines(self.runtime, engine, concurrency, encryptor)
         self.operations = Operations(self.runtime, self._registered, lambda: self.engines.to_ask(self._dispatcher))
@@ -182,6 +184,14 @@ class App:
         """What must hold in its record."""
         return list(self._registered.invariants)
 
+    def events(self, source: EventSource) -> EventEndpoint:
+        """Return an ASGI endpoint that takes a provider's events in, to mount in a web app; workers take them up.
+
+        It verifies signatures, stores an event once for good, and answers 200. The app must be open.
+        """
+        self._registered.sources.append(source)
+        return EventEndpoint(self.runtime, source)
+
     # ── opening and closing ─────────────────────────────────────────────────
 
     async def __aenter__(self) -> Self:
@@ -220,7 +230,7 @@ class App:
             self._take()  # again: who was before us may have failed, and given it back
             if self._opened == 0:
                 try:
-                    await self._open_record(joins=joins)
+                    await open_record(self, self._store, joins=joins)
                 except BaseException:
                     self.runtime.owned.give_back()
                     raise
@@ -234,18 +244,6 @@ class App:
 
     def _threads(self) -> Threads:
         return Threads(self.name, lambda: self.runtime.observe)
-
-    async def _open_record(self, *, joins: bool) -> None:
-        await self._store.open(self.name)
-        try:
-            await self.schema.check()
-            self._store.cover_errors(self.runtime.sealing if self.runtime.sealing.on else None)
-            if joins:
-                await self.runtime.sealing.open(self._store)
-                self.runtime.joined = await self.engines.joined()
-        except BaseException:
-            await self._store.close()
-            raise
 
     async def _close(self) -> None:
         if self.runtime.owned.is_inherited:

@@ -14,7 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from recordfirst.errors import Misuse
-from recordfirst.steps.workflow import Workflow
+from recordfirst.steps.declared import OwnErrors
+from recordfirst.steps.registrations import Registrations
 
 _LONGEST = 64
 
@@ -30,11 +31,18 @@ def check_version(given: Any) -> str:
     return given
 
 
-def version_of_app(workflows: Iterable[Workflow[..., Any]]) -> str:
-    """A hash of the code of these workflows; see the module."""
+def errors_of_app(registered: Registrations) -> OwnErrors:
+    """The classes of the app's own that an error may be rebuilt as."""
+    declared = [workflow.declared for workflow in registered.workflows.values()]
+    fails = [each for one in declared for each in one.fails]
+    return OwnErrors(fails, {package for one in declared for package in one.packages})
+
+
+def version_of_app(registered: Registrations) -> str:
+    """A hash of the code of the app's workflows; see the module."""
     functions: dict[Any, None] = {}
     options: list[str] = []
-    for workflow in workflows:
+    for workflow in registered.workflows.values():
         functions |= dict.fromkeys(workflow.functions())
         options.append(f"{workflow.name} {[each.__qualname__ for each in workflow.declared.fails]}")
         options += [step.told for step in workflow.steps()]

@@ -210,6 +210,23 @@ KINDS = {
             "Look at the provider, then `recordfirst resolve KEY` with `--succeeded`, `--declined` or `--not-done`.",
         ),
         FindingKind(
+            "RF-EVENT-STOPPED",
+            "A handler of a provider's event has failed too often. Its rows are not written; it is not tried again.",
+            "A bug in the handler, or what it needs is not there.",
+            _NOTHING,
+            "Fix what `recordfirst events EVENT` says, deploy, and `recordfirst events EVENT --replay`.",
+            dismissible=True,
+        ),
+        FindingKind(
+            "RF-EVENT-WAITING",
+            "A provider's event names a call of this app, and there is no receipt of it; for a quarter of an hour now.",
+            "The record was restored, or rows were deleted by hand; or somebody else uses the app's name.",
+            "Nothing: the event is kept, and matched when the receipt comes.",
+            "Find out who made the call; start its workflow again, under its id, if the record has lost it. "
+            "Else dismiss it.",
+            dismissible=True,
+        ),
+        FindingKind(
             "RF-MIRROR-BEHIND",
             "A projection was begun, and its mirror has not confirmed it.",
             "The mirror cannot be reached, or refuses what it is sent; or who projected has died in between.",

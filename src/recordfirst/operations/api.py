@@ -19,6 +19,7 @@ from recordfirst.execution.resolve import resolve
 from recordfirst.execution.runtime import Runtime
 from recordfirst.operations.cancel import Cancellation
 from recordfirst.operations.cancel import cancel as cancel_it
+from recordfirst.operations.events import EventOperations
 from recordfirst.operations.gc import Collection, collect
 from recordfirst.operations.retry import Retry, retry
 from recordfirst.reconcile.contract import PassContext
@@ -42,6 +43,8 @@ class Operations:
     ) -> None:
         """``engine_to_ask``: opens the engine, if it can be asked from this process."""
         self._runtime, self._registered, self._engine_to_ask = runtime, registered, engine_to_ask
+        self.events = EventOperations(runtime, registered.sources)
+        """What they ask of provider events."""
 
     async def retry(
         self, id: str, *, again: bool = False, who: str = "app", why: str | None = None, dry_run: bool = False

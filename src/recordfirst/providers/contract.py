@@ -131,6 +131,14 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
             return NotDone(describe(error))
         return Unknown(describe(error)) if _is_connections(error) else Undeclared(describe(error))
 
+    async def marker_under(self, get: Callable[[Any], Awaitable[Any]], reference: str) -> str | None:
+        """Say what a call of ours left at an object, by the provider's name for it: an event may tell no more.
+
+        ``get`` gives what the app provides: ``await get(StripeClient)``. Default: nothing can be said.
+        """
+        del get, reference
+        return None
+
 
 def _is_number(seconds: object) -> bool:
     return isinstance(seconds, int | float) and math.isfinite(seconds)

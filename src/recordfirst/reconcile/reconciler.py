@@ -19,6 +19,7 @@ from recordfirst.providers.contract import describe
 from recordfirst.reconcile.contract import PAGE, Discrepancy, Page, Pass, PassContext
 from recordfirst.reconcile.dismissing import standing
 from recordfirst.reconcile.passes.effects import Intents, Late, Pendings, Unknowns
+from recordfirst.reconcile.passes.events import Events
 from recordfirst.reconcile.passes.indexes import Indexes, must_keep
 from recordfirst.reconcile.passes.invariants import Invariants
 from recordfirst.reconcile.passes.ledgers import Ledgers
@@ -36,6 +37,7 @@ PASSES: tuple[Pass, ...] = (
     Unknowns(),
     Pendings(),
     Late(),
+    Events(),
     Invariants(),
     Projections(),
     References(),

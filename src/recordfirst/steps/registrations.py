@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 
 from recordfirst.errors import Misuse, UnknownWorkflow
+from recordfirst.providers.events import EventSource
 from recordfirst.steps.effect import Effect
 from recordfirst.steps.function import Function
 from recordfirst.steps.invariant import Invariant
+from recordfirst.steps.on_event import EventHandler
 from recordfirst.steps.projection import ProjectStep
 from recordfirst.steps.step import Step
 from recordfirst.steps.workflow import Workflow
@@ -25,6 +27,9 @@ class Registrations(msgspec.Struct, frozen=True):
     """With those that undo them."""
     projections: dict[str, ProjectStep[...]]
     invariants: list[Invariant]
+    handlers: list[EventHandler] = []
+    sources: list[EventSource] = []
+    """Whose events the app takes in."""
 
     def workflow(self, name: str, app: str) -> Workflow[..., Any]:
         """Return the workflow of this name.
@@ -40,10 +45,13 @@ class Registrations(msgspec.Struct, frozen=True):
     def functions(self) -> list[Function]:
         """Every function of the user's, for the check of what they need injected."""
         found = [function for step in self.steps for function in step.functions()]
+        found += [function for handler in self.handlers for function in handler.functions()]
         return [*found, *(function for each in self.invariants for function in each.functions())]
 
 
-def registrations(workflows: Iterable[Workflow[..., Any]], invariants: Iterable[Invariant]) -> Registrations:
+def registrations(
+    workflows: Iterable[Workflow[..., Any]], invariants: Iterable[Invariant], handlers: Iterable[EventHandler] = ()
+) -> Registrations:
     """Take what an app is given.
 
     Raises:
@@ -52,7 +60,8 @@ def registrations(workflows: Iterable[Workflow[..., Any]], invariants: Iterable[
     """
     named = _by_name(workflows)
     steps = [step for workflow in named.values() for step in workflow.steps()]
-    made = Registrations(named, steps, _effects_of(steps), _projections_of(steps), _distinct(invariants))
+    effects, projections = _effects_of(steps), _projections_of(steps)
+    made = Registrations(named, steps, effects, projections, _distinct(invariants), _handlers(handlers))
     seen: dict[str, Step[..., Any]] = {}
     for workflow in named.values():
         workflow.check_keys(seen)
@@ -69,6 +78,19 @@ def _distinct(invariants: Iterable[Invariant]) -> list[Invariant]:
         if each.name in found:
             raise Misuse(f"two invariants named {each.name!r}")
         found[each.name] = each
+    return list(found.values())
+
+
+def _handlers(handlers: Iterable[EventHandler]) -> list[EventHandler]:
+    """Handlers of events; two of one name would share their receipts."""
+    found: dict[str, EventHandler] = {}
+    for each in handlers:
+        if not isinstance(each, EventHandler):
+            raise Misuse(f"event_handlers= takes what @on_event makes, not {each!r}")
+        first = found.setdefault(each.name, each)
+        if first is not each:
+            places = f"{first.function.place} and {each.function.place}"
+            raise Misuse(f"two event handlers named {each.name!r}: {places}")
     return list(found.values())
 
 

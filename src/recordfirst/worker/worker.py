@@ -20,6 +20,7 @@ from recordfirst.reconcile.restores import check
 from recordfirst.steps.registrations import Registrations
 from recordfirst.worker.dispatcher import Dispatcher
 from recordfirst.worker.engine_cleaner import collect_regularly
+from recordfirst.worker.events import take_events
 from recordfirst.worker.looker import Looker
 from recordfirst.worker.renewing import renew
 
@@ -110,15 +111,17 @@ class Worker:
         collecting = asyncio.create_task(collect_regularly(self._runtime, engine))
         renewing = asyncio.create_task(renew(self._runtime, engine))
         looking = asyncio.create_task(Looker(self._runtime, engine, registered.effects).keep_looking())
+        taking = asyncio.create_task(take_events(scope))
         self.working.set()
         try:
             await asyncio.wait({ends, watching}, return_when=asyncio.FIRST_COMPLETED)
             if not self.stopping.is_set() and watching.done():
                 watching.result()
         finally:
-            for task in (ends, reconciling, watching, collecting, renewing, looking):
+            background = (reconciling, watching, collecting, renewing, looking, taking)
+            for task in (ends, *background):
                 task.cancel()
-            await asyncio.gather(reconciling, watching, collecting, renewing, looking, return_exceptions=True)
+            await asyncio.gather(*background, return_exceptions=True)
             self.working.clear()
             self._on_dispatcher(None)
             await dispatcher.stop()

@@ -146,7 +146,7 @@ async def test_refused_objects_are_declined(open_shop, monkeypatch, status):
     async with open_shop() as shop:
         paid = await shop.pay("k")
         await shop.refund(paid.id, "r")
-        for timeline in (shop.sim.api.books.refunds, shop.sim.api.books.timeline):
+        for timeline in (shop.sim.api.books.refunds.all, shop.sim.api.books.timeline):
             for item in timeline._items:
                 item.status = status
         look = {"since_ms": shop.sim.clock.now_ms()}

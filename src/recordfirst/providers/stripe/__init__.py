@@ -23,6 +23,7 @@ except ModuleNotFoundError as _missing:
 
 from recordfirst.providers.stripe.client import stripe_client
 from recordfirst.providers.stripe.errors import SEARCH_LAG_S, Stripe
+from recordfirst.providers.stripe.events import StripeEvents
 from recordfirst.providers.stripe.listing import PAYMENT_INTENTS, REFUNDS
 from recordfirst.providers.stripe.probe import (
     METADATA_KEY,
@@ -43,6 +44,7 @@ __all__ = [
     "Payment",
     "Refund",
     "Stripe",
+    "StripeEvents",
     "find_payment_intent",
     "find_refund",
     "payment_of",

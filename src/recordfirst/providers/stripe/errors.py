@@ -21,7 +21,7 @@ before a refused connection), so they must be off, as :func:`~recordfirst.provid
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 import aiohttp
@@ -29,6 +29,7 @@ import stripe
 
 from recordfirst.errors import REFUSED_CREDENTIAL, Declined, NotDone, Unknown
 from recordfirst.providers.contract import Provider, Verdict, describe
+from recordfirst.providers.stripe.events import marker_under
 from recordfirst.providers.stripe.probe import Payment, Refund
 
 SEARCH_LAG_S = 60.0
@@ -74,6 +75,10 @@ class Stripe(Provider, frozen=True, kw_only=True):
         if isinstance(error, stripe.APIConnectionError):
             return Unknown(f"no answer from Stripe: {describe(root)}")
         return Provider.classify(self, error)
+
+    async def marker_under(self, get: Callable[[Any], Awaitable[Any]], reference: str) -> str | None:
+        """The marker in an object's metadata, or in that of the payment that it is about."""
+        return await marker_under(await get(stripe.StripeClient), reference)
 
 
 def _answered(error: stripe.StripeError) -> Verdict:  # noqa: PLR0911 - one line per row of the table

@@ -50,6 +50,7 @@ TABLES = (
         ("key", "attempt", "request", "fingerprint", "frozen", "result", "reply", "error", "revision"),
     ),
     Table("projection", ("key",), ("request",), ("key", "request", "fingerprint", "version")),
+    Table("event", ("hash",), ("body",), ("hash", "body", "error", "fingerprint")),
 )
 
 

@@ -1,6 +1,7 @@
 """The simulator as a process: ``python -m recordfirst.testing.stripe --port 0 --seed 7 --lost-reply 0.03``.
 
-Prints ``{"url": "http://127.0.0.1:…"}`` as one line once it answers; SIGTERM or SIGINT ends it with status 0.
+Prints ``{"url": "http://127.0.0.1:…"}`` as one line once it answers; SIGTERM or SIGINT ends it with status 0. With
+``--events-to http://127.0.0.1:8000/stripe/events`` it sends signed events there.
 """
 
 from __future__ import annotations
@@ -8,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from typing import Any
 
 import click
 import msgspec
 
 from recordfirst.testing.stripe.faults import Faults
-from recordfirst.testing.stripe.server import StripeSimulator
+from recordfirst.testing.stripe.log import Delays
+from recordfirst.testing.stripe.sending import Sending
+from recordfirst.testing.stripe.server import SIGNED_WITH, StripeSimulator
 
 _PORT = click.IntRange(0, 65535)
 _RATE = click.FloatRange(0, 1)
@@ -36,13 +40,44 @@ _SECONDS = click.FloatRange(0)
 @click.option("--slow-s", type=_SECONDS, default=0.5, help="How late.")
 @click.option("--hang-s", type=_SECONDS, default=120.0, help="How long no answer lasts.")
 @click.option("--retry-after-s", type=click.IntRange(0), default=1, help="What a 429 asks for.")
-def main(host: str, port: int, search_lag_s: float, **faults: float) -> None:
+@click.option("--events-to", metavar="URL", help="Send signed events there.")
+@click.option("--events-secret", default=SIGNED_WITH, help="What they are signed with.")
+@click.option("--events-lost", type=_RATE, default=0.0, help="Rate: never sent, only listed.")
+@click.option("--events-twice", type=_RATE, default=0.0, help="Rate: sent again.")
+@click.option("--events-held", type=_RATE, default=0.0, help="Rate: held back, so that later ones come first.")
+@click.option("--events-held-s", type=_SECONDS, default=0.2, help="How long.")
+@click.option("--events-delay-s", type=_SECONDS, default=0.0, help="Each sending waits for up to that long.")
+@click.option("--bank-s", type=_SECONDS, default=Delays().bank_s, help="A bank's answer to a debit.")
+@click.option("--hold-s", type=_SECONDS, default=Delays().hold_s, help="How long an authorisation holds.")
+@click.option("--refund-s", type=_SECONDS, default=Delays().refund_s, help="The end of a refund that takes time.")
+@click.option("--dispute-s", type=_SECONDS, default=Delays().dispute_s, help="A dispute of a charge that gets one.")
+@click.option("--verdict-s", type=_SECONDS, default=Delays().verdict_s, help="The end of a dispute with evidence.")
+@click.option("--payout-s", type=_SECONDS, default=Delays().payout_s, help="The arrival of a payout.")
+@click.option("--livemode", is_flag=True, help="Objects and events say that they are live.")
+def main(host: str, port: int, search_lag_s: float, **given: Any) -> None:
     """Run the Stripe simulator until it is told to end."""
+    seed = given["seed"]
+    sending = {name.removeprefix("events_"): given.pop(name) for name in [*given] if name in _SENDING}
+    delays = {name: given.pop(name) for name in Delays.__struct_fields__}
+    events_to, secret, livemode = (given.pop(name) for name in ("events_to", "events_secret", "livemode"))
     try:
-        chosen = msgspec.convert(faults, Faults)
+        simulator = StripeSimulator(
+            faults=msgspec.convert(given, Faults),
+            search_lag_s=search_lag_s,
+            host=host,
+            port=port,
+            events_to=events_to,
+            events_secret=secret,
+            sending=msgspec.convert({"seed": seed, **sending}, Sending),
+            delays=msgspec.convert(delays, Delays),
+            livemode=livemode,
+        )
     except msgspec.ValidationError as error:
         raise click.UsageError(str(error)) from None
-    asyncio.run(_serve(StripeSimulator(faults=chosen, search_lag_s=search_lag_s, host=host, port=port)))
+    asyncio.run(_serve(simulator))
+
+
+_SENDING = {f"events_{name}" for name in Sending.__struct_fields__}
 
 
 async def _serve(simulator: StripeSimulator) -> None:

@@ -1,120 +1,60 @@
-"""The account's books: payment intents and refunds, and what happens to them. Pure state, no I/O; the time is given.
+"""The account's books: payments, and what happens to them. Pure state, no I/O; the time is given.
 
-The cost of every operation is independent of how many objects there are, up to a logarithm.
+A payment intent moves as https://docs.stripe.com/payments/paymentintents/lifecycle draws it. The cost of every
+operation is independent of how many objects there are, up to a logarithm.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from functools import partial
 from typing import Any, Literal
 
 import msgspec
 
 from recordfirst.testing.stripe.cards import (
     AUTHENTICATION_REQUIRED,
+    BANK_DECLINED,
     GENERIC,
     MAXIMUM_AMOUNT,
     MINIMUM_AMOUNTS,
+    NOT_AUTHENTICATED,
     PAYMENT_METHODS,
+    Behaviour,
     Decline,
-    Waiting,
 )
+from recordfirst.testing.stripe.disputes import Disputes
 from recordfirst.testing.stripe.ledger import StoredReply
+from recordfirst.testing.stripe.log import Agenda, Delays, EventLog, Told
+from recordfirst.testing.stripe.objects import Charge, PaymentIntent, StripeTimeline
+from recordfirst.testing.stripe.payouts import Payouts
+from recordfirst.testing.stripe.refunds import Refunds
 from recordfirst.testing.stripe.wire import Refusal, invalid
 
-type IntentStatus = Literal[
-    "requires_payment_method", "requires_confirmation", "requires_action", "processing", "requires_capture", "succeeded"
-]
-
-
-class PaymentIntent(msgspec.Struct, kw_only=True):
-    """As Stripe shows it; encodes to the API's JSON."""
-
-    id: str
-    object: Literal["payment_intent"] = "payment_intent"
-    amount: int
-    amount_capturable: int = 0
-    amount_received: int = 0
-    canceled_at: int | None = None
-    cancellation_reason: str | None = None
-    capture_method: str = "automatic_async"
-    client_secret: str
-    confirmation_method: str = "automatic"
-    created: int
-    currency: str
-    customer: str | None = None
-    description: str | None = None
-    last_payment_error: dict[str, Any] | None = None
-    latest_charge: str | None = None
-    livemode: bool = False
-    metadata: dict[str, str] = {}
-    next_action: dict[str, Any] | None = None
-    payment_method: str | None = None
-    payment_method_types: tuple[str, ...] = ("card",)
-    receipt_email: str | None = None
-    status: IntentStatus = "requires_payment_method"
-
-
-class Refund(msgspec.Struct, kw_only=True):
-    """As Stripe shows it; encodes to the API's JSON."""
-
-    id: str
-    object: Literal["refund"] = "refund"
-    amount: int
-    balance_transaction: str | None = None
-    charge: str
-    created: int
-    currency: str
-    metadata: dict[str, str] = {}
-    payment_intent: str
-    reason: str | None = None
-    receipt_number: str | None = None
-    status: Literal["succeeded"] = "succeeded"
-
-
-class StripeTimeline[T: (PaymentIntent, Refund)]:
-    """Objects in the order of their creation, listed newest first."""
-
-    def __init__(self) -> None:
-        self._items: list[T] = []
-        self._created: list[int] = []
-        self._positions: dict[str, int] = {}
-
-    def add(self, item: T) -> None:
-        """Append the newest object."""
-        self._positions[item.id] = len(self._items)
-        self._items.append(item)
-        self._created.append(item.created)
-
-    def page(self, *, since: int, before: int | None, starting_after: str | None, limit: int) -> tuple[list[T], bool]:
-        """Return up to ``limit`` objects with ``since <= created < before``, newest first, and if there are more."""
-        low = bisect_left(self._created, since)
-        high = len(self._items) if before is None else bisect_left(self._created, before)
-        if starting_after is not None:
-            if starting_after not in self._positions:
-                raise invalid(f"No such object: '{starting_after}'", code="resource_missing", param="starting_after")
-            high = min(high, self._positions[starting_after])
-        start = max(low, high - limit)
-        return self._items[start:high][::-1], start > low
+_CONFIRMABLE = ("requires_payment_method", "requires_confirmation", "requires_action")
+_CANCELABLE = ("requires_payment_method", "requires_capture", "requires_confirmation", "requires_action", "processing")
 
 
 class Books:
     """One simulator's objects."""
 
-    def __init__(self) -> None:
+    def __init__(self, delays: Delays | None = None, *, livemode: bool = False) -> None:
         self.intents: dict[str, PaymentIntent] = {}
         self.timeline = StripeTimeline[PaymentIntent]()
         self.by_customer: dict[str, StripeTimeline[PaymentIntent]] = {}
         self.by_metadata: dict[tuple[str, str], list[tuple[int, PaymentIntent]]] = {}
         """With the time of creation in milliseconds, from which the search index lags."""
-        self.refunds = StripeTimeline[Refund]()
-        self.refunds_of: dict[str, StripeTimeline[Refund]] = {}
+        self.charges: dict[str, Charge] = {}
         self.entries: list[StoredReply] = []
-        self._intent_of_charge: dict[str, PaymentIntent] = {}
-        self._refunded: dict[str, int] = {}
+        self.events, self.agenda = EventLog(), Agenda()
+        self.delays, self.livemode = delays or Delays(), livemode
+        self.disputes = Disputes(self)
+        self.refunds = Refunds(self)
+        self.payouts = Payouts(self)
         self._count = 0
 
-    def create_intent(self, draft: dict[str, Any], now_ms: int) -> PaymentIntent:
+    # ── payments ────────────────────────────────────────────────────────────
+
+    def create_intent(self, draft: dict[str, Any], now_ms: int, account: str = "") -> PaymentIntent:
         """Open a payment intent; no money moves."""
         amount, currency = draft["amount"], draft["currency"]
         if amount < MINIMUM_AMOUNTS[currency]:
@@ -125,17 +65,22 @@ class Books:
             )
         if amount > MAXIMUM_AMOUNT:
             raise invalid(f"Amount must be no more than {MAXIMUM_AMOUNT}", code="amount_too_large", param="amount")
-        id = self._id("pi")
-        intent = PaymentIntent(id=id, client_secret=f"{id}_secret_sim", created=now_ms // 1000, **draft)
+        id = self.new_id("pi")
+        intent = PaymentIntent(
+            id=id, client_secret=f"{id}_secret_sim", created=now_ms // 1000, livemode=self.livemode, **draft
+        )
         if intent.payment_method is not None:
             _known_method(intent.payment_method)
             intent.status = "requires_confirmation"
+        if account:
+            self.events.accounts[id] = account
         self.intents[id] = intent
         self.timeline.add(intent)
         if intent.customer is not None:
             self.by_customer.setdefault(intent.customer, StripeTimeline()).add(intent)
         for pair in intent.metadata.items():
             self.by_metadata.setdefault(pair, []).append((now_ms, intent))
+        self.tell("payment_intent.created", intent, now_ms)
         return intent
 
     def confirm(
@@ -147,13 +92,14 @@ class Books:
         now_ms: int,
         decline: bool,
         refuses_action: bool = False,
+        return_url: str | None = None,
     ) -> PaymentIntent:
         """Charge the card, or authorise it, or wait for the customer or a bank, as the payment method has it.
 
         Raises:
             Refusal: 402 if the issuer declines: the intent stays, and waits for another payment method.
         """
-        if intent.status not in ("requires_payment_method", "requires_confirmation", "requires_action"):
+        if intent.status not in _CONFIRMABLE:
             raise invalid(
                 "You cannot confirm this PaymentIntent because it has already succeeded after being previously "
                 "confirmed."
@@ -167,54 +113,89 @@ class Books:
                 "You cannot confirm this PaymentIntent because it's missing a payment method.",
                 code="payment_intent_unexpected_state",
             )
-        answer = _known_method(method) or (GENERIC if decline else None)
+        behaviour = _known_method(method)
+        answer = behaviour.answer or (GENERIC if decline else None)
         if answer == "requires_action" and refuses_action:
             answer = AUTHENTICATION_REQUIRED
         if isinstance(answer, Decline):
-            intent.latest_charge = self._id("ch")
-            self._enter("decline", intent, key, now_ms, answer.decline_code)
-            raise _declined(intent, method, answer)
+            raise self._decline(intent, method, answer, key, now_ms)
         intent.payment_method, intent.last_payment_error = method, None
+        intent.payment_method_types = (behaviour.type,)
         if answer is None:
             return self._take(intent, key, now_ms)
         intent.status = answer
-        intent.next_action = {"type": "use_stripe_sdk"} if answer == "requires_action" else None
+        if answer == "requires_action":
+            intent.next_action = _next_action(intent, return_url)
+            self.tell("payment_intent.requires_action", intent, now_ms)
+            return intent
+        charge = self._charge(intent, "pending", now_ms)
+        self.tell("charge.pending", charge, now_ms)
+        self.tell("payment_intent.processing", intent, now_ms)
+        if not behaviour.for_ever:
+            self.agenda.after(now_ms, self.delays.bank_s, partial(self._bank_answers, intent))
         return intent
 
     def complete(self, id: str, now_ms: int) -> PaymentIntent:
-        """Let what an intent waits for come: its customer confirms, its bank pays, or it is captured."""
+        """Let what an intent waits for come: its customer confirms, its bank pays, or it is captured.
+
+        A card that is declined once its customer has confirmed is.
+        """
         intent = self.find(id)
-        if intent.status not in ("requires_action", "processing", "requires_capture"):
-            raise invalid(f"This PaymentIntent waits for nothing: it has a status of {intent.status}.")
-        return self._take(intent, "", now_ms, captures=intent.status == "requires_capture")
+        match intent.status:
+            case "requires_capture":
+                return self.capture(intent, None, now_ms=now_ms)
+            case "requires_action":
+                then = PAYMENT_METHODS[intent.payment_method or ""].then
+                return self._take(intent, "", now_ms) if then is None else self._fail(intent, then, now_ms)
+            case "processing":
+                return self._take(intent, "", now_ms)
+        raise invalid(f"This PaymentIntent waits for nothing: it has a status of {intent.status}.")
 
-    def _take(self, intent: PaymentIntent, key: str, now_ms: int, *, captures: bool = False) -> PaymentIntent:
-        intent.next_action = None
-        intent.latest_charge = intent.latest_charge or self._id("ch")
-        if intent.capture_method == "manual" and not captures:
-            intent.status, intent.amount_capturable = "requires_capture", intent.amount
-            return intent
-        self._enter("charge", intent, key, now_ms, None)
-        intent.status, intent.amount_capturable, intent.amount_received = "succeeded", 0, intent.amount
-        self._intent_of_charge[intent.latest_charge] = intent
-        return intent
+    def fail(self, id: str, now_ms: int) -> PaymentIntent:
+        """Let what an intent waits for not come: its customer does not pass 3-D Secure, or its bank declines."""
+        intent = self.find(id)
+        match intent.status:
+            case "requires_action":
+                return self._fail(intent, NOT_AUTHENTICATED, now_ms)
+            case "processing":
+                return self._fail(intent, PAYMENT_METHODS[intent.payment_method or ""].then or BANK_DECLINED, now_ms)
+        raise invalid(f"This PaymentIntent cannot fail: it has a status of {intent.status}.")
 
-    def _enter(
-        self, kind: Literal["charge", "decline"], intent: PaymentIntent, key: str, now_ms: int, code: str | None
-    ) -> None:
-        self.entries.append(
-            StoredReply(
-                kind=kind,
-                id=intent.latest_charge or "",
-                payment_intent=intent.id,
-                amount_minor=intent.amount,
-                currency=intent.currency,
-                metadata=intent.metadata,
-                key=key,
-                created_ms=now_ms,
-                code=code,
+    def capture(self, intent: PaymentIntent, amount: int | None, *, key: str = "", now_ms: int) -> PaymentIntent:
+        """Take the money that is held, or a part: what is left is released."""
+        if intent.status != "requires_capture":
+            raise invalid(
+                f"This PaymentIntent could not be captured because it has a status of {intent.status}. Only a "
+                "PaymentIntent with one of the following statuses may be captured: requires_capture.",
+                code="payment_intent_unexpected_state",
             )
-        )
+        amount = amount or intent.amount_capturable
+        if amount > intent.amount_capturable:
+            raise invalid(
+                f"The amount could not be captured because it exceeds the remaining amount available to capture: "
+                f"{intent.amount_capturable}.",
+                code="amount_too_large",
+                param="amount_to_capture",
+            )
+        return self._collect(intent, amount, key, now_ms)
+
+    def cancel(self, intent: PaymentIntent, reason: str | None, now_ms: int) -> PaymentIntent:
+        """Give a payment up before its money has moved; what is held is released."""
+        if intent.status not in _CANCELABLE:
+            raise invalid(
+                f"You cannot cancel this PaymentIntent because it has a status of {intent.status}. Only a "
+                f"PaymentIntent with one of the following statuses may be canceled: {', '.join(_CANCELABLE)}.",
+                code="payment_intent_unexpected_state",
+            )
+        return self._end(intent, reason, now_ms)
+
+    def expire(self, id: str, now_ms: int) -> PaymentIntent:
+        """Let an authorisation run out: Stripe cancels it by itself."""
+        intent = self.find(id)
+        if intent.status != "requires_capture":
+            raise invalid(f"This PaymentIntent holds nothing: it has a status of {intent.status}.")
+        self.tell("charge.expired", self.charges[intent.latest_charge or ""], now_ms)
+        return self._end(intent, "automatic", now_ms)
 
     def find(self, id: str, param: str = "intent", status: int = 404) -> PaymentIntent:
         """Look a payment intent up."""
@@ -222,78 +203,161 @@ class Books:
             raise invalid(f"No such payment_intent: '{id}'", code="resource_missing", param=param, status=status)
         return self.intents[id]
 
-    def refund(self, draft: dict[str, Any], *, key: str, now_ms: int) -> Refund:
-        """Give money back: all that is left, or a part."""
-        intent = self._refundable(draft)
-        charge = intent.latest_charge or ""
-        left = intent.amount_received - self._refunded.get(charge, 0)
-        if left == 0:
-            raise invalid(f"Charge {charge} has already been refunded.", code="charge_already_refunded")
-        amount = draft["amount"] or left
-        if amount > left:
-            raise invalid(
-                f"Refund amount ({amount}) is greater than unrefunded amount on charge ({left})", param="amount"
-            )
-        refund = Refund(
-            id=self._id("re"),
-            amount=amount,
-            charge=charge,
-            created=now_ms // 1000,
-            currency=intent.currency,
-            metadata=draft["metadata"],
-            payment_intent=intent.id,
-            reason=draft["reason"],
-        )
-        self._refunded[charge] = self._refunded.get(charge, 0) + amount
-        self.refunds.add(refund)
-        self.refunds_of.setdefault(intent.id, StripeTimeline()).add(refund)
-        self.entries.append(
-            StoredReply(
-                kind="refund",
-                id=refund.id,
-                payment_intent=intent.id,
-                amount_minor=amount,
-                currency=refund.currency,
-                metadata=refund.metadata,
-                key=key,
-                created_ms=now_ms,
-            )
-        )
-        return refund
+    def charge_of(self, id: str) -> Charge:
+        """Look a charge up."""
+        if id not in self.charges:
+            raise invalid(f"No such charge: '{id}'", code="resource_missing", param="charge", status=404)
+        return self.charges[id]
 
-    def _refundable(self, draft: dict[str, Any]) -> PaymentIntent:
-        charge: str | None = draft["charge"]
-        if charge is not None:
-            if charge not in self._intent_of_charge:
-                raise invalid(f"No such charge: '{charge}'", code="resource_missing", param="charge", status=404)
-            return self._intent_of_charge[charge]
-        intent = self.find(draft["payment_intent"], "payment_intent")
-        if intent.status != "succeeded":
-            raise invalid(f"This PaymentIntent ({intent.id}) does not have a successful charge to refund.")
+    def _end(self, intent: PaymentIntent, reason: str | None, now_ms: int) -> PaymentIntent:
+        intent.status, intent.next_action, intent.amount_capturable = "canceled", None, 0
+        intent.canceled_at, intent.cancellation_reason = now_ms // 1000, reason
+        self.tell("payment_intent.canceled", intent, now_ms)
         return intent
 
-    def _id(self, prefix: str) -> str:
+    def _bank_answers(self, intent: PaymentIntent, now_ms: int) -> None:
+        if intent.status == "processing":
+            then = PAYMENT_METHODS[intent.payment_method or ""].then
+            if then is None:
+                self._take(intent, "", now_ms)
+            else:
+                self._fail(intent, then, now_ms)
+
+    def _hold_ends(self, intent: PaymentIntent, now_ms: int) -> None:
+        if intent.status == "requires_capture":
+            self.expire(intent.id, now_ms)
+
+    def _customer_disputes(self, intent: PaymentIntent, how: Behaviour, now_ms: int) -> None:
+        reason = how.disputed or "general"
+        self.disputes.open(intent, amount=None, reason=reason, now_ms=now_ms, is_inquiry=how.inquiry)
+
+    def _take(self, intent: PaymentIntent, key: str, now_ms: int) -> PaymentIntent:
+        """The issuer, or the bank, has said yes."""
+        was_pending = intent.status == "processing"
+        intent.next_action = None
+        charge = self.charges[intent.latest_charge or ""] if was_pending else self._charge(intent, "succeeded", now_ms)
+        charge.status, charge.paid = "succeeded", True
+        if intent.capture_method == "manual":
+            intent.status, intent.amount_capturable = "requires_capture", intent.amount
+            self.tell("charge.succeeded", charge, now_ms)
+            self.tell("payment_intent.amount_capturable_updated", intent, now_ms)
+            self.agenda.after(now_ms, self.delays.hold_s, partial(self._hold_ends, intent))
+            return intent
+        return self._collect(intent, intent.amount, key, now_ms)
+
+    def _collect(self, intent: PaymentIntent, amount: int, key: str, now_ms: int) -> PaymentIntent:
+        charge = self.charges[intent.latest_charge or ""]
+        held = intent.status == "requires_capture"
+        charge.captured, charge.amount_captured = True, amount
+        intent.status, intent.amount_capturable, intent.amount_received = "succeeded", 0, amount
+        self.enter("charge", intent, key, now_ms, amount=amount)
+        self.tell("charge.captured" if held else "charge.succeeded", charge, now_ms)
+        self.tell("payment_intent.succeeded", intent, now_ms)
+        behaviour = PAYMENT_METHODS[intent.payment_method or ""]
+        if behaviour.disputed is not None:
+            self.agenda.after(now_ms, self.delays.dispute_s, partial(self._customer_disputes, intent, behaviour))
+        return intent
+
+    def _fail(self, intent: PaymentIntent, no: Decline, now_ms: int) -> PaymentIntent:
+        """What was waited for has not come."""
+        method = intent.payment_method or ""
+        charge = self.charges[intent.latest_charge or ""] if intent.status == "processing" else None
+        self._refuse(intent, method, no, now_ms, charge)
+        return intent
+
+    def _decline(self, intent: PaymentIntent, method: str, no: Decline, key: str, now_ms: int) -> Refusal:
+        """Return the 402 that tells of a decline."""
+        error = self._refuse(intent, method, no, now_ms, None, key)
+        return Refusal(402, error | {"payment_intent": msgspec.to_builtins(intent)})
+
+    def _refuse(
+        self, intent: PaymentIntent, method: str, no: Decline, now_ms: int, charge: Charge | None, key: str = ""
+    ) -> dict[str, Any]:
+        """Put a decline into the intent, as Stripe does, and return its error."""
+        intent.payment_method = method
+        charge = charge or self._charge(intent, "failed", now_ms)
+        charge.status, charge.failure_code, charge.failure_message = "failed", no.code, no.message
+        intent.status, intent.payment_method, intent.next_action = "requires_payment_method", None, None
+        error: dict[str, Any] = {
+            "charge": intent.latest_charge,
+            "code": no.code,
+            "decline_code": no.decline_code,
+            "doc_url": f"https://docs.stripe.com/error-codes/{no.code.replace('_', '-')}",
+            "message": no.message,
+            "payment_method": {"id": method, "object": "payment_method", "type": PAYMENT_METHODS[method].type},
+            "type": "card_error",
+        }
+        intent.last_payment_error = error
+        self.enter("decline", intent, key, now_ms, amount=intent.amount, code=no.decline_code)
+        self.tell("charge.failed", charge, now_ms)
+        self.tell("payment_intent.payment_failed", intent, now_ms)
+        return error
+
+    def _charge(self, intent: PaymentIntent, status: Literal["succeeded", "pending", "failed"], now_ms: int) -> Charge:
+        charge = Charge(
+            id=self.new_id("ch"),
+            amount=intent.amount,
+            created=now_ms // 1000,
+            currency=intent.currency,
+            customer=intent.customer,
+            livemode=self.livemode,
+            metadata=intent.metadata,
+            payment_intent=intent.id,
+            payment_method=intent.payment_method,
+            status=status,
+        )
+        self.charges[charge.id] = charge
+        intent.latest_charge = charge.id
+        return charge
+
+    # ── what all of it needs ────────────────────────────────────────────────
+
+    def tell(self, type: str, made: Told, now_ms: int) -> None:
+        """Make an event of what has happened."""
+        self.events.tell(type, made, now_ms, livemode=self.livemode)
+
+    def enter(
+        self,
+        kind: Any,
+        intent: PaymentIntent,
+        key: str,
+        now_ms: int,
+        *,
+        amount: int,
+        id: str | None = None,
+        metadata: dict[str, str] | None = None,
+        code: str | None = None,
+    ) -> None:
+        """Keep for the ledger that money moved, or did not."""
+        self.entries.append(
+            StoredReply(
+                kind=kind,
+                id=id or intent.latest_charge or "",
+                payment_intent=intent.id,
+                amount_minor=amount,
+                currency=intent.currency,
+                metadata=intent.metadata if metadata is None else metadata,
+                key=key,
+                created_ms=now_ms,
+                code=code,
+            )
+        )
+
+    def new_id(self, prefix: str) -> str:
+        """A name for a new object."""
         self._count += 1
         return f"{prefix}_sim{self._count:021d}"
 
 
-def _known_method(id: str) -> Decline | Waiting | None:
+def _next_action(intent: PaymentIntent, return_url: str | None) -> dict[str, Any]:
+    """What the browser is to do: go somewhere, or leave it to Stripe.js, with the client secret."""
+    if return_url is None:
+        return {"type": "use_stripe_sdk"}
+    url = f"https://hooks.stripe.com/3d_secure_2/hosted?merchant=acct_sim&payment_intent={intent.id}"
+    return {"type": "redirect_to_url", "redirect_to_url": {"return_url": return_url, "url": url}}
+
+
+def _known_method(id: str) -> Behaviour:
     if id not in PAYMENT_METHODS:
         raise invalid(f"No such PaymentMethod: '{id}'", code="resource_missing", param="payment_method")
     return PAYMENT_METHODS[id]
-
-
-def _declined(intent: PaymentIntent, method: str, no: Decline) -> Refusal:
-    """Put the decline into the intent, as Stripe does, and return the 402 that tells of it."""
-    intent.status, intent.payment_method = "requires_payment_method", None
-    error: dict[str, Any] = {
-        "charge": intent.latest_charge,
-        "code": no.code,
-        "decline_code": no.decline_code,
-        "doc_url": f"https://docs.stripe.com/error-codes/{no.code.replace('_', '-')}",
-        "message": no.message,
-        "payment_method": {"id": method, "object": "payment_method", "type": "card"},
-        "type": "card_error",
-    }
-    intent.last_payment_error = error
-    return Refusal(402, error | {"payment_intent": msgspec.to_builtins(intent)})

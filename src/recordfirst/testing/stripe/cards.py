@@ -1,8 +1,8 @@
-"""Stripe's test payment methods (https://docs.stripe.com/testing), by what their issuer answers. Pure."""
+"""Stripe's test payment methods (https://docs.stripe.com/testing), by what their issuer or bank does. Pure."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -11,11 +11,28 @@ type Waiting = Literal["requires_action", "processing"]
 
 
 class Decline(msgspec.Struct, frozen=True):
-    """An issuer's no."""
+    """An issuer's, or a bank's, no."""
 
     code: str
     decline_code: str
     message: str
+
+
+class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
+    """What a payment method does, at once and later."""
+
+    answer: Decline | Waiting | None = None
+    """To a confirmation; ``None``: the charge succeeds."""
+    then: Decline | None = None
+    """What comes of it when it was waited for; ``None``: it succeeds."""
+    for_ever: bool = False
+    """The wait does not end by itself."""
+    disputed: str | None = None
+    """The reason of the dispute that follows the charge."""
+    inquiry: bool = False
+    """The dispute is one that takes no money yet."""
+    refunds: Literal["at once", "pending", "fail later"] = "at once"
+    type: Literal["card", "us_bank_account"] = "card"
 
 
 GENERIC = Decline("card_declined", "generic_decline", "Your card was declined.")
@@ -51,14 +68,54 @@ AUTHENTICATION_REQUIRED = Decline(
 )
 """What those get that ask for ``error_on_requires_action``."""
 
-PAYMENT_METHODS: dict[str, Decline | Waiting | None] = {
-    **{f"pm_card_{brand}": None for brand in ("visa", "visa_debit", "mastercard", "amex", "discover")},
-    **{f"pm_card_{name}": decline for name, decline in _DECLINES.items()},
-    **{f"pm_card_visa_{name}": decline for name, decline in _DECLINES.items()},
-    **dict.fromkeys((f"pm_card_{name}" for name in _AUTHENTICATED), "requires_action"),
-    "pm_usBankAccount_processing": "processing",
+NOT_AUTHENTICATED = Decline(
+    "payment_intent_authentication_failure",
+    "payment_intent_authentication_failure",
+    "The provided PaymentMethod has failed authentication. You can provide payment_method_data or a new PaymentMethod "
+    "to attempt to fulfill this PaymentIntent again.",
+)
+"""What is put into a payment intent whose customer does not pass 3-D Secure."""
+BANK_DECLINED = Decline("bank_account_declined", "bank_account_declined", "The bank has declined the debit.")
+
+
+def _bank(then: Decline | None = None, **more: Any) -> Behaviour:
+    return Behaviour(answer="processing", then=then, type="us_bank_account", refunds="pending", **more)
+
+
+_BANKS = {
+    "success": _bank(),
+    "accountClosed": _bank(Decline("account_closed", "account_closed", "The bank account has been closed.")),
+    "noAccount": _bank(Decline("no_account", "no_account", "The bank account could not be located.")),
+    "insufficientFunds": _bank(
+        Decline("insufficient_funds", "insufficient_funds", "The account has insufficient funds to cover this payment.")
+    ),
+    "debitNotAuthorized": _bank(
+        Decline("debit_not_authorized", "debit_not_authorized", "The customer says that this debit is not authorized.")
+    ),
+    "dispute": _bank(disputed="debit_not_authorized"),
+    "processing": _bank(for_ever=True),
 }
-"""``None``: the charge succeeds. Some are documented with the brand in their name, some without: both work."""
+"""https://docs.stripe.com/payments/ach-direct-debit/set-up-payment#test-account-numbers"""
+
+PAYMENT_METHODS: dict[str, Behaviour] = {
+    **{
+        f"pm_card_{brand}": Behaviour()
+        for brand in ("visa", "visa_debit", "mastercard", "amex", "discover", "bypassPending")
+    },
+    **{f"pm_card_{name}": Behaviour(answer=decline) for name, decline in _DECLINES.items()},
+    **{f"pm_card_visa_{name}": Behaviour(answer=decline) for name, decline in _DECLINES.items()},
+    **{f"pm_card_{name}": Behaviour(answer="requires_action") for name in _AUTHENTICATED},
+    "pm_card_authenticationRequiredChargeDeclinedInsufficientFunds": Behaviour(
+        answer="requires_action", then=_DECLINES["chargeDeclinedInsufficientFunds"]
+    ),
+    "pm_card_createDispute": Behaviour(disputed="fraudulent"),
+    "pm_card_createDisputeProductNotReceived": Behaviour(disputed="product_not_received"),
+    "pm_card_createDisputeInquiry": Behaviour(disputed="fraudulent", inquiry=True),
+    "pm_card_pendingRefund": Behaviour(refunds="pending"),
+    "pm_card_refundFail": Behaviour(refunds="fail later"),
+    **{f"pm_usBankAccount_{name}": behaviour for name, behaviour in _BANKS.items()},
+}
+"""As https://docs.stripe.com/testing names them; some with the brand in their name, some without: both work."""
 
 MINIMUM_AMOUNTS = {
     "aud": 50, "brl": 50, "cad": 50, "chf": 50, "czk": 1500, "dkk": 250, "eur": 50, "gbp": 30, "hkd": 400,

@@ -16,9 +16,9 @@ import msgspec
 from recordfirst.testing.clock import SimClock
 from recordfirst.testing.outside import Asked, Outside
 from recordfirst.testing.stripe.api import Api, Delayed, Started
-from recordfirst.testing.stripe.books import PaymentIntent, Refund
 from recordfirst.testing.stripe.faults import FaultKind, Faults, Scripted
 from recordfirst.testing.stripe.ledger import METADATA_KEY
+from recordfirst.testing.stripe.objects import PaymentIntent, Refund
 from recordfirst.testing.stripe.wire import Reply, Request, parse_form
 
 API_KEY = "sk_test_double"
@@ -89,6 +89,7 @@ class StripeDouble:
     def _handle(self, request: Request, now_ms: int) -> tuple[Reply, float, Asked | None]:
         """Answer, say how late, and return what of it is to be kept: nothing of a mere look."""
         self._now_ms = now_ms
+        self.api.books.agenda.run_until(now_ms)  # what came by itself is not this request's doing
         before = len(self.api.books.entries), len(self.api.books.intents)
         step = self.api.begin(request)
         executes = isinstance(step, Started)
@@ -120,8 +121,8 @@ class StripeDouble:
                 case "charge":
                     return books.intents[entry.payment_intent]
                 case "refund":
-                    return books.refunds.page(since=0, before=None, starting_after=None, limit=1)[0][0]
-                case "decline":
+                    return books.refunds.all.page(since=0, before=None, starting_after=None, limit=1)[0][0]
+                case _:
                     return None
         return next(reversed(books.intents.values())) if len(books.intents) > intents else None
 

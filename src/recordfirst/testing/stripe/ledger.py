@@ -12,10 +12,13 @@ METADATA_KEY = "recordfirst_key"
 """Where an effect leaves its marker for a probe. The provider says the same, but takes ``stripe`` to import."""
 
 
-class StoredReply(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened: a charge, a refund, or a card declined."""
+type EntryKind = Literal["charge", "refund", "decline", "refund_failed", "dispute", "dispute_won"]
 
-    kind: Literal["charge", "refund", "decline"]
+
+class StoredReply(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened: money taken or given back, by us or by a customer's bank, or a card declined."""
+
+    kind: EntryKind
     id: str
     payment_intent: str
     amount_minor: int
@@ -67,7 +70,7 @@ class ReplyStore(msgspec.Struct, frozen=True, kw_only=True):
         """Return counts and sums by kind: ``{"charge": {"count": 2, "usd": 3998}, ...}``."""
         sums: dict[str, dict[str, int]] = {kind: {"count": 0} for kind in ("charge", "refund", "decline")}
         for entry in self.entries:
-            total = sums[entry.kind]
+            total = sums.setdefault(entry.kind, {"count": 0})
             total["count"] += 1
             total[entry.currency] = total.get(entry.currency, 0) + entry.amount_minor
         return sums

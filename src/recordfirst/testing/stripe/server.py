@@ -1,7 +1,7 @@
-"""The simulator on a socket of the loopback interface: what waits, cuts and hangs around the pure API.
+"""The simulator on a socket of the loopback interface: what waits, cuts, hangs and sends around the pure API.
 
-Besides the API it serves what a demo in another process needs: ``GET /_sim/ledger``, ``POST /_sim/faults`` and
-``GET`` or ``POST /_sim/clock``.
+Besides the API it serves what a demo in another process needs: ``GET /_sim/ledger``, ``POST /_sim/faults``,
+``GET`` or ``POST /_sim/clock``, ``POST /_sim/happening`` (:class:`Happening`), ``GET`` or ``POST /_sim/events``.
 """
 
 from __future__ import annotations
@@ -16,8 +16,14 @@ from aiohttp import web
 from recordfirst.testing.clock import SimClock
 from recordfirst.testing.stripe.api import Api, Delayed, Started
 from recordfirst.testing.stripe.faults import FaultKind, Faults, Scripted
+from recordfirst.testing.stripe.happenings import Happening, HappeningName, done
 from recordfirst.testing.stripe.ledger import METADATA_KEY, ReplyStore
-from recordfirst.testing.stripe.wire import Reply, Request, parse_form
+from recordfirst.testing.stripe.log import Delays
+from recordfirst.testing.stripe.objects import StripeEvent
+from recordfirst.testing.stripe.sending import Sending
+from recordfirst.testing.stripe.webhooks import WebhookSender
+from recordfirst.testing.stripe.webhooks import shown as shown_webhooks
+from recordfirst.testing.stripe.wire import Refusal, Reply, Request, parse_form
 
 
 class _Orders(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -33,6 +39,18 @@ class _Move(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     advance_s: float
 
 
+class _Resend(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Body of ``POST /_sim/events``."""
+
+    resend: str
+
+
+SIGNED_WITH = "whsec_simulator"
+"""What events are signed with, if nothing else is said."""
+_TICK_S = 0.02
+"""Between two looks whether something comes by itself, while events are sent."""
+
+
 class StripeSimulator:
     """A Stripe of one's own: ``async with StripeSimulator() as sim``, then point the SDK at ``sim.url``.
 
@@ -41,6 +59,11 @@ class StripeSimulator:
         clock: tells ages of keys and times of objects; ``sim.clock.advance(24 * 3600)`` lets every key expire.
         search_lag_s: how long a payment intent is invisible to search; Stripe says up to a minute.
         host, port: where to listen; port 0 takes a free one.
+        events_to: the URL of an endpoint that events are sent to. They can be listed anyway.
+        events_secret: the endpoint's signing secret.
+        sending: how many events are lost, come twice, late and in another order.
+        delays: how long banks, refunds, holds, disputes and payouts take, by the clock.
+        livemode: what objects and events say of themselves.
     """
 
     def __init__(
@@ -51,9 +74,20 @@ class StripeSimulator:
         search_lag_s: float = 60.0,
         host: str = "127.0.0.1",
         port: int = 0,
+        events_to: str | None = None,
+        events_secret: str = SIGNED_WITH,
+        sending: Sending | None = None,
+        delays: Delays | None = None,
+        livemode: bool = False,
     ) -> None:
         self.clock = clock or SimClock()
-        self.api = Api(self.clock, faults or Faults(), search_lag_s)
+        self.api = Api(self.clock, faults or Faults(), search_lag_s, delays=delays, livemode=livemode)
+        self.events_secret, self._sending = events_secret, sending or Sending()
+        self.webhooks: WebhookSender | None = None
+        """Who sends events, and what was sent."""
+        self._ticking: asyncio.Task[None] | None = None
+        if events_to is not None:
+            self.send_events_to(events_to)
         self.url = ""
         self._host, self._port = host, port
         self._stopping = asyncio.Event()
@@ -64,6 +98,7 @@ class StripeSimulator:
         self._runner = web.ServerRunner(web.Server(self._answer, access_log=None), shutdown_timeout=1.0)
         await self._runner.setup()
         await web.TCPSite(self._runner, self._host, self._port).start()
+        self._ticking = asyncio.create_task(self._tick())
         host, port = self._runner.addresses[0][:2]
         self.url = f"http://{host}:{port}"
         return self
@@ -72,8 +107,33 @@ class StripeSimulator:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stopping.set()
+        if self._ticking is not None:
+            self._ticking.cancel()
+            await asyncio.gather(self._ticking, return_exceptions=True)
+        if self.webhooks is not None:
+            await self.webhooks.close()
         if self._runner is not None:
             await self._runner.cleanup()
+
+    def send_events_to(self, url: str, sending: Sending | None = None) -> WebhookSender:
+        """Send the events from here on to this URL alone."""
+        self.api.books.events.listeners.clear()
+        self.webhooks = WebhookSender(url, self.events_secret, sending or self._sending)
+        self.api.books.events.listeners.append(self.webhooks.take)
+        return self.webhooks
+
+    async def sent_all(self) -> None:
+        """Return when no event is on its way."""
+        self.api.books.agenda.run_until(self.clock.now_ms())
+        if self.webhooks is not None:
+            await self.webhooks.settled()
+
+    async def _tick(self) -> None:
+        """Let come by itself what is due, so that its event is sent."""
+        while True:
+            await asyncio.sleep(_TICK_S)
+            if self.webhooks is not None:
+                self.api.books.agenda.run_until(self.clock.now_ms())
 
     def next(self, kind: FaultKind, *, on: str = "POST", times: int = 1) -> None:
         """Let ``kind`` hit the next request, or ``times`` requests, whose ``METHOD /path`` starts with ``on``."""
@@ -85,7 +145,16 @@ class StripeSimulator:
 
     def complete(self, id: str) -> None:
         """Let what a payment intent waits for come: its customer confirms, its bank pays, or it is captured."""
-        self.api.books.complete(id, self.clock.now_ms())
+        self.do("complete", id)
+
+    def do(self, do: HappeningName, id: str, *, amount: int | None = None, reason: str | None = None) -> Any:
+        """Let a customer, a bank or somebody at the dashboard do something; see :class:`Happening`."""
+        return done(self.api.books, Happening(do=do, id=id, amount=amount, reason=reason), self.clock.now_ms())
+
+    @property
+    def events(self) -> list[StripeEvent]:
+        """Every event, oldest first."""
+        return list(self.api.books.events.all)
 
     def ledger(self) -> ReplyStore:
         """Return what was applied until now."""
@@ -144,12 +213,25 @@ class StripeSimulator:
                     shown = {"faults": self.api.plan.faults, "next": list(self.api.plan.orders)}
                 case "POST", "/_sim/clock":
                     shown = {"now_ms": self.clock.advance(msgspec.json.decode(body, type=_Move).advance_s)}
+                case "POST", "/_sim/happening":
+                    deed = msgspec.json.decode(body, type=Happening)
+                    shown = done(self.api.books, deed, self.clock.now_ms())
+                case "GET", "/_sim/events":
+                    shown = shown_webhooks(self.webhooks)
+                case "POST", "/_sim/events":
+                    event = self.api.books.events.all.find(msgspec.json.decode(body, type=_Resend).resend, "event")
+                    if self.webhooks is None:
+                        return _json(400, {"error": "no events are sent: give events_to="})
+                    self.webhooks.send(event)
+                    shown = event
                 case "GET", "/_sim/clock":
                     shown = {"now_ms": self.clock.now_ms()}
                 case _:
                     return _json(404, {"error": f"no such control: {method} {path}"})
         except (ValueError, msgspec.MsgspecError) as error:
             return _json(400, {"error": str(error)})
+        except Refusal as refusal:
+            return _json(refusal.status, {"error": refusal.error["message"]})
         return _json(200, shown)
 
     def _show_ledger(self, query: dict[str, str]) -> dict[str, Any]:

@@ -1,0 +1,165 @@
+"""Takes stored events up: gives them to handlers, and has the receipts that they are about looked at now.
+
+What is left in between by a death is taken up again: handlers have receipts, and looking changes nothing twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from recordfirst.core import codec
+from recordfirst.core.event import EventNames, StoredEvent
+from recordfirst.core.receipt import Receipt
+from recordfirst.core.text import safe_text
+from recordfirst.errors import EffectsHeld
+from recordfirst.events import matching
+from recordfirst.events.handling import handle
+from recordfirst.events.store import EventStore, names_of
+from recordfirst.execution.patience import fault_of
+from recordfirst.execution.runtime import Runtime
+from recordfirst.observe import EventFailed, EventStopped
+from recordfirst.providers.contract import Provider, describe
+from recordfirst.steps.on_event import EventHandler
+
+CLAIM_MS = 15_000
+"""So long an event that was taken up is nobody else's; a handler that takes longer may run twice, and counts once."""
+AT_ONCE = 16
+"""Events that are taken up side by side."""
+STOPPED = "RF-EVENT-STOPPED"
+
+
+class Look(Protocol):
+    """Asks the provider about a receipt now, because an event says that there is something to see."""
+
+    async def __call__(self, receipt: Receipt, event: StoredEvent) -> bool:
+        """Look, and store what there is. Return whether that was all: ``False`` asks to look again, later.
+
+        It is called for every receipt that is not intended, settled ones too: whoever looks knows what can change.
+        """
+
+
+class Taker:
+    """Of one worker."""
+
+    def __init__(
+        self, runtime: Runtime, handlers: Sequence[EventHandler], providers: Mapping[str, Provider], look: Look
+    ) -> None:
+        self._runtime, self._handlers, self._providers, self._look = runtime, handlers, providers, look
+        self._store = EventStore(runtime.record, runtime.sealing)
+
+    async def round(self) -> int:
+        """Take up what is due now; return how many it were."""
+        runtime = self._runtime
+        async with runtime.record.session() as session:
+            if await runtime.held(session) is not None or not await self._store.is_due(session):
+                return 0
+        async with runtime.record.transaction() as tx:
+            events = await self._store.due(tx, claim_ms=CLAIM_MS, limit=AT_ONCE)
+        done = await asyncio.gather(*(self.take(event) for event in events), return_exceptions=True)
+        for failure in done:
+            if failure is not None:
+                raise failure  # once all have come to their end: what they were claimed for is taken up again
+        return len(events)
+
+    async def take(self, event: StoredEvent) -> None:
+        """Take one event up. Whatever comes of it is stored, and nothing is raised but plumbing."""
+        failed = await self._handled(event)
+        waits, again = False, False
+        try:
+            waits, again = await self._looked(event)
+        except EffectsHeld:
+            again = True
+        except Exception as error:
+            if fault_of(self._runtime.record, error) is not None:
+                raise
+            self._runtime.observe(EventFailed(event.provider, event.id or event.hash, describe(error)))
+            again = True
+        if failed is not None:
+            event = msgspec.structs.replace(event, tries=event.tries + 1)
+        came_to = matching.verdict(
+            looks=event.looks,
+            tries=event.tries,
+            failed=failed is not None,
+            waits_for_receipt=waits,
+            looks_again=again,
+        )
+        await self._came_to(event, came_to, failed)
+
+    async def _came_to(self, event: StoredEvent, came_to: matching.Verdict, failed: Exception | None) -> None:
+        runtime, error = self._runtime, None
+        if failed is not None:
+            runtime.observe(EventFailed(event.provider, event.id or event.hash, describe(failed)))
+            reason = {"reason": describe(failed), "code": type(failed).__name__}
+            error = codec.encode({name: codec.told(text) for name, text in reason.items()}, "an error")
+
+        async def store() -> bool:
+            async with runtime.record.session() as session:
+                return await self._store.came_to(session, event, came_to.state, wait_ms=came_to.wait_ms, error=error)
+
+        stored = await runtime.patiently(f"event {event.id!r}", store, release=False)
+        if stored and came_to.state == "stopped":
+            runtime.observe(EventStopped(event.provider, event.id or event.hash, safe_text(failed)))
+
+    # ── the user's handlers ─────────────────────────────────────────────────
+
+    async def _handled(self, event: StoredEvent) -> Exception | None:
+        """Run the handlers that have not run; return what one has raised. The others run all the same."""
+        failed: Exception | None = None
+        for handler in self._handlers:
+            if not handler.takes(event.provider, event.type):
+                continue
+            try:
+                await handle(self._runtime, handler, event)
+            except Exception as error:
+                if fault_of(self._runtime.record, error) is not None:
+                    raise
+                failed = error
+        return failed
+
+    # ── the receipts ────────────────────────────────────────────────────────
+
+    async def _looked(self, event: StoredEvent) -> tuple[bool, bool]:
+        """Have what the event is about looked at; return if it waits for a receipt, and if something is to be seen
+        again.
+        """
+        named = await self._named(event)
+        if not named:
+            return False, False
+        async with self._runtime.record.session() as session:
+            found = [(await session.find_receipt(key, attempt)).receipt for key, attempt in named]
+        receipts = [receipt for receipt in found if receipt is not None and receipt.kind == "effect"]
+        again = False
+        for receipt in receipts:
+            match matching.glance(receipt):
+                case "later":
+                    again = True
+                case "look":
+                    again |= not await self._look(receipt, event)
+        return not receipts, again
+
+    async def _named(self, event: StoredEvent) -> list[tuple[str, int]]:
+        """Key and attempt of what it is about. One that names objects alone: by the references that receipts have, or
+        else the provider says what calls left there.
+        """
+        names = names_of(event)
+        named = matching.receipts_named(self._runtime.app, names)
+        if not named and names.references:
+            async with self._runtime.record.session() as session:
+                named = [found for id in names.references for found in await session.referred_to(id)]
+        provider = self._providers.get(event.provider)
+        if provider is None or named:
+            return named
+        for reference in names.references:
+            marker = await provider.marker_under(self._runtime.injector.get, reference)
+            if marker is not None:
+                return matching.receipts_named(self._runtime.app, EventNames(markers=(marker,)))
+        return []
+
+
+def providers_by_name(effects: Mapping[str, Any]) -> dict[str, Provider]:
+    """The providers of these effects."""
+    return {effect.provider.name: effect.provider for effect in effects.values()}

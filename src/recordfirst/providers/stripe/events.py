@@ -1,0 +1,132 @@
+"""Stripe's events: verified by the official SDK, read as far as they name what they are about.
+
+An event holds the object as it was (https://docs.stripe.com/api/events/object); events come twice, late and in any
+order (https://docs.stripe.com/webhooks#best-practices), so nothing is taken from them but names. Thin events
+(``v2.core.event``, https://docs.stripe.com/event-destinations#thin-payload) hold no object, only its id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import stripe
+
+from recordfirst.core.event import NewEvent
+from recordfirst.providers.events import MOST_BYTES, TOLERANCE_S, BadSignature, NotAnEvent
+from recordfirst.providers.signed import check_secrets, decoded
+from recordfirst.providers.stripe.probe import METADATA_KEY
+
+_PAGE = 100
+_NAMING = ("payment_intent", "charge", "refund", "latest_charge")
+"""Fields of an object that name others which a call of ours may have made."""
+_KINDS = ("pi_", "ch_", "py_", "re_", "pyr_", "du_", "dp_", "po_")
+
+
+class StripeEvents:
+    """Events that Stripe sends to an endpoint: ``app.events(StripeEvents(secrets=["whsec_..."]))``.
+
+    Args:
+        secrets: signing secrets of the endpoint, ``whsec_...``; several while one replaces another, or if test and live
+            mode, or your account and connected ones, send to one URL.
+        livemode: which mode's events touch the rows of this app. Those of the other mode are kept, counted, answered
+            200, and never applied. Default: live.
+        accounts: connected accounts (``acct_...``) whose events count, too. Default: events of all of them.
+        tolerance_s: how old a signature may be, in seconds.
+        most_bytes: the largest body that is read.
+    """
+
+    name = "stripe"
+    client = stripe.StripeClient
+    """What lists events."""
+
+    def __init__(
+        self,
+        *,
+        secrets: Sequence[str],
+        livemode: bool = True,
+        accounts: Sequence[str] | None = None,
+        tolerance_s: int = TOLERANCE_S,
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
+        self._secrets = check_secrets(secrets, "StripeEvents")
+        self._livemode, self._accounts = livemode, accounts
+        self._tolerance_s, self.most_bytes = tolerance_s, most_bytes
+
+    def read(self, body: bytes, headers: Mapping[str, str]) -> NewEvent:
+        """Verify with the SDK, by any of the secrets."""
+        header, why = headers.get("stripe-signature", ""), ""
+        for secret in self._secrets:
+            try:
+                stripe.WebhookSignature.verify_header(body, header, secret, self._tolerance_s)
+                return event_of(decoded(body), body.decode())
+            except stripe.SignatureVerificationError as error:
+                why = str(error)
+            except UnicodeDecodeError as error:
+                why = str(error)
+        raise BadSignature(why)
+
+    def is_ours(self, event: NewEvent) -> bool:
+        """Whether it is of the mode, and of an account, that counts here."""
+        return event.livemode == self._livemode and (
+            event.account is None or self._accounts is None or event.account in self._accounts
+        )
+
+    async def page(
+        self, client: stripe.StripeClient, since_ms: int, after: str | None
+    ) -> tuple[list[NewEvent], str | None]:
+        """A page of https://docs.stripe.com/api/events/list: it goes back 30 days."""
+        params: Any = {"limit": _PAGE, "created": {"gte": since_ms // 1000}}
+        listed = await client.v1.events.list_async(params | ({"starting_after": after} if after is not None else {}))
+        found = [event_of(each.to_dict(), str(each)) for each in listed.data]
+        return found, (listed.data[-1].id if listed.has_more and listed.data else None)
+
+
+def event_of(data: dict[str, Any], body: str) -> NewEvent:
+    """Read an event's names."""
+    id, kind = data.get("id"), data.get("type")
+    if not isinstance(id, str) or not isinstance(kind, str):
+        raise NotAnEvent("it has no id or no type")
+    thin = data.get("object") == "v2.core.event"
+    found = data.get("related_object") if thin else (data.get("data") or {}).get("object")
+    made: dict[str, Any] = found if isinstance(found, dict) else {}
+    request, created = data.get("request") or data.get("reason") or {}, data.get("created")
+    key = request.get("idempotency_key") if isinstance(request, dict) else None
+    marker = (made.get("metadata") or {}).get(METADATA_KEY)
+    named = [made.get("id"), *(_id(made.get(name)) for name in _NAMING)]
+    return NewEvent(
+        provider=StripeEvents.name,
+        id=id,
+        type=kind,
+        livemode=bool(data.get("livemode")),
+        account=data.get("account") or data.get("context"),
+        at_ms=created * 1000 if isinstance(created, int) else None,
+        keys=(key,) if key else (),
+        markers=(marker,) if marker else (),
+        references=tuple(dict.fromkeys(each for each in named if isinstance(each, str) and each.startswith(_KINDS))),
+        body=body,
+    )
+
+
+def _id(named: Any) -> Any:
+    return named.get("id") if isinstance(named, dict) else named
+
+
+async def marker_under(client: stripe.StripeClient, reference: str) -> str | None:
+    """Return the marker of what Stripe has under a reference, or of the payment that it is about."""
+    service: Any = None
+    match reference.partition("_")[0]:
+        case "pi":
+            service = client.v1.payment_intents
+        case "ch" | "py":
+            service = client.v1.charges
+        case "re" | "pyr":
+            service = client.v1.refunds
+    if service is None:
+        return None
+    try:
+        made = await service.retrieve_async(reference)
+    except stripe.InvalidRequestError:
+        return None  # it is not there, or another account's
+    metadata = made.metadata
+    return metadata[METADATA_KEY] if metadata and METADATA_KEY in metadata else None

@@ -1,0 +1,54 @@
+"""Which events arrive, how often, how late and in which order: by seed and rates, a function of the event's id. Pure.
+
+Stripe promises neither order nor that an event comes once, and says that one may be sent for up to three days
+(https://docs.stripe.com/webhooks#event-ordering and #automatic-retries).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+import msgspec
+
+
+class Sending(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Rates, each between 0 and 1. By default each event is sent once, at once."""
+
+    seed: int = 0
+    lost: float = 0.0
+    """Never sent: it can only be listed."""
+    twice: float = 0.0
+    """Sent again; so often, half of them a third time, too."""
+    held: float = 0.0
+    """Held back for ``held_s``, so that later ones come before it."""
+    held_s: float = 0.2
+    delay_s: float = 0.0
+    """Each sending waits for up to that long."""
+    again_s: tuple[float, ...] = (0.1, 0.5, 2.0, 10.0, 60.0)
+    """After how long it is sent again, each time that the endpoint does not answer 2xx; then it is given up."""
+
+    def __post_init__(self) -> None:
+        if not all(0 <= rate <= 1 for rate in (self.lost, self.twice, self.held)):
+            raise ValueError("rates of sending are numbers from 0 to 1")
+        if min(self.held_s, self.delay_s, *self.again_s, 0) < 0:
+            raise ValueError("held_s, delay_s and again_s are not negative")
+
+    def delays_of(self, event_id: str) -> list[float]:
+        """Return how late each sending of an event begins, in seconds; none, if it is lost."""
+        if self._draw(event_id, "lost") < self.lost:
+            return []
+        again = self._draw(event_id, "twice")
+        times = 1 + (again < self.twice) + (again < self.twice / 2)
+        held_s = self.held_s if self._draw(event_id, "held") < self.held else 0.0
+        return [held_s + self.delay_s * self._draw(event_id, f"delay {nth}") for nth in range(times)]
+
+    def _draw(self, event_id: str, what: str) -> float:
+        digest = hashlib.blake2b(f"{self.seed}\0{event_id}\0{what}".encode(), digest_size=8).digest()
+        return int.from_bytes(digest) / 2**64
+
+
+def signature(body: bytes, secret: str, at_s: int) -> str:
+    """Return the ``Stripe-Signature`` header: https://docs.stripe.com/webhooks#verify-manually, scheme v1."""
+    signed = hmac.digest(secret.encode(), f"{at_s}.".encode() + body, "sha256").hex()
+    return f"t={at_s},v1={signed}"
