@@ -25,7 +25,7 @@ from recordfirst import (
     workflow,
 )
 from recordfirst.providers.contract import Probed
-from recordfirst.worker.looker import Looker
+from recordfirst.worker.looker import PendingLooker
 from tests.effects.harness import ORDER, Order, Plug, Script, mark, orders, pass_time, receipt, until
 from tests.effects.program import OutOfStockError, insert_order
 
@@ -490,7 +490,7 @@ async def test_nothing_is_looked_at_while_a_restore_is_not_accepted(shop):
     what = given(Found("c1"))
     async with shop.working(ordering, provide=what) as app:
         await sleeps(app)
-        looker = Looker(app.runtime, app._dispatcher.engine, {"charge": charge})
+        looker = PendingLooker(app.runtime, app._dispatcher.engine, {"charge": charge})
     async with shop.app(ordering, provide=what) as app:
         looker._runtime = app.runtime
         async with app.runtime.record.session() as session:

@@ -162,7 +162,7 @@ def _shown(event: StoredEvent) -> dict[str, Any]:
 def _body(app: App, event: StoredEvent, *, reveal: bool) -> dict[str, Any]:
     if event.body is None:
         return {"body": "no longer kept"}
-    return {"body": codec.decode(app.runtime.unseal(event.body)) if reveal else "(hidden; --reveal prints it)"}
+    return {"body": app.look.reveal(event.body) if reveal else "(hidden; --reveal prints it)"}
 
 
 def _time(event: StoredEvent) -> str | None:

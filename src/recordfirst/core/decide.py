@@ -46,11 +46,11 @@ class Guarantee(msgspec.Struct, frozen=True, kw_only=True):
     """Only the outcome is asked for: nothing is called, whatever the key and whatever ``in_doubt`` says."""
     in_doubt: Literal["park", "repeat"] = "park"
     deadline_ms: int | None = None
-    """So long after its intent it is given up, if it has certainly not happened."""
+    """How long after its intent it is given up, if it has certainly not happened."""
     expires_ms: int | None = None
-    """So long after it became pending it is cancelled at the provider; ``None``: it is waited for."""
+    """How long after it became pending it is cancelled at the provider; ``None``: it is waited for."""
     looks_ms: tuple[int, ...] = (300_000, 3_600_000, 86_400_000)
-    """So long after it became pending its provider is asked; the last one, again and again."""
+    """How long after it became pending its provider is asked; the last one, again and again."""
     max_doubts: int = 10
     """So many calls without a known outcome, and a key alone is no longer trusted to settle it."""
 

@@ -22,7 +22,7 @@ class _Lost(Exception):  # noqa: N818 - control flow inside this module
 async def handle(runtime: Runtime, handler: EventHandler, event: StoredEvent) -> bool:
     """Run one handler, unless it has run; return whether it did now. What it raises is raised.
 
-    Whoever is faster, or whatever becomes of the reply to COMMIT: the receipt's key is unique.
+    Another worker may be faster, and the reply to COMMIT may be lost: the receipt's key is unique.
     """
     assert event.id is not None
     assert event.body is not None

@@ -11,14 +11,14 @@ from recordfirst.core.receipt import Receipt
 WAIT_MS = (1_000, 2_000, 5_000, 10_000, 30_000, 60_000)
 """Between two times that an event is taken up; the last one stays."""
 TRIES_MOST = 8
-"""So often a handler may fail; then the event is stopped."""
+"""How often a handler may fail; then the event is stopped."""
 LOOKS_MOST = 8
-"""So often a receipt is looked at because of one event: a reconcile looks at it anyway."""
+"""How often a receipt is looked at because of one event: a reconcile looks at it anyway."""
 
 type Glance = Literal["look", "later", "nothing"]
 
 
-class Verdict(NamedTuple):
+class EventVerdict(NamedTuple):
     """What is to be done with an event now."""
 
     state: Literal["open", "waiting", "done", "stopped"]
@@ -41,20 +41,20 @@ def glance(receipt: Receipt) -> Glance:
     """What an event is a reason for, as the receipt stands.
 
     One whose call is under way is left to its workflow, and seen again: the call's own answer comes first. Any other is
-    looked at; whoever looks knows what can still change.
+    looked at; the look knows what can still change.
     """
     if receipt.state == "intended":
         return "nothing" if receipt.calls == 0 else "later"
     return "look"
 
 
-def verdict(*, looks: int, tries: int, failed: bool, waits_for_receipt: bool, looks_again: bool) -> Verdict:
+def verdict(*, looks: int, tries: int, failed: bool, waits_for_receipt: bool, looks_again: bool) -> EventVerdict:
     """What comes of an event that was taken up: ``looks`` times before, its handlers failed ``tries`` times by now."""
     wait_ms = WAIT_MS[min(looks, len(WAIT_MS) - 1)]
     if failed:
-        return Verdict("stopped", None) if tries >= TRIES_MOST else Verdict("open", wait_ms)
+        return EventVerdict("stopped", None) if tries >= TRIES_MOST else EventVerdict("open", wait_ms)
     if waits_for_receipt:
-        return Verdict("waiting", wait_ms)
+        return EventVerdict("waiting", wait_ms)
     if looks_again and looks < LOOKS_MOST:
-        return Verdict("open", wait_ms)
-    return Verdict("done", None)
+        return EventVerdict("open", wait_ms)
+    return EventVerdict("done", None)

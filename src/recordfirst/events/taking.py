@@ -26,19 +26,19 @@ from recordfirst.providers.contract import Provider, describe
 from recordfirst.steps.on_event import EventHandler
 
 CLAIM_MS = 15_000
-"""So long an event that was taken up is nobody else's; a handler that takes longer may run twice, and counts once."""
+"""How long an event that was taken up is nobody else's; a handler that takes longer may run twice, and counts once."""
 AT_ONCE = 16
 """Events that are taken up side by side."""
 STOPPED = "RF-EVENT-STOPPED"
 
 
-class Look(Protocol):
+class LookFor(Protocol):
     """Asks the provider about a receipt now, because an event says that there is something to see."""
 
     async def __call__(self, receipt: Receipt, event: StoredEvent) -> bool:
         """Look, and store what there is. Return whether that was all: ``False`` asks to look again, later.
 
-        It is called for every receipt that is not intended, settled ones too: whoever looks knows what can change.
+        It is called for every receipt that is not intended, settled ones too: the look knows what can change.
         """
 
 
@@ -46,7 +46,7 @@ class Taker:
     """Of one worker."""
 
     def __init__(
-        self, runtime: Runtime, handlers: Sequence[EventHandler], providers: Mapping[str, Provider], look: Look
+        self, runtime: Runtime, handlers: Sequence[EventHandler], providers: Mapping[str, Provider], look: LookFor
     ) -> None:
         self._runtime, self._handlers, self._providers, self._look = runtime, handlers, providers, look
         self._store = EventStore(runtime.record, runtime.sealing)
@@ -89,7 +89,7 @@ class Taker:
         )
         await self._came_to(event, came_to, failed)
 
-    async def _came_to(self, event: StoredEvent, came_to: matching.Verdict, failed: Exception | None) -> None:
+    async def _came_to(self, event: StoredEvent, came_to: matching.EventVerdict, failed: Exception | None) -> None:
         runtime, error = self._runtime, None
         if failed is not None:
             runtime.observe(EventFailed(event.provider, event.id or event.hash, describe(failed)))

@@ -41,7 +41,7 @@ type ProbeAnswer = Found[Any] | Absent | CannotTell | Pending | Declined | Faile
 
 
 async def ask(effect: Effect[..., Any], runtime: Runtime, receipt: Receipt, now_ms: int) -> ProbeAnswer:
-    """Ask the probe, by whoever asks, and return what its answer is worth.
+    """Ask the probe, and return what its answer is worth.
 
     What it finds stands whenever it is found. That there is nothing is believed when no call can arrive; a refusal,
     too, unless all calls are one. ``now_ms``: before it was asked, by the record's clock.

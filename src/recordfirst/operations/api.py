@@ -150,7 +150,7 @@ class Operations:
     ) -> list[Receipt]:
         """Ask the provider now about an effect that has no outcome yet, store what it says, and return the receipts.
 
-        For whoever hears that something has happened there: what was heard is a reason to look, and is not believed. An
+        For callers that hear of something there: what was heard is a reason to look, and is not believed. An
         effect that has its outcome is returned as it is, and so is one that nothing is known of there. What is not of
         this app, or not in the record yet, gives an empty list. It may be asked for at any time, by several at once.
 

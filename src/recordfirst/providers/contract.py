@@ -204,7 +204,7 @@ class Pending(msgspec.Struct, frozen=True):
     until: datetime.datetime | None = None
     """Until when the provider's own offer stands, if it says so: a time with its zone."""
     show: Any = None
-    """What whoever is to act needs, as JSON: a client secret, the address to send a browser to."""
+    """What a browser or an operator needs to act, as JSON: a client secret, the address to send a browser to."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be told from something else.

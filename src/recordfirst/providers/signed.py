@@ -40,7 +40,7 @@ class SignedEvents:
         markers, keys, references: read from the decoded body what the event is about; each is none, by default.
         most_bytes: the largest body that is read.
 
-    The body alone is signed: whoever has seen an event can send it again, which changes nothing, since it counts once.
+    The body alone is signed: anyone who has seen an event can send it again, which changes nothing: it counts once.
     """
 
     def __init__(
@@ -94,6 +94,7 @@ class StandardWebhooks:
         markers, keys, references: as in :class:`SignedEvents`.
         tolerance_s: how far the time of a signature may be off, in seconds.
         most_bytes: the largest body that is read.
+        clock: says what time it is, in seconds since 1970.
     """
 
     def __init__(
@@ -107,8 +108,9 @@ class StandardWebhooks:
         references: Names = lambda _: (),
         tolerance_s: float = TOLERANCE_S,
         most_bytes: int = MOST_BYTES,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        self.name, self.most_bytes = name, most_bytes
+        self.name, self.most_bytes, self._clock = name, most_bytes, clock
         what = f"StandardWebhooks({name!r})"
         self._secrets = [_raw(secret, what) for secret in check_secrets(secrets, what)]
         self._type, self._names, self._tolerance_s = type, (keys, markers, references), tolerance_s
@@ -123,7 +125,7 @@ class StandardWebhooks:
         given = [each.encode() for each in headers.get("webhook-signature", "").split(" ")]
         if not any(hmac.compare_digest(ours, theirs) for ours in wanted for theirs in given):
             raise BadSignature(f"webhook-signature has no signature by a secret of {self.name}")
-        if abs(time.time() - int(at)) > self._tolerance_s:
+        if abs(self._clock() - int(at)) > self._tolerance_s:
             raise BadSignature(f"it was signed at {at}, which is not now")
         data = decoded(body)
         return event_of(self.name, id, _field(data, self._type), data, body, self._names)

@@ -8,7 +8,7 @@ from recordfirst.core.receipt import Receipt
 from recordfirst.records.one_connection import OneConnection, receipt_of
 
 
-class PendingStatements(OneConnection):
+class PendingQueries(OneConnection):
     """Of one session."""
 
     async def due(self, besides: Sequence[str], limit: int) -> list[Receipt]:

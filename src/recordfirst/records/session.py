@@ -22,7 +22,7 @@ from recordfirst.core.text import masked
 from recordfirst.core.timeline import Mark, Timeline
 from recordfirst.records.contract import Cover
 from recordfirst.records.one_connection import Dialect, OneConnection, Params, Row, receipt_of
-from recordfirst.records.pending import PendingStatements
+from recordfirst.records.pending import PendingQueries
 from recordfirst.records.statements import Statements
 
 _START = Start.__struct_fields__
@@ -167,7 +167,7 @@ class _Projections(OneConnection):
         return [receipt_of(row) for row in rows]
 
 
-class SqlSession[C](_Reconciling, _Timelines, _Projections, PendingStatements):
+class SqlSession[C](_Reconciling, _Timelines, _Projections, PendingQueries):
     """The :class:`~recordfirst.records.contract.Session` of a SQL record."""
 
     def __init__(

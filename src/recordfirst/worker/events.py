@@ -7,7 +7,7 @@ import asyncio
 from recordfirst.core.event import StoredEvent
 from recordfirst.core.finding import NewFinding
 from recordfirst.core.receipt import Receipt
-from recordfirst.events.taking import Look, Taker, providers_by_name
+from recordfirst.events.taking import LookFor, Taker, providers_by_name
 from recordfirst.execution.looking import Sought, look_at
 from recordfirst.observe import DispatchFailed
 from recordfirst.reconcile.contract import PassContext
@@ -33,7 +33,7 @@ async def take_events(scope: PassContext) -> None:
             await asyncio.sleep(_AGAIN_S)
 
 
-def looker(scope: PassContext) -> Look:
+def looker(scope: PassContext) -> LookFor:
     """What looks at a receipt that an event is about: the probe is asked, as a reconcile would ask it."""
 
     async def look(receipt: Receipt, event: StoredEvent) -> bool:

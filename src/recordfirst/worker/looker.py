@@ -28,10 +28,10 @@ _EVERY_S = 1.0
 _MOST = 100
 """So many are taken at a time."""
 _TAKEN_MS = 60_000
-"""So long a look is left to who has begun it."""
+"""How long a look is left to the worker that has begun it."""
 
 
-class Looker:
+class PendingLooker:
     """Of one worker."""
 
     def __init__(self, runtime: Runtime, engine: Engine, effects: Mapping[str, Effect[..., Any]]) -> None:

@@ -21,7 +21,7 @@ from recordfirst.steps.registrations import Registrations
 from recordfirst.worker.dispatcher import Dispatcher
 from recordfirst.worker.engine_cleaner import collect_regularly
 from recordfirst.worker.events import take_events
-from recordfirst.worker.looker import Looker
+from recordfirst.worker.looker import PendingLooker
 from recordfirst.worker.renewing import renew
 
 
@@ -110,7 +110,7 @@ class Worker:
         reconciling, watching = asyncio.create_task(keep(scope)), asyncio.create_task(watch(self._runtime, engine))
         collecting = asyncio.create_task(collect_regularly(self._runtime, engine))
         renewing = asyncio.create_task(renew(self._runtime, engine))
-        looking = asyncio.create_task(Looker(self._runtime, engine, registered.effects).keep_looking())
+        looking = asyncio.create_task(PendingLooker(self._runtime, engine, registered.effects).keep_looking())
         taking = asyncio.create_task(take_events(scope))
         self.working.set()
         try:

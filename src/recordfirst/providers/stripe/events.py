@@ -54,7 +54,7 @@ class StripeEvents:
         self._tolerance_s, self.most_bytes = tolerance_s, most_bytes
 
     def read(self, body: bytes, headers: Mapping[str, str]) -> NewEvent:
-        """Verify with the SDK, by any of the secrets."""
+        """Verify with the SDK: one of the secrets has signed it."""
         header, why = headers.get("stripe-signature", ""), ""
         for secret in self._secrets:
             try:

@@ -14,7 +14,7 @@ from recordfirst.reconcile.contract import PAGE, Discrepancy, Page, PassContext
 
 WAITING = "RF-EVENT-WAITING"
 _WAITS_MS = 15 * 60_000
-"""So long an event may come before its receipt."""
+"""How long an event may come before its receipt."""
 
 
 class Events:

@@ -24,7 +24,7 @@ from recordfirst.testing.stripe.cards import (
 )
 from recordfirst.testing.stripe.disputes import Disputes
 from recordfirst.testing.stripe.ledger import StoredReply
-from recordfirst.testing.stripe.log import Agenda, Delays, EventLog, Told
+from recordfirst.testing.stripe.log import Agenda, Delays, EventLog, StripeObject
 from recordfirst.testing.stripe.objects import Charge, PaymentIntent, StripeTimeline
 from recordfirst.testing.stripe.payouts import Payouts
 from recordfirst.testing.stripe.refunds import Refunds
@@ -312,7 +312,7 @@ class Books:
 
     # ── what all of it needs ────────────────────────────────────────────────
 
-    def tell(self, type: str, made: Told, now_ms: int) -> None:
+    def tell(self, type: str, made: StripeObject, now_ms: int) -> None:
         """Make an event of what has happened."""
         self.events.tell(type, made, now_ms, livemode=self.livemode)
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Protocol
 
 from recordfirst.testing.stripe.ledger import EntryKind
-from recordfirst.testing.stripe.log import Agenda, Delays, Told
+from recordfirst.testing.stripe.log import Agenda, Delays, StripeObject
 from recordfirst.testing.stripe.objects import Charge, Dispute, PaymentIntent, StripeTimeline
 from recordfirst.testing.stripe.wire import invalid
 
@@ -25,7 +25,7 @@ class _Books(Protocol):
     delays: Delays
     livemode: bool
 
-    def tell(self, type: str, made: Told, now_ms: int) -> None: ...
+    def tell(self, type: str, made: StripeObject, now_ms: int) -> None: ...
     def enter(
         self, kind: EntryKind, intent: PaymentIntent, key: str, now_ms: int, *, amount: int, id: str | None = None
     ) -> None: ...

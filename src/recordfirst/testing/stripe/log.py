@@ -23,7 +23,7 @@ from recordfirst.testing.stripe.objects import (
 
 _DAY_S = 24 * 3600.0
 
-type Told = PaymentIntent | Charge | Refund | Dispute | Payout
+type StripeObject = PaymentIntent | Charge | Refund | Dispute | Payout
 
 
 class Delays(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -76,7 +76,7 @@ class EventLog:
         """The connected account that an object belongs to, by the object's id."""
         self._count = 0
 
-    def tell(self, type: str, made: Told, now_ms: int, *, livemode: bool) -> None:
+    def tell(self, type: str, made: StripeObject, now_ms: int, *, livemode: bool) -> None:
         """Say that something has happened to this object, which is as it is now."""
         self._count += 1
         request_id, key = self.cause

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Protocol
 
-from recordfirst.testing.stripe.log import Agenda, Delays, Told
+from recordfirst.testing.stripe.log import Agenda, Delays, StripeObject
 from recordfirst.testing.stripe.objects import Payout, StripeTimeline
 from recordfirst.testing.stripe.wire import invalid
 
@@ -21,7 +21,7 @@ class _Books(Protocol):
     delays: Delays
     livemode: bool
 
-    def tell(self, type: str, made: Told, now_ms: int) -> None: ...
+    def tell(self, type: str, made: StripeObject, now_ms: int) -> None: ...
     def new_id(self, prefix: str) -> str: ...
 
 

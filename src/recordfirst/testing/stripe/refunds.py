@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 from recordfirst.testing.stripe.cards import PAYMENT_METHODS
 from recordfirst.testing.stripe.disputes import Disputes
 from recordfirst.testing.stripe.ledger import EntryKind
-from recordfirst.testing.stripe.log import Agenda, Delays, Told
+from recordfirst.testing.stripe.log import Agenda, Delays, StripeObject
 from recordfirst.testing.stripe.objects import Charge, PaymentIntent, Refund, StripeTimeline
 from recordfirst.testing.stripe.wire import invalid
 
@@ -28,7 +28,7 @@ class _Books(Protocol):
 
     def find(self, id: str, param: str = ...) -> PaymentIntent: ...
     def charge_of(self, id: str) -> Charge: ...
-    def tell(self, type: str, made: Told, now_ms: int) -> None: ...
+    def tell(self, type: str, made: StripeObject, now_ms: int) -> None: ...
     def enter(
         self,
         kind: EntryKind,

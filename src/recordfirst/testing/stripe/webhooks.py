@@ -15,7 +15,7 @@ from recordfirst.testing.stripe.sending import Sending, signature
 _TIMEOUT_S = 10.0
 
 
-class Sent(msgspec.Struct, frozen=True, kw_only=True):
+class SentEvent(msgspec.Struct, frozen=True, kw_only=True):
     """One try to deliver an event."""
 
     event: str
@@ -29,7 +29,7 @@ class WebhookSender:
 
     def __init__(self, url: str, secret: str, sending: Sending) -> None:
         self.url, self.secret, self.sending = url, secret, sending
-        self.sent: list[Sent] = []
+        self.sent: list[SentEvent] = []
         self.lost: list[str] = []
         """Ids of events that are not sent."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -82,7 +82,7 @@ class WebhookSender:
                 status = reply.status
         except (aiohttp.ClientError, TimeoutError, OSError):
             pass
-        self.sent.append(Sent(event=event.id, type=event.type, status=status))
+        self.sent.append(SentEvent(event=event.id, type=event.type, status=status))
         return status is not None and 200 <= status < 300  # noqa: PLR2004 - HTTP's own numbers
 
     def _client(self) -> aiohttp.ClientSession:
