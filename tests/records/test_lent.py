@@ -416,7 +416,10 @@ STATE = {
     "SET ROLE pg_monitor": ("SELECT current_user::text = session_user::text", True),
     "SET SESSION AUTHORIZATION guarded": ("SELECT session_user::text", "postgres"),
     "CREATE TEMP TABLE rows (n text)": ("SELECT count(*) FROM pg_class WHERE relpersistence = 't'", 0),
-    "SELECT pg_advisory_lock(5)": ("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'", 0),
+    "SELECT pg_advisory_lock(5)": (
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()",
+        0,
+    ),
     "LISTEN news": ("SELECT count(*) FROM pg_listening_channels()", 0),
     "DECLARE held CURSOR WITH HOLD FOR SELECT 1": ("SELECT count(*) FROM pg_cursors WHERE name = 'held'", 0),
     "SELECT nextval('counted')": ("SELECT lastval()", psycopg.errors.ObjectNotInPrerequisiteState),
