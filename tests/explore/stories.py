@@ -18,6 +18,7 @@ from recordfirst import (
     Context,
     Declined,
     Found,
+    Pending,
     Provider,
     Unknown,
     Write,
@@ -86,6 +87,15 @@ class Others:
             return Absent()
         if found.refused is not None:
             raise Declined(found.refused)
+        return Found(found.result)
+
+    def debited(self, call: Call) -> Found | Absent | Pending:
+        """What the bank says of a debit: it is pending for some hours."""
+        found = self._outside.find("debit", call.marker)
+        if found is None:
+            return Absent()
+        if self._outside.now_ms() < found.at_ms + _DECIDES_MS:
+            return Pending(f"dd_{found.result}")
         return Found(found.result)
 
     def times(self, kind: str) -> int:
@@ -244,6 +254,37 @@ async def send_parcel(call: Call, order: Order, *, others: Others = inject()) ->
     return others.ask("parcel", call, order.id, by=POST)
 
 
+_DECIDES_MS = 3 * 3600 * 1000
+"""How long the bank takes to decide about a debit."""
+
+
+async def find_debit(call: Call, order: Order, *, others: Others = inject()) -> Probed:
+    """Ask what has become of a debit."""
+    del order
+    return others.debited(call)
+
+
+@effect(key="order:{order.id}:debit", provider=Bank, after=insert_order, probe=find_debit, undo=refund)
+async def debit(call: Call, order: Order, *, others: Others = inject()) -> str | Pending:
+    """Taken on at once, and decided hours later."""
+    others.ask("debit", call, order.amount_minor, by=Bank())
+    seen = others.debited(call)
+    return seen.result if isinstance(seen, Found) else seen
+
+
+@debit.on_pending
+async def mark_awaited(w: Write[Any], order: Order) -> None:
+    """With the receipt: accepted is not paid. It is no mark: who is late finds a debit that is decided."""
+    cursor = await w.tx.execute(sql(w.tx, "UPDATE orders SET state = 'awaited' WHERE id = ?"), (order.id,))
+    changed_one(cursor, f"order {order.id}")
+
+
+@debit.on_success
+async def mark_debited(w: Write[Any], order: Order) -> None:
+    """With the receipt, and once, whoever hears of it."""
+    await _mark(w, order, "paid")
+
+
 def _time_ms() -> int:
     import time  # noqa: PLC0415 - the world's own, while it is explored
 
@@ -260,6 +301,15 @@ async def order(ctx: Context, order: Order) -> str:
     charge: str = await charge_card(ctx, order)
     await close_order(ctx, order)
     return charge
+
+
+@workflow
+async def awaited(ctx: Context, order: Order) -> str:
+    """Insert, debit, wait until the bank has decided, close."""
+    await insert_order(ctx, order)
+    paid: str = await debit(ctx, order)
+    await close_order(ctx, order)
+    return paid
 
 
 @workflow
@@ -367,5 +417,6 @@ def _case(workflow: Any, *versions: Any) -> Case:
 
 
 CASES: dict[str, Case] = {
-    found.name: _case(found) for found in (order, announced, undo, fan_out, timer, park, keyless, attempts, hasty)
+    found.name: _case(found)
+    for found in (order, awaited, announced, undo, fan_out, timer, park, keyless, attempts, hasty)
 } | {"deployed": _case(deployed, deployed_later)}

@@ -60,6 +60,6 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def done(self) -> frozenset[str]:
-        """The receipts that say that something happened, and the workflows: by these the rows can be told."""
-        receipts = (f"{r.name} {r.state}" for r in self.receipts if r.state in ("succeeded", "declined"))
+        """The receipts that have stored rows, and the workflows: by these the rows can be told."""
+        receipts = (f"{r.name} {r.state}" for r in self.receipts if r.state in ("succeeded", "declined", "pending"))
         return frozenset((*receipts, *(f"workflow {start.id} {start.state}" for start in self.starts)))
