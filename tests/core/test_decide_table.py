@@ -484,7 +484,8 @@ def test_what_is_pending_is_the_second_of_two():
         (0, 50, KEYED, 50),
         (0, -1, KEYED, 300_000),
         (0, None, EXPIRES, 100),
-        (100, None, EXPIRES, 299_900),
+        (100, None, EXPIRES, 60_000),
+        (5 * 86_400_000, None, EXPIRES, 60_000),
     ],
 )
 def test_when_it_is_looked_at_next(age_ms, until_ms, guarantee, in_ms):

@@ -11,6 +11,10 @@ from recordfirst.core import decide as d
 from recordfirst.core.receipt import Change, Receipt
 
 
+EXPIRED_AGAIN_MS = 60_000
+"""How long after a look at what has expired the next one is due, until it ends."""
+
+
 def next_look_ms(since_ms: int, until_at_ms: int | None, now_ms: int, guarantee: d.Guarantee) -> int:
     """When a pending effect is looked at next: by the schedule, when the provider's offer ends, or when it expires.
 
@@ -22,8 +26,9 @@ def next_look_ms(since_ms: int, until_at_ms: int | None, now_ms: int, guarantee:
     times = [since_ms + by_schedule]
     if until_at_ms is not None and until_at_ms > now_ms:
         times.append(until_at_ms)
-    if guarantee.expires_ms is not None and age_ms < guarantee.expires_ms:
-        times.append(since_ms + guarantee.expires_ms)
+    if guarantee.expires_ms is not None:
+        # Expired, and not ended: who was to wake its workflow may have died before that.
+        times.append(since_ms + guarantee.expires_ms if age_ms < guarantee.expires_ms else now_ms + EXPIRED_AGAIN_MS)
     return min(times)
 
 
