@@ -186,15 +186,16 @@ def test_p6_receipts_come_through_the_step_that_makes_room_for_what_is_pending(m
 
     async def go():
         record = make_record()
-        steps, record.migrations = record.migrations, record.migrations[:-1]
-        assert steps[-1].name == "pending"
+        steps = record.migrations
+        before = next(number for number, step in enumerate(steps) if step.name == "pending")
+        record.migrations = steps[:before]
         await record.open("shop")
         await record.migrate()
         async with record.session() as session:
             for key in ("c", "a", "b"):
                 await session.add_receipts([effect(key, undo="refund", frozen="{}"), wrote(f"{key}/insert")])
         record.migrations = steps
-        assert await record.migrate() == [steps[-1]]
+        assert await record.migrate() == steps[before:]
         async with record.session() as session:
             stored = await session.receipts_of("order:1")
         assert [each.key for each in stored if each.kind == "effect"] == ["c", "a", "b"]

@@ -309,6 +309,27 @@ def test_p10_a_fresh_schema_is_the_migrated_one(sqlite_path, tmp_path):
     assert len(schemas[0]) > 8
 
 
+def test_p6_marks_come_through_the_step_that_renames_their_columns(sqlite_path):
+    """Run twice, it changes nothing more."""
+    connection = sqlite3.connect(sqlite_path)
+    steps = {step.name: step for step in statements.migrations(PACKAGE)}
+    for step in steps.values():
+        if step.name == "generation":
+            connection.execute("INSERT INTO recordfirst_mark VALUES ('shop', 'embedded:1', 3, 7, 'token', 1)")
+            connection.execute(
+                "INSERT INTO recordfirst_timeline (app, record, witness, seen_at_ms) VALUES ('shop', 'r', 'history', 5)"
+            )
+            connection.commit()
+        connection.executescript(step.sql)
+    for _ in range(2):
+        marks = connection.execute("SELECT app, engine, generation, number, token, confirmed FROM recordfirst_mark")
+        assert marks.fetchall() == [("shop", "embedded:1", 3, 7, "token", 1)]
+        line = connection.execute("SELECT app, record, history_id, restores, seen_at_ms FROM recordfirst_timeline")
+        assert line.fetchall() == [("shop", "r", "history", 0, 5)]
+        connection.executescript(steps["generation"].sql)
+    connection.close()
+
+
 # ── opening ─────────────────────────────────────────────────────────────────
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from recordfirst.core import decide as d
 from recordfirst.core.receipt import Change, Receipt
 
-
 EXPIRED_AGAIN_MS = 60_000
 """How long after a look at what has expired the next one is due, until it ends."""
 
