@@ -195,7 +195,7 @@ def test_p6_receipts_come_through_the_step_that_makes_room_for_what_is_pending(m
             for key in ("c", "a", "b"):
                 await session.add_receipts([effect(key, undo="refund", frozen="{}"), wrote(f"{key}/insert")])
         record.migrations = steps
-        assert await record.migrate() == steps[before:]
+        assert await record.migrate() == list(steps[before:])
         async with record.session() as session:
             stored = await session.receipts_of("order:1")
         assert [each.key for each in stored if each.kind == "effect"] == ["c", "a", "b"]
