@@ -388,10 +388,10 @@ def test_cancelled_right_before_it_parks(shop, monkeypatch):
     async def go():
         about_to, may = asyncio.Event(), asyncio.Event()
 
-        async def late(waiting, receipt, now_ms):
+        async def late(waiting, receipt, now_ms, **options):
             about_to.set()
             await may.wait()
-            await park(waiting, receipt, now_ms)
+            await park(waiting, receipt, now_ms, **options)
 
         monkeypatch.setattr(Waiting, "park", late)
         async with shop.working(mailed, provide={World: World(mail=TimeoutError())}) as app:
