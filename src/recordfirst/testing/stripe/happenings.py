@@ -27,16 +27,24 @@ type HappeningName = Literal[
 class Happening(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One of them.
 
-    | ``do`` | what happens to the object ``id`` |
-    |---|---|
-    | ``complete`` | a payment intent's customer confirms, its bank pays, or it is captured |
-    | ``fail`` | its customer does not pass 3-D Secure, or its bank declines |
-    | ``expire`` | its authorisation runs out |
-    | ``refund`` | somebody refunds it at the dashboard: all, or ``amount`` |
-    | ``dispute`` | its customer disputes it: all, or ``amount``, for a ``reason`` |
-    | ``settle_refund``, ``fail_refund`` | a refund that is on its way arrives; one comes back, for a ``reason`` |
-    | ``win_dispute``, ``lose_dispute`` | the bank decides a dispute |
-    | ``pay_payout``, ``fail_payout`` | a payout arrives; it comes back, for a ``reason`` |
+    What happens to the object ``id``, by ``do``:
+
+    ``complete``
+        A payment intent's customer confirms, its bank pays, or it is captured.
+    ``fail``
+        Its customer does not pass 3-D Secure, or its bank declines.
+    ``expire``
+        Its authorisation runs out.
+    ``refund``
+        Somebody refunds it at the dashboard: all, or ``amount``.
+    ``dispute``
+        Its customer disputes it: all, or ``amount``, for a ``reason``.
+    ``settle_refund``, ``fail_refund``
+        A refund that is on its way arrives; one comes back, for a ``reason``.
+    ``win_dispute``, ``lose_dispute``
+        The bank decides a dispute.
+    ``pay_payout``, ``fail_payout``
+        A payout arrives; it comes back, for a ``reason``.
     """
 
     do: HappeningName
