@@ -213,6 +213,14 @@ async def test_news_of_what_is_pending(shop):
             assert await session.references_of(KEY, 1) == {"intent": "pi_1", "charge": "ch_1", "id": "pi_1"}
 
 
+async def test_a_reference_that_no_index_can_carry(shop):
+    """P5: the outcome is stored all the same, and found by its key."""
+    async with shop.working(ordering, provide=given(Pending("p" * 5_000))) as app:
+        await sleeps(app)
+        async with app.runtime.record.session() as session:
+            assert "id" not in await session.references_of(KEY, 1)
+
+
 async def test_a_probe_finds_it_pending(shop):
     """P5: what became of a lost reply."""
     what = given(WAITS, Found("c1"), calls=(Unknown("reset", replayed=True),))

@@ -59,6 +59,7 @@ async def test_what_is_not_signed_is_answered_400_and_not_stored(shop):
         assert {event.said for event in shop.seen(EventRefused)} == {"bad signature"}
         assert await post(at, b"[]") == (400, "not an event")
         assert await post(at, b'{"object": "event"}') == (400, "not an event")
+        assert await post(at, body_of("e" * 256)) == (400, "not an event")  # no index has room for it
         assert await post(at, body_of(), age_s=299) == (200, "new")
 
 

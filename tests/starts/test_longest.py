@@ -11,6 +11,7 @@ import pytest
 from recordfirst import App, BadId, BadKey, Call, Context, Provider, Unknown, WorkflowStopped, effect, workflow, write
 from recordfirst.conformance.record import run
 from recordfirst.core import identity
+from recordfirst.execution.outcome import KIND_BYTES_MOST
 from recordfirst.records.open import record_from_url
 from recordfirst.steps.write import default_key
 from tests.starts.harness import migrated
@@ -121,6 +122,8 @@ MOST = {
     "state": 10,
     "code": 40,
     "name": 40,
+    "kind": KIND_BYTES_MOST,
+    "hash": 64,
 }
 
 

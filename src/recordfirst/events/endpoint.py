@@ -12,8 +12,9 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from recordfirst.core.event import NewEvent
+from recordfirst.core.identity import check_id
 from recordfirst.core.text import safe_text
-from recordfirst.errors import Misuse, RecordUnavailable
+from recordfirst.errors import BadId, Misuse, RecordUnavailable
 from recordfirst.events.store import EventStore
 from recordfirst.execution.patience import fault_of
 from recordfirst.execution.runtime import Runtime
@@ -61,11 +62,12 @@ class EventEndpoint:
         try:
             body = await self._body(headers.get("content-length", ""), receive)
             event = self.source.read(body, headers)
+            check_id(event.id, "an event's id")
         except _TooLarge:
             return self._refused(_TOO_LARGE, "too large", f"more than {self.source.most_bytes:,} bytes")
         except BadSignature as bad:
             return self._refused(_BAD, "bad signature", safe_text(bad))
-        except NotAnEvent as wrong:
+        except (NotAnEvent, BadId) as wrong:
             return self._refused(_BAD, "not an event", safe_text(wrong))
         try:
             return _OK, await self.take(event)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
 from recordfirst.core import codec, decide, pending
 from recordfirst.core.decide import Guarantee
+from recordfirst.core.identity import ID_BYTES_MOST, check_id
 from recordfirst.core.receipt import Change, Receipt
 from recordfirst.core.text import safe_text
-from recordfirst.errors import Declined, Misuse, RecordfirstError, ResultNotStored, Undone
+from recordfirst.errors import BadId, Declined, Misuse, RecordfirstError, ResultNotStored, Undone
 from recordfirst.execution.verdict import reason, reason_in
 from recordfirst.providers.contract import Pending
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from recordfirst.execution.runtime import Runtime
     from recordfirst.steps.arguments import Arguments
     from recordfirst.steps.effect import Effect
+
+KIND_BYTES_MOST = 40
+"""Bytes of UTF-8 of the kind of a provider's reference, such as ``payment_intent``."""
 
 
 class Outcome(NamedTuple):
@@ -78,11 +82,21 @@ def pending_change(
 
 
 def references_in(effect: Effect[..., Any], outcome: Outcome) -> dict[str, str]:
-    """What the provider calls it, by kind."""
+    """What the provider calls it, by kind. A name that no index can carry is left out: the outcome is what counts."""
+    named: Mapping[str, str] = {}
     if outcome.state == "pending":
-        references: dict[str, str] = outcome.value.references
-        return references
-    return dict(effect.provider.references(outcome.value)) if outcome.state == "succeeded" else {}
+        named = outcome.value.references
+    elif outcome.state == "succeeded":
+        named = effect.provider.references(outcome.value)
+    return {kind: id for kind, id in named.items() if _fits(kind, KIND_BYTES_MOST) and _fits(id, ID_BYTES_MOST)}
+
+
+def _fits(name: str, bytes_most: int) -> bool:
+    try:
+        check_id(name, bytes_most=bytes_most)
+    except BadId:
+        return False
+    return True
 
 
 def stored_result(runtime: Runtime, effect: Effect[..., Any], receipt: Receipt) -> Any:
