@@ -55,7 +55,7 @@ class Taker:
         """Take up what is due now; return how many it were."""
         runtime = self._runtime
         async with runtime.record.session() as session:
-            if await runtime.held(session) is not None or not await self._store.is_due(session):
+            if not await self._store.is_due(session) or await runtime.held(session) is not None:
                 return 0
         async with runtime.record.transaction() as tx:
             events = await self._store.due(tx, claim_ms=CLAIM_MS, limit=AT_ONCE)

@@ -138,17 +138,26 @@ class _Reader:
             case EffectSpec():
                 return self._effect(spec, do, where, since, beside)
             case WriteSpec():
-                return [self._write(spec, do, where)]
+                return self._write(spec, do, where, since, beside)
             case ReadSpec():
                 return [
                     Way(_FLOWS[spec.ends], known=frozenset({(where, _FLOWS[spec.ends])}), why=f"{where} {spec.ends}")
                 ]
 
-    def _write(self, spec: WriteSpec, do: Do, where: str) -> Way:
+    def _write(self, spec: WriteSpec, do: Do, where: str, since: Way, beside: frozenset[str]) -> list[Way]:
+        """What it announces must come after itself, or after a write that has committed (P1)."""
+        ends = self._ended(spec, do, where)
+        intended = spec.intends is not None and spec.savepoint != "taken back" and ends.flow == "next"
+        after = (self._program.effect(spec.intends or "").after or spec.name) if intended else spec.name
+        before = f"{after}:{do.n}"
+        if after == spec.name or dict(since.known).get(before) == "next":
+            return [ends]
+        stop = Way("stop", why=f"{where} announces what comes after another write")
+        return [stop, ends] if before in beside else [stop]
+
+    @staticmethod
+    def _ended(spec: WriteSpec, do: Do, where: str) -> Way:
         flow = _FLOWS[spec.ends]
-        intended = spec.intends is not None and spec.savepoint != "taken back" and flow == "next"
-        if intended and (self._program.effect(spec.intends or "").after or spec.name) != spec.name:
-            return Way("stop", why=f"{where} announces what comes after another write")
         starts = spec.starts and spec.savepoint != "taken back" and flow == "next"
         done = frozenset({f"child:{do.n}"}) if starts else frozenset()
         return Way(flow, done, known=frozenset({(where, flow)}), why=f"{where} {spec.ends}")
