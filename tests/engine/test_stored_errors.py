@@ -119,7 +119,7 @@ def test_each_resonate_of_an_app_has_this_codec():
 
 def test_nothing_in_the_package_unpickles_what_it_did_not_make_itself():
     """The two that do read what the process that started them has packed."""
-    own = {"explore/real/sending.py", "conformance/process.py"}
+    own = {"explore/worlds/real/programs/sending.py", "conformance/process.py"}
     found, codecs = set(), set()
     for path in SRC.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
