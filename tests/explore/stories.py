@@ -267,9 +267,9 @@ async def find_debit(call: Call, order: Order, *, others: Others = inject()) -> 
 @effect(key="order:{order.id}:debit", provider=Bank, after=insert_order, probe=find_debit, undo=refund)
 async def debit(call: Call, order: Order, *, others: Others = inject()) -> str | Pending:
     """Taken on at once, and decided hours later."""
-    others.ask("debit", call, order.amount_minor, by=Bank())
+    done = others.ask("debit", call, order.amount_minor, by=Bank())
     seen = others.debited(call)
-    return seen.result if isinstance(seen, Found) else seen
+    return seen if isinstance(seen, Pending) else done
 
 
 @debit.on_pending

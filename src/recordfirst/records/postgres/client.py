@@ -417,7 +417,8 @@ class PostgresRecord:
 
 
 def _waits_for_a_table(error: Exception) -> bool:
-    return isinstance(error, psycopg.errors.LockNotAvailable)
+    # A deadlock: with somebody who builds an index beside the work, say. The step is one transaction, and is gone.
+    return isinstance(error, psycopg.errors.LockNotAvailable | psycopg.errors.DeadlockDetected)
 
 
 async def _settle(connection: Pooled) -> None:
