@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dis
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -34,6 +35,7 @@ from recordfirst import (
 from recordfirst.core import codec
 from recordfirst.execution.calls import current
 from recordfirst.observe import Resumed, Stopped
+from recordfirst.records.sqlite import SqliteRecord
 from tests.starts.harness import Shop
 
 BANK = Provider(name="bank", retention_s=86_400)
@@ -525,6 +527,14 @@ def test_the_version_is_the_code(tmp_path: Path) -> None:
             [sys.executable, str(module), str(tmp_path / "db")], capture_output=True, text=True, check=True
         ).stdout
     assert versions["same"] == versions["again"] != versions["other"]
+
+
+def test_a_second_app_reads_no_code_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An app looks at all its code for the version: once in a process, since tests make many apps of one code."""
+    first = App("shop", record=SqliteRecord(tmp_path / "db"), workflows=[plain])
+    monkeypatch.setattr(dis, "get_instructions", None)
+    second = App("shop", record=SqliteRecord(tmp_path / "db"), workflows=[plain])
+    assert second.runtime.version == first.runtime.version
 
 
 PROGRAM = """

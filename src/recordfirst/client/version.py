@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import types
 from collections.abc import Callable, Iterable
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -62,6 +63,7 @@ def version_of(functions: Iterable[Callable[..., Any]], options: Iterable[str]) 
     return found.hexdigest()[:12]
 
 
+@cache
 def _own_version() -> str:
     try:
         return version("recordfirst")

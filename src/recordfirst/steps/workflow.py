@@ -6,7 +6,7 @@ import dis
 import inspect
 import types
 from collections.abc import Awaitable, Callable, Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Concatenate, Protocol, cast, overload
 
 from resonate.context import Context
@@ -64,12 +64,10 @@ class Workflow[**P, R]:
 
     def functions(self) -> list[Callable[..., Any]]:
         """The functions that its code is made of: its body, its steps', and those of their packages that these name."""
-        found: dict[Any, None] = {}
+        visited: set[Any] = set()
         for fn in [self.function.fn, *(each.fn for step in self.steps() for each in step.functions())]:
-            visited: set[Any] = set()
             list(_named_in(fn, visited))
-            found |= dict.fromkeys(visited)
-        return list(found)
+        return list(visited)
 
     def check_keys(self, seen: dict[str, Step[..., Any]]) -> None:
         """Raise ``SharedKey`` if two of the app's effects declare the same key template (P8)."""
@@ -135,8 +133,9 @@ def _named_in(fn: Callable[..., Any], visited: set[Any]) -> Iterator[Step[..., A
             yield from _named_in(value, visited)
 
 
+@lru_cache(maxsize=4096)
 def _names(code: types.CodeType, *operations: str) -> list[str]:
-    """What code names by these operations, in itself and in the code inside of it."""
+    """What code names by these operations, in itself and in the code inside of it. Each app asks for all its code."""
     names = dict.fromkeys(i.argval for i in dis.get_instructions(code) if i.opname in operations)
     for constant in code.co_consts:
         if inspect.iscode(constant):
