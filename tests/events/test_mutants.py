@@ -13,9 +13,8 @@ from recordfirst.conformance.record import run
 from tests.events import test_endpoint as endpoint
 from tests.events import test_taking as taking
 from tests.explore.mutants.mutant import Edit, edited
+from tests.rules.stage import HUNG_S
 from tests.starts.harness import Shop
-
-LONGEST_S = 40.0
 
 
 class Broken(NamedTuple):
@@ -84,7 +83,7 @@ def test_mutant_is_found(mutant: Broken, sqlite_path: Any, monkeypatch: pytest.M
     said = ""
     with edited([mutant.edit]):
         try:
-            run(asyncio.wait_for(mutant.scene(**given), LONGEST_S))
+            run(asyncio.wait_for(mutant.scene(**given), HUNG_S))
         except Exception as error:
             said = "".join(traceback.format_exception(error))
     assert said, f"nothing shows that {mutant.name}"

@@ -16,6 +16,9 @@ from tests.explore.mutants.mutant import Edit
 from tests.starts import harness as starts
 
 LONGEST_S = 30.0
+"""A scene takes a second or two."""
+
+HUNG_S = 12.0
 """A scene of which a mutant makes one that never ends has failed by then."""
 
 
@@ -49,11 +52,11 @@ class Stage:
         """A shop with a bank of its own, for the tests of effects."""
         return effects.Shop(url or f"sqlite:///{self.path}", effects.Bank(self.fixture("tmp_path") / "bank.db"))
 
-    def plays(self, scene: Callable[[Stage], Any]) -> None:
+    def plays(self, scene: Callable[[Stage], Any], within_s: float = LONGEST_S) -> None:
         """Run a scene to its end."""
         played = scene(self)
         if inspect.iscoroutine(played):
-            run(asyncio.wait_for(played, LONGEST_S))
+            run(asyncio.wait_for(played, within_s))
 
 
 class Mutant(NamedTuple):

@@ -8,7 +8,7 @@ import pytest
 
 from tests.explore.mutants.mutant import edited
 from tests.rules.mutants import MUTANTS
-from tests.rules.stage import Mutant, Stage
+from tests.rules.stage import HUNG_S, Mutant, Stage
 
 BY_NAME = pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: f"{mutant.rule} {mutant.name}")
 
@@ -27,7 +27,7 @@ def test_mutant_is_found(mutant: Mutant, request: pytest.FixtureRequest) -> None
     stage = Stage(request)
     with edited(mutant.edits):
         try:
-            stage.plays(mutant.scene)
+            stage.plays(mutant.scene, HUNG_S)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
