@@ -62,9 +62,6 @@ WORDS_ALLOWED_IN = {
     "docs/explanation/why.md",
     "README.md",
 }
-LATE_WORDS = list(FORBIDDEN_WORDS)[-4:]
-WORDS_LEFT_IN = ("src/recordfirst/explore/", "src/recordfirst/testing/", "src/recordfirst/execution/effect_runner.py")
-"""Where the last of these words are still to be replaced."""
 
 
 def text_files(*folders: str, suffixes: tuple[str, ...]) -> Iterator[Path]:
@@ -201,8 +198,6 @@ def test_words_have_no_synonyms(word: str) -> None:
     sources = [*text_files("src", suffixes=(".py", ".sql")), *prose()]
     sources = [path for path in sources if "migrations" not in path.parts]  # they stay as they were released
     ours = [path for path in sources if str(path.relative_to(ROOT)) not in WORDS_ALLOWED_IN]
-    if word in LATE_WORDS:
-        ours = [path for path in ours if not str(path.relative_to(ROOT)).startswith(WORDS_LEFT_IN)]
     assert found(ours, rf"\b{word}\b", re.IGNORECASE) == [], f"say {FORBIDDEN_WORDS[word]}"
 
 
@@ -221,7 +216,7 @@ def test_words_are_said() -> None:
 
 def test_constants_are_described_by_a_noun() -> None:
     """Three words that one has to read twice."""
-    paths = [path for path in code() if not str(path.relative_to(ROOT)).startswith((*WORDS_LEFT_IN, "tests/"))]
+    paths = [path for path in code() if not str(path.relative_to(ROOT)).startswith("tests/")]
     assert found(paths, AWKWARD, re.IGNORECASE) == []
 
 

@@ -36,7 +36,7 @@ _RARELY = 50_000
 """Objects more than at the last time."""
 
 _LEAVES_S = 20.0
-"""So long it is waited for one that is told to end: a schedule is over by then."""
+"""How long to wait for a process that is told to end: a schedule is over by then."""
 
 _SINGLES = Budget()
 _FAST = Where()

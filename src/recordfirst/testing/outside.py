@@ -67,7 +67,7 @@ class Outside:
     def __init__(self, path: Path, now_ms: Callable[[], int]) -> None:
         self.now_ms = now_ms
         self.lock = threading.RLock()
-        """Held by whoever looks and then keeps: functions that block run in threads."""
+        """Held by a caller that looks and then keeps: functions that block run in threads."""
         self._path = path
         self._read = 0
         self._asked: list[Asked] = []

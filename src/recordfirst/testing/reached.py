@@ -15,7 +15,7 @@ from recordfirst.testing.outside import Asked, KeyReused, Outside, Refused
 _TIMEOUT_S = 5.0
 """A double that blocks its process gives up after that."""
 _PATIENCE_S = 60.0
-"""Whoever is no double does not."""
+"""What is no double does not."""
 
 
 class ReachedOutside(Outside):

@@ -81,7 +81,7 @@ def test_a_person_and_a_process_that_stands_still_are_told(world):
     """P10: with two processes at work, whose turn it is; and what an operator was asked."""
     stall = at(world.run(), 1, "call charge_card", "stall")
     told = list(timeline(tell(world.run(Schedule((stall,))))))
-    stands = next(i for i, line in enumerate(told) if "process 1 STANDS STILL just before: call charge_card" in line)
+    stands = next(i for i, line in enumerate(told) if "process 1 STALLS just before: call charge_card" in line)
     elsewhere = next(i for i, line in enumerate(told) if "process 2, elsewhere" in line)
     goes_on = next(i for i, line in enumerate(told) if "process 1 goes on, and does not know" in line)
     assert stands < elsewhere < goes_on

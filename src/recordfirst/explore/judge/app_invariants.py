@@ -42,7 +42,7 @@ def _at_once[T](coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 def _awaited(connection: Any) -> Any:
-    """An async view that says of itself, to whoever asks by its module, which driver's connection it stands for."""
+    """An async view; its module says to a caller which driver's connection it stands for."""
     driver = "aiosqlite" if isinstance(connection, sqlite3.Connection) else "psycopg"
     return type("Connection", (_Awaited,), {"__module__": driver})(connection)
 

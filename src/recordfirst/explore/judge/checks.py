@@ -103,7 +103,7 @@ def lost_starts(accepted: Iterable[str], seen: Observed) -> list[Violation]:
 
 
 def not_ended(seen: Observed, why: str) -> list[Violation]:
-    """P7: what was accepted ends, once whoever was to answer has answered."""
+    """P7: what was accepted ends, once the provider and the operator have answered."""
     still_open = [f"workflow {start.id!r}" for start in seen.starts if start.state == "open"]
     if not seen.starts:
         still_open = ["what was to be done"]

@@ -221,7 +221,7 @@ class _Reader:
             stop = Way("stop", frozenset(), perhaps | done, known, reasons["stop"])
             if how == "settled" or not raised or (how == "gather" and at_once):
                 return [stop]
-            # Whoever failed first may have ended the body, and then no branch begins anything more.
+            # The branch that failed first may have ended the body, and then no branch begins anything more.
             flows = [_group_of(raised)] if how == "group" else raised
             return [
                 stop,
@@ -230,7 +230,7 @@ class _Reader:
         if not raised or how == "settled":
             return [Way("next", done, perhaps, known)]
         if how == "gather":
-            # Whoever is first is what the body sees; the others go on, some of them to their end.
+            # The first is what the body sees; the others go on, some of them to their end.
             return [Way(flow, frozenset(), perhaps | done, frozenset(), reasons[flow]) for flow in set(raised)]
         groups = {_group_of(part) for part in _parts(raised)}
         return [Way(flow, frozenset(), perhaps | done, frozenset(), "a group") for flow in groups]

@@ -16,9 +16,9 @@ from recordfirst.explore.programs.values import told
 from recordfirst.providers.contract import Probed, Verdict
 
 _FAILS = 2
-"""So often a probe fails first."""
+"""How often a probe fails first."""
 _LATE_MS = 240_000
-"""After so long a late request is done: sooner than ``arrives_within_s`` says."""
+"""How late a late request is done: sooner than ``arrives_within_s`` says."""
 NOT_DONE, SAYS_NO, ON_ITS_WAY = "not done", "no", "on its way"
 """Why something that arrived was not done, or not yet."""
 
@@ -114,7 +114,7 @@ class Others:
             same = [e for e in asked if (e.kind, e.marker) == (each.kind, each.marker)]
             key = each.result["key"]
             if any(e.refused == SAYS_NO for e in same):
-                continue  # under its key, or by whoever has decided about it meanwhile
+                continue  # under its key, or by an operator who has decided about it meanwhile
             arrived = msgspec.structs.replace(each, key=key, at_ms=due_ms, result=each.result["result"], refused=None)
             repeats = key is not None and any(e.refused is None and e.key == key for e in same)
             self._outside.keep(msgspec.structs.replace(arrived, repeats=repeats))
@@ -157,7 +157,7 @@ class Others:
         return result
 
     def ask_now(self, *args: Any, **options: Any) -> Any:
-        """Have it done, by whoever cannot wait: no answer may be one that does not come."""
+        """Have it done, for a caller that cannot wait: no answer may be one that does not come."""
         asking = self.ask(*args, **options)
         try:
             asking.send(None)

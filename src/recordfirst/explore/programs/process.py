@@ -33,7 +33,7 @@ async def work(name: str, version: Version, begin: Begin, place: Place, process:
     """Be the process, until every workflow has ended or is stopped.
 
     Raises:
-        Stuck: if one does not, though whoever was to answer has.
+        Stuck: if one does not, though the provider and the operator have answered.
     """
     try:
         async with asyncio.timeout(_MOST_S):
@@ -109,7 +109,7 @@ async def _until(app: App, others: Others, place: Place, process: Process) -> No
             lands_at_ms, due_ms = others.lands_at_ms(), place.next_due_ms()
             if lands_at_ms is None and await answer(app, place.outside, process.note):
                 continue
-            # An operator waits until nothing is on its way; whoever probes does not.
+            # An operator waits until nothing is on its way; a probe does not.
             await _skip(process, min((each for each in (lands_at_ms, due_ms) if each is not None), default=None))
             others.land()
         changes = process.changes

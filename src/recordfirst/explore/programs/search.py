@@ -20,7 +20,7 @@ from recordfirst.explore.programs.world import REFUSED, ProgramWorld
 
 _FAILURES_MOST = 10
 _SHRINKS_S = 60.0
-"""So long a failure is made smaller at most: the seed is what counts."""
+"""How long a failure is made smaller at most: the seed is what counts."""
 _NEARBY = 6
 """So many schedules of the same kind are tried for a smaller program, which has other points."""
 

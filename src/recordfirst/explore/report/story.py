@@ -26,7 +26,7 @@ _STRIKES = {
     "fail": "not done, and {process} gets an error: {what}",
     "lose": "this was done, but the reply is lost: {process} sees a broken connection",
     "contend": "the record refuses it (deadlock, serialization failure, busy): {what}",
-    "stall": "{process} STANDS STILL just before: {what}; meanwhile its lease runs out",
+    "stall": "{process} STALLS just before: {what}; meanwhile its lease runs out",
     "redeliver": "the lease runs out, and the engine delivers the task to {process} a second time, just before: {what}",
     "hang": "this was done, but no reply comes until {process} gives up waiting",
 }

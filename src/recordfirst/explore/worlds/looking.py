@@ -1,4 +1,4 @@
-"""Looks into files of SQLite, a record's and an embedded engine's, from outside of whoever works with them."""
+"""Looks into files of SQLite, a record's and an embedded engine's, from outside of the processes that use them."""
 
 from __future__ import annotations
 

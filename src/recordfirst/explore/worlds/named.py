@@ -1,4 +1,4 @@
-"""The worlds by name, for whoever chooses one: the command line, and pytest's fixture.
+"""The worlds by name, for those that choose one: the command line, and pytest's fixture.
 
 A world on a Postgres gets a database of its own on the server that is named, made for it and dropped behind it: nothing
 that is there is touched. Where none is named one is started for the exploration, from the wheel, if that is installed.

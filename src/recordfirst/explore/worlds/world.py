@@ -11,7 +11,7 @@ from recordfirst.explore.runs.run import Run, RunOutcome
 from recordfirst.explore.runs.schedule import CHANGES, FAULTS, Schedule
 
 type End = Literal["ended", "died", "stalled", "stuck", "failed"]
-"""How a process leaves off: it is done, is gone, stands still, gets nowhere, or raised."""
+"""How a process leaves off: it is done, is gone, stalls, gets nowhere, or raised."""
 
 
 class World(abc.ABC):

@@ -92,5 +92,5 @@ class WebhookSender:
 
 
 def shown(sender: WebhookSender | None) -> dict[str, Any]:
-    """What has been sent, for whoever asks from another process."""
+    """What has been sent, for a caller in another process."""
     return {"sent": [], "lost": []} if sender is None else {"sent": sender.sent, "lost": sender.lost}

@@ -24,7 +24,7 @@ from recordfirst.testing.outside import Asked
 
 _PROCESSES_MOST = 8
 _QUIET_S = 75.0
-"""So long nothing changes anywhere: longer than any claim, time-out or held reply of a test's effects."""
+"""How long nothing may change anywhere: longer than any claim, time-out or held reply of a test's effects."""
 _LOOK_S = 1.0
 
 

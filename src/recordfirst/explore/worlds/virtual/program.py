@@ -27,7 +27,7 @@ _MOST_S = 7_200.0
 """Of time that the process has seen pass. Nothing takes so long but a wait without end."""
 _HOUR_MS = 3_600_000
 _WAITS_MOST = 60
-"""So often; then the workflow does not end."""
+"""How many times at most; then the workflow does not end."""
 
 
 class Stuck(Exception):  # noqa: N818 - a finding, not an error of ours
@@ -38,7 +38,7 @@ async def work(case: Case, workflow: Workflow[..., Any], place: Place, process: 
     """Be the process, until the workflow has ended.
 
     Raises:
-        Stuck: if it does not, though whoever was to answer has.
+        Stuck: if it does not, though the provider and the operator have answered.
     """
     try:
         async with asyncio.timeout(_MOST_S):

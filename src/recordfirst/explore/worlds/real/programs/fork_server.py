@@ -37,7 +37,7 @@ class ForkReply(msgspec.Struct, omit_defaults=True):
 
 def main() -> None:
     """Import, then fork for each line."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever has started this ends it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this ends it
     case = _case(base64.b64decode(sys.stdin.readline()))
     gc.collect()
     gc.freeze()  # what is there is not looked through again, so fewer pages are touched
