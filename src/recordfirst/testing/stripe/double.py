@@ -1,8 +1,8 @@
 """A Stripe inside of the process that asks it: the simulator's API, and no socket before it.
 
 It outlives processes: each request that could change something is kept in an :class:`Outside`, and the process that
-asks next first lets the API see again what others have asked, at the times when they did. So keys are honoured for 24 hours of
-the outside's time, and stored replies, declines and listings are Stripe's, whichever process asks.
+asks next first lets the API see again what others have asked, at the times when they did. So keys are honoured for 24
+hours of the outside's time, and stored replies, declines and listings are Stripe's, whichever process asks.
 """
 
 from __future__ import annotations
