@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import inspect
 import itertools
 import os
@@ -123,16 +124,59 @@ def postgres_url() -> str:
 
 
 @pytest.fixture
+def empty_postgres_dsn(postgres_url: str) -> Iterator[str]:
+    """A fresh database without tables, dropped at the end."""
+    with _database(postgres_url, "template0") as dsn:
+        yield dsn
+
+
+@pytest.fixture
 def postgres_dsn(postgres_url: str) -> Iterator[str]:
-    """A fresh database, dropped at the end."""
+    """A fresh database with recordfirst's tables, dropped at the end: a copy is made sooner than they are."""
+    with _database(postgres_url, _postgres_template(postgres_url)) as dsn:
+        yield dsn
+
+
+@contextlib.contextmanager
+def _database(server: str, template: str) -> Iterator[str]:
     name = f"test_{os.getpid()}_{next(_numbers)}"
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE template0".encode())
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
     try:
-        yield postgres_url.replace("/postgres?", f"/{name}?")
+        yield _of_database(server, name)
     finally:
-        with psycopg.connect(postgres_url, autocommit=True) as connection:
+        with psycopg.connect(server, autocommit=True) as connection:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+def _of_database(server: str, name: str) -> str:
+    return server.replace("/postgres?", f"/{name}?")
+
+
+@functools.cache
+def _postgres_template(server: str) -> str:
+    home = Path(os.environ[_HOME])
+    with (home / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (home / "template").exists():
+            with psycopg.connect(server, autocommit=True) as connection:
+                connection.execute("CREATE DATABASE recordfirst_template TEMPLATE template0")
+            run(_made(PostgresRecord(_of_database(server, "recordfirst_template"))))
+            (home / "template").touch()
+    return "recordfirst_template"
+
+
+@functools.cache
+def _sqlite_template() -> Path:
+    path = Path(os.environ[_HOME]) / f"template-{os.getpid()}.db"
+    run(_made(SqliteRecord(path)))
+    return path
+
+
+async def _made(record: PostgresRecord | SqliteRecord) -> None:
+    await record.open("template")
+    await record.migrate()
+    await record.close()
 
 
 @pytest.fixture
@@ -147,15 +191,25 @@ def sqlite_path(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def record_url(request: pytest.FixtureRequest) -> str:
-    """A record of each product as the command line names it: empty, without tables."""
+    """A record of each product as the command line names it, with recordfirst's tables."""
+    if request.param == "sqlite":
+        path = request.getfixturevalue("sqlite_path")
+        shutil.copyfile(_sqlite_template(), path)
+        return f"sqlite:///{path}"
+    return str(request.getfixturevalue("postgres_dsn"))
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_record_url(request: pytest.FixtureRequest) -> str:
+    """A record of each product as the command line names it, without tables; on SQLite without a file."""
     if request.param == "sqlite":
         return f"sqlite:///{request.getfixturevalue('sqlite_path')}"
-    return str(request.getfixturevalue("postgres_dsn"))
+    return str(request.getfixturevalue("empty_postgres_dsn"))
 
 
 @pytest.fixture
 def record(record_url: str) -> PostgresRecord | SqliteRecord:
-    """A record of each product: not yet open, without tables."""
+    """A record of each product with recordfirst's tables, not yet open."""
     if record_url.startswith("sqlite:///"):
         return SqliteRecord(record_url.removeprefix("sqlite:///"))
     return PostgresRecord(record_url)

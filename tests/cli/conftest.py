@@ -133,6 +133,17 @@ def cli(record_url: str, tmp_path: Path) -> CommandLine:
 
 
 @pytest.fixture
+def empty_cli(empty_record_url: str, tmp_path: Path) -> CommandLine:
+    """On each record, without tables."""
+    return CommandLine(empty_record_url, tmp_path)
+
+
+@pytest.fixture
+def empty_cli_on_postgres(empty_postgres_dsn: str, tmp_path: Path) -> CommandLine:
+    return CommandLine(empty_postgres_dsn, tmp_path)
+
+
+@pytest.fixture
 def cli_on_postgres(postgres_dsn: str, tmp_path: Path) -> CommandLine:
     return CommandLine(postgres_dsn, tmp_path)
 

@@ -141,17 +141,18 @@ def test_needs_that_nobody_provides(cli_here):
         assert re.search(r"tests.cli.needy.print_out \(.*needy.py:\d+\) needs printer: Printer", line)
 
 
-def test_looking_needs_nothing(cli):
+def test_looking_needs_nothing(empty_cli):
     """P10: what only reads the record needs nothing that steps need, nor the engine; it needs the tables."""
-    cli.here, needy = True, {"RECORDFIRST_APP": "tests.cli.needy:app", "SHOP_ENGINE": "postgresql://127.0.0.1:1/none"}
+    empty_cli.here = True
+    needy = {"RECORDFIRST_APP": "tests.cli.needy:app", "SHOP_ENGINE": "postgresql://127.0.0.1:1/none"}
     words = (["status"], ["findings"], ["audit"], ["effects"], ["show", "nothing"])
     for each in words:
-        assert "recordfirst migrate --record" in cli.refused(*each, **needy)
-    cli.done("migrate", "--apply")
+        assert "recordfirst migrate --record" in empty_cli.refused(*each, **needy)
+    empty_cli.done("migrate", "--apply")
     for each in words[:-1]:
-        cli.done(*each, **needy)
-    assert cli.refused(*words[-1], **needy) == "app 'shop' has no workflow and no key 'nothing'"
-    assert cli.refused("ledger", "accounts", **needy).startswith("nothing provides Ledger; call app.provide(")
+        empty_cli.done(*each, **needy)
+    assert empty_cli.refused(*words[-1], **needy) == "app 'shop' has no workflow and no key 'nothing'"
+    assert empty_cli.refused("ledger", "accounts", **needy).startswith("nothing provides Ledger; call app.provide(")
 
 
 def test_engine_that_is_none(cli_here):
@@ -182,18 +183,18 @@ def test_wrong_password(cli_on_postgres):
     assert "wrong" not in line
 
 
-def test_no_right_to_create_tables(cli_on_postgres):
+def test_no_right_to_create_tables(empty_cli_on_postgres):
     """P9: what the server refuses is one line, and nothing was made."""
-    cli_on_postgres.here = True
-    line = cli_on_postgres.refused("migrate", "--record", guarded(cli_on_postgres.url, "right"), "--apply")
+    empty_cli_on_postgres.here = True
+    line = empty_cli_on_postgres.refused("migrate", "--record", guarded(empty_cli_on_postgres.url, "right"), "--apply")
     assert line.startswith("the record refuses: InsufficientPrivilege: permission denied for database ")
 
 
-def test_missing_schema(cli):
+def test_missing_schema(empty_cli):
     """P8: which record, and the command that fixes it."""
     for words in (["status"], ["worker"], ["start", "slow", "--id", "1"]):
-        cli.here = words != ["status"]
-        line = cli.refused(*words)
+        empty_cli.here = words != ["status"]
+        line = empty_cli.refused(*words)
         assert "recordfirst's tables in " in line
         assert "are missing; run: recordfirst migrate --record " in line
 

@@ -18,8 +18,9 @@ from tests.cli.conftest import ROOT, command, end, hear, until
 ORDER = '{"order": {"id": "%s", "amount": 5}}'
 
 
-def test_a_shops_day(cli):
+def test_a_shops_day(empty_cli):
     """P10, P7: migrate, start, work, look, resolve, retry: each by its business key, on each record."""
+    cli = empty_cli
     cli.here, cli.once = cli.url.startswith("postgresql"), True
     assert "would run  1" in cli.done("migrate")
     assert cli.json("migrate", "--apply")["applied"] is True
@@ -122,13 +123,13 @@ def test_values_are_hidden_unless_asked_for(after_hours):
     assert revealed["workflow"]["arguments"] == {"order": {"id": "1", "amount": 5}}
 
 
-def test_sql_is_for_psql(cli_on_postgres):
+def test_sql_is_for_psql(empty_cli_on_postgres):
     """P10: what migrate prints is what it would run: applied by hand, there is nothing left to do."""
-    cli_on_postgres.here = True
-    sql = cli_on_postgres.done("migrate", "--sql")
+    empty_cli_on_postgres.here = True
+    sql = empty_cli_on_postgres.done("migrate", "--sql")
     assert sql.startswith("-- 1: ")
     assert "CREATE TABLE IF NOT EXISTS recordfirst.start" in sql
-    assert cli_on_postgres.json("migrate", "--record", cli_on_postgres.url)["found"] == 0
+    assert empty_cli_on_postgres.json("migrate", "--record", empty_cli_on_postgres.url)["found"] == 0
 
 
 def test_completion():

@@ -240,9 +240,9 @@ async def test_is_refused_to_another_event_loop(shop: Shop) -> None:
 # ── tables ──────────────────────────────────────────────────────────────────
 
 
-async def test_says_which_tables_are_missing_and_makes_them(record_url: str) -> None:
+async def test_says_which_tables_are_missing_and_makes_them(empty_record_url: str) -> None:
     """P10: for a record that no app works with yet."""
-    async with Schema(record_from_url(record_url), "shop").opened() as schema:
+    async with Schema(record_from_url(empty_record_url), "shop").opened() as schema:
         before = await schema.version()
         with pytest.raises(SchemaMismatch):
             await schema.check()
