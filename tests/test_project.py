@@ -494,3 +494,35 @@ def test_version_has_a_changelog_entry() -> None:
     version = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     assert version is not None
     assert f"## [{version[1]}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+# ── what others surprised us with ───────────────────────────────────────────
+
+
+SCRIPTS = sorted((ROOT / "findings").glob("*.sh"))
+
+
+def test_scripts_of_findings_are_listed() -> None:
+    """The page has a line for each script, which leads to it."""
+    page = (ROOT / "findings" / "README.md").read_text()
+    listed = re.findall(r"^- \[([\w-]+)\]\(([\w-]+)\.sh\): ", page, re.MULTILINE)
+    assert sorted(listed) == [(path.stem, path.stem) for path in SCRIPTS]
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_scripts_of_findings_stand_alone(path: Path) -> None:
+    """Each says what it shows, installs packages of one version, cleans up, and has nothing of ours."""
+    text = path.read_text()
+    head, _, rest = text.partition("\nset -euo pipefail\n")
+    said = re.findall(r"^# (Packages|Expected|Seen|Source|Means): ", head, re.MULTILINE)
+    assert said == ["Packages", "Expected", "Seen", "Source", "Means"]
+    assert "\ntrap 'rm -rf \"$folder\"' EXIT\n" in rest
+    installed = re.search(r"--disable-pip-version-check ((?:.*\\\n)*.*)\n", rest)
+    assert installed is not None
+    packages = installed[1].replace("\\\n", " ").replace("'", "").split()
+    assert [package for package in packages if "==" not in package] == []
+    assert "recordfirst" not in text
+    assert path.stat().st_mode & 0o100
+    places = "|".join(["/wo" + "rk/", "/ro" + "ot/", "/ho" + r"me/\w", "/tm" + "p/"])
+    assert found([path], rf"\t|[ \t]+$|{places}") == []
+    assert [word for word in FORBIDDEN_WORDS if re.search(rf"\b(?:{word})\b", head, re.IGNORECASE)] == []
