@@ -117,7 +117,7 @@ def _seen_in(body: Sequence[Statement]) -> frozenset[str]:
         match statement:
             case Do():
                 found.add(_where(statement))
-            case Together("gather" | "group", branches):
+            case Together("gather" | "group" | "checked", branches):
                 found |= _seen_in([each for branch in branches for each in branch])
             case Within(_, inner) | Part(inner):
                 found |= _seen_in(inner)
