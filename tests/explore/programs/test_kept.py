@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from recordfirst.explore.programs.ground import Schedule, parse
 from recordfirst.explore.programs.runner import try_one
-from recordfirst.explore.programs.tree import Do, EffectSpec, Program, ReadSpec, Sleep, Together, WriteSpec
+from recordfirst.explore.programs.tree import Do, Edit, EffectSpec, Program, ReadSpec, Sleep, Together, WriteSpec
 
 
 def test_a_savepoint_is_seen_in_each_run(world):
@@ -61,6 +61,18 @@ def test_what_is_late_twice_is_done_once(world):
     call = next(at.number for at in world.observe(Schedule()).points if at.name == "call e1")
     for behind in range(call, call + 12):
         assert try_one(world, program, parse(f"1.{behind}:crash-after")) == ()
+
+
+def test_what_the_first_version_has_written_is_there(world):
+    """P1, of the model itself: the next version calls what comes after a write that it no longer makes."""
+    program = Program(
+        steps=(WriteSpec(name="w1"), EffectSpec(name="e1", after="w1", value="bool as int")),
+        body=(Do("w1", 1), Do("e1", 1)),
+        changes=(Edit("retype", "e1"), Edit("remove", "w1", 0)),
+    )
+    world.load(program)
+    last = world.observe(Schedule()).points[-1].number
+    assert try_one(world, program, parse(f"1.{last}:crash-after+deploy")) == ()
 
 
 def test_a_process_waits_by_its_own_time(world):

@@ -78,10 +78,13 @@ class TooManyError(Exception):
     """It may come to anything."""
 
 
-def ways(program: Program) -> frozenset[Way] | None:
-    """All ways through a program; ``None`` if there are too many to tell."""
+def ways(program: Program, there: frozenset[str] = frozenset()) -> frozenset[Way] | None:
+    """All ways through a program; ``None`` if there are too many to tell.
+
+    ``there``: steps that an earlier version of it may have done, as ``step:number``. Their receipts answer.
+    """
     try:
-        return frozenset(_Reader(program).block(program.body, Way(), frozenset()))
+        return frozenset(_Reader(program).block(program.body, Way(), there))
     except TooManyError:
         return None
 

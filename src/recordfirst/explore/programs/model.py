@@ -282,7 +282,8 @@ def _allowed(history: History) -> list[Way] | None:
         return None
     allowed = [*found]
     if history.versions > 1:
-        after = ways(later(history.program))
+        # What the first version has written is there, whatever the next one has removed or moved.
+        after = ways(later(history.program), frozenset(_called_by_body(history.program)))
         if after is None:
             return None
         allowed += after
