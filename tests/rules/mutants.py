@@ -105,11 +105,6 @@ MUTANTS = [
         lambda on: stops.test_siblings_in_flight_store_their_outcomes(on.shop(), stops.Bank()),
         "assert",
         Edit("recordfirst.execution.body:_join_siblings", "await ctx.flush_local_work()", "pass"),
-        Edit(
-            "recordfirst.execution.body:_live",
-            "may come to a defect yet.\n        await execution.until_alone()\n",
-            "may come to a defect yet.\n",
-        ),
     ),
     _1(
         "a declared exception of a write is not stored",

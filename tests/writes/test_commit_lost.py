@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from recordfirst import CommitUnknown, Context, RecordUnavailable, inject, workflow, write
+from recordfirst import CommitUnknown, Context, RecordUnavailable, inject, read, workflow, write
 from recordfirst.client.transaction import AppRecord
 from recordfirst.conformance.record import run
-from recordfirst.observe import CommitFound
+from recordfirst.observe import CommitFound, Stopped
 from recordfirst.records.contract import Session
 from recordfirst.records.postgres import PostgresRecord
 from recordfirst.records.sqlite import SqliteRecord
@@ -153,6 +153,17 @@ async def idle(ctx: Context) -> str:
     return "done"
 
 
+@read
+async def arm(r, *, wire: Wire = inject()) -> None:
+    wire.armed = wire.cuts == 0
+
+
+@workflow
+async def stopping(ctx: Context) -> None:
+    await arm(ctx)
+    raise KeyError("sku")
+
+
 @ARRIVED
 def test_receipt_decides(broken, arrives):
     """P2: the receipt is there, or it is not, and either way the rows are there once."""
@@ -279,5 +290,22 @@ def test_batch_of_a_collection(broken, monkeypatch, arrives, at):
                 assert (await session.counts())["start.collected"] == 25
                 told = [audit.detail for audit in await session.audits("shop", 10)]
             assert told == ["25 workflows and 25 receipts collected"]
+
+    run(go())
+
+
+@ARRIVED
+def test_a_stop_is_told(broken, arrives):
+    """P9: the workflow was stopped by the COMMIT whose reply was lost, and no event and no log said so."""
+
+    async def go():
+        async with broken(stopping, wired=True) as (shop, app, wire):
+            wire.arrives = arrives
+            async with app.worker(), asyncio.timeout(20):
+                await app.start(stopping, id="s")
+                while not shop.seen(Stopped):
+                    await asyncio.sleep(0.02)
+            assert wire.cuts == 1
+            assert [(event.workflow, event.cause) for event in shop.seen(Stopped)] == [("s", "KeyError: 'sku'")]
 
     run(go())

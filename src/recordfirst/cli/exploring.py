@@ -80,6 +80,7 @@ _SAY_EVERY_S = 10.0
 @click.option(
     "--keep", metavar="FOLDER", type=click.Path(file_okay=False, path_type=Path), help="Of programs: write a test here."
 )
+@click.option("--pairs", is_flag=True, help="Of programs: say how many runs had each two features together.")
 @click.option("--quiet", is_flag=True, help="Do not say how far it is.")
 @json_option
 @click.pass_context

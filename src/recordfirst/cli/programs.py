@@ -23,6 +23,7 @@ _SECONDS = 60.0
 def explore_programs(given: Mapping[str, Any]) -> bool:
     """Search, say what came of it, and keep what was found. Whether no promise was broken."""
     from recordfirst.explore.programs.search import search, told  # noqa: PLC0415 - other commands need not wait for it
+    from recordfirst.explore.programs.shape import coverage, missing  # noqa: PLC0415 - as above
 
     if given["workflow"] is not None or given["case_path"] is not None:
         raise click.UsageError("--programs makes its own workflows; give it no case")
@@ -37,6 +38,9 @@ def explore_programs(given: Mapping[str, Any]) -> bool:
         return not whole.failed
     for text in tests:
         say_lines(f"\n{text}")
+    if given["pairs"]:
+        say_lines(coverage(whole.pairs))
+        say_lines(f"\nnot together in any run: {', '.join(missing(whole.pairs)) or 'none'}\n")
     say_lines(
         f"{whole.runs:,} runs of {whole.programs:,} programs ({len(whole.shapes):,} different by shape) in "
         f"{whole.seconds:,.0f} s, seed {whole.seed}: {whole.failed:,} broke a promise\n"

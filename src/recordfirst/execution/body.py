@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import traceback
-from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from resonate.context import Context
@@ -17,7 +16,7 @@ from recordfirst.core.start import Finish, Start
 from recordfirst.core.stops import stop_of
 from recordfirst.core.text import class_name, safe_text, storable_text
 from recordfirst.engine.sdk import steps as sdk
-from recordfirst.engine.sdk.context import WorkflowContext, unhidden
+from recordfirst.engine.sdk.context import WorkflowContext
 from recordfirst.errors import Misuse
 from recordfirst.execution.calls import running
 from recordfirst.execution.execution import Execution
@@ -79,7 +78,6 @@ def body_of(
             declared=workflow.declared,
             over=ctx.over,
             again=codec.decode(start.again) if start is not None and start.again is not None else {},
-            local=ctx.local,
         )
         first = execution.first_run or sdk.is_first_delivery(ctx)
         try:
@@ -113,18 +111,16 @@ async def _live(
     failure: Exception | None = None
     result, text = None, ""
     try:
-        result = await unhidden(ctx, _awaiting(workflow.function.fn(ctx, *args, **kwargs)))
+        result = await workflow.function.fn(ctx, *args, **kwargs)
         # Siblings may still run, or wait elsewhere: then the engine suspends this epoch, and it has not ended. A branch
         # that nobody awaits goes on behind its step in flight.
-        await execution.until_alone()
+        await ctx.over.until_alone()
         await ctx.flush_local_work()
         if execution.defect is None and sdk.waits_for_others(ctx):
             return result
         if execution.defect is None:
             text = _text_of(result, ctx, id, workflow.function)
     except Suspended:
-        # A branch that was not told to suspend goes on, and may come to a defect yet.
-        await execution.until_alone()
         if execution.defect is None:
             await withdraw_uncalled(execution)
             raise
@@ -166,6 +162,11 @@ def _failure(workflow: Workflow[..., Any], execution: Execution, error: BaseExce
         raise error
     if execution.defect is not None:
         return None
+    # What a body makes of a step that is to wait, or to be given back, is no outcome: a group, or an error of its own.
+    if execution.over.released is not None:
+        raise execution.over.released
+    if execution.over.is_quiet:
+        raise Suspended
     if isinstance(error, (PlatformError, Suspended)):
         raise error
     if isinstance(error, Exception) and execution.declared.fails_on(error):
@@ -194,15 +195,20 @@ async def _stop(name: str, ctx: WorkflowContext, execution: Execution, failure: 
     stop = {"type": class_name(defect.error), "message": safe_text(defect.error), "at": defect.at, "step": defect.step}
     if (key := getattr(defect.error, "key", None)) is not None:
         stop["key"] = storable_text(str(key))
-    text = codec.encode(stop, "a stop")
+    text, tried = codec.encode(stop, "a stop"), False
 
     async def store() -> Start | None:
+        nonlocal tried
+        is_again, tried = tried, True
         async with runtime.record.transaction() as tx:
             await tx.lock_start(id)  # a step that another process is storing is stored before it, or not at all
             stopped = await tx.stop(id, execution.epoch, stop=text, version=runtime.version, failure=failure)
             if stopped is not None:
                 await tx.unpark(id)
                 await tx.saw_findings([stop_of(stopped)], f"stop {stopped.epoch}")
+            elif is_again:  # the reply to COMMIT was lost, perhaps: it is told twice rather than not at all
+                seen = await tx.find_start(id)
+                return seen if seen is not None and seen.is_stopped and seen.stop == text else None
             return stopped
 
     if await runtime.patiently(f"stop of {id!r}", store) is not None:
@@ -249,11 +255,6 @@ def _is_stale(start: Start | None, epoch: int, *, is_part: bool, restored: bool)
     if start is None or start.epoch != epoch or start.engine is None:
         return True
     return start.state != "open" and not is_part
-
-
-async def _awaiting(body: Awaitable[Any]) -> Any:
-    """A coroutine, whatever stands around the user's function."""
-    return await body
 
 
 def _cancelled(start: Start, left: list[str]) -> Finish:

@@ -90,8 +90,7 @@ class EffectRun:
         self._admission = Admission(here(), effect.provider.name)
         self.before = Before(effect, execution, arguments, self.key, self._find)
         self._waits_from, self._expired_here = waits_from, False
-        alone = not isinstance(effect, Precedent)
-        self.waiting = Waiting(execution, ctx, self._change, self._admission, alone=alone, waits_from=waits_from)
+        self.waiting = Waiting(execution, ctx, self._change, self._admission, waits_from=waits_from)
 
     async def outcome(self) -> Any:
         """Return the effect's result, or raise its stored decline; suspend where it must wait."""

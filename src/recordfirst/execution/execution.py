@@ -11,7 +11,7 @@ from resonate.error import Suspended
 
 from recordfirst.core.start import Start
 from recordfirst.engine.sdk import steps as sdk
-from recordfirst.engine.sdk.context import Over
+from recordfirst.engine.sdk.over import Over
 from recordfirst.execution.conflicts import Keyed, refuse_other_key
 from recordfirst.execution.runtime import HELD_S, Runtime
 from recordfirst.observe import NotBegun
@@ -19,9 +19,6 @@ from recordfirst.records.contract import Session
 from recordfirst.steps.arguments import Arguments
 from recordfirst.steps.declared import Declared
 from recordfirst.steps.function import RAISED_AT
-
-_TICKS = 100
-"""Turns of the event loop in which a failure reaches a body by callbacks alone, through groups of groups of tasks."""
 
 
 class Defect(msgspec.Struct, frozen=True):
@@ -47,7 +44,6 @@ class Execution:
         declared: Declared,
         over: Over,
         again: Mapping[str, int],
-        local: set[asyncio.Task[Any]] | None = None,
     ) -> None:
         self.runtime = runtime
         self.declared, self.over = declared, over
@@ -73,9 +69,6 @@ class Execution:
         """Functions of which it is known that what earlier runs have stored has the key that they make today."""
         self.idle: set[str] = set()
         """Waits, by their ids in the engine, of effects that have certainly not happened so far."""
-        self.local = local if local is not None else set()
-        """What the body has called and runs here."""
-        self._resting: set[asyncio.Task[Any]] = set()
         self.steps: list[str] = []
         """Names of the steps that run now."""
 
@@ -114,25 +107,6 @@ class Execution:
         else:
             await self.runtime.patiently(f"keys of {step.function.name!r}", look)
         self.same_keys.add(step.function)
-
-    async def until_alone(self) -> None:
-        """Wait until whatever else the body has called has come to its end, or waits as well.
-
-        A body that is told to suspend hears no more of what fails beside it until it is run again. So one that has
-        nothing to do for an hour keeps quiet while others may fail: the engine waits for those in any case.
-        """
-        me = asyncio.current_task()
-        assert me is not None
-        self._resting.add(me)
-        try:
-            while True:
-                for _ in range(_TICKS):
-                    await asyncio.sleep(0)
-                if not (others := self.local - self._resting):
-                    return
-                await asyncio.wait(others, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            self._resting.discard(me)
 
     async def is_over(self, session: Session[Any] | None = None) -> bool:
         """Whether this epoch is over, as the record says now: an operator has ended it, or its workflow has ended."""

@@ -33,11 +33,10 @@ class Waiting:
         change: Callable[[Receipt, Change], Awaitable[Receipt | None]],
         admission: places.Admission,
         *,
-        alone: bool,
         waits_from: int = 0,
     ) -> None:
-        """``alone``: nothing else of the body waits for this. ``waits_from``: its waits have numbers behind this."""
-        self._alone, self._from = alone, waits_from
+        """``waits_from``: its waits have numbers behind this."""
+        self._from = waits_from
         self._execution, self._runtime, self._ctx, self._change = execution, execution.runtime, ctx, change
         self._admission = admission
 
@@ -47,8 +46,6 @@ class Waiting:
         if wait_ms > IN_PLACE_MS or (place is not None and place.is_crowded):
             if receipt.doubts == 0 and receipt.reply is None:
                 self._execution.idle.add(sdk.wait_id(self._ctx, self._from + receipt.revision))
-                if self._alone:
-                    await self._execution.until_alone()
             await sdk.sleep(self._ctx, self._from + receipt.revision, wait_ms / 1000)
         # Also after a durable sleep that has ended: the engine's clock may be ahead of the record's, which decides.
         await self._runtime.pause(min(wait_ms, IN_PLACE_MS) / 1000)

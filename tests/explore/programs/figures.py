@@ -19,7 +19,7 @@ import click
 from recordfirst.explore.programs.printing import lines_of
 from recordfirst.explore.programs.runner import quiet, runs_of
 from recordfirst.explore.programs.search import search, smallest, told
-from recordfirst.explore.programs.shape import FEATURES
+from recordfirst.explore.programs.shape import coverage
 from recordfirst.explore.programs.world import ProgramWorld
 from tests.explore.mutants.mutant import edited
 from tests.explore.programs.mutants import MUTANTS, ProgramMutant
@@ -139,16 +139,6 @@ def table(file: Path) -> None:
         tried = len({line["seed"] for line in measured})
         click.echo(f"| {mutant.rule or ''} | {mutant.name} | {median} | {len(runs)} of {tried} | {small} |")
     click.echo("\n" + coverage(Counter(sum((Counter(line["pairs"]) for line in counted), Counter()))))
-
-
-def coverage(pairs: Counter[str]) -> str:
-    """The table of features by pairs: how many runs had both."""
-    head = "| | " + " | ".join(FEATURES) + " |\n|---" + "|---" * len(FEATURES) + "|"
-    rows = []
-    for one in FEATURES:
-        cells = ["" if one == other else f"{pairs[' x '.join(sorted((one, other)))]:,}" for other in FEATURES]
-        rows.append(f"| {one} | " + " | ".join(cells) + " |")
-    return "\n".join([head, *rows])
 
 
 def hash_of(shape: str) -> int:

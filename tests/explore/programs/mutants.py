@@ -70,13 +70,17 @@ MUTANTS = [
     ),
     ProgramMutant(
         0,
-        "a defect beside a branch that sleeps is not seen",
-        (
-            Edit(
-                "recordfirst.execution.body:_live",
-                "        await execution.until_alone()\n        if execution.defect is None:\n            await",
-                "        if execution.defect is None:\n            await",
-            ),
-        ),
+        "a branch that waits unwinds the body at once",
+        (Edit("recordfirst.engine.sdk.over:Over.rest", "if self.all or self._ended is not None:", "if True:"),),
+    ),
+    ProgramMutant(
+        0,
+        "what is given back is what the body makes of it",
+        (Edit("recordfirst.engine.sdk.over:Over.give_back", "if not self.all and", "if False and"),),
+    ),
+    ProgramMutant(
+        0,
+        "a stop is told by the reply to its COMMIT alone",
+        (Edit("recordfirst.execution.body:_stop", "elif is_again:", "elif False:"),),
     ),
 ]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from recordfirst.explore.programs.ground import Schedule
+from recordfirst.explore.programs.ground import Schedule, parse
 from recordfirst.explore.programs.runner import try_one
-from recordfirst.explore.programs.tree import Do, EffectSpec, Program, ReadSpec, Sleep, Together, WriteSpec
+from recordfirst.explore.programs.tree import Do, Edit, EffectSpec, Program, ReadSpec, Sleep, Together, WriteSpec
 
 
 def test_a_savepoint_is_seen_in_each_run(world):
@@ -40,3 +40,46 @@ def test_a_defect_beside_a_branch_that_sleeps_is_told(world):
         body=(Together("gather", ((Do("e1", 1), Do("r1", 1)), (Sleep(604_800),), (Do("w1", 1),))),),
     )
     assert try_one(world, program, Schedule()) == ()
+
+
+def test_two_branches_of_one_key_wait_together(world):
+    """P7: one kept quiet for the other, which waited for the key that the first one held: for ever."""
+    program = Program(
+        steps=(EffectSpec(name="e1", answers=("not done",) * 14),),
+        body=(Together("gather", ((Do("e1", 1),), (Do("e1", 1),))),),
+    )
+    assert try_one(world, program, Schedule()) == ()
+
+
+def test_what_is_late_twice_is_done_once(world):
+    """P3, of the world itself: what landed at the same look was not known to have the same key."""
+    program = Program(
+        steps=(WriteSpec(name="w1"), EffectSpec(name="e1", after="w1", answers=("late", "late"))),
+        body=(Do("w1", 1), Together("gather", ((Do("e1", 1),), (Do("e1", 2),)))),
+    )
+    world.load(program)
+    call = next(at.number for at in world.observe(Schedule()).points if at.name == "call e1")
+    for behind in range(call, call + 12):
+        assert try_one(world, program, parse(f"1.{behind}:crash-after")) == ()
+
+
+def test_what_the_first_version_has_written_is_there(world):
+    """P1, of the model itself: the next version calls what comes after a write that it no longer makes."""
+    program = Program(
+        steps=(WriteSpec(name="w1"), EffectSpec(name="e1", after="w1", value="bool as int")),
+        body=(Do("w1", 1), Do("e1", 1)),
+        changes=(Edit("retype", "e1"), Edit("remove", "w1", 0)),
+    )
+    world.load(program)
+    last = world.observe(Schedule()).points[-1].number
+    assert try_one(world, program, parse(f"1.{last}:crash-after+deploy")) == ()
+
+
+def test_a_process_waits_by_its_own_time(world):
+    """P7, of the world itself: Resonate tries a plain function again after some seconds, not after an hour each."""
+    program = Program(steps=(ReadSpec(name="r1", ends="bug", is_plain=True),), body=(Do("r1", 1),))
+    world.load(program)
+    points = [at.number for at in world.observe(Schedule()).points if at.name == "task.fence promise.create"]
+    assert points
+    for point in points:
+        assert try_one(world, program, parse(f"1.{point}:redeliver")) == ()

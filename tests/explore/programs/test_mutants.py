@@ -11,6 +11,7 @@ from recordfirst.explore.programs.tree import (
     Do,
     EffectSpec,
     Fail,
+    Finally,
     Program,
     Sleep,
     Statement,
@@ -53,6 +54,10 @@ SHOWN_BY: dict[str, Program] = {
         Together("gather", ((Do("e1", 1), Do("e2", 1)), (Do("w1", 1),))),
     ),
 }  # fmt: skip
+SHOWN_BY["a branch that waits unwinds the body at once"] = _program(
+    (EffectSpec(name="e1"), EffectSpec(name="e2")),
+    Finally((Together("group", ((Sleep(60), Do("e1", 1)), (Do("e1", 2),))),), (Do("e2", 1),)),
+)
 BY_NAME = {mutant.name: mutant for mutant in MUTANTS}
 
 
@@ -78,3 +83,27 @@ def test_an_undo_that_the_body_calls_is_its_own(world):
     assert try_one(world, program, schedule) == ()
     with edited(BY_NAME["an undo is looked for by the key of today"].edits):
         assert try_one(world, program, schedule) != ()
+
+
+LOST: dict[str, tuple[str, Program]] = {
+    "what is given back is what the body makes of it": (
+        "task.fence promise.settle",
+        _program((EffectSpec(name="e1"),), Together("group", ((Do("e1", 1),), ()))),
+    ),
+    "a stop is told by the reply to its COMMIT alone": (
+        "COMMIT",
+        _program((WriteSpec(name="w1", ends="odd"),), Do("w1", 1)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LOST)
+def test_the_model_sees_it_where_a_reply_is_lost(world, name: str):
+    """At one of the points of that name, and without the defect at none."""
+    what, program = LOST[name]
+    world.load(program)
+    schedules = [parse(f"1.{at.number}:lose") for at in world.observe(Schedule()).points if at.name == what]
+    assert schedules
+    assert [try_one(world, program, schedule) for schedule in schedules] == [()] * len(schedules)
+    with edited(BY_NAME[name].edits):
+        assert any(try_one(world, program, schedule) for schedule in schedules)

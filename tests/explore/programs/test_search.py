@@ -13,6 +13,7 @@ from recordfirst.explore.programs.printing import lines_of
 from recordfirst.explore.programs.replay import check
 from recordfirst.explore.programs.runner import FoundRun, told_of
 from recordfirst.explore.programs.search import search, smallest, told
+from recordfirst.explore.programs.shape import FEATURES
 from recordfirst.explore.programs.tree import Catch, Do, EffectSpec, Fail, Program, Sleep, Together, WriteSpec
 from tests.explore.mutants.mutant import edited
 from tests.explore.programs.mutants import MUTANTS
@@ -72,6 +73,16 @@ def test_the_command_line():
     assert "4 runs of 1 programs" in done.output
     said = CliRunner().invoke(main, ["explore", "--programs", "--seed", "5", "--only", "1", "--runs", "2", "--json"])
     assert json.loads(said.output)["runs"] == 2
+
+
+def test_pairs_of_features():
+    """How many runs had each two of them, and which two no run had."""
+    said = CliRunner().invoke(main, ["explore", "--programs", "--seed", "5", "--runs", "4", "--quiet", "--pairs"])
+    assert said.exit_code == 0, said.output
+    assert f"| | {' | '.join(FEATURES)} |" in said.output
+    [never] = [line for line in said.output.splitlines() if line.startswith("not together in any run: ")]
+    whole = search(5, runs=4, seconds=None)
+    assert never.count(" x ") == len(FEATURES) * (len(FEATURES) - 1) // 2 - len(whole.pairs) > 0
 
 
 def test_a_failure_is_kept_as_a_test(tmp_path):

@@ -1,13 +1,12 @@
 """The context that a workflow's body gets: the SDK's, with ids that name what is called, and with far deadlines.
 
 Kept: a promise that the engine holds answers the call it was made for and no other, whatever was inserted, removed or
-reordered in the body meanwhile. A body that was told to suspend starts nothing more in that run: no step in a
-``finally``, no step behind an ``except BaseException`` or a ``gather(return_exceptions=True)``. Nor does a branch of a
-body that has failed.
+reordered in the body meanwhile. A body that was told to suspend, or whose task is given back, starts nothing more in
+that run: no step in a ``finally``, no step behind an ``except BaseException`` or a ``gather(return_exceptions=True)``
+(``over.py``). Nor does a branch of a body that has failed.
 A call that nobody awaits runs, too, and what it fails with is not lost. A plain function holds no place while it runs,
 and a sync one runs in a thread: the SDK would run it on the event loop, where it stops everything else.
-Lost: a suspension that the body hides in other ways (``asyncio.wait`` calls a branch that waits *done*). And of two
-calls that are the same in all respects the first in call order is the first: they have the same answer.
+Lost: of two calls that are the same in all respects the first in call order is the first: they have the same answer.
 
 Private parts of the SDK are used here, in ``steps.py`` and in ``sender.py`` only;
 ``tests/engine/test_context.py`` holds them.
@@ -20,10 +19,8 @@ import contextlib
 import contextvars
 import functools
 import inspect
-import types
-import weakref
 from collections import Counter
-from collections.abc import Callable, Coroutine, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Executor
 from datetime import timedelta
 from typing import Any, Concatenate, NoReturn, cast
@@ -35,41 +32,14 @@ from resonate.ids import join_id
 from recordfirst.core import codec, identity, values
 from recordfirst.engine.codec import original
 from recordfirst.engine.sdk import steps as sdk
+from recordfirst.engine.sdk.over import Hosts, Over
 from recordfirst.errors import BadArguments, Misuse, Unencodable
 from recordfirst.process import places
 from recordfirst.steps.function import Function, contained
 from recordfirst.steps.step import Step
 from recordfirst.steps.workflow import Workflow
 
-type ErrorFilter = Callable[[Exception, str], BaseException | None]
-"""Says of an error, and of the call that it came out of, what is raised instead; ``None``: the body may see it."""
 type _Method[**P, R] = Callable[Concatenate[WorkflowContext, P], R]
-
-
-class Over:
-    """What one run of a body has come to: its contexts share this."""
-
-    def __init__(self) -> None:
-        self.judge: ErrorFilter = lambda _error, _name: None
-        self.all = False
-        """A defect has stopped this run: whatever its body does now is unwinding."""
-        self._tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
-        self._ended: tuple[str, asyncio.Task[Any] | None] | None = None
-
-    def end(self, id: str) -> None:
-        """The body of this id has failed: its branches begin nothing more, and the task that says so goes on alone."""
-        self._ended = (id, asyncio.current_task())
-
-    def is_left(self, id: str) -> bool:
-        """Whether this task is a branch of a body that has failed."""
-        return self._ended is not None and self._ended[0] == id and asyncio.current_task() is not self._ended[1]
-
-    def add(self, task: asyncio.Task[Any]) -> None:
-        """This task of the body was told to suspend: whatever it does now is unwinding."""
-        self._tasks.add(task)
-
-    def __contains__(self, task: object) -> bool:
-        return self.all or task in self._tasks
 
 
 class Leaf:
@@ -127,10 +97,13 @@ def _on_loop[**P, R](method: _Method[P, R]) -> _Method[P, R]:
 class WorkflowContext(Context):
     """See the module."""
 
-    def __init__(self, ctx: Context, over: Over | None = None, threads: Executor | None = None) -> None:
+    def __init__(
+        self, ctx: Context, over: Over | None = None, threads: Executor | None = None, hosts: Hosts = ()
+    ) -> None:
         """``threads``: where sync functions run; ``None``: in the event loop's own."""
         super().__init__(ctx._state, ctx.opts)
         self._over: Over = Over() if over is None else over
+        self._hosts = hosts
         self._loop, self._threads = asyncio.get_running_loop(), threads
         self._calls: Counter[str] = Counter()
         self._next: str | None = None
@@ -138,8 +111,6 @@ class WorkflowContext(Context):
         """What stands in the engine's ids for all that a call is: something that does not tell its arguments."""
         self._unawaited: dict[asyncio.Task[Any], str] = {}
         """What was called here and nobody has asked for, by name."""
-        self.local: set[asyncio.Task[Any]] = set()
-        """What was called here and runs in this process."""
 
     @property
     def over(self) -> Over:
@@ -220,11 +191,13 @@ class WorkflowContext(Context):
             if stop is None:
                 raise
             raise stop from error
+        except PlatformError as error:
+            self._over.give_back(error)
+            raise
 
     def _begin(self, name: str, what: str) -> None:
         """Name the promise that is about to be made."""
-        if asyncio.current_task() in self._over or self._over.is_left(self._state.id):
-            raise Suspended
+        self._over.refuse(self._state.id)
         self._calls[what] += 1
         self._next = identity.call_segment(name, self.covered(what), self._calls[what])
 
@@ -234,7 +207,9 @@ class WorkflowContext(Context):
         return super()._next_id() if segment is None else join_id(self._state.id, segment)
 
     def _child(self, id: str, func_name: str, timeout_at: int) -> WorkflowContext:
-        child = WorkflowContext(super()._child(id, func_name, timeout_at), self._over, self._threads)
+        task = asyncio.current_task()
+        hosts = self._hosts if task is None else (*self._hosts, task)
+        child = WorkflowContext(super()._child(id, func_name, timeout_at), self._over, self._threads, hosts)
         child.covered = self.covered
         return child
 
@@ -257,13 +232,13 @@ class WorkflowContext(Context):
 
     def _watched[T](self, future: ResonateFuture[T], name: str) -> ResonateFuture[T]:
         self._unawaited[future._task] = name
-        self.local.add(future._task)
-        future._task.add_done_callback(self.local.discard)
+        self._over.add(future._task)
         return _Watched(
             _id=future._id,
             _task=future._task,
             _created=future._created,
             _over=self._over,
+            _hosts=self._hosts,
             _unawaited=self._unawaited,
             _name=name,
         )
@@ -296,12 +271,13 @@ def _bound(
 
 
 class _Watched[T](ResonateFuture[T], frozen=True, kw_only=True, eq=False):
-    """Notes who is told to suspend, and lets nobody who stops waiting (a time-out, a task group) stop the call.
+    """Rests when told to suspend, and lets nobody who stops waiting (a time-out, a task group) stop the call.
 
     What a call fails with is judged here, wherever it comes from: this run, or the engine.
     """
 
     _over: Over
+    _hosts: Hosts
     _unawaited: dict[asyncio.Task[Any], str]
     _name: str
 
@@ -310,9 +286,10 @@ class _Watched[T](ResonateFuture[T], frozen=True, kw_only=True, eq=False):
         try:
             return (yield from asyncio.shield(self._task).__await__())
         except Suspended:
-            task = asyncio.current_task()
-            if task is not None:
-                self._over.add(task)
+            yield from self._over.rest(self._hosts).__await__()
+            raise
+        except PlatformError as released:
+            self._over.give_back(released)
             raise
         except Exception as given:  # noqa: BLE001 - judged, and raised again
             error = original(given) if isinstance(given, ApplicationError) else given
@@ -320,43 +297,3 @@ class _Watched[T](ResonateFuture[T], frozen=True, kw_only=True, eq=False):
             if stop is None:
                 raise error from None if error is not given else error.__cause__
             raise stop from error
-
-
-async def unhidden[R](ctx: WorkflowContext, body: Coroutine[Any, Any, R]) -> R:
-    """Run a body, and raise ``Suspended`` in it where a ``gather(return_exceptions=True)`` has hidden one."""
-    try:
-        return await _driven(ctx, body)
-    except BaseExceptionGroup as group:
-        # A task group hands on all that its tasks raised.
-        if group.subgroup(Suspended) is None:
-            raise
-        raise Suspended from None
-
-
-@types.coroutine
-def _driven[R](ctx: WorkflowContext, body: Coroutine[Any, Any, R]) -> Generator[Any, None, R]:
-    step: Any = body.send
-    value: Any = None
-    while True:
-        try:
-            awaited = step(value)
-        except StopIteration as stop:
-            return cast("R", stop.value)
-        step, value = body.send, None
-        try:
-            yield awaited
-        except BaseException as error:  # noqa: BLE001 - it is the body's to handle: a cancellation, say
-            step, value = body.throw, error
-            continue
-        if _hides_suspension(awaited):
-            task = asyncio.current_task()
-            if task is not None:
-                ctx._over.add(task)
-            step, value = body.throw, Suspended()
-
-
-def _hides_suspension(awaited: Any) -> bool:
-    if not isinstance(awaited, asyncio.Future) or not awaited.done() or awaited.cancelled():
-        return False
-    results = None if awaited.exception() is not None else awaited.result()
-    return isinstance(results, list) and any(isinstance(result, Suspended) for result in results)

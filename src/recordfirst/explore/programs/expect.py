@@ -78,10 +78,13 @@ class TooManyError(Exception):
     """It may come to anything."""
 
 
-def ways(program: Program) -> frozenset[Way] | None:
-    """All ways through a program; ``None`` if there are too many to tell."""
+def ways(program: Program, there: frozenset[str] = frozenset()) -> frozenset[Way] | None:
+    """All ways through a program; ``None`` if there are too many to tell.
+
+    ``there``: steps that an earlier version of it may have done, as ``step:number``. Their receipts answer.
+    """
     try:
-        return frozenset(_Reader(program).block(program.body, Way(), frozenset()))
+        return frozenset(_Reader(program).block(program.body, Way(), there))
     except TooManyError:
         return None
 
@@ -219,7 +222,7 @@ class _Reader:
         reasons = {way.flow: way.why for way in branches}
         if "stop" in flows:
             stop = Way("stop", frozenset(), perhaps | done, known, reasons["stop"])
-            if how == "settled" or not raised or (how == "gather" and at_once):
+            if how in ("settled", "checked") or not raised or (how == "gather" and at_once):
                 return [stop]
             # The branch that failed first may have ended the body, and then no branch begins anything more.
             flows = [_group_of(raised)] if how == "group" else raised
@@ -229,6 +232,8 @@ class _Reader:
             ]
         if not raised or how == "settled":
             return [Way("next", done, perhaps, known)]
+        if how == "checked":
+            return [Way("Declined", done, perhaps, known, "one of them failed")]
         if how == "gather":
             # The first is what the body sees; the others go on, some of them to their end.
             return [Way(flow, frozenset(), perhaps | done, frozenset(), reasons[flow]) for flow in set(raised)]

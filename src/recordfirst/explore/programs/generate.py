@@ -40,7 +40,7 @@ from recordfirst.explore.programs.tree import (
 from recordfirst.explore.programs.values import SOUND, UNSOUND
 
 _WELL: tuple[Ending, ...] = ("ok",) * 14
-_BAD: tuple[Ending, ...] = ("declines", "sold", "odd", "nested", "bug", "exits", "cancels")
+_BAD: tuple[Ending, ...] = ("declines", "sold", "odd", "nested", "bug", "bug", "exits", "cancels")
 
 
 def generate(seed: int) -> Program:
@@ -163,10 +163,10 @@ class _Generator:
         match kind:
             case "together":
                 branches = tuple(tuple(self._block(self._times(1, 2), depth + 1)) for _ in range(self._times(2, 3)))
-                return Together(self._one("gather", "gather", "settled", "group"), branches)
+                return Together(self._one("gather", "gather", "settled", "checked", "group"), branches)
             case "catch":
                 body = (*self._failing(), *self._block(self._times(1, 2), depth + 1))
-                return Catch(self._one("Declined", "Sold", "Exception"), body, self._handler(body, depth))
+                return Catch(self._one("Declined", "Sold", "Exception", "Exception"), body, self._handler(body, depth))
             case "finally":
                 body = (*self._failing(), *self._block(1, depth + 1))
                 return Finally(body, tuple(self._block(1, depth + 1)))

@@ -27,8 +27,8 @@ class Note(msgspec.Struct, frozen=True):
     """What somebody saw."""
 
     what: str
-    """``took``: a step, of its argument; ``saw``: the body, of a result; ``told``: an
-    observer, of an event; ``called``: an effect, of the writes that have rows by then."""
+    """``took``: a step, of its argument; ``saw``: the body, of a result; ``raised``: that this is an exception;
+    ``told``: an observer, of an event; ``called``: an effect, of the writes that have rows by then."""
     where: str
     value: str
 
@@ -67,6 +67,7 @@ async def saw(where: str, step: Awaitable[Any]) -> Any:
         result = await step
     except Exception as error:
         notes.add("saw", where, error)
+        notes.add("raised", where, None)
         raise
     notes.add("saw", where, result)
     return result
@@ -104,14 +105,15 @@ class Others:
 
     def land(self) -> None:
         """Do what was on its way and has arrived by now: at its own time, when its key was honoured still."""
-        asked = self._outside.asked
+        asked = [*self._outside.asked]
         landed = {each.request["of"] for each in asked if each.kind == "landed"}
         for number, each in enumerate(asked):
             due_ms = each.at_ms + _LATE_MS
             if each.refused != ON_ITS_WAY or number in landed or self._outside.now_ms() < due_ms:
                 continue
             self._outside.keep(Asked(kind="landed", request={"of": number}, at_ms=due_ms, refused=NOT_DONE))
-            same = [e for e in asked if (e.kind, e.marker) == (each.kind, each.marker)]
+            # Anew each time: what has landed just now is there already, and its key is known.
+            same = [e for e in self._outside.asked if (e.kind, e.marker) == (each.kind, each.marker)]
             key = each.result["key"]
             if any(e.refused == SAYS_NO for e in same):
                 continue  # under its key, or by an operator who has decided about it meanwhile

@@ -13,6 +13,7 @@ import msgspec
 from recordfirst.explore.programs.change import MISTAKES, later
 from recordfirst.explore.programs.expect import BUSINESS, Way, ways
 from recordfirst.explore.programs.history import FinalStart, History
+from recordfirst.explore.programs.order import orders
 from recordfirst.explore.programs.tree import Do, EffectSpec, Program, Reused, WriteSpec, walk
 from recordfirst.explore.programs.values import KINDS
 
@@ -281,7 +282,8 @@ def _allowed(history: History) -> list[Way] | None:
         return None
     allowed = [*found]
     if history.versions > 1:
-        after = ways(later(history.program))
+        # What the first version has written is there, whatever the next one has removed or moved.
+        after = ways(later(history.program), frozenset(_called_by_body(history.program)))
         if after is None:
             return None
         allowed += after
@@ -327,8 +329,27 @@ def _reused(history: History) -> Iterator[Broken]:
             yield Broken("P12", "given", f"{note.where} got {note.value}")
 
 
+def _in_order(history: History) -> Iterator[Broken]:
+    """P9: a step begins when what stands before it has ended: no body that waits, or is given back, begins anything."""
+    if history.versions > 1:
+        return
+    waiting = {order.step: order for order in orders(history.program)}
+    seen: set[str] = set()
+    raised: set[str] = set()
+    for note in history.notes:
+        if note.what == "saw":
+            seen.add(note.where)
+        elif note.what == "raised":
+            raised.add(note.where)
+        elif note.what == "took" and (order := waiting.pop(note.where, None)) is not None:
+            for end in order.behind:
+                if not (end.seen <= seen or end.unless & raised):
+                    missing = ", ".join(sorted(end.seen - seen)) or "what was to fail"
+                    yield Broken("P9", "order", f"{note.where} began, and {missing} had not ended")
+
+
 _RULES: list[Callable[[History], Iterator[Broken]]] = [
-    _before, _once, _same_request, _undone, _rows, _outcomes, _there, _open, _ends, _reused,
+    _before, _once, _same_request, _undone, _rows, _outcomes, _there, _open, _ends, _reused, _in_order,
 ]  # fmt: skip
 
 

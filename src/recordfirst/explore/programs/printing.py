@@ -42,9 +42,12 @@ def test_it() -> None:
 '''
 
 
+_TOLD = ("took", "saw", "told")
+
+
 def story(history: History) -> list[str]:
     """What was to be seen, in order, in as few lines as say it."""
-    lines = [f"{note.what} {note.where}: {note.value[:160]}" for note in history.notes if note.what != "called"]
+    lines = [f"{note.what} {note.where}: {note.value[:160]}" for note in history.notes if note.what in _TOLD]
     lines += [f"outside: {each.kind} {_became(each.refused, repeats=each.repeats)}" for each in history.asked]
     lines += [f"receipt: {each.key}#{each.attempt} {each.state}" for each in history.receipts]
     lines += [f"start: {each.id} {each.state}{', stopped' if each.is_stopped else ''}" for each in history.starts]

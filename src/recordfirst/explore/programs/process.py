@@ -25,6 +25,9 @@ _BEGIN_S = 600.0
 _MOST_S = 40_000.0
 _HOUR_MS = 3_600_000
 _WAITS_MOST = 40
+_BUSY_MOST = 8
+"""So many looks at a body that runs here, and by which nothing changes: it waits by the process's own time (Resonate
+tries a plain function again after 2, 4 and 8 s), which is not put forward, as no process stands still for an hour."""
 _QUIET = 3
 """So many looks, with hours between them, nothing may happen once all that is open is stopped."""
 
@@ -92,7 +95,7 @@ async def _begin(app: App, version: Version, begin: Begin) -> None:
 
 
 async def _until(app: App, others: Others, place: Place, process: Process) -> None:
-    waits, changes, quiet, pause_s = 0, process.changes, 0, _SOON_S
+    waits, changes, quiet, busy, pause_s = 0, process.changes, 0, 0, _SOON_S
     while True:
         await asyncio.sleep(pause_s)
         pause_s = min(2 * pause_s, _LOOK_S)
@@ -103,6 +106,10 @@ async def _until(app: App, others: Others, place: Place, process: Process) -> No
             quiet += not running
             if quiet == _QUIET:
                 return
+            if app.runtime.executions and busy < _BUSY_MOST:
+                busy += 1
+                continue
+            busy = 0
             if waits == _WAITS_MOST:
                 raise Stuck(f"nothing happens to {', '.join(running)}")
             waits += 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from collections import Counter
+from itertools import combinations, starmap
 
 import msgspec
 
@@ -24,9 +25,10 @@ from recordfirst.explore.programs.tree import (
 )
 
 FEATURES = (
-    "gather", "group", "within", "catch", "finally", "sleep", "part", "reused", "attempt", "undo", "probe", "keyless",
-    "odd classify", "after", "on_success", "on_decline", "savepoint", "intend", "start", "session", "sync", "value",
-    "refused", "late", "no answer", "odd answer", "bug", "declared", "undeclared", "escape", "deploy", "death", "fault",
+    "gather", "checked", "group", "within", "catch", "finally", "sleep", "part", "reused", "attempt", "undo", "probe",
+    "keyless", "odd classify", "after", "on_success", "on_decline", "savepoint", "intend", "start", "session", "sync",
+    "value", "refused", "late", "no answer", "odd answer", "bug", "declared", "undeclared", "escape", "deploy",
+    "death", "fault",
 )  # fmt: skip
 
 
@@ -46,7 +48,7 @@ def features(program: Program, history: History) -> set[str]:  # noqa: C901, PLR
     for statement in walk(program.body):
         match statement:
             case Together(how, _):
-                found.add("group" if how == "group" else "gather")
+                found.add(how if how in ("group", "checked") else "gather")
             case Within():
                 found.add("within")
             case Catch():
@@ -111,6 +113,25 @@ def _of_effect(spec: EffectSpec) -> set[str]:
     return {name for name, there in has.items() if there}
 
 
+def coverage(pairs: Counter[str]) -> str:
+    """The table of features by pairs: how many runs had both."""
+    head = "| | " + " | ".join(FEATURES) + " |\n|---" + "|---" * len(FEATURES) + "|"
+    rows = []
+    for one in FEATURES:
+        cells = ["" if one == other else f"{pairs[_pair(one, other)]:,}" for other in FEATURES]
+        rows.append(f"| {one} | " + " | ".join(cells) + " |")
+    return "\n".join([head, *rows])
+
+
+def missing(pairs: Counter[str]) -> list[str]:
+    """Each two features that no run had together."""
+    return [pair for pair in starmap(_pair, combinations(FEATURES, 2)) if not pairs[pair]]
+
+
+def _pair(one: str, other: str) -> str:
+    return " x ".join(sorted((one, other)))
+
+
 def pairs(program: Program, history: History) -> list[str]:
     """Each two features that stand together in a run."""
-    return [f"{one} x {other}" for one, other in combinations(sorted(features(program, history)), 2)]
+    return [*starmap(_pair, combinations(features(program, history), 2))]

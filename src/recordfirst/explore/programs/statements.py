@@ -93,5 +93,10 @@ class _Lines:
         if statement.how == "group":
             lines.append("async with asyncio.TaskGroup() as group:")
             return [*lines, *(f"    group.create_task({call})" for call in called)]
-        settled = ", return_exceptions=True" if statement.how == "settled" else ""
-        return [*lines, f"await asyncio.gather({', '.join(called)}{settled})"]
+        if statement.how == "gather":
+            return [*lines, f"await asyncio.gather({', '.join(called)})"]
+        gathered = f"await asyncio.gather({', '.join(called)}, return_exceptions=True)"
+        if statement.how == "settled":
+            return [*lines, gathered]
+        lines.append(f"if any(isinstance(each, BaseException) for each in ({gathered})):")
+        return [*lines, "    raise Declined('one of them failed')"]

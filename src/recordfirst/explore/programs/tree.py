@@ -125,7 +125,8 @@ class Do(msgspec.Struct, frozen=True, tag="do"):
 class Together(msgspec.Struct, frozen=True, tag="together"):
     """Branches side by side."""
 
-    how: Literal["gather", "settled", "group"]
+    how: Literal["gather", "settled", "checked", "group"]
+    """``settled``: their errors are results; ``checked``: and the body declines if one is there."""
     branches: tuple[tuple[Statement, ...], ...]
 
 
