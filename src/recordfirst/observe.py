@@ -190,7 +190,7 @@ class Failed(msgspec.Struct, frozen=True):
 
 
 class Stopped(msgspec.Struct, frozen=True):
-    """A defect has stopped a workflow: it is open, nothing was undone, and nothing of it runs until a fix (P9)."""
+    """A defect has stopped a workflow: it is open, and nothing of it runs until a fix. The stop undoes nothing (P9)."""
 
     workflow: str
     name: str
@@ -199,6 +199,8 @@ class Stopped(msgspec.Struct, frozen=True):
     """Where in the user's code it was raised."""
     step: str | None
     version: str
+    undoing: bool = False
+    """An undo of what it did had begun before."""
 
 
 class Resumed(msgspec.Struct, frozen=True):

@@ -151,7 +151,8 @@ KINDS = {
         ),
         FindingKind(
             "RF-WORKFLOW-STOPPED",
-            "A defect has stopped the workflow: it is open, nothing was undone, and nothing of it runs.",
+            "A defect has stopped the workflow: it is open, and nothing of it runs. The stop undoes nothing; what an "
+            "undo had taken back before stays so.",
             "An exception that is not declared: a bug, a mistake of a deploy, a missing grant, or an outcome of the "
             "business that `fails=` does not name.",
             _NOTHING,
