@@ -67,6 +67,15 @@ class Repeated(msgspec.Struct, frozen=True):
     cause: str
 
 
+class StepWaits(msgspec.Struct, frozen=True):
+    """A step has waited for the record for minutes. It goes on when it can; a finding says so meanwhile (P9)."""
+
+    workflow: str
+    what: str
+    waited_s: float
+    cause: str
+
+
 class Released(msgspec.Struct, frozen=True):
     """The record stayed out of reach: the task went back to the engine, nothing was recorded (P9)."""
 
@@ -307,6 +316,7 @@ type Event = (
     | LateSuccess
     | DefaultKept
     | Repeated
+    | StepWaits
     | Released
     | Suspected
     | StagedBefore
@@ -339,6 +349,7 @@ _WARNINGS = (
     CredentialRefused,
     LateSuccess,
     Suspected,
+    StepWaits,
     DefaultKept,
     RecordOutrun,
     ProjectionFailed,

@@ -160,6 +160,14 @@ KINDS = {
             "end it: `recordfirst cancel`.",
         ),
         FindingKind(
+            "RF-STEP-WAITS",
+            "A step of an open workflow has waited for the record for more than two minutes.",
+            "Another transaction holds a row, a table or the file that it needs, and does not end; or the step's own "
+            "function takes as long.",
+            "Nothing. The step goes on by itself when it can, and its worker closes the finding.",
+            "Find who holds it, and end that.",
+        ),
+        FindingKind(
             "RF-EFFECT-OVERDUE",
             "The effect was to be looked at long ago, and its workflow, which is open, has not done it.",
             "The engine lost a timer or a task, the worker that held it hangs, or the workflow caught what the effect "
