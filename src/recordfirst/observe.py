@@ -67,6 +67,15 @@ class Repeated(msgspec.Struct, frozen=True):
     cause: str
 
 
+class StepWaits(msgspec.Struct, frozen=True):
+    """A step has waited for the record for minutes. It goes on when it can; a finding says so meanwhile (P9)."""
+
+    workflow: str
+    what: str
+    waited_s: float
+    cause: str
+
+
 class Released(msgspec.Struct, frozen=True):
     """The record stayed out of reach: the task went back to the engine, nothing was recorded (P9)."""
 
@@ -190,7 +199,7 @@ class Failed(msgspec.Struct, frozen=True):
 
 
 class Stopped(msgspec.Struct, frozen=True):
-    """A defect has stopped a workflow: it is open, nothing was undone, and nothing of it runs until a fix (P9)."""
+    """A defect has stopped a workflow: it is open, and nothing of it runs until a fix. The stop undoes nothing (P9)."""
 
     workflow: str
     name: str
@@ -199,6 +208,8 @@ class Stopped(msgspec.Struct, frozen=True):
     """Where in the user's code it was raised."""
     step: str | None
     version: str
+    undoing: bool = False
+    """An undo of what it did had begun before."""
 
 
 class Resumed(msgspec.Struct, frozen=True):
@@ -305,6 +316,7 @@ type Event = (
     | LateSuccess
     | DefaultKept
     | Repeated
+    | StepWaits
     | Released
     | Suspected
     | StagedBefore
@@ -337,6 +349,7 @@ _WARNINGS = (
     CredentialRefused,
     LateSuccess,
     Suspected,
+    StepWaits,
     DefaultKept,
     RecordOutrun,
     ProjectionFailed,

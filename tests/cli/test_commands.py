@@ -57,7 +57,7 @@ def test_a_shops_day(empty_cli):
             assert cli.done(*words) == f"order:{id} succeeded: {result!r}\n"
         status, _, said = end(worker)
         assert status == 0
-        at = r"at='.*py:\d+, in check', step='check', version='.+'"
+        at = r"at='.*py:\d+, in check', step='check', version='.+', undoing=False"
         for told in (
             rf"Stopped\(workflow='order:bad', .*'LookupError: a bug', {at}\)",
             r"Suspected\(key='order:lost:charge', cause='TimeoutError: .* in charge\)'\)",

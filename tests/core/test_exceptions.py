@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import enum
 import json
 import pickle
 import uuid
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -80,6 +81,31 @@ class RunsError(Exception):
 
 
 DECLARED = (OutOfStockError, SlottedError, NoDiskError, UnreadableError)
+
+
+class Result:
+    """A driver's, which holds what no store can."""
+
+
+class Field(enum.IntEnum):
+    PRIMARY = 77
+
+
+class DriverError(Exception):
+    """Keeps its driver's result, and says what of it counts in a copy, as psycopg's errors do."""
+
+    made: ClassVar[Any] = None
+
+    def __init__(self, text, result):
+        super().__init__(text)
+        self.result = result
+
+    def __reduce__(self):
+        made: Any = super().__reduce__()
+        made[2]["result"] = {Field.PRIMARY: b"taken", 2: None}
+        return made if self.made is None else self.made
+
+
 VALUES = [
     None, True, 0, 2**80, -1.5, 2.0, 1e300, "text", "half \ud800, nul \0", b"\xff", [1, (2, "three")], ("a",),
     {"a": {"b": [1]}},
@@ -208,6 +234,48 @@ def test_it_is_said_why_an_error_cannot_be_stored(error, why):
     assert reason is None if why is None else why in (reason or "")
     if why is not None and isinstance(error, OutOfStockError):
         assert type(there_and_back(error, *DECLARED)) is TextError
+
+
+def test_a_drivers_error_keeps_what_its_class_leaves_to_a_copy():
+    """P12: what it holds of its driver is not stored; the error itself stays as it was raised."""
+    result = Result()
+    error = DriverError("taken", result)
+    error.add_note("noted")
+    assert why_not_storable(error) is None
+    back = there_and_back(error, DriverError)
+    assert (type(back), back.args, back.__notes__) == (DriverError, ("taken",), ["noted"])
+    assert back.result == {Field.PRIMARY: b"taken", 2: None}
+    assert error.result is result
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "a name",
+        (print, ("taken",), {"result": 1}),
+        (DriverError, ("other",), {"result": 1}),
+        (DriverError, ("taken",)),
+        (DriverError, ("taken",), [1]),
+        (DriverError, ("taken",), {"result": Result()}),
+    ],
+    ids=["a name", "another function", "other arguments", "no state", "another state", "no plain state"],
+)
+def test_a_copy_that_would_be_made_otherwise_does_not_count(monkeypatch, made):
+    """P12: it would not come back as its class says."""
+    monkeypatch.setattr(DriverError, "made", made)
+    error = DriverError("taken", Result())
+    assert "attribute 'result'" in (why_not_storable(error) or "")
+    assert type(there_and_back(error, DriverError)) is TextError
+
+
+def test_a_class_whose_copy_fails_is_not_storable(monkeypatch):
+    """P5: and looking does not fail."""
+
+    def fails(error):
+        raise LookupError
+
+    monkeypatch.setattr(DriverError, "__reduce__", fails)
+    assert "__reduce__ raised LookupError" in (why_not_storable(DriverError("taken", Result())) or "")
 
 
 def test_an_error_that_holds_itself_is_not_storable():

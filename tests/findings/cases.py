@@ -59,6 +59,8 @@ from tests.findings.states import (
     record_set_back,
     record_set_back_and_accepted,
     refunded_by_hand,
+    row_kept,
+    row_let_go,
     row_put_right,
     row_spoiled,
     rows_deleted,
@@ -119,6 +121,7 @@ CASES = [
         for each in ("sqlite", "postgres")
     ),
     Case("RF-WORKFLOW-STOPPED", stopped_by_a_typo, blocks=(0, 2), after=cancelled, name="given up"),
+    Case("RF-STEP-WAITS", row_kept, {1: row_let_go}, record="postgres"),
     Case("RF-EFFECT-OVERDUE", died_in_the_call),
     Case("RF-EFFECT-ABANDONED", cancelled_in_doubt, blocks=(0,), after=cancelled_and_paid, name="in doubt"),
     Case("RF-EFFECT-ABANDONED", answer_not_stored, {1: no_more_bug}, blocks=(1,), name="answered"),

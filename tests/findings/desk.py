@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 from unittest import mock
 
+import psycopg
 from click.testing import CliRunner
 
 from recordfirst.cli import main
@@ -94,6 +95,8 @@ class Desk(CommandLine):
         }
         self.stack = contextlib.ExitStack()
         """What stays until the end."""
+        self.kept: psycopg.Connection[Any] | None = None
+        """A transaction that somebody keeps open."""
         self.works: subprocess.Popen[str] | None = None
         """The worker that stays."""
 

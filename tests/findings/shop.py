@@ -56,12 +56,15 @@ from recordfirst.providers.stripe import (
 )
 from recordfirst.records.open import record_from_url
 from recordfirst.records.sqlite import SqliteRecord
+from recordfirst.worker import waits
 from tests.effects.cipher import Cipher
 from tests.effects.harness import Plug
 from tests.references.program import Archive, Mirror
 
 HOME = Path(os.environ["SHOP_HOME"])
 ORDERS = "CREATE TABLE orders (id TEXT PRIMARY KEY, amount_minor INTEGER NOT NULL, status TEXT NOT NULL)"
+if (HOME / "impatient").exists():
+    waits._LONG_S = waits._EVERY_S = 0.5
 SHOPS = account_id("shop")
 
 

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import msgspec
+import psycopg
 from resonate.timing import now_ms
 
 from recordfirst import account_id, reserve
@@ -221,6 +222,24 @@ def parked(desk: Desk) -> None:
     desk.start("42")
     unknown = f"SELECT 1 FROM {desk.table('receipt')} WHERE parked_on IS NOT NULL"
     desk.work(lambda: bool(desk.execute(unknown)))
+
+
+def row_kept(desk: Desk) -> None:
+    """Somebody has begun to write order 42 by hand, and has gone for lunch."""
+    desk.touch("impatient")
+    other = psycopg.connect(desk.url)
+    desk.stack.callback(other.close)
+    other.execute("INSERT INTO orders VALUES ('42', 1999, 'new')")
+    desk.kept = other
+    desk.start("42")
+    desk.begin_work()
+    desk.until(lambda: bool(desk.found()))
+
+
+def row_let_go(desk: Desk) -> None:
+    assert desk.kept is not None
+    desk.kept.rollback()
+    desk.until(lambda: not desk.found())
 
 
 def offered(desk: Desk) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import functools
+import re
+from pathlib import Path
 
 import pytest
 
+from recordfirst import conformance
 from recordfirst.conformance.events import EventConformance
 from recordfirst.conformance.guards import GuardConformance
 from recordfirst.conformance.pending import PendingConformance
@@ -14,6 +17,8 @@ from recordfirst.conformance.reconciling import ReconcileConformance
 from recordfirst.conformance.record import ReceiptConformance
 from recordfirst.conformance.starts import RecordProcessConformance, StartConformance
 from recordfirst.conformance.stops import StopConformance
+from recordfirst.conformance.undoings import UndoingConformance
+from recordfirst.records.contract import Session
 from recordfirst.records.postgres import PostgresRecord
 from recordfirst.records.sqlite import SqliteRecord
 
@@ -27,6 +32,7 @@ class TestSqlite(
     ReconcileConformance,
     ProjectionConformance,
     PendingConformance,
+    UndoingConformance,
     EventConformance,
 ):
     """SQLite."""
@@ -45,6 +51,7 @@ class TestPostgres(
     ReconcileConformance,
     ProjectionConformance,
     PendingConformance,
+    UndoingConformance,
     EventConformance,
 ):
     """PostgreSQL."""
@@ -52,3 +59,20 @@ class TestPostgres(
     @pytest.fixture
     def make_record(self, postgres_dsn):
         return functools.partial(PostgresRecord, postgres_dsn)
+
+
+ELSEWHERE = {
+    "history_id": "what a product says of its own history: tests/restores",
+    "missing_indexes": "the products' own indexes: tests/reconcile/test_indexes.py",
+    "promise": "by w.start in a savepoint: tests/writes/test_savepoints.py",
+    "promised": "the same",
+    "run_many": "a product's own statements: tests/ledgers",
+}
+
+
+def test_the_suite_asks_for_each_method_of_a_session():
+    """A record of somebody else's is held to all that recordfirst calls."""
+    suite = "".join(file.read_text() for file in Path(conformance.__path__[0]).glob("*.py"))
+    methods = {name for name in dir(Session) if not name.startswith("_") and callable(getattr(Session, name))}
+    assert len(methods) > 50
+    assert {name for name in methods if not re.search(rf"\.{name}\(", suite)} == ELSEWHERE.keys()

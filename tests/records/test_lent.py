@@ -129,8 +129,9 @@ def test_p2_nothing_on_the_connection_ends_the_transaction(shop, look, way):
         async with shop() as record, record.transaction() as tx:
             await insert(tx.connection, 1)
             for statement in [each for each in ENDS if way is not commands or not each.startswith("DEALLOCATE")]:
-                with pytest.raises(StatementRefused):
+                with pytest.raises(StatementRefused) as refused:
                     await way(tx.connection, statement)
+                assert "was ended" not in str(refused.value)
             await tx.add_receipts([wrote()])
             assert look(ROWS) == []
 

@@ -315,6 +315,7 @@ async def test_a_defect_never_reaches_the_body(shop: Shop, bank: Bank, raised: B
         start = await (await app.handle("1")).status()
         assert (start.state, start.is_stopped) == ("open", True)
         assert "reserve" in (error.at or "")
+        assert "; nothing was undone. " in str(error)
         assert await shop.rows(app, "SELECT it FROM reserved") == []
         async with app.runtime.record.session() as session:
             [finding] = [each for each in await session.findings(9) if each.code == "RF-WORKFLOW-STOPPED"]
@@ -490,6 +491,18 @@ async def test_what_is_done_again_is_undone_under_its_own_key(shop: Shop, bank: 
     assert bank.calls == ["charge:1", "refund:1", "charge:1#2", "refund:1#2"]
 
 
+async def test_a_defect_after_a_retry_does_not_deny_the_undo_before_it(shop: Shop, bank: Bank) -> None:
+    """P10: the first attempt was refunded, and a stop of the second does not say that nothing was."""
+    bank.raises = lambda: OutOfStock("sku", 0)
+    async with at_work(shop, bank) as app:
+        with pytest.raises(WorkflowFailed):
+            await (await app.start(plain, "1", id="1")).result()
+        bank.raises = lambda: KeyError("sku")
+        with pytest.raises(WorkflowStopped, match="an undo of what it did had begun"):
+            await (await app.retry("1", again=True)).result(if_stopped="raise")
+    assert bank.calls == ["charge:1", "refund:1", "charge:1#2"]
+
+
 async def test_a_defect_in_an_undo_stops_and_the_rest_is_undone(shop: Shop, bank: Bank) -> None:
     """P9: one undo that fails stops no other; the workflow stops, and ends when the defect is fixed."""
     bank.raises = lambda: OutOfStock("sku", 0)
@@ -497,9 +510,15 @@ async def test_a_defect_in_an_undo_stops_and_the_rest_is_undone(shop: Shop, bank
     try:
         async with at_work(shop, bank, undoing) as app:
             handle = await app.start(undoing, "1", id="1")
-            with pytest.raises(WorkflowStopped, match="till"):
+            with pytest.raises(WorkflowStopped, match="till") as caught:
                 await handle.result(if_stopped="raise")
             assert bank.calls == ["charge:a1", "charge:b1", "refund:b1"]
+            # What is told is true of the money: one charge is taken back.
+            assert "nothing was undone" not in str(caught.value)
+            assert "an undo of what it did had begun, which counts: recordfirst show 1" in str(caught.value)
+            async with app.runtime.record.session() as session:
+                assert [each.detail.endswith("; an undo had begun") for each in await session.findings(9)] == [True]
+            assert [event.undoing for event in shop.seen(Stopped)] == [True]
             broken.clear()
             await app.retry("1")
             with pytest.raises(WorkflowFailed, match="OutOfStock"):

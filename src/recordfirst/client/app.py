@@ -87,7 +87,8 @@ class App:
         observer: gets an event for whatever is dropped or repeated on purpose.
 
     Raises:
-        Misuse: if two workflows, or two different effects, have one name, or an argument is not what is said here.
+        Misuse: if two workflows, or two different effects, have one name, an argument is not what is said here, or
+            ``fails=`` names what the record takes for plumbing.
         SharedKey: if two effects declare one key, or would be undone under one (P8).
     """
 
@@ -133,7 +134,7 @@ class App:
             nudge=lambda: self._dispatcher.nudge() if self._dispatcher is not None else None,
             works_here=lambda: self._dispatcher is not None,
             version=version_of_app(self._registered) if version is None else check_version(version),
-            errors=errors_of_app(self._registered),
+            errors=errors_of_app(self._registered, record),
         )
         self.engines = Engines(self.runtime, engine, concurrency, encryptor)
         self.operations = Operations(self.runtime, self._registered, lambda: self.engines.to_ask(self._dispatcher))

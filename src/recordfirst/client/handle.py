@@ -80,7 +80,8 @@ class Handle[R]:
                 start = await self.status()
                 if start.is_stopped:
                     stop = codec.decode(start.stop or "{}")
-                    raise WorkflowStopped(self.id, stop.get("type", "Error"), stop.get("message", ""), stop.get("at"))
+                    said = stop.get("type", "Error"), stop.get("message", ""), stop.get("at")
+                    raise WorkflowStopped(self.id, *said, undoing=stop.get("undoing", False))
                 pause_s = min(2 * pause_s, _LEASE_LOST_S)
             return ended.result()
         finally:

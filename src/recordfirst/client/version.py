@@ -15,7 +15,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from recordfirst.errors import Misuse
-from recordfirst.steps.declared import OwnErrors
+from recordfirst.records.contract import Record
+from recordfirst.steps.declared import OwnErrors, check_no_plumbing
 from recordfirst.steps.registrations import Registrations
 
 _LONGEST = 64
@@ -32,10 +33,15 @@ def check_version(given: Any) -> str:
     return given
 
 
-def errors_of_app(registered: Registrations) -> OwnErrors:
-    """The classes of the app's own that an error may be rebuilt as."""
+def errors_of_app(registered: Registrations, record: Record[Any]) -> OwnErrors:
+    """The classes of the app's own that an error may be rebuilt as.
+
+    Raises:
+        Misuse: if one is declared that the record takes for plumbing.
+    """
     declared = [workflow.declared for workflow in registered.workflows.values()]
     fails = [each for one in declared for each in one.fails]
+    check_no_plumbing(fails, record.fault)
     return OwnErrors(fails, {package for one in declared for package in one.packages})
 
 

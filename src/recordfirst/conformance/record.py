@@ -1,4 +1,4 @@
-"""What a record must do with receipts, as tests. Inherit from all seven classes, and say how your record is made::
+"""What a record must do with receipts, as tests. Inherit from all eight classes, and say how your record is made::
 
     from recordfirst.conformance.pending import PendingConformance
     from recordfirst.conformance.projections import ProjectionConformance
@@ -6,6 +6,7 @@
     from recordfirst.conformance.record import ReceiptConformance
     from recordfirst.conformance.starts import RecordProcessConformance, StartConformance
     from recordfirst.conformance.stops import StopConformance
+    from recordfirst.conformance.undoings import UndoingConformance
 
     class TestMyRecord(
         ReceiptConformance,
@@ -15,6 +16,7 @@
         ReconcileConformance,
         ProjectionConformance,
         PendingConformance,
+        UndoingConformance,
     ):
         @pytest.fixture
         def make_record(self, tmp_path):

@@ -256,3 +256,26 @@ class StopConformance:
                 assert await session.add_receipts([wrote()], epoch=1) == []
 
         run(go())
+
+    def test_p7_how_often_a_body_was_begun_again_is_counted(self, make_record: MakeRecord) -> None:
+        """Of the epoch that it has, while it is open and not stopped, and no further than asked; until it waits."""
+
+        async def go() -> None:
+            async with opened(make_record) as record, record.session() as session:
+                await session.add_starts([start(), start("b"), start("ended")])
+                await session.finish([Finish(id="ended", epoch=1, state="succeeded")])
+                assert [await session.begin_try("order:1", 1, below=3) for _ in range(4)] == [1, 2, 3, None]
+                assert [found.tries for found in await session.find_starts(["order:1", "b"])] in ([3, 0], [0, 3])
+                late = [("order:1", 2), ("ended", 1), ("nobody", 1)]
+                assert [await session.begin_try(*each, below=9) for each in late] == [None] * len(late)
+                async with opened(make_record, "bank") as bank, bank.session() as others:
+                    assert await others.begin_try("order:1", 1, below=9) is None
+                    await others.tries_over(["order:1"])
+                await session.tries_over(["b", "nobody"])
+                assert await session.begin_try("order:1", 1, below=9) == 4  # noqa: PLR2004 - one more
+                await session.tries_over(["order:1"])
+                assert await session.begin_try("order:1", 1, below=9) == 1
+                stopped = await stop(session)
+                assert await session.begin_try("order:1", stopped.epoch, below=9) is None
+
+        run(go())

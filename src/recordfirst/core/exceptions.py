@@ -3,8 +3,10 @@
 Never pickle: what an engine or a row holds is data, and must not choose what runs in a worker. An exception is rebuilt
 only if its class is allowed (:class:`AllowedErrors`), and without its own ``__init__`` or ``__new__``. What is rebuilt
 is equal to what was stored: a value that JSON cannot bring back makes the exception not storable
-(:func:`why_not_storable`), and then only its class and text are kept. Exceptions of classes that no app has added may
-carry a library's text, so secrets are masked in their values. Lost: traceback, ``__cause__``, ``__context__``.
+(:func:`why_not_storable`), and then only its class and text are kept. Where an attribute is such a value, the state
+counts that the class itself gives in ``__reduce__``, if that is plain: of psycopg's errors ``diag``, without the
+result. Exceptions of classes that no app has added may carry a library's text, so secrets are masked in their values.
+Lost: traceback, ``__cause__``, ``__context__``.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import base64
 import builtins
 import datetime
 import decimal
+import enum
 import types
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -145,11 +148,52 @@ def _parts(error: BaseException, told: Callable[[str], str] = _exactly) -> dict[
     try:
         given = error.args[:1] if isinstance(error, BaseExceptionGroup) else error.args
         args = [_plain(value, f"its argument {number}", told) for number, value in enumerate(given, 1)]
-        attributes = {**getattr(error, "__dict__", {}), **_members(error)}
-        state = {_named(name): _plain(value, f"its attribute {name!r}", told) for name, value in attributes.items()}
+        own = getattr(error, "__dict__", {})
+        try:
+            state = _state({**own, **_members(error)}, told)
+        except _NotPlainError:
+            if (reduced := _reduced(error)) is None:
+                raise
+            state = _state({**reduced, **_members(error)}, told)
     except RecursionError as endless:
         raise _NotPlainError("it holds itself, or is nested too deeply") from endless
     return {"args": args, "state": state} if state else {"args": args}
+
+
+def _state(attributes: Mapping[str, Any], told: Callable[[str], str]) -> dict[str, Any]:
+    return {_named(name): _plain(value, f"its attribute {name!r}", told) for name, value in attributes.items()}
+
+
+def _reduced(error: BaseException) -> dict[str, Any] | None:
+    """The attributes that the class itself leaves to a copy of its exception in another process (``__reduce__``).
+
+    A driver's error holds the driver's own result, and says here in plain values what of it counts. ``None``: the class
+    says nothing, or would make the copy otherwise than by its arguments and attributes.
+    """
+    owner = next(each for each in type(error).__mro__ if "__reduce__" in vars(each))
+    if owner.__module__ == "builtins":
+        return None
+    kept = dict(vars(error))
+    try:
+        made = error.__reduce__()
+    except Exception as failure:
+        raise _NotPlainError(f"its __reduce__ raised {class_name(failure)}") from failure
+    else:
+        if not isinstance(made, tuple) or made[:2] != (type(error), error.args):
+            return None
+        state = next(iter(made[2:]), None)
+        return {name: _numbered(each) for name, each in state.items()} if isinstance(state, dict) else None
+    finally:
+        # Python gives the attributes themselves to __reduce__, and what it changes would change in the error.
+        vars(error).clear()
+        vars(error).update(kept)
+
+
+def _numbered(value: Any) -> Any:
+    """A dict whose names of numbers (``IntEnum``) are the numbers, which are equal to them, and found by them."""
+    if type(value) is not dict:
+        return value
+    return {int(key) if isinstance(key, enum.IntEnum) else key: each for key, each in value.items()}
 
 
 def _named(name: str) -> str:

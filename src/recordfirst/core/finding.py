@@ -151,12 +151,21 @@ KINDS = {
         ),
         FindingKind(
             "RF-WORKFLOW-STOPPED",
-            "A defect has stopped the workflow: it is open, nothing was undone, and nothing of it runs.",
+            "A defect has stopped the workflow: it is open, and nothing of it runs. The stop undoes nothing; what an "
+            "undo had taken back before stays so.",
             "An exception that is not declared: a bug, a mistake of a deploy, a missing grant, or an outcome of the "
             "business that `fails=` does not name.",
             _NOTHING,
             "Fix the defect: the next version of the app tries it again by itself, `recordfirst retry` at once. Or "
             "end it: `recordfirst cancel`.",
+        ),
+        FindingKind(
+            "RF-STEP-WAITS",
+            "A step of an open workflow has waited for the record for more than two minutes.",
+            "Another transaction holds a row, a table or the file that it needs, and does not end; or the step's own "
+            "function takes as long.",
+            "Nothing. The step goes on by itself when it can, and its worker closes the finding.",
+            "Find who holds it, and end that.",
         ),
         FindingKind(
             "RF-EFFECT-OVERDUE",

@@ -38,7 +38,7 @@ class Start(NewStart, frozen=True, kw_only=True):
     undo_only: bool = False
     """Its epoch undoes what was done, and nothing else: it was cancelled, or stopped while it undid a failure."""
     stop: str | None = None
-    """The defect that has stopped it: JSON with ``type``, ``message``, ``at`` and ``step``."""
+    """The defect that has stopped it: JSON with ``type``, ``message``, ``at``, ``step`` and ``undoing``."""
     stopped_at_ms: int | None = None
     stopped_in: str | None = None
     """Versions of the app that a defect has stopped it in, each with a space on both sides."""

@@ -14,8 +14,9 @@ def stop_of(start: Start) -> NewFinding:
     stop = codec.decode(start.stop or "{}")
     step = f" in step {stop['step']}" if stop.get("step") else ""
     version = (start.stopped_in or "").split()[-1:] or ["?"]
+    undoing = "; an undo had begun" if stop.get("undoing") else ""
     detail = (
         f"{start.workflow} is stopped{step}: {stop.get('type', 'Error')} at {stop.get('at') or 'recordfirst'}; "
-        f"version {version[0]}"
+        f"version {version[0]}{undoing}"
     )
     return NewFinding(code=CODE, subject=start.id, workflow=start.id, detail=detail)

@@ -79,5 +79,5 @@ class EffectStopped(RecordfirstError):
         return (
             f"effect {self.key!r} is stopped: {self.count} calls ended in an exception that neither its code nor its "
             f"provider's classify() declares, the last one in {self.cause}; what became of them is in doubt, and "
-            "nothing was undone: fix the effect, or let classify() say what the exception means, and deploy it"
+            "the stop undoes nothing: fix the effect, or let classify() say what the exception means, and deploy it"
         )

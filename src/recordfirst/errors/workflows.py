@@ -92,20 +92,25 @@ class WorkflowFailed(RecordfirstError):
 
 
 class WorkflowStopped(RecordfirstError):
-    """A defect has stopped the workflow: it is open, nothing was undone, and it goes on when the defect is fixed."""
+    """A defect has stopped the workflow: it is open, the stop undoes nothing, and it goes on when the defect is fixed.
+
+    ``undoing``: an undo of what it did had begun before it was stopped; that counts.
+    """
 
     fate = "unknown"
 
-    def __init__(self, id: str, type_name: str, message: str, at: str | None = None) -> None:
-        self.id, self.type_name, self.message, self.at = id, type_name, message, at
+    def __init__(self, id: str, type_name: str, message: str, at: str | None = None, *, undoing: bool = False) -> None:
+        self.id, self.type_name, self.message, self.at, self.undoing = id, type_name, message, at, undoing
         super().__init__(id, type_name, message, at)
 
     def __str__(self) -> str:
-        place = f"; at {self.at}" if self.at else ""
+        place, id = f"; at {self.at}" if self.at else "", shlex.quote(self.id)
+        undone, hint = "nothing was undone", " If this is an outcome of your business, declare it: fails="
+        if self.undoing:
+            undone, hint = f"an undo of what it did had begun, which counts: recordfirst show {id}", ""
         return (
-            f"workflow {self.id!r} is stopped by a defect: {self.type_name}: {self.message}{place}; nothing was "
-            "undone. It goes on by itself with the next version of the app, or when told to: "
-            f"recordfirst retry {shlex.quote(self.id)}. If this is an outcome of your business, declare it: fails="
+            f"workflow {self.id!r} is stopped by a defect: {self.type_name}: {self.message}{place}; {undone}. It goes "
+            f"on by itself with the next version of the app, or when told to: recordfirst retry {id}.{hint}"
         )
 
 

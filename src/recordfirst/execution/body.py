@@ -184,24 +184,28 @@ async def _join_siblings(ctx: WorkflowContext) -> None:
 async def _stop(name: str, ctx: WorkflowContext, execution: Execution, failure: str | None = None) -> BaseException:
     """Store that a defect has stopped the workflow, and return what gives its task back (P9).
 
-    Nothing is undone. The epochs so far begin no further step; the next one waits for a fix. ``failure``: the workflow
-    was failing with this, and an undo has stopped it: the next epoch undoes the rest, whatever the body would do.
+    The stop undoes nothing; that an undo had begun before is noted. The epochs so far begin no further step; the next
+    one waits for a fix. ``failure``: the workflow was failing with this, and an undo has stopped it: the next epoch
+    undoes the rest, whatever the body would do.
     """
     runtime, id, defect = execution.runtime, execution.workflow_id, execution.defect
     assert defect is not None
     await _join_siblings(ctx)
     await withdraw_uncalled(execution)
     await runtime.release_if_held(id)
-    stop = {"type": class_name(defect.error), "message": safe_text(defect.error), "at": defect.at, "step": defect.step}
+    stop: dict[str, Any] = {"type": class_name(defect.error), "message": safe_text(defect.error)}
+    stop |= {"at": defect.at, "step": defect.step}
     if (key := getattr(defect.error, "key", None)) is not None:
         stop["key"] = storable_text(str(key))
-    text, tried = codec.encode(stop, "a stop"), False
+    tried = False
 
     async def store() -> Start | None:
         nonlocal tried
         is_again, tried = tried, True
         async with runtime.record.transaction() as tx:
             await tx.lock_start(id)  # a step that another process is storing is stored before it, or not at all
+            stop["undoing"] = bool(await tx.undoings_of(id))
+            text = codec.encode(stop, "a stop")
             stopped = await tx.stop(id, execution.epoch, stop=text, version=runtime.version, failure=failure)
             if stopped is not None:
                 await tx.unpark(id)
@@ -214,7 +218,8 @@ async def _stop(name: str, ctx: WorkflowContext, execution: Execution, failure: 
     if await runtime.patiently(f"stop of {id!r}", store) is not None:
         where = "".join(traceback.format_tb(defect.error.__traceback__))
         _log.error("workflow %r is stopped by a defect, raised here:\n%s", id, where)
-        runtime.observe(Stopped(id, name, describe(defect.error), defect.at, defect.step, runtime.version))
+        said = describe(defect.error), defect.at, defect.step
+        runtime.observe(Stopped(id, name, *said, runtime.version, undoing=stop["undoing"]))
     runtime.over.add((id, execution.epoch))
     return sdk.stopped(defect.error)
 

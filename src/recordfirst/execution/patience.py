@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from recordfirst.core.decide import backoff_ms
-from recordfirst.core.text import safe_text
+from recordfirst.core.text import class_name, safe_text
 from recordfirst.engine.sdk import steps as sdk
 from recordfirst.errors import CommitUnknown, Declined, NotDone, RecordfirstError, RecordUnavailable, Unknown
 from recordfirst.observe import Observer, Released, Repeated, unfailing
@@ -27,6 +27,17 @@ _CONTENTION_MOST_MS = 1_000
 """Longest pause between tries after a deadlock or a serialization failure."""
 
 
+class UnderWay:
+    """Work on the record that a workflow waits for."""
+
+    __slots__ = ("cause", "since_s", "task", "what")
+
+    def __init__(self, what: str, task: asyncio.Task[Any], since_s: float) -> None:
+        self.what, self.task, self.since_s = what, task, since_s
+        self.cause = "the record has not answered, or its own function has not returned"
+        """What it has come to so far."""
+
+
 class Patience:
     """Of one opened app. Sleeper, randomness and observer are arguments, never ambient."""
 
@@ -39,6 +50,8 @@ class Patience:
         observer: Observer,
     ) -> None:
         self.record, self.sleeper, self.random, self.observe = record, sleeper, random, unfailing(observer)
+        self.under_patience: set[UnderWay] = set()
+        """What workflows wait for in this process."""
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -52,8 +65,21 @@ class Patience:
         A record that stays out of reach gives the task back to the engine (``release``), or raises
         ``RecordUnavailable``. So does contention where somebody waits for an answer (not ``release``), after 20 s. What
         lacks a grant is raised as it is after 20 s, or at once where somebody waits. Any other exception is the user's,
-        and is raised as it is.
+        and is raised as it is. What a workflow waits for is kept in mind, so that its worker can tell.
         """
+        task = asyncio.current_task()
+        if not release or task is None:
+            return await self._insist(what, work, release=release)
+        under_way = UnderWay(what, task, self.loop.time())
+        self.under_patience.add(under_way)
+        try:
+            return await self._insist(what, work, release=release, under_way=under_way)
+        finally:
+            self.under_patience.discard(under_way)
+
+    async def _insist[T](
+        self, what: str, work: Callable[[], Awaitable[T]], *, release: bool, under_way: UnderWay | None = None
+    ) -> T:
         waited_s, tries, began_s = 0.0, 0, self.loop.time()
         while True:
             try:
@@ -63,6 +89,8 @@ class Patience:
                 if fault is None or (fault == "denied" and (not release or waited_s >= _DENIED_MOST_S)):
                     raise
                 tries += 1
+                if under_way is not None:
+                    under_way.cause = f"tried {tries} times, the last one ended in {class_name(error)}"
                 self.observe(Repeated(what, fault, safe_text(error)))
                 if fault == "unreachable" and waited_s >= _HOLD_S:
                     if not release:

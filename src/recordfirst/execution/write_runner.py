@@ -193,7 +193,8 @@ class WriteRun:
         why = why_not_storable(error)
         if why is not None:
             raise Unencodable(
-                f"{self.key!r}: {class_name(error)} cannot be stored as the outcome of {self.function!r}: {why}"
+                f"{self.key!r}: {class_name(error)} cannot be stored as the outcome of {self.function!r}: {why}; catch "
+                "it in the step, and raise an exception of your own"
             ) from error
         self.function.raised_at(error)  # noted on it, so that it is stored with it: the line is known here alone
         said = codec.encode(exceptions.encode(error, self.runtime.errors), "an outcome")

@@ -27,6 +27,7 @@ from recordfirst.reconcile.passes.providers import Providers
 from recordfirst.reconcile.passes.references import Projections, References
 from recordfirst.reconcile.passes.sealed import Sealed
 from recordfirst.reconcile.passes.starts import Epochs
+from recordfirst.reconcile.passes.waits import Waits
 from recordfirst.reconcile.restores import Timelines
 
 PASSES: tuple[Pass, ...] = (
@@ -37,6 +38,7 @@ PASSES: tuple[Pass, ...] = (
     Unknowns(),
     Pendings(),
     Late(),
+    Waits(),
     Events(),
     Invariants(),
     Projections(),

@@ -10,7 +10,7 @@ raised in a step. If the body does not catch it, it is a defect all the same.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from recordfirst.core.exceptions import AllowedErrors, why_class_not_storable
@@ -18,6 +18,10 @@ from recordfirst.errors import Declined, Misuse, RecordfirstError, Undone
 
 type Fails = type[Exception] | tuple[type[Exception], ...]
 """What ``fails=`` takes."""
+
+
+_SHOWN = 3
+"""Of the classes that an error lists."""
 
 
 class OwnErrors(AllowedErrors):
@@ -71,6 +75,35 @@ class Declared:
             and not isinstance(error, RecordfirstError)
             and package_of(type(error)) in self.packages
         )
+
+
+def check_no_plumbing(fails: Iterable[type[Exception]], fault: Callable[[BaseException], str | None]) -> None:
+    """Refuse classes whose exceptions the record takes for plumbing: they are tried again, and never come to a body.
+
+    Raises:
+        Misuse: if one of these, or of the classes below it, is such a class. ``fault`` says what an exception means.
+    """
+    for each in fails:
+        passing = sorted({cls.__qualname__ for cls in _family(each) if _is_plumbing(cls, fault)})
+        if passing:
+            raise Misuse(
+                f"fails={each.__qualname__} names what passes by itself and is tried again, so it is no outcome: "
+                f"{', '.join(passing[:_SHOWN])}; name the classes that are outcomes (UniqueViolation, say), or catch "
+                "it in the step and raise an exception of your own from it"
+            )
+
+
+def _family(cls: type[Exception]) -> Iterator[type[Exception]]:
+    yield cls
+    for child in cls.__subclasses__():
+        yield from _family(child)
+
+
+def _is_plumbing(cls: type[Exception], fault: Callable[[BaseException], str | None]) -> bool:
+    try:
+        return fault(cls()) is not None
+    except Exception:  # noqa: BLE001 - of a class that needs arguments: it is no driver's
+        return False
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

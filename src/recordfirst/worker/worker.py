@@ -23,6 +23,7 @@ from recordfirst.worker.engine_cleaner import collect_regularly
 from recordfirst.worker.events import take_events
 from recordfirst.worker.looker import PendingLooker
 from recordfirst.worker.renewing import renew
+from recordfirst.worker.waits import tell_waits
 
 
 class Worker:
@@ -111,14 +112,14 @@ class Worker:
         collecting = asyncio.create_task(collect_regularly(self._runtime, engine))
         renewing = asyncio.create_task(renew(self._runtime, engine))
         looking = asyncio.create_task(PendingLooker(self._runtime, engine, registered.effects).keep_looking())
-        taking = asyncio.create_task(take_events(scope))
+        taking, telling = asyncio.create_task(take_events(scope)), asyncio.create_task(tell_waits(self._runtime))
         self.working.set()
         try:
             await asyncio.wait({ends, watching}, return_when=asyncio.FIRST_COMPLETED)
             if not self.stopping.is_set() and watching.done():
                 watching.result()
         finally:
-            background = (reconciling, watching, collecting, renewing, looking, taking)
+            background = (reconciling, watching, collecting, renewing, looking, taking, telling)
             for task in (ends, *background):
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)

@@ -20,7 +20,9 @@ _OF_CODE = frozenset(
 )
 
 
-_STOPPED = re.compile(r"is stopped by a defect: (?P<type>[\w.]+): (?P<message>.*?)(?:; at [^;]*)?; nothing was undone")
+_STOPPED = re.compile(
+    r"is stopped by a defect: (?P<type>[\w.]+): (?P<message>.*?)(?:; at [^;]*)?; (?:nothing was undone|an undo)"
+)
 
 
 class _Failed(msgspec.Struct):

@@ -11,10 +11,10 @@ import re
 from recordfirst.errors import Misuse
 from recordfirst.records.savepoints import Does, Savepoint
 
-ENDED = (
-    "the transaction was ended inside its block; leave COMMIT and ROLLBACK to recordfirst: the block ends it, "
-    "and connection.transaction() takes back a part of it"
+_LEAVE = (
+    "leave COMMIT and ROLLBACK to recordfirst: the block ends it, and connection.transaction() takes back a part of it"
 )
+ENDED = f"the transaction was ended inside its block; {_LEAVE}"
 
 _COMMON = re.compile(rb"[\s(;]*(?:SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|VALUES|TABLE|CALL|COPY|LOCK)\b", re.IGNORECASE)
 _STAYS_OPEN = frozenset(
@@ -83,7 +83,7 @@ def _why(word: bytes) -> str:
         return f"{shown} inside a transaction of recordfirst's is refused: psycopg prepares statements by itself"
     if word in (b"SAVEPOINT", b"RELEASE"):
         return f"the savepoint of this {shown} cannot be told; use connection.transaction()"
-    return f"{shown} inside a transaction of recordfirst's is refused: {ENDED}"
+    return f"{shown} inside a transaction of recordfirst's is refused, and the transaction goes on: {_LEAVE}"
 
 
 class _Words:

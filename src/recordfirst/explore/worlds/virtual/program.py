@@ -53,7 +53,8 @@ async def _work(case: Case, workflow: Workflow[..., Any], place: Place, process:
     def observe(event: Event) -> None:
         process.note(str(event))
         if isinstance(event, Stopped):
-            stops.append(f"the workflow is stopped by a defect: {event.cause}; at {event.at}; nothing was undone")
+            undone = "an undo had begun" if event.undoing else "nothing was undone"
+            stops.append(f"the workflow is stopped by a defect: {event.cause}; at {event.at}; {undone}")
 
     app = App(
         case.app,
