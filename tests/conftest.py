@@ -160,6 +160,8 @@ def _postgres_template(server: str) -> str:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (home / "template").exists():
             with psycopg.connect(server, autocommit=True) as connection:
+                # One that is half made was left by a worker that failed in this.
+                connection.execute("DROP DATABASE IF EXISTS recordfirst_template WITH (FORCE)")
                 connection.execute("CREATE DATABASE recordfirst_template TEMPLATE template0")
             run(_made(PostgresRecord(_of_database(server, "recordfirst_template"))))
             (home / "template").touch()

@@ -189,6 +189,13 @@ def test_tables_are_documented(record: str) -> None:
     assert documented_columns() == created_columns(record)
 
 
+def test_a_limited_lock_is_taken_once() -> None:
+    """P9: Postgres may run a subquery that locks once per row, and then it takes more rows than its LIMIT."""
+    for path in sorted(SRC.rglob("*.sql")):
+        if re.search(r"LIMIT.*FOR (NO KEY )?UPDATE[\w\s]*\)", path.read_text(), re.DOTALL):
+            assert "AS MATERIALIZED" in path.read_text(), path
+
+
 # ── words ───────────────────────────────────────────────────────────────────
 
 

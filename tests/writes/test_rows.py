@@ -29,6 +29,38 @@ async def marking(ctx: Context, where: str) -> None:
     await mark(ctx, where)
 
 
+@write
+async def mark_returning(w, first_read: bool) -> None:
+    cursor = await w.tx.execute("UPDATE orders SET amount = amount + 1 WHERE id = '1' RETURNING amount")
+    if first_read:
+        assert len(await cursor.fetchall()) == 1
+    changed_one(cursor, "order 1")
+
+
+@workflow
+async def marking_returning(ctx: Context, first_read: bool) -> None:
+    await mark_returning(ctx, first_read)
+
+
+def test_a_row_of_returning_counts_when_it_is_read(shop):
+    """P8: SQLite counts it only then; before, the error says so. Nothing is taken for changed that is not."""
+
+    async def go():
+        async with shop.working(order, marking_returning) as app:
+            await (await app.start(order, "1", 100, id="a")).result()
+            await (await app.start(marking_returning, True, id="read")).result()
+            unread = await app.start(marking_returning, False, id="unread")
+            if shop.url.startswith("sqlite"):
+                with pytest.raises(WorkflowStopped, match=r"order 1: .*if this is SQLite, read the rows"):
+                    await unread.result(if_stopped="raise")
+            else:
+                await unread.result()
+            amount = 101 if shop.url.startswith("sqlite") else 102
+            assert await shop.rows(app, "SELECT amount FROM orders") == [(amount,)]
+
+    run(go())
+
+
 def test_same_row_is_success(shop):
     """P8: an order that exists with the same values is the same order, whoever wrote it."""
 

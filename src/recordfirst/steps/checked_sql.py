@@ -20,10 +20,15 @@ def changed_one(cursor: Any, what: str) -> None:
         what: what was to be changed, for the error: ``"order 42, to be marked paid"``.
 
     Raises:
-        NoRow: if it changed none, or more than one.
+        NoRow: if it changed none, or more than one. On SQLite a statement with RETURNING counts what it has changed
+            only when its rows have been read (Python's sqlite3, ``Cursor.rowcount``), so read them before.
     """
     if cursor.rowcount != 1:
-        raise NoRow(f"{what}: the statement changed {cursor.rowcount} rows, not one")
+        returning = cursor.rowcount == 0 and cursor.description is not None
+        hint = (
+            "; if this is SQLite, read the rows of its RETURNING first: it counts them only then" if returning else ""
+        )
+        raise NoRow(f"{what}: the statement changed {cursor.rowcount} rows, not one{hint}")
 
 
 async def insert_or_same(tx: Any, table: str, key: Mapping[str, Any], values: Mapping[str, Any]) -> bool:

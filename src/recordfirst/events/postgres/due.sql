@@ -1,8 +1,11 @@
 -- Take what is due, oldest first: nobody else does for so long. Who dies with it leaves it to the next.
-UPDATE recordfirst.event SET next_at = clock_timestamp() + %(claim_ms)s::bigint * interval '1 millisecond'
-WHERE (hash, app) IN (
-    SELECT hash, app FROM recordfirst.event
+-- MATERIALIZED, because a plan may run a subquery that locks once for each row, and each time it locks others.
+WITH due AS MATERIALIZED (
+    SELECT hash AS due_hash, app AS due_app FROM recordfirst.event
     WHERE next_at <= clock_timestamp() AND app = %(app)s
     ORDER BY next_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
+UPDATE recordfirst.event AS event
+SET next_at = clock_timestamp() + %(claim_ms)s::bigint * interval '1 millisecond'
+FROM due WHERE hash = due_hash AND app = due_app
 RETURNING {event}

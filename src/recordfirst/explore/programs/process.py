@@ -27,7 +27,7 @@ _HOUR_MS = 3_600_000
 _WAITS_MOST = 40
 _BUSY_MOST = 8
 """So many looks at a body that runs here, and by which nothing changes: it waits by the process's own time (Resonate
-tries a plain function again after 2, 4 and 8 s), which is not put forward, as no process stands still for an hour."""
+tries a plain function again after 2, 4 and 8 s), which is not put forward, as no process stalls for an hour."""
 _QUIET = 3
 """So many looks, with hours between them, nothing may happen once all that is open is stopped."""
 
