@@ -255,9 +255,9 @@ class Shop:
         store = record_from_url(self.url)
         await store.open("shop")
         try:
-            if await store.migrate():
-                async with store.transaction() as tx:
-                    await tx.connection.execute(TABLE)
+            await store.migrate()
+            async with store.transaction() as tx:
+                await tx.connection.execute(TABLE)
         finally:
             await store.close()
 
