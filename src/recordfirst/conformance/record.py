@@ -48,7 +48,7 @@ ODD = '{"b": "\\u0000 \\ud83d\\ude00 é", "a":  1.0, "a": 1}'
 def run[T](work: Coroutine[Any, Any, T]) -> T:
     """Run an async test in a loop of its own."""
     with asyncio.Runner() as runner:
-        return runner.run(asyncio.wait_for(work, 60))
+        return runner.run(asyncio.wait_for(work, 100))
 
 
 @contextlib.asynccontextmanager
