@@ -174,7 +174,8 @@ def test_a_stop_says_where(shop, caplog):
             [told] = shop.seen(Stopped)
             assert (told.workflow, told.cause, told.at) == ("stumbles", "KeyError: 'sku'", error.at)
             stored = msgspec.json.decode((await (await app.handle("stumbles")).status()).stop)
-            assert stored == {"type": "KeyError", "message": "'sku'", "at": told.at, "step": "stumble"}
+            said = {"type": "KeyError", "message": "'sku'", "at": told.at, "step": "stumble", "undoing": False}
+            assert stored == said
             assert any("in stumble" in record.getMessage() for record in caplog.records)
 
     run(go())
