@@ -17,6 +17,13 @@ TAKEN = (psycopg.errors.UniqueViolation, sqlite3.IntegrityError)
 seen: list[Exception] = []
 
 
+class SeatLocked(psycopg.errors.LockNotAvailable):
+    """Of the app's own; it is made of more than a text."""
+
+    def __init__(self, seat: str) -> None:
+        super().__init__(f"seat {seat}")
+
+
 @write(fails=TAKEN)
 async def take(w: Write[Any], seat: str) -> str:
     await w.tx.execute(f"INSERT INTO orders VALUES ('{seat}', 1)")
@@ -105,6 +112,7 @@ async def test_so_it_is_out_of_a_read(shop: Shop) -> None:
         (psycopg.errors.InsufficientPrivilege, "InsufficientPrivilege"),
         (psycopg.OperationalError, "AdminShutdown"),
         (psycopg.Error, "AdminShutdown"),
+        (SeatLocked, "SeatLocked"),
     ],
 )
 def test_plumbing_cannot_be_declared(postgres_dsn: str, cls: type[Exception], named: str) -> None:

@@ -9,6 +9,7 @@ raised in a step. If the body does not catch it, it is a defect all the same.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -101,9 +102,19 @@ def _family(cls: type[Exception]) -> Iterator[type[Exception]]:
 
 def _is_plumbing(cls: type[Exception], fault: Callable[[BaseException], str | None]) -> bool:
     try:
-        return fault(cls()) is not None
-    except Exception:  # noqa: BLE001 - of a class that needs arguments: it is no driver's
+        return fault(_made(cls)) is not None
+    except Exception:  # noqa: BLE001 - what cannot be made without its own arguments says nothing
         return False
+
+
+def _made(cls: type[Exception]) -> Exception:
+    """An exception of this class. A class of the app's own may want arguments: its driver's class above it does not."""
+    error = cls.__new__(cls)
+    for each in cls.__mro__:
+        with contextlib.suppress(Exception):
+            each.__init__(error)  # type: ignore[misc]  # the classes of this very object, nearest first
+            break
+    return error
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
