@@ -121,7 +121,7 @@ def lines(books: OrderBooks) -> list[tuple[str, Any]]:
         ("orders", f"{books.orders:,}"),
         ("paid", f"{books.paid:,}"),
         ("declined", f"{books.declined:,}"),
-        ("charges at the provider", f"{books.charges:,}"),
+        ("charges at the provider (none of 0.00)", f"{books.charges:,}"),
         ("duplicates", books.duplicates),
         ("missing", books.missing),
         ("sum of the file", dollars(books.sum_file)),
