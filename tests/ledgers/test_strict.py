@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import pytest
 
 from recordfirst import Account, AccountFlags, LedgerUnavailable, Misuse, SqlLedger, Transfer, TransferFlags
-from recordfirst.conformance.ledger import TwoAccounts, opened, run
+from recordfirst.conformance.ledger import TwoAccounts, opened
+from recordfirst.conformance.record import run
 from recordfirst.ledgers.tigerbeetle import TigerBeetle
 from recordfirst.process.group_commit import GroupCommit
 from tests.ledgers.conftest import sql_ledger

@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -27,6 +27,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recordfirst.conformance.ledger_histories import History, compare
+from recordfirst.conformance.record import run
 from recordfirst.errors import Misuse
 from recordfirst.ledgers.contract import (
     AMOUNT_MAX,
@@ -51,12 +52,6 @@ NO_OVERDRAFT = AccountFlags.DEBITS_MUST_NOT_EXCEED_CREDITS
 _chance = random.SystemRandom()
 _TIMEOUTS = (0, 0, 0, 1_000_000)
 """Seconds; a pending transfer that expires in the middle of a history would make what is compared a matter of when."""
-
-
-def run[T](work: Coroutine[Any, Any, T]) -> T:
-    """Run an async test in a loop of its own."""
-    with asyncio.Runner() as runner:
-        return runner.run(asyncio.wait_for(work, 60))
 
 
 class TwoAccounts:

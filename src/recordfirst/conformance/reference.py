@@ -16,21 +16,16 @@ from __future__ import annotations
 import asyncio
 import random
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from recordfirst.conformance.record import run
 from recordfirst.references.contract import Entry, Reference
 
 type OpenReference = Callable[[], AbstractAsyncContextManager[Reference]]
 
 DOCUMENT = {"name": "Zoë 🙂 \u0001", "tags": ["a", "", None], "nested": {"amount": 2**53 - 1, "rate": 0.5, "on": True}}
-
-
-def run[T](work: Coroutine[Any, Any, T]) -> T:
-    """Run an async test in a loop of its own."""
-    with asyncio.Runner() as runner:
-        return runner.run(asyncio.wait_for(work, 60))
 
 
 def entry(version: int = 0, document: Any = DOCUMENT, id: str | None = None) -> Entry:
