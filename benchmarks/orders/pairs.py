@@ -33,7 +33,7 @@ _TLS_REQUEST = 8
 
 
 _SELDOM = 0.02
-"""What fewer orders than this need for one is not worth a line."""
+"""What is sent less often than this per order has no line."""
 
 
 class Cell(NamedTuple):
