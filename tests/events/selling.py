@@ -127,6 +127,7 @@ async def selling(
     works: bool = True,
     sending: Sending | None = None,
     sends: bool = True,
+    workflows: Any = (sell, look_into),
     handlers: Any = (note_dispute,),
     livemode: bool = False,
     secrets: tuple[str, ...] = (SECRET,),
@@ -137,7 +138,7 @@ async def selling(
     async with (
         StripeSimulator(events_secret=SECRET, **options) as sim,
         stripe_client("sk_x", base_url=sim.url) as client,
-        opened(sell, look_into, provide={StripeClient: client}, event_handlers=handlers, encryptor=encryptor) as app,
+        opened(*workflows, provide={StripeClient: client}, event_handlers=handlers, encryptor=encryptor) as app,
     ):
         endpoint = app.events(StripeEvents(secrets=secrets, livemode=livemode))
         async with served(web_of(endpoint)) as url:

@@ -27,6 +27,7 @@ from recordfirst import (
     Pending,
     Provider,
     Read,
+    Reversal,
     SqlLedger,
     Transfer,
     Write,
@@ -132,6 +133,13 @@ async def charge_card(call: Call, order: Order, *, client: StripeClient = inject
 async def mark_paid(w: Write[Any], order: Order) -> None:
     if told("bug"):
         raise LookupError("a bug")
+    cursor = await w.tx.execute(sql(w.tx, "UPDATE orders SET status = 'paid' WHERE id = ?"), (order.id,))
+    changed_one(cursor, f"order {order.id}")
+
+
+@charge_card.on_reversal
+async def take_off(w: Write[Any], order: Order, reversal: Reversal) -> None:
+    assert reversal.taken_minor > 0
     cursor = await w.tx.execute(sql(w.tx, "UPDATE orders SET status = 'paid' WHERE id = ?"), (order.id,))
     changed_one(cursor, f"order {order.id}")
 

@@ -19,6 +19,7 @@ import msgspec
 from recordfirst.core import codec, decide, identity, keys
 from recordfirst.core.decide import Guarantee
 from recordfirst.core.receipt import After, NewReceipt, Receipt
+from recordfirst.core.reversal import Reversal
 from recordfirst.errors import Misuse, NotDone
 from recordfirst.process.limit import Limit
 from recordfirst.process.seams import Outgoing
@@ -64,6 +65,7 @@ class Effect[**P, R](Step[P, R]):
     success: tuple[Function, str | None] | None = None
     decline: tuple[Function, str | None] | None = None
     pending: tuple[Function, str | None] | None = None
+    reversal: tuple[Function, str | None] | None = None
     expiry: Effect[..., Any] | None = None
     """What cancels it at the provider, when it has been pending for too long."""
     expires_s: float | None = None
@@ -136,6 +138,23 @@ class Effect[**P, R](Step[P, R]):
         self.pending = follow_up(self.function, Function(fn, kind="on_pending"), "on_pending")
         return fn
 
+    def on_reversal[F: Callable[..., Any]](self, fn: F) -> F:
+        """Run ``fn(w, ...)`` in the transaction that stores that what this effect did was taken back; the one more is
+        the :class:`~recordfirst.core.reversal.Reversal`.
+
+        A refund by somebody else, a dispute and what becomes of it, a bank debit that came back; of a refund, that it
+        failed after it had succeeded. Once for each, found by an event or a reconcile. One that raises is tried again,
+        later and later, and then stopped with a finding.
+
+        Raises:
+            Misuse: if it does not take the reversal.
+        """
+        self.reversal = follow_up(self.function, Function(fn, kind="on_reversal"), "on_reversal")
+        function, extra = self.reversal
+        if extra is None or function.parameters[extra] not in (Reversal, Any):
+            raise Misuse(f"@on_reversal {function.place}: it takes what was taken back, as `reversal: Reversal`")
+        return fn
+
     def follow_up_of(self, state: str) -> tuple[Function, str | None] | None:
         """What runs in the transaction that stores this outcome."""
         return {"succeeded": self.success, "declined": self.decline, "pending": self.pending}[state]
@@ -177,7 +196,8 @@ class Effect[**P, R](Step[P, R]):
         return other
 
     def functions(self) -> list[Function]:
-        follow_ups = [each[0] for each in (self.success, self.decline, self.pending) if each is not None]
+        declared = (self.success, self.decline, self.pending, self.reversal)
+        follow_ups = [each[0] for each in declared if each is not None]
         found = [self.function, *(f for f in (self.probe, self.freeze) if f is not None), *follow_ups]
         for step in (self.after, self.undo, self.expiry):
             if step is not None:
