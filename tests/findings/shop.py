@@ -51,6 +51,7 @@ from recordfirst.providers.stripe import (
     REFUNDS,
     Refund,
     Stripe,
+    StripeEvents,
     find_payment_intent,
     refund_of,
     stripe_client,
@@ -235,3 +236,5 @@ app.provide_factory(
     lambda: stripe_client("revoked" if told("revoked") else "sk_test_shop", base_url=os.environ["SHOP_STRIPE"]),
 )
 app.provide_factory(Ledger, books)
+if told("webhooks"):
+    app.events(StripeEvents(secrets=["whsec_of_a_test"], livemode=False))

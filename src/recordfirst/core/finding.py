@@ -237,6 +237,15 @@ KINDS = {
             dismissible=True,
         ),
         FindingKind(
+            "RF-EVENT-MISSED",
+            "A provider lists an event that never arrived here, and is older than ten minutes. Looked for with "
+            "`--pass missed-events` only.",
+            "The endpoint was away for longer than the provider tries again; it is not registered there, for this type "
+            "of event, or with another secret.",
+            "Takes the event up, as if it came now.",
+            "See what the provider says of its deliveries, and put the endpoint right.",
+        ),
+        FindingKind(
             "RF-REVERSAL-UNHANDLED",
             "A provider has taken back what an effect did (a refund by hand, a dispute, a returned debit, a refund of "
             "the app's that failed), it is stored, and no code of the app has dealt with it.",

@@ -23,6 +23,7 @@ from recordfirst.reconcile.passes.events import Events
 from recordfirst.reconcile.passes.indexes import Indexes, must_keep
 from recordfirst.reconcile.passes.invariants import Invariants
 from recordfirst.reconcile.passes.ledgers import Ledgers
+from recordfirst.reconcile.passes.missed_events import MissedEvents
 from recordfirst.reconcile.passes.providers import Providers
 from recordfirst.reconcile.passes.references import Projections, References
 from recordfirst.reconcile.passes.reversals import UnhandledReversals
@@ -42,6 +43,7 @@ PASSES: tuple[Pass, ...] = (
     Waits(),
     Events(),
     UnhandledReversals(),
+    MissedEvents(),
     Invariants(),
     Projections(),
     References(),
