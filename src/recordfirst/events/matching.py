@@ -8,7 +8,7 @@ from recordfirst.core import identity
 from recordfirst.core.event import EventNames
 from recordfirst.core.receipt import Receipt
 
-WAIT_MS = (1_000, 2_000, 5_000, 10_000, 30_000, 60_000)
+WAIT_MS = (250, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000)
 """Between two times that an event is taken up; the last one stays."""
 TRIES_MOST = 8
 """How often a handler may fail; then the event is stopped."""
