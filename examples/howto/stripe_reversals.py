@@ -37,7 +37,8 @@ async def insert_order(w: Write[AsyncConnection], order: Order) -> None:
 
 
 async def find_charge(call: Call, order: Order, *, stripe: StripeClient = inject()) -> Probed:
-    return await find_payment_intent(stripe, marker=call.marker, since_ms=call.since_ms)
+    pending = call.references.get("payment_intent")
+    return await find_payment_intent(stripe, marker=call.marker, since_ms=call.since_ms, payment_intent=pending)
 
 
 @effect(
@@ -81,7 +82,8 @@ async def take_off(w: Write[AsyncConnection], order: Order, reversal: Reversal) 
 
 # [refund]
 async def find_back(call: Call, order_id: str, *, stripe: StripeClient = inject()) -> Probed:
-    return await find_refund(stripe, marker=call.marker, since_ms=call.since_ms)
+    pending = call.references.get("refund")
+    return await find_refund(stripe, marker=call.marker, since_ms=call.since_ms, refund=pending)
 
 
 @effect(key="order:{order_id}:refund:{number}", provider=Stripe(listing=REFUNDS), after=None, probe=find_back)

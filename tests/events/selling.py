@@ -28,7 +28,8 @@ SECRET = "whsec_of_a_test"
 
 
 async def find_charge(call: Call, order: str, method: str, *, stripe: StripeClient = inject()) -> Probed:
-    return await find_payment_intent(stripe, marker=call.marker, since_ms=call.since_ms)
+    pending = call.references.get("payment_intent")
+    return await find_payment_intent(stripe, marker=call.marker, since_ms=call.since_ms, payment_intent=pending)
 
 
 @write

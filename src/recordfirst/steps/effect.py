@@ -46,6 +46,10 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     When the intent was stored; after a restore of the record, since when one may have been lost."""
     request: Any
     """What ``freeze=`` rendered before the first call; every call sends this (P4). ``None`` without ``freeze=``."""
+    references: dict[str, str] = {}
+    """For a probe: what the provider calls what is pending, by kind, so that it is looked at by its id, however much
+    the provider has by now. Empty if nothing is pending, or if another call is in doubt: what is known is not all then.
+    """
 
 
 type Sender = Callable[[Limit], Awaitable[Any]]
@@ -237,6 +241,7 @@ class Effect[**P, R](Step[P, R]):
             # After a restore of the record the intent is stored anew, and may have been called long before that.
             since_ms=min(receipt.created_at_ms, receipt.key_since_ms or receipt.created_at_ms),
             request=codec.decode(host.unseal(receipt.frozen)) if receipt.frozen is not None else None,
+            references=_pending_under(host, receipt),
         )
 
     async def sender(self, host: Host, call: Call, arguments: dict[str, Any]) -> Sender:
@@ -432,3 +437,11 @@ def _check_parameters(function: Function, helper: Function, names: list[str]) ->
             f"@{helper.kind} {helper.place} takes {', '.join(strange)}, which {function.name} does not have; "
             f"its parameters are {', '.join(function.parameters) or 'none'}"
         )
+
+
+def _pending_under(host: Host, receipt: Receipt) -> dict[str, str]:
+    """What the provider calls what is pending; nothing while another call may have had the effect, too."""
+    if receipt.state != "pending" or receipt.doubts > 0 or receipt.reply is None:
+        return {}
+    said = codec.decode(codec.decode(host.unseal(receipt.reply))["text"])["reference"]
+    return said if isinstance(said, dict) else {"id": said}
