@@ -439,3 +439,56 @@ def test_howto_stripe_events_settle_and_note_disputes(
 
     new, paid, disputed = asyncio.run(go())[-3:]
     assert [new, paid, disputed] == [[("new", None)], [("paid", None)], [("paid", "needs_response")]]
+
+
+def test_howto_stripe_reversals_keep_an_order_true_to_the_cent(
+    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """P3, P11: the page's code as it stands: a refund of ours that fails, one by hand, a dispute that is lost."""
+    monkeypatch.chdir(tmp_path)
+    module = load(EXAMPLES / "howto" / "stripe_reversals.py")
+
+    async def scenario(sim: StripeSimulator) -> None:
+        app = App("shop", record=PostgresRecord(postgres_dsn), workflows=[module.create_order, module.give_back])
+        app.provide_factory(StripeClient, partial(stripe_client, "sk_test_x", base_url=sim.url))
+        route = Route("/stripe/events", app.events(StripeEvents(secrets=["whsec_simulator"], livemode=False)))
+
+        async def becomes(status: str, paid_minor: int) -> None:
+            async with asyncio.timeout(20):
+                while await rows_of(app) != [(status, paid_minor)]:
+                    await asyncio.sleep(0.02)
+
+        async with app.worker() as worker, served(FastAPI(routes=[route])) as url:
+            await worker.working.wait()
+            sim.send_events_to(f"{url}/stripe/events", Sending(twice=1.0, held=0.5))
+            order = module.Order("1", 1999, "pm_card_visa")
+            payment = await (await app.start(module.create_order, order, id="1")).result()
+            assert await rows_of(app) == [("paid", 1999)]
+            refund = await (await app.start(module.give_back, "1", 1, payment, 400, id="1:back")).result()
+            assert await rows_of(app) == [("refunded", 1599)]
+            sim.do("fail_refund", refund)
+            await becomes("refund failed", 1999)
+            sim.do("refund", payment, amount=300)
+            await becomes("refunded", 1699)
+            dispute = sim.do("dispute", payment, amount=1000)
+            await becomes("disputed", 699)
+            sim.do("lose_dispute", dispute.id)
+            await becomes("dispute_lost", 699)
+            assert sim.webhooks is not None
+            await sim.webhooks.close()
+
+    async def rows_of(app: App) -> list[Any]:
+        async with app.record.read() as connection:
+            return await (await connection.execute("SELECT status, paid_minor FROM orders")).fetchall()
+
+    async def go() -> None:
+        record = PostgresRecord(postgres_dsn)
+        await record.open("shop")
+        await record.migrate()
+        async with record.transaction() as tx:
+            await tx.connection.execute("CREATE TABLE orders (id TEXT, paid_minor INT, status TEXT)")
+        await record.close()
+        async with StripeSimulator() as sim:
+            await scenario(sim)
+
+    asyncio.run(go())

@@ -20,6 +20,7 @@ from recordfirst.core.event import ProviderEvent
 from recordfirst.core.finding import Audit, Finding, NewFinding
 from recordfirst.core.identity import account_id, derived_uuid
 from recordfirst.core.receipt import Receipt
+from recordfirst.core.reversal import Reversal, TakenBack
 from recordfirst.core.start import Start
 from recordfirst.engine.options import Embedded
 from recordfirst.errors import (
@@ -198,6 +199,7 @@ __all__ = [
     "Report",
     "Resealing",
     "ResultNotStored",
+    "Reversal",
     "Schema",
     "SchemaMismatch",
     "SchemaVersion",
@@ -209,6 +211,7 @@ __all__ = [
     "StandardWebhooks",
     "Start",
     "StartContended",
+    "TakenBack",
     "Transfer",
     "TransferFlags",
     "TransferStep",

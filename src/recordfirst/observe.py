@@ -188,6 +188,24 @@ class EventStopped(msgspec.Struct, frozen=True):
     cause: str
 
 
+class ReversalFailed(msgspec.Struct, frozen=True):
+    """An ``on_reversal`` failed and will be tried again."""
+
+    key: str
+    kind: str
+    id: str
+    cause: str
+
+
+class ReversalStopped(msgspec.Struct, frozen=True):
+    """An ``on_reversal`` has failed too often: fix it, then ``recordfirst reconcile --pass reversals --apply``."""
+
+    key: str
+    kind: str
+    id: str
+    cause: str
+
+
 class Failed(msgspec.Struct, frozen=True):
     """A workflow ends in failure: fix the cause, then ``retry`` it."""
 
@@ -330,6 +348,8 @@ type Event = (
     | ForeignEvent
     | EventFailed
     | EventStopped
+    | ReversalFailed
+    | ReversalStopped
     | Failed
     | Stopped
     | Resumed
@@ -360,6 +380,7 @@ _WARNINGS = (
     EventRefused,
     ForeignEvent,
     EventFailed,
+    ReversalFailed,
     RepairFailed,
     LookFailed,
     Failed,
@@ -376,7 +397,7 @@ def log_events(event: Event) -> None:
         return  # it is logged where it is noticed, as an error with its stack, whatever observes
     left = isinstance(event, Reconciled) and event.repaired is None
     level = logging.WARNING if left or isinstance(event, _WARNINGS) else logging.INFO
-    if isinstance(event, Stopped | EventStopped):
+    if isinstance(event, Stopped | EventStopped | ReversalStopped):
         level = logging.ERROR
     _log.log(level, "%s", event)
 

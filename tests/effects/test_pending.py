@@ -164,7 +164,8 @@ async def test_it_is_not_paid_before_the_provider_says_so(shop):
         await pass_time(app, 301)
         assert await handle.result() == "c1"
         assert await orders(app) == [("paid c1", 2)]
-    assert (len(what[Script].calls), len(what[Asked].calls)) == (1, 1)
+    assert [call.references for call in what[Script].calls] == [{}]
+    assert [call.references for call in what[Asked].calls] == [WAITS.references]  # it can be looked at by its id
 
 
 async def test_it_is_declined_after_all(shop):
@@ -321,6 +322,7 @@ async def test_an_earlier_doubt_stays_a_doubt(shop):
         await sleeps(app, work)
         stored = await receipt(app, KEY)
         assert (stored.state, stored.calls, stored.doubts) == ("pending", 2, 1)
+        assert repeated.call_for(app.runtime, stored).references == {}  # what is known need not be all
 
 
 # ── three times ─────────────────────────────────────────────────────────────

@@ -28,7 +28,8 @@ SECRET = "whsec_of_a_test"
 
 
 async def find_charge(call: Call, order: str, method: str, *, stripe: StripeClient = inject()) -> Probed:
-    return await find_payment_intent(stripe, marker=call.marker, since_ms=call.since_ms)
+    pending = call.references.get("payment_intent")
+    return await find_payment_intent(stripe, marker=call.marker, since_ms=call.since_ms, payment_intent=pending)
 
 
 @write
@@ -127,6 +128,7 @@ async def selling(
     works: bool = True,
     sending: Sending | None = None,
     sends: bool = True,
+    workflows: Any = (sell, look_into),
     handlers: Any = (note_dispute,),
     livemode: bool = False,
     secrets: tuple[str, ...] = (SECRET,),
@@ -137,7 +139,7 @@ async def selling(
     async with (
         StripeSimulator(events_secret=SECRET, **options) as sim,
         stripe_client("sk_x", base_url=sim.url) as client,
-        opened(sell, look_into, provide={StripeClient: client}, event_handlers=handlers, encryptor=encryptor) as app,
+        opened(*workflows, provide={StripeClient: client}, event_handlers=handlers, encryptor=encryptor) as app,
     ):
         endpoint = app.events(StripeEvents(secrets=secrets, livemode=livemode))
         async with served(web_of(endpoint)) as url:

@@ -11,6 +11,7 @@ import pytest
 
 from recordfirst.conformance.record import run
 from tests.events import test_endpoint as endpoint
+from tests.events import test_reversals as reversals
 from tests.events import test_taking as taking
 from tests.explore.mutants.mutant import Edit, edited
 from tests.rules.stage import HUNG_S
@@ -69,6 +70,88 @@ MUTANTS = [
         taking.test_before_its_order_exists,
         "TimeoutError",
         Edit("recordfirst.events.matching:verdict", "if waits_for_receipt:", "if waits_for_receipt and looks > 99:"),
+    ),
+    Broken(
+        "our own refund is taken for a reversal",
+        reversals.test_refunds_of_our_own_are_none,
+        "== ([], [])",
+        Edit(
+            "recordfirst.execution.reversals:is_ours",
+            'return taken.how != "failure" and (made_by_a_call or (taken.marker or "").startswith(prefix))',
+            "return False",
+        ),
+    ),
+    Broken(
+        "a refund of ours is known by its marker alone",
+        reversals.test_refunds_of_our_own_are_none,
+        "== ([], [])",
+        Edit("recordfirst.execution.reversals:is_ours", "(made_by_a_call or (", "(False or ("),
+    ),
+    Broken(
+        "a refund that may be that of a call in doubt is taken for somebody else's",
+        reversals.test_a_refund_of_ours_whose_reply_is_lost,
+        """== ["1 disputed 100"]""",
+        Edit(
+            "recordfirst.execution.reversals:Reversals.compared",
+            "if may_be_ours:",
+            "if may_be_ours and False:",
+        ),
+    ),
+    Broken(
+        "a fact is handled twice",
+        reversals.test_two_workers_store_it_once,
+        """(["1 refunded 700"], 1)""",
+        Edit("recordfirst.execution.reversals:Reversals._add", "if not added:", "if False:"),
+    ),
+    Broken(
+        "a fact is stored without its handler's rows",
+        reversals.test_refunds_of_others_are_told_one_by_one,
+        "await at.visits() == [",
+        Edit("recordfirst.execution.reversals:Reversals._add", "if runs else None\n\n", "if False else None\n\n"),
+    ),
+    Broken(
+        "evidence is rewritten",
+        reversals.test_a_refund_of_ours_that_fails_after_it_had_succeeded,
+        "== before",
+        Edit(
+            "recordfirst.execution.reversals:Reversals._add",
+            "                behind = any(",
+            "                declined = \"UPDATE recordfirst_receipt SET state = 'declined' WHERE key = :key\"\n"
+            "                await tx.run(declined, key=receipt.key)\n"
+            "                behind = any(",
+        ),
+    ),
+    Broken(
+        "a dispute that was won is told without that it was opened",
+        reversals.test_twice_late_and_in_another_order,
+        "stored",
+        Edit(
+            "recordfirst.execution.reversals:compare",
+            "in FACTS[taken.how, taken.state]:",
+            "in FACTS[taken.how, taken.state][-1:]:",
+        ),
+    ),
+    Broken(
+        "a fact is handled before one that was there earlier",
+        reversals.test_a_handler_that_fails_is_tried_again,
+        """([], {"disputed"})""",
+        Edit(
+            "recordfirst.execution.reversals:Reversals._add",
+            "any(each.next_at_ms is not None for each in known)",
+            "False",
+        ),
+    ),
+    Broken(
+        "an event is done although its provider did not answer",
+        reversals.test_a_provider_that_does_not_answer_is_asked_again,
+        """== ["1 refunded 700"]""",
+        Edit("recordfirst.events.matching:verdict", "if look_failed:", "if look_failed and looks < 3:"),
+    ),
+    Broken(
+        "a stopped handler is tried by a worker again and again",
+        reversals.test_a_handler_that_fails_too_often_is_stopped,
+        "RF-REVERSAL-UNHANDLED",
+        Edit("recordfirst.reconcile.passes.reversals:_seen", "UnhandledReversals.name in scope.named", "True"),
     ),
 ]
 

@@ -27,6 +27,7 @@ from recordfirst import (
     Pending,
     Provider,
     Read,
+    Reversal,
     SqlLedger,
     Transfer,
     Write,
@@ -50,6 +51,7 @@ from recordfirst.providers.stripe import (
     REFUNDS,
     Refund,
     Stripe,
+    StripeEvents,
     find_payment_intent,
     refund_of,
     stripe_client,
@@ -132,6 +134,13 @@ async def charge_card(call: Call, order: Order, *, client: StripeClient = inject
 async def mark_paid(w: Write[Any], order: Order) -> None:
     if told("bug"):
         raise LookupError("a bug")
+    cursor = await w.tx.execute(sql(w.tx, "UPDATE orders SET status = 'paid' WHERE id = ?"), (order.id,))
+    changed_one(cursor, f"order {order.id}")
+
+
+@charge_card.on_reversal
+async def take_off(w: Write[Any], order: Order, reversal: Reversal) -> None:
+    assert reversal.taken_minor > 0
     cursor = await w.tx.execute(sql(w.tx, "UPDATE orders SET status = 'paid' WHERE id = ?"), (order.id,))
     changed_one(cursor, f"order {order.id}")
 
@@ -227,3 +236,5 @@ app.provide_factory(
     lambda: stripe_client("revoked" if told("revoked") else "sk_test_shop", base_url=os.environ["SHOP_STRIPE"]),
 )
 app.provide_factory(Ledger, books)
+if told("webhooks"):
+    app.events(StripeEvents(secrets=["whsec_of_a_test"], livemode=False))

@@ -85,6 +85,23 @@ def event_without_receipt(desk: Desk) -> None:
     _event_left(desk, "waiting", '"shop/order:77:charge"')
 
 
+def events_missed(desk: Desk) -> None:
+    """The endpoint is there, and Stripe was never told of it; an hour ago, by what events say."""
+    desk.touch("webhooks")
+    desk.sell("42")
+    for event in desk.outside.stripe.events:
+        event.created -= 3600
+
+
+def reversal_stopped(desk: Desk) -> None:
+    desk.sell("42")
+    columns = "app, hash, key, attempt, number, kind, id, amount_minor, currency, happened_at_ms, seen_at_ms"
+    columns += ", found_by, tries, error"
+    what = "'refunded', 're_1', 500, 'usd', 1, 1, 'evt_1', 8"
+    values = f"'shop', 'h1', 'order:42:charge', 1, 1, {what}, '{{\"reason\": \"no\"}}'"
+    desk.execute(f"INSERT INTO {desk.table('reversal')} ({columns}) VALUES ({values})")
+
+
 # ── the record ──────────────────────────────────────────────────────────────
 
 

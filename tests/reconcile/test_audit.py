@@ -200,7 +200,7 @@ def test_refunds_both_ways(shop):
                 "order:9:charge": "RF-EFFECT-REVERSED",
                 "order:9:refund": "RF-ORPHAN-EFFECT",
             }
-            assert " of 1 usd, the provider has " in details.pop("order:9:charge")
+            assert " of 1 usd, refunded re_" in details.pop("order:9:charge")
             assert details == {
                 "order:7:refund": f"the provider has {wrong.id} of 500 usd; it differs from the receipt in "
                 "amount_minor 500, not 1999",
@@ -210,8 +210,11 @@ def test_refunds_both_ways(shop):
             async with app.runtime.record.session() as session:
                 fixed = f'{{"id": "{orphan.id}", "amount_minor": 900, "currency": "usd"}}'
                 await session.add_receipts([receipt("9", key="order:9:refund", result=fixed, **back)])
-            assert "order:9:refund" not in dict(map(reversed, codes(await audited(app, apply=True))))
-            assert len(await open_findings(app)) == 3
+            again = codes(await audited(app, apply=True))
+            assert [code for code, _ in sorted(again)] == ["RF-EFFECT-DIFFERS", "RF-EFFECT-MISSING"], (
+                "the rest is stored"
+            )
+            assert len(await open_findings(app)) == 2
 
     run(go())
 
@@ -320,5 +323,66 @@ def test_what_somebody_has_refunded_by_hand_is_found(shop):
             assert sorted(codes(await audited(app))) == sorted(codes(report)), (
                 "it is found again for as long as it is so"
             )
+
+    run(go())
+
+
+@effect(key="order:{id}:bare", provider=Stripe(listing=PAYMENT_INTENTS, lag_s=0.0, arrives_within_s=0), after=None)
+async def charge_without_marker(call: Call, id: str, *, client: StripeClient = inject()) -> Payment | Pending:
+    return await paid(client, None, call.key)
+
+
+@workflow
+async def bare_order(ctx: Context, id: str) -> str:
+    return (await charge_without_marker(ctx, id)).id
+
+
+def test_what_has_no_marker_is_known_by_its_id(shop):
+    """P10: its receipt has the id: it is not missing; another amount, a refund by hand and a dispute are found."""
+
+    async def go():
+        async with (
+            StripeSimulator() as sim,
+            stripe_client("sk_test_audit", base_url=sim.url) as client,
+            shop.app(bare_order, returned, provide={StripeClient: client}) as app,
+        ):
+            async with app.worker():
+                payments = [await (await app.start(bare_order, id, id=id)).result() for id in "1234"]
+            assert codes(await audited(app)) == []
+            sim.api.books.intents[payments[0]].amount = 500
+            await repaid(client, None, "by hand", payments[1], 700)
+            sim.do("dispute", payments[2])
+            report = await audited(app, apply=True)
+            assert sorted(codes(report)) == [
+                ("RF-EFFECT-DIFFERS", "order:1:bare"),
+                ("RF-EFFECT-REVERSED", "order:2:bare"),
+                ("RF-EFFECT-REVERSED", "order:3:bare"),
+            ]
+            said = {each.finding.subject: each.finding.detail for each in report.found}
+            assert "amount_minor 500, not 1999" in said["order:1:bare"]
+            assert "refunded" in said["order:2:bare"]
+            assert "disputed" in said["order:3:bare"]
+            assert codes(await audited(app, apply=True)) == [("RF-EFFECT-DIFFERS", "order:1:bare")]
+
+    run(go())
+
+
+def test_what_is_stored_as_taken_back_and_is_not_so_is_found(shop):
+    """P10: the record has a refund of another amount than the provider."""
+
+    async def go():
+        async with (
+            StripeSimulator() as sim,
+            stripe_client("sk_test_audit", base_url=sim.url) as client,
+            shop.app(order, returned, provide={StripeClient: client}) as app,
+        ):
+            [payment, *_] = await charge_three(app)
+            made = await repaid(client, None, "by hand", payment, 700)
+            await audited(app, apply=True)
+            assert codes(await audited(app)) == []
+            next(each for each in sim.api.books.refunds.all if each.id == made.id).amount = 600
+            report = await audited(app)
+            assert codes(report) == [("RF-EFFECT-DIFFERS", "order:1:charge")]
+            assert "of 700 usd is stored, and the provider has 600 usd" in report.found[0].finding.detail
 
     run(go())

@@ -11,6 +11,7 @@ from recordfirst.cli.screen import say
 from recordfirst.client.app import App
 from recordfirst.core import codec
 from recordfirst.core.receipt import Receipt
+from recordfirst.core.reversal import StoredReversal
 from recordfirst.core.start import Start
 from recordfirst.operations.look import Listed, Unsettled
 
@@ -78,10 +79,15 @@ async def show(app_path: str, name: str, reveal: bool, as_json: bool) -> None:
     async with app.looking():
         start = await app.look.start(name)
         receipts = await app.look.receipts(name) if start else await app.look.attempts(name)
+        reversals = [await app.look.reversals(receipt) if receipt.kind == "effect" else [] for receipt in receipts]
     if start is None and not receipts:
         fail(f"app {app.name!r} has no workflow and no key {name!r}")
     if as_json:
-        body: dict[str, Any] = {"receipts": [_receipt(app, receipt, reveal=reveal) for receipt in receipts]}
+        shown_receipts = [
+            _receipt(app, receipt, reveal=reveal) | {"reversals": [_reversal(each) for each in taken]}
+            for receipt, taken in zip(receipts, reversals, strict=True)
+        ]
+        body: dict[str, Any] = {"receipts": shown_receipts}
         if start is not None:
             body["workflow"] = _start(start) | _hidden(app, start, ("arguments", "result"), reveal=reveal)
         print_json(body)
@@ -95,7 +101,8 @@ async def show(app_path: str, name: str, reveal: bool, as_json: bool) -> None:
         shown = {
             key: value for key, value in _receipt(app, receipt, reveal=reveal).items() if value not in (None, 0, False)
         }
-        table([(name.replace("_", " "), value) for name, value in shown.items()])
+        taken_back = [("taken back", f"{each.told}, {_handled(each)}") for each in reversals[number]]
+        table([(name.replace("_", " "), value) for name, value in shown.items()] + taken_back)
 
 
 @click.command()
@@ -171,6 +178,22 @@ def _receipt(app: App, receipt: Receipt, *, reveal: bool) -> dict[str, Any]:
         "undone_by": receipt.undone_by,
         "error": _error(receipt.error) or None,
     } | _hidden(app, receipt, ("request", "frozen", "result", "reply"), reveal=reveal)
+
+
+def _reversal(each: StoredReversal) -> dict[str, Any]:
+    return {
+        "kind": each.kind,
+        "id": each.id,
+        "amount_minor": each.amount_minor,
+        "currency": each.currency,
+        "seen": time_of(each.seen_at_ms),
+        "found_by": each.found_by,
+        "handled_by": each.handled_by,
+    }
+
+
+def _handled(each: StoredReversal) -> str:
+    return f"handled by {each.handled_by}" if each.handled_by is not None else "not handled"
 
 
 def _hidden(app: App, row: Start | Receipt, names: tuple[str, ...], *, reveal: bool) -> dict[str, Any]:

@@ -220,8 +220,9 @@ KINDS = {
         ),
         FindingKind(
             "RF-EVENT-STOPPED",
-            "A handler of a provider's event has failed too often. Its rows are not written; it is not tried again.",
-            "A bug in the handler, or what it needs is not there.",
+            "A handler of a provider's event has failed too often, and its rows are not written; or the provider could "
+            "not be asked about it for hours. It is not tried again.",
+            "A bug in the handler, or what it needs is not there; a provider that does not answer.",
             _NOTHING,
             "Fix what `recordfirst events EVENT` says, deploy, and `recordfirst events EVENT --replay`.",
             dismissible=True,
@@ -233,6 +234,26 @@ KINDS = {
             "Nothing: the event is kept, and matched when the receipt comes.",
             "Find out who made the call; start its workflow again, under its id, if the record has lost it. "
             "Else dismiss it.",
+            dismissible=True,
+        ),
+        FindingKind(
+            "RF-EVENT-MISSED",
+            "A provider lists an event that never arrived here, and is older than ten minutes. Looked for with "
+            "`--pass missed-events` only.",
+            "The endpoint was away for longer than the provider tries again; it is not registered there, for this type "
+            "of event, or with another secret.",
+            "Takes the event up, as if it came now.",
+            "See what the provider says of its deliveries, and put the endpoint right.",
+        ),
+        FindingKind(
+            "RF-REVERSAL-UNHANDLED",
+            "A provider has taken back what an effect did (a refund by hand, a dispute, a returned debit, a refund of "
+            "the app's that failed), it is stored, and no code of the app has dealt with it.",
+            "The effect has no `on_reversal`, or that has failed too often.",
+            "With `--pass reversals`: tries the `on_reversal` that was stopped, or was not there when it was found. "
+            "Nothing without.",
+            "Write an `on_reversal`, or fix it, deploy, and run `recordfirst reconcile --pass reversals --apply`. Or "
+            "put your rows right by hand, and dismiss it: then it is not tried.",
             dismissible=True,
         ),
         FindingKind(
@@ -322,12 +343,11 @@ KINDS = {
         ),
         FindingKind(
             "RF-EFFECT-REVERSED",
-            "Somebody has taken back what an effect did, all or in part, and no call of this app has.",
-            "A refund by hand, at the provider's dashboard, say, or by another program. The record still says that it "
-            "stands.",
-            "Nothing: money is for an operator.",
-            "Find out who did it and why, and put your rows right. Undo it through the app in future: then the record "
-            "knows. Then dismiss it.",
+            "What an effect did was taken back, all or in part, by no call of this app, and the record has not heard "
+            "of it.",
+            "A refund by hand, at the provider's dashboard, say, or a dispute, whose event never came.",
+            "Stores it, with the rows of `on_reversal`. Without one, RF-REVERSAL-UNHANDLED is found.",
+            "Take in the provider's events: then it is known within seconds.",
             dismissible=True,
         ),
         FindingKind(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, NamedTuple, TypeGuard
 
 import msgspec
 
@@ -24,30 +25,51 @@ class CaughtUp(msgspec.Struct, kw_only=True):
     """Providers whose events cannot be listed."""
 
 
+class Missed(NamedTuple):
+    """One page of what a provider lists."""
+
+    looked: int
+    events: list[NewEvent]
+    """Those of it that never arrived."""
+    after: str | None
+    """What the next page is behind; ``None`` at the end."""
+
+
+def listing(sources: Sequence[EventSource]) -> list[ListsEvents]:
+    """Those that can be asked what they have sent, one for each provider."""
+    return [source for source in {source.name: source for source in sources}.values() if _lists(source)]
+
+
+async def missed(runtime: Runtime, source: ListsEvents, *, since_ms: int, after: str | None) -> AsyncIterator[Missed]:
+    """List a source's events since then, newest first, page by page."""
+    client = await runtime.injector.get(source.client)
+    while True:
+        page, after = await source.page(client, since_ms, after)
+        yield Missed(len(page), [event for event in page if await _is_missing(runtime, event)], after)
+        if after is None:
+            return
+
+
+async def take_up(runtime: Runtime, source: EventSource, event: NewEvent) -> None:
+    """Take an event up as if it came now."""
+    await EventEndpoint(runtime, source).take(event)
+
+
 async def catch_up(runtime: Runtime, sources: list[EventSource], *, since_ms: int, dry_run: bool) -> CaughtUp:
-    """List each source's events since then, and take up what never arrived, as if it came now."""
-    done = CaughtUp()
-    for source in {source.name: source for source in sources}.values():
-        if not hasattr(source, "page"):
-            done.cannot.append(source.name)
-            continue
-        await _from(runtime, cast("ListsEvents", source), done, since_ms=since_ms, dry_run=dry_run)
+    """List each source's events since then, and take up what never arrived."""
+    done = CaughtUp(cannot=sorted({source.name for source in sources if not _lists(source)}))
+    for source in listing(sources):
+        async for page in missed(runtime, source, since_ms=since_ms, after=None):
+            done.looked[source.name] = done.looked.get(source.name, 0) + page.looked
+            for event in page.events:
+                done.missed.append(event.id)
+                if not dry_run:
+                    await take_up(runtime, source, event)
     return done
 
 
-async def _from(runtime: Runtime, source: ListsEvents, done: CaughtUp, *, since_ms: int, dry_run: bool) -> None:
-    endpoint, client = EventEndpoint(runtime, source), await runtime.injector.get(source.client)
-    after: str | None = None
-    while True:
-        page, after = await source.page(client, since_ms, after)
-        done.looked[source.name] = done.looked.get(source.name, 0) + len(page)
-        for event in page:
-            if await _is_missing(runtime, event):
-                done.missed.append(event.id)
-                if not dry_run:
-                    await endpoint.take(event)
-        if after is None:
-            return
+def _lists(source: EventSource) -> TypeGuard[ListsEvents]:
+    return hasattr(source, "page")
 
 
 async def _is_missing(runtime: Runtime, event: NewEvent) -> bool:

@@ -8,12 +8,15 @@ from recordfirst.core import identity
 from recordfirst.core.event import EventNames
 from recordfirst.core.receipt import Receipt
 
-WAIT_MS = (1_000, 2_000, 5_000, 10_000, 30_000, 60_000)
+WAIT_MS = (250, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000)
 """Between two times that an event is taken up; the last one stays."""
 TRIES_MOST = 8
 """How often a handler may fail; then the event is stopped."""
 LOOKS_MOST = 8
-"""How often a receipt is looked at because of one event: a reconcile looks at it anyway."""
+"""How often a receipt is looked at because of one event, without an outcome: a reconcile looks at it anyway."""
+
+FAILED_LOOKS_MOST = 120
+"""How often the provider may fail to answer because of one event, two hours about; then the event is stopped."""
 
 type Glance = Literal["look", "later", "nothing"]
 
@@ -48,13 +51,28 @@ def glance(receipt: Receipt) -> Glance:
     return "look"
 
 
-def verdict(*, looks: int, tries: int, failed: bool, waits_for_receipt: bool, looks_again: bool) -> EventVerdict:
-    """What comes of an event that was taken up: ``looks`` times before, its handlers failed ``tries`` times by now."""
+def verdict(
+    *,
+    looks: int,
+    tries: int,
+    failed: bool,
+    waits_for_receipt: bool,
+    looks_again: bool,
+    under_way: bool = False,
+    look_failed: bool = False,
+) -> EventVerdict:
+    """What comes of an event that was taken up: ``looks`` times before, its handlers failed ``tries`` times by now.
+
+    ``under_way``: a call is that it may be about, so it is not done before that has ended. ``look_failed``: the
+    provider did not answer.
+    """
     wait_ms = WAIT_MS[min(looks, len(WAIT_MS) - 1)]
     if failed:
         return EventVerdict("stopped", None) if tries >= TRIES_MOST else EventVerdict("open", wait_ms)
+    if look_failed:
+        return EventVerdict("stopped", None) if looks >= FAILED_LOOKS_MOST else EventVerdict("open", wait_ms)
     if waits_for_receipt:
         return EventVerdict("waiting", wait_ms)
-    if looks_again and looks < LOOKS_MOST:
+    if under_way or (looks_again and looks < LOOKS_MOST):
         return EventVerdict("open", wait_ms)
     return EventVerdict("done", None)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -20,6 +20,7 @@ from recordfirst.events import matching
 from recordfirst.events.handling import handle
 from recordfirst.events.store import EventStore, names_of
 from recordfirst.execution.patience import fault_of
+from recordfirst.execution.reversals import CallUnderWay
 from recordfirst.execution.runtime import Runtime
 from recordfirst.observe import EventFailed, EventStopped
 from recordfirst.providers.contract import Provider, describe
@@ -40,6 +41,17 @@ class LookFor(Protocol):
 
         It is called for every receipt that is not intended, settled ones too: the look knows what can change.
         """
+
+
+class _Looked(NamedTuple):
+    """What came of looking at what an event is about."""
+
+    waits: bool = False
+    """It names a receipt that is not there yet."""
+    again: bool = False
+    """Something has no outcome yet."""
+    under_way: bool = False
+    """A call is that it is, or may be, about."""
 
 
 class Taker:
@@ -68,26 +80,27 @@ class Taker:
     async def take(self, event: StoredEvent) -> None:
         """Take one event up. Whatever comes of it is stored, and nothing is raised but plumbing."""
         failed = await self._handled(event)
-        waits, again = False, False
+        looked, look_failed = _Looked(), None
         try:
-            waits, again = await self._looked(event)
+            looked = await self._looked(event)
         except EffectsHeld:
-            again = True
+            looked = _Looked(under_way=True)
         except Exception as error:
             if fault_of(self._runtime.record, error) is not None:
                 raise
-            self._runtime.observe(EventFailed(event.provider, event.id or event.hash, describe(error)))
-            again = True
+            look_failed = error
         if failed is not None:
             event = msgspec.structs.replace(event, tries=event.tries + 1)
         came_to = matching.verdict(
             looks=event.looks,
             tries=event.tries,
             failed=failed is not None,
-            waits_for_receipt=waits,
-            looks_again=again,
+            waits_for_receipt=looked.waits,
+            looks_again=looked.again,
+            under_way=looked.under_way,
+            look_failed=look_failed is not None,
         )
-        await self._came_to(event, came_to, failed)
+        await self._came_to(event, came_to, failed or look_failed)
 
     async def _came_to(self, event: StoredEvent, came_to: matching.EventVerdict, failed: Exception | None) -> None:
         runtime, error = self._runtime, None
@@ -122,24 +135,25 @@ class Taker:
 
     # ── the receipts ────────────────────────────────────────────────────────
 
-    async def _looked(self, event: StoredEvent) -> tuple[bool, bool]:
-        """Have what the event is about looked at; return if it waits for a receipt, and if something is to be seen
-        again.
-        """
+    async def _looked(self, event: StoredEvent) -> _Looked:
+        """Have what the event is about looked at."""
         named = await self._named(event)
         if not named:
-            return False, False
+            return _Looked()
         async with self._runtime.record.session() as session:
             found = [(await session.find_receipt(key, attempt)).receipt for key, attempt in named]
         receipts = [receipt for receipt in found if receipt is not None and receipt.kind == "effect"]
-        again = False
+        again = under_way = False
         for receipt in receipts:
             match matching.glance(receipt):
                 case "later":
-                    again = True
+                    under_way = True
                 case "look":
-                    again |= not await self._look(receipt, event)
-        return not receipts, again
+                    try:
+                        again |= not await self._look(receipt, event)
+                    except CallUnderWay:
+                        under_way = True
+        return _Looked(waits=not receipts, again=again, under_way=under_way)
 
     async def _named(self, event: StoredEvent) -> list[tuple[str, int]]:
         """Key and attempt of what it is about. One that names objects alone: by the references that receipts have, or

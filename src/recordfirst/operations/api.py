@@ -276,7 +276,7 @@ class Operations:
             raise Misuse("to accept a restore changes the record: it needs apply")
         passes = passes_named(only)
         async with self._engine_to_ask() as engine:
-            scope = PassContext(self._runtime, self._registered, engine, since_ms)
+            scope = PassContext(self._runtime, self._registered, engine, since_ms, frozenset(only))
             if not apply:
                 return await look(scope, passes, tell)
             async with self._runtime.record.lease("reconcile"):

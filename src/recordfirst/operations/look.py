@@ -17,10 +17,12 @@ import msgspec
 from recordfirst.core import codec, identity
 from recordfirst.core.finding import Audit, Finding
 from recordfirst.core.receipt import Receipt
+from recordfirst.core.reversal import StoredReversal
 from recordfirst.core.start import Start
 from recordfirst.core.text import safe_text
 from recordfirst.errors import RecordfirstError, RecordUnavailable
 from recordfirst.execution.patience import fault_of
+from recordfirst.execution.reversals import Reversals
 from recordfirst.execution.runtime import Runtime
 from recordfirst.ledgers.check import LedgerFinding
 from recordfirst.ledgers.contract import Ledger
@@ -100,6 +102,11 @@ class Look:
         """Every attempt of an effect's or a write's key, first attempt first."""
         async with self._session() as session:
             return await session.receipts_by_key(key)
+
+    async def reversals(self, receipt: Receipt) -> list[StoredReversal]:
+        """What was taken back of what an effect has done, in the order in which it was stored."""
+        async with self._session() as session:
+            return await Reversals(self._runtime, self._registered.effects).of(session, receipt)
 
     async def unsettled(self, state: Unsettled, limit: int = 100) -> list[Receipt]:
         """Effects that have not succeeded, of one state, oldest first."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from recordfirst.core.reversal import TakenBack
 from recordfirst.core.text import class_name, safe_text, storable_text
 from recordfirst.errors import Declined, Misuse, NotDone, Undeclared, Unknown
 
@@ -36,6 +37,12 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     currency: str | None = None
     reverses: str | None = None
     """The marker of what it takes back, all or in part: of the payment, if it is a refund."""
+    reverses_id: str | None = None
+    """The provider's id of that."""
+    refunded_minor: int | None = None
+    """How much of it was given back, by whomever; ``None``: it is not said."""
+    disputed: bool | None = None
+    """Whether its customer has ever disputed it; ``None``: it is not said."""
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,6 +145,23 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
         """
         del get, reference
         return None
+
+    async def taken_back(
+        self,
+        get: Callable[[Any], Awaitable[Any]],
+        references: Mapping[str, str],
+    ) -> list[TakenBack] | None:
+        """Say all that takes back, or took, what has succeeded: refunds, disputes, its own failure; ours, too.
+
+        ``references``: what the provider calls it, by kind. ``get`` as above. Default: ``None``, it cannot be said.
+        """
+        del get, references
+        return None
+
+    def may_reverse(self, type: str) -> bool:
+        """Whether an event of this type may be about what takes back. Default: every one may."""
+        del type
+        return True
 
 
 def _is_number(seconds: object) -> bool:

@@ -30,6 +30,8 @@ class PassContext(msgspec.Struct, frozen=True):
     """``None`` where it cannot be asked: it lives in a worker's process."""
     since_ms: int = 0
     """Only what began at this time of the record's clock or later."""
+    named: frozenset[str] = frozenset()
+    """Passes that were asked for by name."""
     who: str = "worker"
     why: str | None = None
 

@@ -23,8 +23,10 @@ from recordfirst.reconcile.passes.events import Events
 from recordfirst.reconcile.passes.indexes import Indexes, must_keep
 from recordfirst.reconcile.passes.invariants import Invariants
 from recordfirst.reconcile.passes.ledgers import Ledgers
+from recordfirst.reconcile.passes.missed_events import MissedEvents
 from recordfirst.reconcile.passes.providers import Providers
 from recordfirst.reconcile.passes.references import Projections, References
+from recordfirst.reconcile.passes.reversals import UnhandledReversals
 from recordfirst.reconcile.passes.sealed import Sealed
 from recordfirst.reconcile.passes.starts import Epochs
 from recordfirst.reconcile.passes.waits import Waits
@@ -40,6 +42,8 @@ PASSES: tuple[Pass, ...] = (
     Late(),
     Waits(),
     Events(),
+    UnhandledReversals(),
+    MissedEvents(),
     Invariants(),
     Projections(),
     References(),

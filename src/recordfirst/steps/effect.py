@@ -19,6 +19,7 @@ import msgspec
 from recordfirst.core import codec, decide, identity, keys
 from recordfirst.core.decide import Guarantee
 from recordfirst.core.receipt import After, NewReceipt, Receipt
+from recordfirst.core.reversal import Reversal
 from recordfirst.errors import Misuse, NotDone
 from recordfirst.process.limit import Limit
 from recordfirst.process.seams import Outgoing
@@ -45,6 +46,10 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     When the intent was stored; after a restore of the record, since when one may have been lost."""
     request: Any
     """What ``freeze=`` rendered before the first call; every call sends this (P4). ``None`` without ``freeze=``."""
+    references: dict[str, str] = {}
+    """For a probe: what the provider calls what is pending, by kind, so that it is looked at by its id, however much
+    the provider has by now. Empty if nothing is pending, or if another call is in doubt: what is known is not all then.
+    """
 
 
 type Sender = Callable[[Limit], Awaitable[Any]]
@@ -64,6 +69,7 @@ class Effect[**P, R](Step[P, R]):
     success: tuple[Function, str | None] | None = None
     decline: tuple[Function, str | None] | None = None
     pending: tuple[Function, str | None] | None = None
+    reversal: tuple[Function, str | None] | None = None
     expiry: Effect[..., Any] | None = None
     """What cancels it at the provider, when it has been pending for too long."""
     expires_s: float | None = None
@@ -136,6 +142,23 @@ class Effect[**P, R](Step[P, R]):
         self.pending = follow_up(self.function, Function(fn, kind="on_pending"), "on_pending")
         return fn
 
+    def on_reversal[F: Callable[..., Any]](self, fn: F) -> F:
+        """Run ``fn(w, ...)`` in the transaction that stores that what this effect did was taken back; the one more is
+        the :class:`~recordfirst.core.reversal.Reversal`.
+
+        A refund by somebody else, a dispute and what becomes of it, a bank debit that came back; of a refund, that it
+        failed after it had succeeded. Once for each, found by an event or a reconcile. One that raises is tried again,
+        later and later, and then stopped with a finding.
+
+        Raises:
+            Misuse: if it does not take the reversal.
+        """
+        self.reversal = follow_up(self.function, Function(fn, kind="on_reversal"), "on_reversal")
+        function, extra = self.reversal
+        if extra is None or function.parameters[extra] not in (Reversal, Any):
+            raise Misuse(f"@on_reversal {function.place}: it takes what was taken back, as `reversal: Reversal`")
+        return fn
+
     def follow_up_of(self, state: str) -> tuple[Function, str | None] | None:
         """What runs in the transaction that stores this outcome."""
         return {"succeeded": self.success, "declined": self.decline, "pending": self.pending}[state]
@@ -177,7 +200,8 @@ class Effect[**P, R](Step[P, R]):
         return other
 
     def functions(self) -> list[Function]:
-        follow_ups = [each[0] for each in (self.success, self.decline, self.pending) if each is not None]
+        declared = (self.success, self.decline, self.pending, self.reversal)
+        follow_ups = [each[0] for each in declared if each is not None]
         found = [self.function, *(f for f in (self.probe, self.freeze) if f is not None), *follow_ups]
         for step in (self.after, self.undo, self.expiry):
             if step is not None:
@@ -217,6 +241,7 @@ class Effect[**P, R](Step[P, R]):
             # After a restore of the record the intent is stored anew, and may have been called long before that.
             since_ms=min(receipt.created_at_ms, receipt.key_since_ms or receipt.created_at_ms),
             request=codec.decode(host.unseal(receipt.frozen)) if receipt.frozen is not None else None,
+            references=_pending_under(host, receipt),
         )
 
     async def sender(self, host: Host, call: Call, arguments: dict[str, Any]) -> Sender:
@@ -412,3 +437,11 @@ def _check_parameters(function: Function, helper: Function, names: list[str]) ->
             f"@{helper.kind} {helper.place} takes {', '.join(strange)}, which {function.name} does not have; "
             f"its parameters are {', '.join(function.parameters) or 'none'}"
         )
+
+
+def _pending_under(host: Host, receipt: Receipt) -> dict[str, str]:
+    """What the provider calls what is pending; nothing while another call may have had the effect, too."""
+    if receipt.state != "pending" or receipt.doubts > 0 or receipt.reply is None:
+        return {}
+    said = codec.decode(codec.decode(host.unseal(receipt.reply))["text"])["reference"]
+    return said if isinstance(said, dict) else {"id": said}

@@ -9,6 +9,7 @@ from recordfirst.core.finding import NewFinding
 from recordfirst.core.receipt import Receipt
 from recordfirst.events.taking import LookFor, Taker, providers_by_name
 from recordfirst.execution.looking import Sought, look_at
+from recordfirst.execution.reversals import Reversals
 from recordfirst.observe import DispatchFailed
 from recordfirst.reconcile.contract import PassContext
 from recordfirst.reconcile.probing import ask
@@ -20,12 +21,13 @@ _UNKNOWN = "RF-EFFECT-UNKNOWN"
 
 
 async def take_events(scope: PassContext) -> None:
-    """Take events up until cancelled. What fails is taken up again, when its claim has run out."""
+    """Take events up until cancelled, and try handlers of reversals that are due. What fails is taken up again."""
     runtime, registered = scope.runtime, scope.registered
     taker = Taker(runtime, registered.handlers, providers_by_name(registered.effects), looker(scope))
+    reversals = Reversals(runtime, registered.effects)
     while True:
         try:
-            taken = await taker.round()
+            taken = await taker.round() + await reversals.round()
             if not taken:
                 await runtime.record.changed(_POLL_S)
         except Exception as error:  # noqa: BLE001 - the record is away, say: events wait there
@@ -34,15 +36,30 @@ async def take_events(scope: PassContext) -> None:
 
 
 def looker(scope: PassContext) -> LookFor:
-    """What looks at a receipt that an event is about: the probe is asked, as a reconcile would ask it."""
+    """What looks at a receipt that an event is about: the probe is asked, as a reconcile would ask it.
+
+    What has succeeded, also just now, is asked about for what takes it back.
+    """
+    reversals = Reversals(scope.runtime, scope.registered.effects)
 
     async def look(receipt: Receipt, event: StoredEvent) -> bool:
-        if receipt.state == "pending":
-            sought = Sought(key=receipt.key, attempt=receipt.attempt)
-            await look_at(scope.runtime, scope.registered.effects, sought)
-            return True  # what was asked for behind the event is no older than it
-        if receipt.state != "unknown":
-            return True
+        now = await _settled(scope, receipt, event)
+        effect = scope.registered.effects.get(receipt.function)
+        if now is not None and now.state == "succeeded" and effect is not None:
+            provider = effect.provider
+            if provider.name == event.provider and provider.may_reverse(event.type):
+                await reversals.look(now, event.id or event.hash)
+        return now is None or now.state != "unknown"  # what was asked for behind the event is no older than it
+
+    return look
+
+
+async def _settled(scope: PassContext, receipt: Receipt, event: StoredEvent) -> Receipt | None:
+    """Ask for the outcome of what has none, and return the receipt as it is then."""
+    if receipt.state == "pending":
+        sought = Sought(key=receipt.key, attempt=receipt.attempt)
+        await look_at(scope.runtime, scope.registered.effects, sought)
+    elif receipt.state == "unknown":
         finding = NewFinding(
             code=_UNKNOWN,
             subject=receipt.key,
@@ -50,8 +67,7 @@ def looker(scope: PassContext) -> LookFor:
             detail=f"event {event.id} ({event.type}) of {event.provider} asks to look at it",
         )
         await ask(scope, finding, receipt)
-        async with scope.runtime.record.session() as session:
-            now = (await session.find_receipt(receipt.key, receipt.attempt)).receipt
-        return now is None or now.state != "unknown"
-
-    return look
+    else:
+        return receipt
+    async with scope.runtime.record.session() as session:
+        return (await session.find_receipt(receipt.key, receipt.attempt)).receipt

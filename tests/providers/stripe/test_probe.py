@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ import pytest
 from recordfirst.errors import Declined
 from recordfirst.providers.contract import Absent, CannotTell, Found, Pending, Probed
 from recordfirst.providers.stripe import (
+    METADATA_KEY,
     Payment,
     Refund,
     find_payment_intent,
@@ -32,6 +34,27 @@ async def test_found_is_what_the_call_would_have_returned(open_shop):
         assert await find(shop) == Found(payment)
         assert msgspec.json.decode(msgspec.json.encode(payment), type=Payment) == payment
         assert (payment.status, payment.amount_minor) == ("succeeded", 1999)
+
+
+async def test_what_is_pending_is_looked_at_by_its_id(open_shop):
+    """P5: however much there is by now; nothing was created since a day from now, so a list would find nothing."""
+    async with open_shop() as shop:
+        later = shop.sim.clock.now_ms() + 86_400_000
+        waits, paid = await shop.pay("a", payment_method="pm_card_threeDSecureRequired"), await shop.pay("b")
+        look = partial(find_payment_intent, shop.client, marker="shop/o1", since_ms=later)
+        assert await look() == Absent()
+        assert isinstance(await look(payment_intent=waits.id), Pending)
+        assert await look(payment_intent=paid.id) == Found(payment_of(paid))
+        shop.sim.do("fail", waits.id)
+        with pytest.raises(Declined):
+            await look(payment_intent=waits.id)
+        other = await find_payment_intent(shop.client, marker="shop/o2", since_ms=0, payment_intent=paid.id)
+        assert isinstance(other, CannotTell)
+        refund = await shop.client.v1.refunds.create_async(
+            {"payment_intent": paid.id, "metadata": {METADATA_KEY: "shop/r1"}}
+        )
+        found = await find_refund(shop.client, marker="shop/r1", since_ms=later, refund=refund.id)
+        assert found == Found(refund_of(refund))
 
 
 async def test_absent_among_others(open_shop):

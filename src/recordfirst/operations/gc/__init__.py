@@ -42,6 +42,7 @@ REASONS = {
     "in doubt": "an effect may have happened: recordfirst reconcile --apply asks for it",
     "young key": "a provider still honours the key of an effect",
     "unknown effect": "it has an effect that this version of the app does not have, so that its provider is not known",
+    "reversal": "an on_reversal that failed is being tried again",
     "open finding": "a finding about it is open: recordfirst findings",
     "in an engine": "an engine still holds an epoch that was ended: a worker of that engine tells it",
 }
@@ -172,6 +173,7 @@ class _Run:
         await tx.run_many(self._sql["strip"], rows, blank=self._runtime.seal("null"))
         await tx.run_many(self._sql["undoings"], rows)
         await tx.run_many(self._sql["references"], rows)
+        await tx.run_many(self._sql["reversals"], rows)
         return len(await tx.run_many(self._sql["drop"], rows, kept=self._kept))
 
     async def _tell(self, tx: Session[Any], total: Collection) -> int:

@@ -27,10 +27,11 @@ from typing import Any
 import aiohttp
 import stripe
 
+from recordfirst.core.reversal import TakenBack
 from recordfirst.errors import REFUSED_CREDENTIAL, Declined, NotDone, Unknown
 from recordfirst.providers.contract import Provider, Verdict, describe
 from recordfirst.providers.stripe.events import marker_under
-from recordfirst.providers.stripe.probe import Payment, Refund
+from recordfirst.providers.stripe.reversing import may_reverse, references_of, taken_back
 
 SEARCH_LAG_S = 60.0
 """Search sees a payment "in under 1 minute" under normal conditions, up to an hour late during outages
@@ -61,9 +62,7 @@ class Stripe(Provider, frozen=True, kw_only=True):
 
     def references(self, result: Any) -> Mapping[str, str]:
         """The ids of what was made: of a payment its intent and its charge, of a refund its own."""
-        if isinstance(result, Payment):
-            return {"payment_intent": result.id} | ({"charge": result.charge} if result.charge is not None else {})
-        return {"refund": result.id} if isinstance(result, Refund) else {}
+        return references_of(result)
 
     def classify(self, error: Exception) -> Verdict:
         """Say what an exception of the SDK, or of its HTTP client, means."""
@@ -79,6 +78,16 @@ class Stripe(Provider, frozen=True, kw_only=True):
     async def marker_under(self, get: Callable[[Any], Awaitable[Any]], reference: str) -> str | None:
         """The marker in an object's metadata, or in that of the payment that it is about."""
         return await marker_under(await get(stripe.StripeClient), reference)
+
+    async def taken_back(
+        self, get: Callable[[Any], Awaitable[Any]], references: Mapping[str, str]
+    ) -> list[TakenBack] | None:
+        """Refunds and disputes of a payment; of a refund, that it has failed."""
+        return await taken_back(await get(stripe.StripeClient), references) if references else None
+
+    def may_reverse(self, type: str) -> bool:
+        """Every type may, but for those that are told until a payment is paid."""
+        return may_reverse(type)
 
 
 def _answered(error: stripe.StripeError) -> Verdict:  # noqa: PLR0911 - one line per row of the table

@@ -19,8 +19,10 @@ _PAGE = 100
 async def _payment_intents(
     client: stripe.StripeClient, since_ms: int, before_ms: int, after: str | None
 ) -> tuple[list[Item], str | None]:
-    listed = await client.v1.payment_intents.list_async(_params(since_ms, before_ms, after))
-    return [_item(each, stands=refused_payment(each) is None) for each in listed.data], _next(listed)
+    # With their charges, which say how much of them was given back, and whether they were disputed.
+    expanded = _params(since_ms, before_ms, after) | {"expand": ["data.latest_charge"]}
+    listed = await client.v1.payment_intents.list_async(expanded)
+    return [_payment(each) for each in listed.data], _next(listed)
 
 
 async def _refunds(
@@ -29,9 +31,7 @@ async def _refunds(
     # With the payments that they take back: by their markers a refund is told that somebody has made by hand.
     expanded = _params(since_ms, before_ms, after) | {"expand": ["data.payment_intent"]}
     listed = await client.v1.refunds.list_async(expanded)
-    return [
-        _item(each, stands=refused_refund(each) is None, reverses=_marker(each.payment_intent)) for each in listed.data
-    ], _next(listed)
+    return [_refund(each) for each in listed.data], _next(listed)
 
 
 def _params(since_ms: int, before_ms: int, after: str | None) -> Any:
@@ -50,13 +50,29 @@ def _marker(made: Any) -> str | None:
     return metadata[METADATA_KEY] if metadata and METADATA_KEY in metadata else None
 
 
-def _item(each: Any, *, stands: bool, reverses: str | None = None) -> Item:
+def _payment(each: Any) -> Item:
+    charge = each.latest_charge
     return Item(
         id=each.id,
         marker=_marker(each),
-        reverses=reverses,
         at_ms=each.created * 1000,
-        stands=stands,
+        stands=refused_payment(each) is None,
+        amount_minor=each.amount,
+        currency=each.currency,
+        refunded_minor=getattr(charge, "amount_refunded", None),
+        disputed=getattr(charge, "disputed", None),
+    )
+
+
+def _refund(each: Any) -> Item:
+    payment = each.payment_intent
+    return Item(
+        id=each.id,
+        marker=_marker(each),
+        reverses=_marker(payment),
+        reverses_id=payment if payment is None or isinstance(payment, str) else payment.id,
+        at_ms=each.created * 1000,
+        stands=refused_refund(each) is None,
         amount_minor=each.amount,
         currency=each.currency,
     )

@@ -138,6 +138,7 @@ async def find_payment_intent(
     *,
     marker: str,
     since_ms: int,
+    payment_intent: str | None = None,
     customer: str | None = None,
     authorised: bool = False,
     read: Callable[[stripe.PaymentIntent], Any] = payment_as_it_is,
@@ -147,7 +148,9 @@ async def find_payment_intent(
     """Look for a payment intent among all that were created since the effect's intent was stored.
 
     The cost is one request per hundred payment intents of that time; name the ``customer`` if the request did, and
-    only theirs are read. ``authorised`` as in :func:`payment_of`. ``read`` makes the effect's result of what was found.
+    only theirs are read. With ``payment_intent``, the id of the one that is pending, it is one request:
+    ``call.references.get("payment_intent")``. ``authorised`` as in :func:`payment_of`. ``read`` makes the effect's
+    result of what was found.
     Memory is bounded by a page.
 
     Raises:
@@ -160,6 +163,8 @@ async def find_payment_intent(
         return await client.v1.payment_intents.list_async(_given(params))
 
     verdict = _Verdict(refused_payment, partial(payment_on_its_way, authorised=authorised), pending_payment)
+    if payment_intent is not None:
+        return _alone(await client.v1.payment_intents.retrieve_async(payment_intent), marker, verdict, read)
     return await _scan(page, marker, max_pages, "payment intents", verdict, read)
 
 
@@ -192,6 +197,7 @@ async def find_refund(
     *,
     marker: str,
     since_ms: int,
+    refund: str | None = None,
     payment_intent: str | None = None,
     accepted: bool = False,
     read: Callable[[stripe.Refund], Any] = refund_as_it_is,
@@ -200,6 +206,7 @@ async def find_refund(
 ) -> Probed:
     """Look for a refund among all that were created since the effect's intent was stored, or those of one payment.
 
+    With ``refund``, the id of the one that is pending, it is one request: ``call.references.get("refund")``.
     ``accepted`` as in :func:`refund_of`.
 
     Raises:
@@ -217,6 +224,8 @@ async def find_refund(
         return await client.v1.refunds.list_async(_given(params))
 
     verdict = _Verdict(refused_refund, partial(refund_on_its_way, accepted=accepted), pending_refund)
+    if refund is not None:
+        return _alone(await client.v1.refunds.retrieve_async(refund), marker, verdict, read)
     return await _scan(page, marker, max_pages, "refunds", verdict, read)
 
 
@@ -263,6 +272,13 @@ class _Verdict[T: _Marked]:
         if self._declined is not None:
             raise self._declined
         return Absent()
+
+
+def _alone[T: _Marked](item: T, marker: str, verdict: _Verdict[T], read: Callable[[T], Any]) -> Probed:
+    """Judge the one object that is known to be this call's."""
+    verdict.consider(item, marker)
+    answer = verdict.say(read)
+    return CannotTell(f"{item.id} does not have the marker {marker!r}") if isinstance(answer, Absent) else answer
 
 
 async def _scan[T: _Marked](

@@ -40,7 +40,8 @@ def _finding(scope: PassContext, event: StoredEvent) -> NewFinding:
     subject = event.id or event.hash
     if event.state == "stopped":
         said = codec.decode(event.error).get("reason") if event.error else None
-        detail = f"{event.type} of {event.provider}: a handler failed {event.tries} times: {said}"
+        what = f"a handler failed {event.tries} times" if event.tries else "what it is about could not be looked into"
+        detail = f"{event.type} of {event.provider}: {what}: {said}"
         return NewFinding(code=STOPPED, subject=subject, detail=detail)
     keys = ", ".join(repr(key) for key, _ in receipts_named(scope.runtime.app, names_of(event)))
     return NewFinding(

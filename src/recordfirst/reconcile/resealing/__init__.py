@@ -51,6 +51,7 @@ TABLES = (
     ),
     Table("projection", ("key",), ("request",), ("key", "request", "fingerprint", "version")),
     Table("event", ("hash",), ("body",), ("hash", "body", "error", "fingerprint")),
+    Table("reversal", ("hash",), (), ("hash", "error", "fingerprint")),
 )
 
 

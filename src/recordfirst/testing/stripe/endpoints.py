@@ -6,7 +6,7 @@ What is refused here is stored under no idempotency key; what an execution refus
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -242,29 +242,24 @@ class Endpoints:
     # ── looking ─────────────────────────────────────────────────────────────
 
     def _list_intents(self, params: Params) -> Execute:
-        wire.allow(params, _LIST | {"customer"})
+        wire.allow(params, _LIST | {"customer", "expand"})
         timeline = self._books.timeline
         if "customer" in params:
             timeline = self._books.by_customer.get(params["customer"], StripeTimeline())
-        return _list(timeline, params, "/v1/payment_intents")
+        listed = _list(timeline, params, "/v1/payment_intents")
+        if not _expands(params, {"data.latest_charge"}):
+            return listed
+        return _expanded(listed, "latest_charge", self._books.charges)
 
     def _list_refunds(self, params: Params) -> Execute:
         wire.allow(params, _LIST | {"expand", "payment_intent"})
         timeline = self._books.refunds.all
         if "payment_intent" in params:
             timeline = self._books.refunds.of.get(params["payment_intent"], StripeTimeline())
-        expands = _expands(params, {"data.payment_intent"})
         listed = _list(timeline, params, "/v1/refunds")
-        if not expands:
+        if not _expands(params, {"data.payment_intent"}):
             return listed
-
-        def execute(decline: bool) -> dict[str, Any]:  # noqa: FBT001 - Execute's shape
-            shown: Any = listed(decline)
-            refunds = [msgspec.to_builtins(each) for each in shown["data"]]
-            data = [each | {"payment_intent": self._books.intents[each["payment_intent"]]} for each in refunds]
-            return {**shown, "data": data}
-
-        return execute
+        return _expanded(listed, "payment_intent", self._books.intents)
 
     def _list_of(self, timeline: StripeTimeline[Any], params: Params, url: str, *filters: str) -> Execute:
         wire.allow(params, _LIST | set(filters))
@@ -319,6 +314,17 @@ def _list[T: Dated](
     def execute(_: bool) -> dict[str, Any]:  # noqa: FBT001 - Execute's shape
         data, more = timeline.page(since=since, before=before, starting_after=cursor, limit=limit, wanted=wanted)
         return {"object": "list", "url": url, "has_more": more, "data": data}
+
+    return execute
+
+
+def _expanded(listed: Execute, name: str, objects: Mapping[str, object]) -> Execute:
+    """A list in which that field holds the whole object in place of its id."""
+
+    def execute(decline: bool) -> dict[str, Any]:  # noqa: FBT001 - Execute's shape
+        shown: Any = listed(decline)
+        data = [msgspec.to_builtins(each) for each in shown["data"]]
+        return {**shown, "data": [each | {name: objects.get(each[name])} for each in data]}
 
     return execute
 

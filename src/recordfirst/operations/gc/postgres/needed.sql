@@ -11,5 +11,10 @@ SELECT given.workflow, 'open finding' FROM unnest(%(workflow)s::text[]) AS given
 JOIN recordfirst.finding ON finding.app = %(app)s AND finding.closed_at IS NULL
   AND (finding.workflow = given.workflow OR finding.subject = given.workflow)
 UNION ALL
+SELECT given.workflow, 'reversal' FROM unnest(%(workflow)s::text[]) AS given (workflow)
+JOIN recordfirst.receipt ON receipt.workflow = given.workflow AND receipt.app = %(app)s
+JOIN recordfirst.reversal ON reversal.key = receipt.key AND reversal.app = receipt.app
+  AND reversal.attempt = receipt.attempt AND reversal.next_at IS NOT NULL
+UNION ALL
 SELECT start.id, 'in an engine' FROM recordfirst.start
 WHERE app = %(app)s AND id = ANY(%(workflow)s::text[]) AND left_in IS NOT NULL

@@ -19,7 +19,11 @@ from typing import Any, NamedTuple
 
 from recordfirst.core import codec, identity
 from recordfirst.core.finding import Finding, NewFinding
+from recordfirst.core.receipt import Receipt
+from recordfirst.core.reversal import Reversal
 from recordfirst.errors import NotDone
+from recordfirst.execution.late import subject_of
+from recordfirst.execution.reversals import Reversals
 from recordfirst.providers.contract import Item, Listing, describe
 from recordfirst.reconcile.contract import PAGE, Discrepancy, Page, PassContext
 from recordfirst.steps.effect import Effect
@@ -40,6 +44,10 @@ _KNOWN = 10_000
 _ORPHAN, _MISSING, _DIFFERS, _REVERSED, _INCOMPLETE = (
     "RF-ORPHAN-EFFECT", "RF-EFFECT-MISSING", "RF-EFFECT-DIFFERS", "RF-EFFECT-REVERSED", "RF-AUDIT-INCOMPLETE",
 )  # fmt: skip
+
+
+type _Known = tuple[Item, tuple[str, int]]
+"""Something that a provider has, with key and attempt of the receipt that is of it."""
 
 
 class ReceiptRow(NamedTuple):
@@ -73,10 +81,11 @@ class Providers:
             known = [each for each in await session.findings(_KNOWN) if each.code in self.codes]
         start_ms = scope.since_ms or now_ms - WINDOW_MS
         at, begin_ms = (int(part) for part in position.split()) if position is not None else (0, start_ms)
+        told: set[tuple[str, int]] = set()
         for number, (listing, effects) in enumerate(_listings(scope.registered.effects.values())):
             if number < at:
                 continue
-            audit = _Audit(scope, listing, effects)
+            audit = _Audit(scope, listing, effects, told)
             since_ms = begin_ms if number == at else start_ms
             until_ms = now_ms - _SETTLING_MS - max(effect.guarantee.lag_ms for effect in effects)
             try:
@@ -110,8 +119,16 @@ class _TooMany(Exception):  # noqa: N818 - control flow inside this module
 class _Audit:
     """One listing against the receipts of its effects."""
 
-    def __init__(self, scope: PassContext, listing: Listing, effects: Sequence[Effect[..., Any]]) -> None:
-        self._scope, self._runtime, self._listing = scope, scope.runtime, listing
+    def __init__(
+        self,
+        scope: PassContext,
+        listing: Listing,
+        effects: Sequence[Effect[..., Any]],
+        told: set[tuple[str, int]],
+    ) -> None:
+        """``told``: receipts whose reversals were asked for in this round, which another listing shows, too."""
+        self._runtime, self._listing, self._told = scope.runtime, listing, told
+        self._reversals = Reversals(scope.runtime, scope.registered.effects)
         self._effects = {effect.name: effect for effect in effects}
         self._sql = scope.runtime.record.statements_of(__name__)
         self._prefix = identity.marker(scope.runtime.app, "", 1, 1 << 16)
@@ -132,24 +149,27 @@ class _Audit:
     async def _window(self, since_ms: int, before_ms: int) -> tuple[list[Discrepancy], int]:
         discrepancies: list[Discrepancy] = []
         markers: set[str] = set()
+        named: set[tuple[str, int]] = set()
         looked = 0
         async for items in self._items(since_ms - _SLACK_MS, before_ms + _SLACK_MS):
-            ours = [item for item in items if item.marker is not None and item.marker.startswith(self._prefix)]
-            markers |= {str(item.marker) for item in ours if item.stands}
-            if len(markers) > _ITEMS and before_ms - since_ms > _LEAST_MS:
+            markers |= {str(item.marker) for item in items if item.stands and self._is_marked(item)}
+            known = await self._known(items)
+            named |= {key for item, key in known if item.stands}
+            if len(markers) + len(named) > _ITEMS and before_ms - since_ms > _LEAST_MS:
                 raise _TooMany
             looked += len(items)
-            discrepancies += await self._without_receipt(
-                [i for i in ours if i.stands and since_ms <= i.at_ms < before_ms]
-            )
-            others = [i for i in items if i not in ours and i.stands and since_ms <= i.at_ms < before_ms]
-            discrepancies += await self._reversed([i for i in others if (i.reverses or "").startswith(self._prefix)])
+            inside = [(item, key) for item, key in known if since_ms <= item.at_ms < before_ms]
+            discrepancies += await self._without_receipt([each for each in inside if each[0].stands])
+            discrepancies += await self._failed([each for each in inside if not each[0].stands], named)
+            mine = {item.id for item, _ in known}
+            others = [i for i in items if i.id not in mine and not self._is_marked(i) and i.stands]
+            discrepancies += await self._reversed([i for i in others if since_ms <= i.at_ms < before_ms])
         behind = ("", 0)
         while rows := await self._succeeded(since_ms, before_ms, behind):
             behind = (rows[-1].key, rows[-1].attempt)
             looked += len(rows)
             for row in rows:
-                if self._marker(row) not in markers:
+                if self._marker(row) not in markers and (row.key, row.attempt) not in named:
                     discrepancies += await self._alone(row)
         return discrepancies, looked
 
@@ -194,18 +214,37 @@ class _Audit:
             )
         return [ReceiptRow(*row) for row in found]
 
+    async def _referred(self, ids: Sequence[str]) -> dict[str, list[tuple[str, int]]]:
+        """Whose receipts refer to what the provider has under these ids."""
+        found: dict[str, list[tuple[str, int]]] = {}
+        async with self._runtime.record.session() as session:
+            for id, key, attempt in await session.run_many(self._sql["by_id"], [{"id": id} for id in ids]):
+                found.setdefault(str(id), []).append((str(key), int(attempt)))
+        return found
+
+    async def _known(self, items: Sequence[Item]) -> list[_Known]:
+        """Those that a call has made, with key and attempt: by its marker, or by the id that its receipt refers to."""
+        marked = [(item, identity.parse_marker(self._runtime.app, item.marker or "")) for item in items]
+        known = [(item, key) for item, key in marked if key is not None]
+        bare = [item for item in items if not self._is_marked(item)]
+        referred = await self._referred([item.id for item in bare])
+        rows = await self._find(sorted({key for keys in referred.values() for key in keys})) if referred else {}
+        own = {key for key, row in rows.items() if row.function in self._effects}
+        return known + [(item, key) for item in bare for key in referred.get(item.id, []) if key in own]
+
+    def _is_marked(self, item: Item) -> bool:
+        return item.marker is not None and item.marker.startswith(self._prefix)
+
     def _marker(self, row: ReceiptRow) -> str:
         return identity.marker(self._runtime.app, row.key, row.attempt, self._effects[row.function].provider.key_limit)
 
     # ── comparing ───────────────────────────────────────────────────────────
 
-    async def _without_receipt(self, items: list[Item]) -> list[Discrepancy]:
+    async def _without_receipt(self, items: Sequence[_Known]) -> list[Discrepancy]:
         """What these say that their receipts do not."""
-        keys = [identity.parse_marker(self._runtime.app, item.marker or "") for item in items]
-        named = [(item, key) for item, key in zip(items, keys, strict=True) if key is not None]
-        rows = await self._find(sorted({key for _, key in named})) if named else {}
+        rows = await self._find(sorted({key for _, key in items})) if items else {}
         discrepancies = []
-        for item, (key, attempt) in named:
+        for item, (key, attempt) in items:
             row = rows.get((key, attempt))
             if row is None:
                 subject = key if attempt == 1 else f"{key}#{attempt}"
@@ -214,24 +253,73 @@ class _Audit:
                 )
             elif what := self._difference(row, item):
                 discrepancies.append(_discrepancy(_DIFFERS, row.subject, item.at_ms, what, row.workflow))
+            elif item.refunded_minor or item.disputed:
+                discrepancies += await self._taken_back((key, attempt)) or []
+        return discrepancies
+
+    async def _failed(self, items: Sequence[_Known], named: set[tuple[str, int]]) -> list[Discrepancy]:
+        """What does not stand: a refund that failed after it had succeeded, say. Its receipt has something there."""
+        rows = await self._find(sorted({key for _, key in items})) if items else {}
+        discrepancies = []
+        for _, key in items:
+            row = rows.get(key)
+            if row is not None and row.state == "succeeded" and row.function in self._effects:
+                found = await self._taken_back(key) or []
+                if found or await self._has_reversals(key):
+                    named.add(key)
+                discrepancies += found
         return discrepancies
 
     async def _reversed(self, items: list[Item]) -> list[Discrepancy]:
-        """What somebody else has taken back of what calls of this app have made."""
+        """What takes back what calls of this app have made, and was not made by any."""
+        ids = await self._referred(sorted({item.reverses_id for item in items if item.reverses_id is not None}))
         by_key: dict[tuple[str, int], list[Item]] = {}
         for item in items:
-            named = identity.parse_marker(self._runtime.app, item.reverses or "")
-            if named is not None:
+            marked = identity.parse_marker(self._runtime.app, item.reverses or "")
+            for named in [marked] if marked is not None else ids.get(item.reverses_id or "", []):
                 by_key.setdefault(named, []).append(item)
-        rows = await self._find(sorted(by_key)) if by_key else {}
         discrepancies = []
         for (key, attempt), taken in by_key.items():
-            row, subject = rows.get((key, attempt)), (key if attempt == 1 else f"{key}#{attempt}")
-            what = f"{', '.join(map(_told, taken))}, which takes it back, and no call of this app has made that"
-            discrepancies.append(
-                _discrepancy(_REVERSED, subject, taken[0].at_ms, what, row.workflow if row is not None else None)
-            )
+            found = await self._taken_back((key, attempt))
+            if found is None:
+                subject = key if attempt == 1 else f"{key}#{attempt}"
+                what = f"{', '.join(map(_told, taken))}, which takes it back, and no call of this app has made that"
+                found = [_discrepancy(_REVERSED, subject, taken[0].at_ms, what)]
+            discrepancies += found
         return discrepancies
+
+    async def _taken_back(self, key: tuple[str, int]) -> list[Discrepancy] | None:
+        """What the provider has that takes this back, and the record does not know; and the other way round. ``None``:
+        it cannot be asked.
+        """
+        if key in self._told:
+            return []
+        self._told.add(key)
+        async with self._runtime.record.session() as session:
+            receipt = (await session.find_receipt(*key)).receipt
+        compared = await self._patiently(partial(self._reversals.compared, receipt)) if receipt is not None else None
+        if compared is None:
+            return None
+        owner, (new, differs) = compared.owner, compared.comparison
+        subject, discrepancies = subject_of(owner), []
+        if new:
+            what = ", ".join(each.told for each in new)
+            finding = _found(_REVERSED, subject, new[0].at_ms, f"the provider says: {what}", owner.workflow)
+            discrepancies.append(Discrepancy(finding, partial(self._store, owner, new)))
+        if differs:
+            at_ms = owner.settled_at_ms or owner.created_at_ms
+            discrepancies.append(_discrepancy(_DIFFERS, subject, at_ms, "; ".join(differs), owner.workflow))
+        return discrepancies
+
+    async def _store(self, receipt: Receipt, new: Sequence[Reversal]) -> str | None:
+        for each in new:
+            await self._reversals.store(receipt, each, "reconcile")
+        return f"stored: {', '.join(each.told for each in new)}"
+
+    async def _has_reversals(self, key: tuple[str, int]) -> bool:
+        async with self._runtime.record.session() as session:
+            receipt = (await session.find_receipt(*key)).receipt
+            return receipt is not None and bool(await self._reversals.of(session, receipt))
 
     def _difference(self, row: ReceiptRow, item: Item) -> str | None:
         if row.state == "declined":
@@ -249,8 +337,10 @@ class _Audit:
     async def _alone(self, row: ReceiptRow) -> list[Discrepancy]:
         """A receipt that its window has nothing for: it may have been called later than it was intended."""
         marker, until_ms = self._marker(row), (row.settled_at_ms or row.created_at_ms) + _SLACK_MS
+        async with self._runtime.record.session() as session:
+            ids = set((await session.references_of(row.key, row.attempt)).values())
         async for items in self._items(row.created_at_ms - _SLACK_MS, until_ms):
-            if any(item.marker == marker and item.stands for item in items):
+            if any((item.marker == marker or item.id in ids) and item.stands for item in items):
                 return []
         told = f"the receipt says succeeded, and {self._listing.name} have nothing of it"
         return [_discrepancy(_MISSING, row.subject, row.created_at_ms, told, row.workflow)]
@@ -264,7 +354,10 @@ class _Audit:
             row = await self._of(each.subject)
             if each.code == _ORPHAN and row is not None:
                 continue
-            if row is not None and row.function not in self._effects:
+            if each.code == _REVERSED and row is not None:
+                found = await self._taken_back((row.key, row.attempt))
+                discrepancies += [Discrepancy(_same(each))] if found is None else found
+            elif row is not None and row.function not in self._effects:
                 discrepancies.append(Discrepancy(_same(each)))
             elif each.code == _MISSING and row is not None:
                 discrepancies += await self._alone(row)
@@ -286,7 +379,11 @@ def _told(item: Item) -> str:
 
 
 def _discrepancy(code: str, subject: str, at_ms: int, detail: str, workflow: str | None = None) -> Discrepancy:
-    return Discrepancy(NewFinding(code=code, subject=subject, workflow=workflow, detail=f"{_time(at_ms)}: {detail}"))
+    return Discrepancy(_found(code, subject, at_ms, detail, workflow))
+
+
+def _found(code: str, subject: str, at_ms: int, detail: str, workflow: str | None) -> NewFinding:
+    return NewFinding(code=code, subject=subject, workflow=workflow, detail=f"{_time(at_ms)}: {detail}")
 
 
 def _same(finding: Finding) -> NewFinding:
