@@ -83,3 +83,13 @@ def test_a_process_waits_by_its_own_time(world):
     assert points
     for point in points:
         assert try_one(world, program, parse(f"1.{point}:redeliver")) == ()
+
+
+def test_time_passes_while_a_thread_waits_for_a_statement(world):
+    """P7, of the world itself: a fault that takes time, at a statement of a ``def`` write, took for ever."""
+    program = Program(steps=(WriteSpec(name="w1", is_async=False),), body=(Do("w1", 1),))
+    world.load(program)
+    statements = [at.number for at in world.observe(Schedule()).points if at.name.startswith("INSERT INTO rows")]
+    assert statements
+    for fault in ("redeliver", "lose", "contend"):
+        assert try_one(world, program, parse(f"1.{statements[0]}:{fault}")) == ()
