@@ -82,7 +82,8 @@ def _teller(given: Mapping[str, Any]) -> Any:
         nonlocal said
         if not given["quiet"] and not given["as_json"] and time.monotonic() - said >= _SAY_EVERY_S:
             said = time.monotonic()
-            say(f"{whole.seconds:,.0f} s: {whole.runs:,} runs, {whole.failed:,} broke a promise", err=True)
+            so_far = f"{whole.seconds:,.0f} s: {whole.runs:,} runs, {whole.failed:,} broke a promise"
+            say(f"{so_far}; next is {whole.following}", err=True)
             sys.stderr.flush()
 
     return tell

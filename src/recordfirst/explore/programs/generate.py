@@ -115,9 +115,12 @@ class _Generator:
         keys: Keys = self._one("day", "day", "day", "none")
         classify: Classify = self._one("plain", "plain", "own", "raises")
         answers = self._answers()
-        if classify == "raises" and self._is(0.7):
-            answers, keys = (self._one(*_UNREADABLE), *answers[1:]), self._one("day", "none")
         probe: Probing = self._one("none", "none", "true", "true", "fails first", "cannot tell")
+        if classify == "raises" and self._is(0.85):
+            answers, keys = (self._one(*_UNREADABLE), *answers[1:]), self._one("day", "none", "none")
+            probe = self._one("true", "true", "fails first")
+        elif self._is(0.15):
+            answers, probe = ("refused in a group", *answers[1:]), "none"
         if PENDING & {*answers}:
             probe = self._one("true", "true", "fails first")
         spec = EffectSpec(

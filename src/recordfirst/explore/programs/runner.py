@@ -22,7 +22,7 @@ from recordfirst.explore.programs.tree import Program
 from recordfirst.explore.programs.values import kinds, told, types
 from recordfirst.explore.programs.world import REFUSED, ProgramWorld
 
-RUNS = 4
+RUNS = 3
 """Of each program: one without faults, the others with one to three."""
 _RARELY = 50_000
 

@@ -315,7 +315,8 @@ def told(value: object) -> str:  # noqa: PLR0911 - one return per kind
         case BaseExceptionGroup():
             return f"{name}({', '.join(map(told, value.exceptions))})"
         case BaseException():
-            return f"{name}{told(value.args)}{told({k: v for k, v in vars(value).items() if not k.startswith('__')})}"
+            own = {k: v for k, v in vars(value).items() if not k.startswith(("__", "_recordfirst"))}
+            return f"{name}{told(value.args)}{told(own)}"
         case datetime.datetime() if value.tzinfo is not None:
             return f"{name} {value.isoformat()}"  # a zone comes back as its offset, of whichever class
         case bool() | int() | float() | str() | bytes() | None:
