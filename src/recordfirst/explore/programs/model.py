@@ -272,14 +272,27 @@ def _open(history: History) -> Iterator[Broken]:
     for start in history.starts:
         if start.state != "open":
             continue
+        if _waits_for_what_is_renamed(history):
+            continue
         if not start.is_stopped:
             yield Broken("P7", "open", f"{start.id} is open, and nothing says why: {history.why}")
         elif "Stopped" not in told and history.processes == 1:
             yield Broken("P7", "told", f"{start.id} is stopped, and nobody was told")
         elif ("RF-WORKFLOW-STOPPED", start.id) not in history.findings:
             yield Broken("P7", "told", f"{start.id} is stopped, and no finding says so")
-    if history.why and all(start.state != "open" or start.is_stopped for start in history.starts):
+    if (
+        history.why
+        and not _waits_for_what_is_renamed(history)
+        and all(start.state != "open" or start.is_stopped for start in history.starts)
+    ):
         yield Broken("P7", "open", f"a process came to no good end: {history.why}")
+
+
+def _waits_for_what_is_renamed(history: History) -> bool:
+    """What is pending has another name in the next version, which cannot look at it: known, and told nowhere here."""
+    renamed = {each.step for each in history.program.changes if each.kind == "rename"}
+    pending = {each.function.removesuffix("_anew") for each in history.receipts if each.state == "pending"}
+    return history.versions > 1 and bool(renamed & pending)
 
 
 def _ends(history: History) -> Iterator[Broken]:
