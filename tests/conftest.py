@@ -37,6 +37,13 @@ def pytest_xdist_auto_num_workers() -> int:
     return cores * 2
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How long programs that nobody wrote are run, and which: see ``tests/explore/programs/test_of_the_day.py``."""
+    group = parser.getgroup("recordfirst's own")
+    group.addoption("--programs-seconds", type=float, default=120.0, help="how long in all; 0: not at all")
+    group.addoption("--programs-seed", type=int, default=None, help="the seed, if it is not to be that of the day")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Make one directory per run; workers are told of it by the environment."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -25,9 +25,10 @@ from recordfirst import (
     workflow,
     write,
 )
+from recordfirst.engine.options import Embedded
 from recordfirst.errors import DifferentKey
 from recordfirst.execution.conflicts import refuse_other_key
-from recordfirst.observe import DefaultKept
+from recordfirst.observe import DefaultKept, Stopped
 from recordfirst.records.open import record_from_url
 from recordfirst.steps.arguments import Arguments
 from tests.effects.harness import receipt, until, until_state
@@ -176,6 +177,24 @@ async def test_a_key_that_is_made_otherwise_by_now(shop, changed, kind):
             async with asyncio.timeout(3):
                 await (await app.handle("o")).result()
     assert [each for each in world.log if each != "refund"] == CHARGED
+
+
+@pytest.mark.parametrize("changed", [{"key": "pay:{id}"}, {"noted": "memo:{id}"}], ids=["effect", "write"])
+async def test_a_worker_that_died_before_the_record_knew(shop, changed, tmp_path):
+    """P2, P3: with its engine; the start looks new, and yet the next version sees what was called under another key."""
+    world = World()
+    await parked(shop, version(), world)
+    table = "recordfirst.start" if shop.url.startswith("postgres") else "recordfirst_start"
+    async with shop.app(version(), provide={World: world}) as app, app.runtime.record.transaction() as tx:
+        await tx.connection.execute(f"UPDATE {table} SET engine = NULL, epoch = 1")
+    async with shop.working(version(**changed), provide={World: world}, engine=Embedded(tmp_path / "anew")):
+
+        async def is_stopped() -> bool:
+            return bool(shop.seen(Stopped))
+
+        await until(is_stopped)
+    assert "DifferentKey" in shop.seen(Stopped)[0].cause
+    assert world.log == CHARGED
 
 
 async def test_a_retry_sends_the_default_that_was_stored(shop):

@@ -77,6 +77,7 @@ _SAY_EVERY_S = 10.0
 @click.option("--runs", type=click.IntRange(1), help="Of programs: so many at most.")
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Of programs: so long at most.  [default: 60]")
 @click.option("--only", type=click.IntRange(0), help="Of programs: this one of the seed alone.")
+@click.option("--since", type=click.IntRange(0), default=0, help="Of programs: go on with the one of this number.")
 @click.option(
     "--keep", metavar="FOLDER", type=click.Path(file_okay=False, path_type=Path), help="Of programs: write a test here."
 )

@@ -28,7 +28,8 @@ def explore_programs(given: Mapping[str, Any]) -> bool:
     if given["workflow"] is not None or given["case_path"] is not None:
         raise click.UsageError("--programs makes its own workflows; give it no case")
     seconds = given["seconds"] if given["seconds"] is not None or given["runs"] is not None else _SECONDS
-    whole = search(given["seed"], runs=given["runs"], seconds=seconds, only=given["only"], tell=_teller(given))
+    places = {"only": given["only"], "since": given["since"]}
+    whole = search(given["seed"], runs=given["runs"], seconds=seconds, **places, tell=_teller(given))
     tests = [told(found) for found in whole.found]
     for found, text in zip(whole.found, tests, strict=True):
         if given["keep"] is not None:
@@ -45,6 +46,8 @@ def explore_programs(given: Mapping[str, Any]) -> bool:
         f"{whole.runs:,} runs of {whole.programs:,} programs ({len(whole.shapes):,} different by shape) in "
         f"{whole.seconds:,.0f} s, seed {whole.seed}: {whole.failed:,} broke a promise\n"
     )
+    if given["only"] is None:
+        say_lines(f"go on with --since {whole.following}\n")
     return not whole.failed
 
 
@@ -57,6 +60,7 @@ def as_data(whole: Sum) -> dict[str, Any]:
         "shapes": len(whole.shapes),
         "seconds": round(whole.seconds, 1),
         "failed": whole.failed,
+        "following": whole.following,
         "faults": dict(whole.faults),
         "pairs": dict(whole.pairs),
         "ends": dict(whole.ends),
@@ -78,7 +82,8 @@ def _teller(given: Mapping[str, Any]) -> Any:
         nonlocal said
         if not given["quiet"] and not given["as_json"] and time.monotonic() - said >= _SAY_EVERY_S:
             said = time.monotonic()
-            say(f"{whole.seconds:,.0f} s: {whole.runs:,} runs, {whole.failed:,} broke a promise", err=True)
+            so_far = f"{whole.seconds:,.0f} s: {whole.runs:,} runs, {whole.failed:,} broke a promise"
+            say(f"{so_far}; next is {whole.following}", err=True)
             sys.stderr.flush()
 
     return tell

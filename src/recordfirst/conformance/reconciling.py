@@ -48,6 +48,19 @@ class ReconcileConformance:
 
         run(go())
 
+    def test_p10_what_came_after_a_round_began_is_not_closed(self, make_record: MakeRecord) -> None:
+        """A workflow that stops behind the page on which it would be: its finding stays."""
+
+        async def go() -> None:
+            async with opened(make_record) as record, record.session() as session:
+                [before] = await session.saw_findings([finding("a")], "one")
+                await session.close_unseen(["RF-START-LOST"], "two", before.seen_at_ms - 1)
+                assert [found.subject for found in await session.findings(10)] == ["a"]
+                await session.close_unseen(["RF-START-LOST"], "two", before.seen_at_ms + 1)
+                assert await session.findings(10) == []
+
+        run(go())
+
     def test_p10_what_a_whole_round_has_not_seen_is_closed(self, make_record: MakeRecord) -> None:
         """Of the codes of its pass, and of no others."""
 

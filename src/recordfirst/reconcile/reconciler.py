@@ -140,7 +140,7 @@ async def _run(scope: PassContext, each: Pass, report: Report, tell: Callable[[s
         # A part of everything has no position to go on from, and can close nothing as gone.
         whole = scope.since_ms == 0
         state = await session.find_pass(each.name) if whole else None
-    round, position = scope.runtime.seams.new_id(), None
+        round, position = f"{await session.now_ms()}{_BEGAN}{scope.runtime.seams.new_id()}", None
     if state is not None and state.finished_at_ms is None:
         round, position = state.round, state.position
     async for page in each.pages(scope, position):
@@ -161,8 +161,17 @@ async def _run(scope: PassContext, each: Pass, report: Report, tell: Callable[[s
         await scope.runtime.sleeper(page.looked / _ROWS_PER_S)
     if whole:
         async with record.transaction() as tx:
-            await tx.close_unseen(_codes_here(each, scope), round)
+            await tx.close_unseen(_codes_here(each, scope), round, _began_ms(round))
             await tx.save_pass(each.name, round, None, finished=True)
+
+
+_BEGAN = "-"
+
+
+def _began_ms(round: str) -> int | None:
+    """When a round began, by the record's clock: its name says so, and another worker may go on with it hours later."""
+    began, is_there, _ = round.partition(_BEGAN)
+    return int(began) if is_there and began.isdigit() else None
 
 
 async def _repaired(scope: PassContext, discrepancy: Discrepancy) -> tuple[str | None, str | None]:

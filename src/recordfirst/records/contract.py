@@ -69,8 +69,10 @@ class ReconcileStatements(Protocol):
     async def close_findings(self, found: Sequence[NewFinding], because: str) -> None:
         """Close these, if they are open."""
 
-    async def close_unseen(self, codes: Sequence[str], round: str) -> None:
-        """Close what is open of these codes and was not seen in this round."""
+    async def close_unseen(self, codes: Sequence[str], round: str, since_ms: int | None = None) -> None:
+        """Close what is open of these codes and was not seen in this round; not what somebody saw at ``since_ms``, when
+        the round began, or later.
+        """
 
     async def open_finding(self, code: str, subject: str) -> Finding | None:
         """The open finding of this code about this subject; ``None`` if there is none."""

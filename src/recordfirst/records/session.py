@@ -64,8 +64,9 @@ class _Reconciling(OneConnection):
         rows = [{"code": each.code, "subject": told(each.subject), "because": told(because)} for each in found]
         await self._many(self._sql.close_findings, rows)
 
-    async def close_unseen(self, codes: Sequence[str], round: str) -> None:
-        await self._many(self._sql.close_unseen, [{"code": code, "round": round} for code in codes])
+    async def close_unseen(self, codes: Sequence[str], round: str, since_ms: int | None = None) -> None:
+        passed = [{"code": code, "round": round, "since_ms": since_ms} for code in codes]
+        await self._many(self._sql.close_unseen, passed)
 
     async def open_finding(self, code: str, subject: str) -> Finding | None:
         rows = await self._rows(self._sql.open_finding, code=code, subject=told(subject))

@@ -66,7 +66,11 @@ class Dispatcher:
         self._handed: dict[str, str] = {}
         """Engine id by workflow id, of epochs that this dispatcher handed over without the record knowing it yet."""
         self._new: set[str] = set()
-        """Engine ids of epochs that no engine had before, and whose body has not run yet."""
+        """Engine ids of epochs that nobody had before, and whose body has not run yet."""
+        self._has_caught_up = False
+        """Whether all that was open when this worker came has been handed over: a start that is offered after that is
+        new. Of an earlier one nobody knows: its worker may have died before the record was told, and its engine with
+        it."""
         self._unmarked: set[str] = set()
         """Those that the record does not know to be handed over: most end before that would be worth a commit."""
         self._had: set[str] = set()
@@ -163,7 +167,7 @@ class Dispatcher:
         if self.engine.exclusive:
             self._unmarked.add(start.id)
         try:
-            await self._create(epoch)
+            await self._create(epoch, is_new=True)
         except Exception as error:  # noqa: BLE001 - it is accepted, whatever the engine says; the next round tries again
             self._say(start, error)
             self._look.set()
@@ -265,6 +269,7 @@ class Dispatcher:
             self._look.set()
         self._passed_over, self._backlog = plan.passed_over, plan.backlog
         await self._hand_over(plan.begin, plan.here)
+        self._has_caught_up = self._has_caught_up or not plan.backlog
 
     async def _wakes(self, wake: Wake) -> bool:
         """Wake who is parked. Not yet, if it is about to park; but one whose epoch is over does so no more."""
@@ -284,7 +289,7 @@ class Dispatcher:
         failed: list[Exception] = []
         for epoch in epochs:
             try:
-                await self._create(epoch)
+                await self._create(epoch, is_new=self._has_caught_up)
                 here.append(epoch.start)
             except Exception as error:  # noqa: BLE001 - it stays open, and is tried again
                 self._say(epoch.start, error)
@@ -331,8 +336,14 @@ class Dispatcher:
             if self._has(start):
                 del self._handed[start.id]
 
-    async def _create(self, epoch: Epoch, *, runs: bool = True) -> None:
-        """Give one epoch to the engine. ``runs``: its body is about to run, as far as is known here."""
+    async def _create(self, epoch: Epoch, *, runs: bool = True, is_new: bool = False) -> None:
+        """Give one epoch to the engine.
+
+        Args:
+            epoch: which.
+            runs: its body is about to run, as far as is known here.
+            is_new: nobody can have handed it over before.
+        """
         start, arguments = epoch
         try:
             while True:
@@ -344,7 +355,7 @@ class Dispatcher:
                     self._handed[start.id] = engine_id
                     if runs and engine_id not in self._had:
                         self._running.add(engine_id)
-                        if start.engine is None and start.epoch == 1:
+                        if is_new and start.engine is None and start.epoch == 1:
                             self._new.add(engine_id)
                 if await self.engine.create(engine_id, start.workflow, arguments) == "running":
                     return

@@ -130,3 +130,21 @@ def test_no_statement_walks_the_table(tmp_path, name):
         line for line in plan if line.startswith("SCAN") and "promises_due" not in line and "promises_live" not in line
     ]
     assert walked == [], plan
+
+
+def test_a_look_is_no_reason_for_another(tmp_path):
+    """P7: a lineage in which something is suspended is looked at when it changes, and not for having been looked at.
+
+    What had ended with a part that waited was looked at without a pause.
+    """
+    with opened(tmp_path / "engine") as engine:
+        root = act("promise.create", id="m", timeoutAt=10**15, tags=TARGET)
+        timer = TARGET | {"resonate:timer": "true"}
+        engine.ask(START_MS, "task.create", pid="p", ttl=60_000, action=root)
+        sleep = act("promise.create", id="m:1", timeoutAt=10**12, tags=timer)
+        engine.ask(START_MS, "task.fence", id="m", version=1, action=sleep)
+        waits = [act("promise.register_callback", awaited="m:1", awaiter="m")]
+        engine.ask(START_MS, "task.suspend", id="m", version=1, actions=waits)
+        assert not engine.state.ended("m")
+        engine.state.commit()
+        assert engine.state.settle() == []

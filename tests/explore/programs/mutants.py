@@ -34,6 +34,7 @@ MUTANTS = [
             "an undeclared exception fails the workflow and undoes",
             "a defect of a step reaches the body",
             "the changed key of an effect is not seen",
+            "what takes back is named by today's code",
             "arguments go by reference",
             "arguments are compared by their bytes",
             "promises survive a savepoint that is rolled back",

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from recordfirst.explore.programs.ground import Schedule, parse
 from recordfirst.explore.programs.runner import try_one
-from recordfirst.explore.programs.tree import Do, Edit, EffectSpec, Program, ReadSpec, Sleep, Together, WriteSpec
+from recordfirst.explore.programs.tree import (
+    Do,
+    Edit,
+    EffectSpec,
+    Part,
+    Program,
+    ReadSpec,
+    Sleep,
+    Together,
+    WriteSpec,
+)
 
 
 def test_a_savepoint_is_seen_in_each_run(world):
@@ -83,3 +93,22 @@ def test_a_process_waits_by_its_own_time(world):
     assert points
     for point in points:
         assert try_one(world, program, parse(f"1.{point}:redeliver")) == ()
+
+
+def test_time_passes_while_a_thread_waits_for_a_statement(world):
+    """P7, of the world itself: a fault that takes time, at a statement of a ``def`` write, took for ever."""
+    program = Program(steps=(WriteSpec(name="w1", is_async=False),), body=(Do("w1", 1),))
+    world.load(program)
+    statements = [at.number for at in world.observe(Schedule()).points if at.name.startswith("INSERT INTO rows")]
+    assert statements
+    for fault in ("redeliver", "lose", "contend"):
+        assert try_one(world, program, parse(f"1.{statements[0]}:{fault}")) == ()
+
+
+def test_what_is_left_of_a_workflow_that_has_failed_lets_the_worker_rest(world):
+    """P7: a part of it slept, and the engine looked without a pause whether it can be forgotten by now."""
+    program = Program(
+        steps=(WriteSpec(name="w1", ends="declines"), EffectSpec(name="e1")),
+        body=(Together("gather", ((Part((Sleep(604_800), Do("e1", 1))),), (Sleep(60), Do("w1", 1)))),),
+    )
+    assert try_one(world, program, Schedule()) == ()

@@ -262,17 +262,20 @@ class Store:
         return [task.id for task in self._tasks.values() if task.state != "pending"]
 
     def settle(self) -> list[str]:
-        """Let the committed batch be what the file says; forget lineages in which nothing runs, and return those.
+        """Let the committed batch be what the file says; forget lineages in which nothing runs.
 
-        Also those in which tasks only wait, if there are very many: a million sleeps may end in one moment.
+        Returns those of them that it has changed: to look at one again for having looked at it would have no end.
+
+        It forgets those in which tasks only wait, too, if there are very many: a million sleeps may end in one moment.
         """
-        origins = self._visited | self._dropped
+        changed = set(self._dropped)
         for promise in self._promises.values():
             self._lineage(promise.id).add_promise(promise)
-            origins.add(origin_of(promise.id))
+            changed.add(origin_of(promise.id))
         for task in self._tasks.values():
             self._lineage(task.id).add_task(task)
-            origins.add(origin_of(task.id))
+            changed.add(origin_of(task.id))
+        origins = changed | self._visited
         self._clear()
         idle = [origin for origin in origins if not self._lineages[origin].live]
         for origin in idle:
@@ -280,7 +283,7 @@ class Store:
         for origin in origins - set(idle) if len(self._lineages) > _WAITING_MOST else ():
             if not self._lineages[origin].acquired:
                 del self._lineages[origin]
-        return idle
+        return [origin for origin in idle if origin in changed]
 
     def discard(self) -> None:
         """Let the batch be as if it had not been."""

@@ -2,55 +2,109 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import reduce
 
 import msgspec
 
-from recordfirst.explore.programs.tree import Do, Edit, EffectSpec, Program, Spec, WriteSpec
+from recordfirst.explore.programs.tree import (
+    Do,
+    Edit,
+    EffectSpec,
+    Program,
+    Spec,
+    Statement,
+    WriteSpec,
+    blocks_of,
+    walk,
+    with_blocks,
+)
 
-MISTAKES = frozenset({"rename", "rekey", "undo", "remove", "add", "reorder", "retype"})
+MISTAKES = frozenset({"rename", "rekey", "undo", "retype", "return"})
 """A workflow that meets one of these may be stopped by it. What is safe besides must be so."""
+ANEW = "{n}:{name}:anew"
+"""The template of a key that has changed: what it is about stands where it stood."""
 
 
-def later(program: Program) -> Program:
-    """The next version."""
-    changed = reduce(_changed, program.changes, program)
-    return msgspec.structs.replace(changed, changes=())
+def later(program: Program, *, fixed: bool = True) -> Program:
+    """The next version; ``fixed=False``: as it is for a workflow that has stored what the version before came to."""
+    changes = [each for each in program.changes if fixed or each.kind != "fix"]
+    return msgspec.structs.replace(reduce(_changed, changes, program), changes=())
 
 
 def _changed(program: Program, change: Edit) -> Program:
     steps, body = program.steps, program.body
     match change.kind:
         case "remove":
-            body = body[: change.place] + body[change.place + 1 :]
-        case "reorder" if change.place + 1 < len(body):
-            one, other = body[change.place : change.place + 2]
-            body = (*body[: change.place], other, one, *body[change.place + 2 :])
+            body = _at(body, change.place, lambda before, _, behind: (*before, *behind))
+        case "reorder":
+            body = _at(body, change.place, _exchanged)
         case "add":
             steps = (*steps, EffectSpec(name="added"))
             body = (Do("added", 9), *body)
+        case "undo":
+            steps = _with_undo(steps, change)
+        case "retype" if any(getattr(each, "undo", None) == change.step for each in steps):
+            pass  # what takes back takes what it takes back takes
         case _:
             steps = tuple(_of(each, change) if each.name == change.step else each for each in steps)
     return msgspec.structs.replace(program, steps=steps, body=body)
 
 
+type _Block = tuple[Statement, ...]
+
+
+def _exchanged(before: _Block, statement: Statement, behind: _Block) -> _Block:
+    return (*before, behind[0], statement, *behind[1:]) if behind else (*before, statement)
+
+
+def _at(body: _Block, place: int, change: Callable[[_Block, Statement, _Block], _Block]) -> _Block:
+    """A body in which the block of one statement, counted through all blocks, is another."""
+    for index, statement in enumerate(body):
+        if place == 0:
+            return change(body[:index], statement, body[index + 1 :])
+        inside = len(walk((statement,)))
+        if place < inside:
+            return (*body[:index], _inside(statement, place - 1, change), *body[index + 1 :])
+        place -= inside
+    return body
+
+
+def _inside(statement: Statement, place: int, change: Callable[[_Block, Statement, _Block], _Block]) -> Statement:
+    blocks = list(blocks_of(statement))
+    for index, block in enumerate(blocks):
+        if place < len(walk(block)):
+            blocks[index] = _at(block, place, change)
+            break
+        place -= len(walk(block))
+    return with_blocks(statement, tuple(blocks))
+
+
+def _with_undo(steps: tuple[Spec, ...], change: Edit) -> tuple[Spec, ...]:
+    found = next((each for each in steps if each.name == change.step), None)
+    if not isinstance(found, EffectSpec):
+        return steps
+    other = EffectSpec(name=f"v{found.name}")
+    undo = other.name if change.place % 2 else None
+    changed = msgspec.structs.replace(found, undo=undo)
+    more = (other,) if undo is not None and other not in steps else ()
+    return (*more, *(changed if each is found else each for each in steps))
+
+
 def _of(spec: Spec, change: Edit) -> Spec:  # noqa: PLR0911 - one return per kind
     replace = msgspec.structs.replace
     match change.kind:
-        case "rename" if isinstance(spec, EffectSpec):
+        case "rename":
             return replace(spec, function=f"{spec.name}_anew")
-        case "rekey" if isinstance(spec, EffectSpec):
-            return replace(spec, template="{name}/{n}")
-        case "undo" if isinstance(spec, EffectSpec):
-            return replace(spec, undo=None)
-        case "default" if not hasattr(spec, "is_plain"):
-            assert isinstance(spec, EffectSpec | WriteSpec)
+        case "rekey" if isinstance(spec, EffectSpec | WriteSpec):
+            return replace(spec, template=ANEW)
+        case "default" if isinstance(spec, EffectSpec | WriteSpec):
             return replace(spec, default=(spec.default or 0) + 1)
         case "fix" if isinstance(spec, WriteSpec):
             return replace(spec, ends="ok")
-        case "retype" if spec.value is None:
-            return replace(spec, value="int")
         case "retype":
-            return replace(spec, value="text")
+            return replace(spec, value="int" if spec.value is None else "text")
+        case "return":
+            return replace(spec, result="int" if spec.result is None else None)
         case _:
             return spec

@@ -41,6 +41,9 @@ _FLOWS: dict[Ending, Flow] = {
     "ok": "next",
     "declines": "Declined",
     "sold": "Sold",
+    "sold out": "Sold",
+    "rich": "Sold",
+    "unstorable": "stop",
     "odd": "Odd",
     "nested": "Sold group",
     "bug": "stop",
@@ -123,7 +126,7 @@ class _Reader:
                 return self._catch(what, body, handler, since, beside)
             case Finally(body, final):
                 return self._finally(body, final, since, beside)
-            case Part(body):
+            case Part(body, _):
                 return self.block(body, since, beside)
             case Fail(how):
                 return [Way(_FLOWS[how], why=f"the body {how}")]
@@ -171,7 +174,8 @@ class _Reader:
             stop = Way("stop", why=f"{where} comes before its write")
             return [stop, *self._called(spec, do, where)] if f"{spec.after}:{do.n}" in beside else [stop]
         if do.attempt > 1 and known.get(f"{do.step}:{do.n}") != "Declined":
-            return [Way("stop", why=f"{where} is an attempt behind one that was not declined")]
+            stop = Way("stop", why=f"{where} is an attempt behind one that was not declined")
+            return [stop, *self._called(spec, do, where)] if f"{do.step}:{do.n}" in beside else [stop]
         return self._called(spec, do, where)
 
     @staticmethod
@@ -181,8 +185,9 @@ class _Reader:
         for answer in (*answers, "ok"):
             if answer in NOTHING:
                 continue
-            flow: Flow = "Declined" if answer in REFUSED else "next"
-            done = frozenset() if answer in REFUSED else frozenset({f"{do.step}:{do.n}"})
+            is_refused = answer in REFUSED or answer == "pending, refused"
+            flow: Flow = "Declined" if is_refused else "next"
+            done = frozenset() if is_refused else frozenset({f"{do.step}:{do.n}"})
             found.append(Way(flow, done, known=frozenset({(where, flow)}), why=f"{where}: {answer}"))
             if answer != "late":
                 break  # what is late may be overtaken by the next call, and what that is answered counts for the key

@@ -9,12 +9,14 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from recordfirst.explore.programs.source import is_done_by, may_block
+from recordfirst.explore.programs.source import may_block
 from recordfirst.explore.programs.tree import (
     ANSWERS,
     CHANGES,
+    PENDING,
     Begin,
     Catch,
+    Classify,
     Do,
     Edit,
     EditKind,
@@ -24,6 +26,7 @@ from recordfirst.explore.programs.tree import (
     Finally,
     Keys,
     Part,
+    Probing,
     Program,
     ReadSpec,
     Reply,
@@ -37,10 +40,14 @@ from recordfirst.explore.programs.tree import (
     WriteSpec,
     walk,
 )
-from recordfirst.explore.programs.values import SOUND, UNSOUND
+from recordfirst.explore.programs.values import kinds
 
 _WELL: tuple[Ending, ...] = ("ok",) * 14
-_BAD: tuple[Ending, ...] = ("declines", "sold", "odd", "nested", "bug", "bug", "exits", "cancels")
+_BAD: tuple[Ending, ...] = ("declines", "sold", "sold out", "rich", "odd", "nested", "bug", "bug", "exits", "cancels")
+_OF_BODIES: tuple[Ending, ...] = ("sold", "sold out", "rich", "declines", "odd", "bug", "nested")
+_REPLIES: tuple[Reply, ...] = (*ANSWERS, "refused in a group")
+_UNREADABLE: tuple[Reply, ...] = ("lost", "odd", "unreadable")
+"""What a `classify` that fails has to read; done, all of them."""
 
 
 def generate(seed: int) -> Program:
@@ -52,7 +59,7 @@ class _Generator:
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
         self._steps: list[Spec] = []
-        self._numbers = 0
+        self._numbers = self._parts = self._fails = 0
         self._reusing: set[str] = set()
         """Effects that are called with one dict: another call would have another request."""
 
@@ -64,7 +71,7 @@ class _Generator:
         self._steps = [*self._announcing(writes, effects), *effects, *reads]
         body = [*self._first(), *self._block(self._times(1, 4), depth=0)]
         if self._is(0.4):
-            body.append(self._one(Fail("sold"), Fail("declines"), Fail("odd"), Fail("bug"), Fail("nested")))
+            body.append(Fail(self._one(*_OF_BODIES)))
         begin: Begin = self._one("start", "start", "start", "transaction", "savepoint", "savepoint taken back")
         program = Program(steps=tuple(self._steps), body=tuple(body), begin=begin)
         if self._is(0.25):
@@ -78,7 +85,7 @@ class _Generator:
         return WriteSpec(
             name=name,
             rows=self._times(2, 3) if savepoint != "none" else self._times(1, 2),
-            ends=self._one(*_WELL, *_BAD),
+            ends=self._one(*_WELL, *_BAD, "unstorable"),
             savepoint=savepoint,
             starts=self._is(0.15),
             asks=self._is(0.2),
@@ -106,31 +113,44 @@ class _Generator:
             undo = EffectSpec(name=f"u{name}", answers=self._answers(undo=True), probe=self._one("none", "true"))
             found.append(undo)
         keys: Keys = self._one("day", "day", "day", "none")
+        classify: Classify = self._one("plain", "plain", "own", "raises")
         answers = self._answers()
+        probe: Probing = self._one("none", "none", "true", "true", "fails first", "cannot tell")
+        if classify == "raises" and self._is(0.85):
+            answers, keys = (self._one(*_UNREADABLE), *answers[1:]), self._one("day", "none", "none")
+            probe = self._one("true", "true", "fails first")
+        elif self._is(0.15):
+            answers, probe = ("refused in a group", *answers[1:]), "none"
+        if PENDING & {*answers}:
+            probe = self._one("true", "true", "fails first")
         spec = EffectSpec(
             name=name,
             answers=answers,
             keys=keys,
-            probe=self._one("none", "none", "true", "true", "fails first", "cannot tell"),
-            classify=self._one("plain", "plain", "own", "raises"),
+            probe=probe,
+            classify=classify,
             after=self._one(*writes).name if self._is(0.6) else None,
             undo=undo.name if undo is not None else None,
             on_success=self._is(0.3),
             on_decline=self._is(0.2),
+            on_pending=bool(PENDING & {*answers}) and self._is(0.5),
             value=value,
             result=self._result(),
             default=3 if self._is(0.2) else None,
         )
         if may_block(spec) and self._is(0.08):
             spec = EffectSpec(**{**{f: getattr(spec, f) for f in spec.__struct_fields__}, "is_async": False})
-        assert is_done_by(spec) or spec.answers
         return [*found, spec]
 
     def _answers(self, *, undo: bool = False) -> tuple[Reply, ...]:
         if self._is(0.4):
             return ()
-        answers: list[Reply] = [self._one(*ANSWERS) for _ in range(self._times(1, 3))]
-        return tuple(each for each in answers if not (undo and each.startswith("refused") and self._is(0.7)))
+        answers: list[Reply] = [self._one(*_REPLIES) for _ in range(self._times(1, 3))]
+        return tuple(
+            each
+            for each in answers
+            if not undo or not (each in PENDING or (each.startswith("refused") and self._is(0.7)))
+        )
 
     def _read(self, name: str) -> ReadSpec:
         ends = self._one(*_WELL, *_BAD)
@@ -141,10 +161,10 @@ class _Generator:
     def _value(self) -> str | None:
         if self._is(0.5):
             return None
-        return self._one(*UNSOUND) if self._is(0.08) else self._one(*SOUND)
+        return self._one(*kinds(sound=not self._is(0.08)))
 
     def _result(self) -> str | None:
-        return self._one(*SOUND) if self._is(0.4) else None
+        return self._one(*kinds(sound=True)) if self._is(0.4) else None
 
     # ── the body ────────────────────────────────────────────────────────────
 
@@ -175,14 +195,20 @@ class _Generator:
             case "sleep":
                 return Sleep(self._one(1, 60, 7 * 86_400))
             case "part":
-                return Part(tuple(self._block(self._times(1, 2), depth + 1)))
+                self._parts += 1
+                return Part(tuple(self._block(self._times(1, 2), depth + 1)), self._parts - 1)
             case _:
                 return self._reused()
 
     def _failing(self) -> list[Statement]:
-        """A call that does not end well, mostly: else there is little to catch."""
-        failing = [each.name for each in self._steps if getattr(each, "ends", "ok") != "ok"]
-        return [Do(self._one(*failing), 1)] if failing and self._is(0.6) else []
+        """A call that does not end well, mostly: else there is little to catch. It is there for that alone."""
+        if not self._is(0.7):
+            return []
+        name = f"f{self._fails}"
+        self._fails += 1
+        ends = self._one(*_BAD)
+        self._steps.append(WriteSpec(name=name, ends=ends) if self._is(0.7) else ReadSpec(name=name, ends=ends))
+        return [Do(name, 1)]
 
     def _handler(self, body: tuple[Statement, ...], depth: int) -> tuple[Statement, ...]:
         declined = [each for each in body if isinstance(each, Do) and each.step.startswith("e")]
@@ -215,8 +241,9 @@ class _Generator:
     def _changes(self, program: Program) -> tuple[Edit, ...]:
         names = [each.step for each in walk(program.body) if isinstance(each, Do)]
         kinds: tuple[EditKind, ...] = (*CHANGES,)
+        places = len(walk(program.body)) - 1
         return tuple(
-            Edit(self._one(*kinds), self._one(*names) if names else "", self._times(0, max(0, len(program.body) - 1)))
+            Edit(self._one(*kinds), self._one(*names) if names else "", self._times(0, max(0, places)))
             for _ in range(self._times(1, 2))
         )
 

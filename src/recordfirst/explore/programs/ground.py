@@ -16,6 +16,7 @@ from recordfirst.explore.worlds.virtual.program import Stuck
 from recordfirst.explore.worlds.virtual.seams import ProcessSeams
 from recordfirst.explore.worlds.virtual.trial import VirtualTrial
 from recordfirst.explore.worlds.virtual.underway import Running
+from recordfirst.explore.worlds.world import End
 from recordfirst.testing.outside import DAY_S, Asked, KeyReused, Outside, Refused
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Asked",
     "At",
     "Case",
+    "End",
     "FastWorld",
     "KeyReused",
     "Observed",

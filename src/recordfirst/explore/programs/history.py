@@ -50,6 +50,8 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     """Whatever arrived outside."""
     receipts: tuple[FinalReceipt, ...]
     starts: tuple[FinalStart, ...]
+    findings: tuple[tuple[str, str], ...]
+    """What is open: code, subject."""
     rows: tuple[tuple[Any, ...], ...]
     """Of the one table: step, number, part."""
     commits: tuple[Observed, ...]

@@ -9,9 +9,10 @@ from typing import Any
 
 import msgspec
 
-from recordfirst import Absent, Call, CannotTell, Declined, Found, NotDone, Provider, Unknown
+from recordfirst import Absent, Call, CannotTell, Declined, Found, NotDone, Pending, Provider, Unknown
+from recordfirst.core import codec
 from recordfirst.explore.programs.ground import DAY_S, Asked, KeyReused, Outside, Refused, is_alive
-from recordfirst.explore.programs.tree import DONE, REFUSED, Reply
+from recordfirst.explore.programs.tree import DONE, PENDING, REFUSED, Reply
 from recordfirst.explore.programs.values import told
 from recordfirst.providers.contract import Probed, Verdict
 
@@ -19,7 +20,9 @@ _FAILS = 2
 """How often a probe fails first."""
 _LATE_MS = 240_000
 """How late a late request is done: sooner than ``arrives_within_s`` says."""
-NOT_DONE, SAYS_NO, ON_ITS_WAY = "not done", "no", "on its way"
+_DECIDES_MS = 7_200_000
+"""How long it takes to decide what is pending."""
+NOT_DONE, SAYS_NO, ON_ITS_WAY, TAKEN_ON = "not done", "no", "on its way", "taken on"
 """Why something that arrived was not done, or not yet."""
 
 
@@ -28,7 +31,8 @@ class Note(msgspec.Struct, frozen=True):
 
     what: str
     """``took``: a step, of its argument; ``saw``: the body, of a result; ``raised``: that this is an exception;
-    ``told``: an observer, of an event; ``called``: an effect, of the writes that have rows by then."""
+    ``told``: an observer, of an event; ``called``: an effect, of the writes that have rows by then; ``by``: by which
+    version it was called."""
     where: str
     value: str
 
@@ -99,17 +103,17 @@ class OddBank(Provider, frozen=True, kw_only=True):
 class Others:
     """Everybody outside, as one run has them."""
 
-    def __init__(self, outside: Outside, rows: Callable[[], list[str]] = list) -> None:
-        """``rows``: which writes have committed rows just now."""
-        self._outside, self._rows = outside, rows
+    def __init__(self, outside: Outside, rows: Callable[[], list[str]] = list, version: str = "first") -> None:
+        """``rows``: which writes have committed rows just now. ``version``: which one asks."""
+        self._outside, self._rows, self._version = outside, rows, version
 
     def land(self) -> None:
         """Do what was on its way and has arrived by now: at its own time, when its key was honoured still."""
         asked = [*self._outside.asked]
         landed = {each.request["of"] for each in asked if each.kind == "landed"}
         for number, each in enumerate(asked):
-            due_ms = each.at_ms + _LATE_MS
-            if each.refused != ON_ITS_WAY or number in landed or self._outside.now_ms() < due_ms:
+            due_ms = _due_ms(each)
+            if due_ms is None or number in landed or self._outside.now_ms() < due_ms:
                 continue
             self._outside.keep(Asked(kind="landed", request={"of": number}, at_ms=due_ms, refused=NOT_DONE))
             # Anew each time: what has landed just now is there already, and its key is known.
@@ -117,6 +121,10 @@ class Others:
             key = each.result["key"]
             if any(e.refused == SAYS_NO for e in same):
                 continue  # under its key, or by an operator who has decided about it meanwhile
+            if each.result["answer"] == "pending, refused":
+                if not any(e.refused is None for e in same):  # another call under its key was faster
+                    self._outside.keep(msgspec.structs.replace(each, at_ms=due_ms, refused=SAYS_NO, result="refused"))
+                continue
             arrived = msgspec.structs.replace(each, key=key, at_ms=due_ms, result=each.result["result"], refused=None)
             repeats = key is not None and any(e.refused is None and e.key == key for e in same)
             self._outside.keep(msgspec.structs.replace(arrived, repeats=repeats))
@@ -125,7 +133,7 @@ class Others:
         """When the last of what is on its way arrives."""
         asked = self._outside.asked
         landed = {each.request["of"] for each in asked if each.kind == "landed"}
-        due = [e.at_ms + _LATE_MS for n, e in enumerate(asked) if e.refused == ON_ITS_WAY and n not in landed]
+        due = [due_ms for n, e in enumerate(asked) if (due_ms := _due_ms(e)) is not None and n not in landed]
         return max(due, default=None)
 
     async def ask(
@@ -134,6 +142,7 @@ class Others:
         """Have it done, as the next of the answers says."""
         self.land()
         notes.add("called", what, self._rows())
+        notes.add("by", what, self._version)
         key = call.key if keyed else None
         request = {"value": told(value), "attempt": call.attempt}
         before = [each for each in self._outside.asked if (each.kind, each.marker) == (what, call.marker)]
@@ -141,8 +150,15 @@ class Others:
         if said is not None:
             raise _refusal(what, said)  # a bank that has said no says so again
         answer: Reply = answers[len(before)] if call.attempt == 1 and len(before) < len(answers) else "ok"
-        if any(each.refused is None for each in before):
+        is_done = any(each.refused is None for each in before)
+        if is_done:
             answer = answer if answer in DONE else "ok"  # what is done is refused no longer
+        on_its_way = {"key": key, "result": codec.to_builtins(result), "answer": answer}
+        if not is_done and key is not None and self._has(before):
+            return Pending(f"{what} at the bank")
+        if answer in PENDING:
+            self._keep(what, request, call.marker, TAKEN_ON, on_its_way)
+            return Pending(f"{what} at the bank")
         if answer in REFUSED:
             self._keep(what, request, call.marker, SAYS_NO, answer)
             raise _refusal(what, answer)
@@ -152,7 +168,7 @@ class Others:
                 await asyncio.sleep(7_200)
             raise ConnectionRefusedError(what) if answer == "not done" else Unknown(what)
         if answer == "late":
-            self._keep(what, request, call.marker, ON_ITS_WAY, {"key": key, "result": msgspec.to_builtins(result)})
+            self._keep(what, request, call.marker, ON_ITS_WAY, on_its_way)
             await asyncio.sleep(7_200)
         self._do(what, request, key, call.marker, result)
         await _replies(what, answer)
@@ -183,15 +199,28 @@ class Others:
             return Found(result)
         if any(each.refused == SAYS_NO for each in found):
             raise Declined(what)
-        return Absent()
+        return Pending(f"{what} at the bank") if any(each.refused == TAKEN_ON for each in found) else Absent()
+
+    def _has(self, before: list[Asked]) -> bool:
+        """Whether the bank knows by its key that it has taken this on."""
+        since_ms = self._outside.now_ms() - DAY_S * 1_000
+        return any(each.refused == TAKEN_ON and each.at_ms > since_ms for each in before)
 
     def _do(self, what: str, request: Any, key: str | None, marker: str | None, result: Any) -> None:
         with contextlib.suppress(KeyReused):  # noted as such
-            self._outside.apply(what, request, key=key, marker=marker, retention_s=DAY_S, result=result)
+            self._outside.apply(
+                what, request, key=key, marker=marker, retention_s=DAY_S, result=codec.to_builtins(result)
+            )
 
     def _keep(self, what: str, request: Any, marker: str, why: str, result: Any = None) -> None:
         now_ms = self._outside.now_ms()
         self._outside.keep(Asked(kind=what, request=request, marker=marker, at_ms=now_ms, refused=why, result=result))
+
+
+def _due_ms(asked: Asked) -> int | None:
+    """When what has arrived, or was taken on, is decided; ``None``: it was decided at once."""
+    after_ms = {ON_ITS_WAY: _LATE_MS, TAKEN_ON: _DECIDES_MS}.get(asked.refused or "")
+    return None if after_ms is None else asked.at_ms + after_ms
 
 
 async def _replies(what: str, answer: Reply) -> None:

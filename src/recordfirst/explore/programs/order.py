@@ -63,7 +63,7 @@ def _in_block(body: Sequence[Statement], *, may_be_given_up: bool) -> Iterator[O
                     yield from _in_block(branch, may_be_given_up=may_be_given_up or how == "group")
             case Within(_, inner):
                 yield from _in_block(inner, may_be_given_up=True)
-            case Part(inner):
+            case Part(inner, _):
                 yield from _in_block(inner, may_be_given_up=False)
             case Catch(_, inner, handler):
                 yield from _in_block(inner, may_be_given_up=may_be_given_up)
@@ -73,7 +73,7 @@ def _in_block(body: Sequence[Statement], *, may_be_given_up: bool) -> Iterator[O
             case Finally(inner, final):
                 yield from _in_block(inner, may_be_given_up=may_be_given_up)
                 yield from _in_block(final, may_be_given_up=may_be_given_up)
-                if not may_be_given_up:
+                if final and not may_be_given_up:
                     yield from _behind(final[0], _ended(inner))
 
 
@@ -85,7 +85,7 @@ def _behind(statement: Statement, ends: tuple[BlockEnd, ...]) -> Iterator[Order]
         case Together(_, branches):
             for branch in branches:
                 yield from _behind(branch[0], ends) if branch else ()
-        case Within(_, inner) | Part(inner) | Catch(_, inner, _) | Finally(inner, _):
+        case Within(_, inner) | Part(inner, _) | Catch(_, inner, _) | Finally(inner, _):
             yield from _behind(inner[0], ends) if inner else ()
 
 
@@ -119,7 +119,7 @@ def _seen_in(body: Sequence[Statement]) -> frozenset[str]:
                 found.add(_where(statement))
             case Together("gather" | "group" | "checked", branches):
                 found |= _seen_in([each for branch in branches for each in branch])
-            case Within(_, inner) | Part(inner):
+            case Within(_, inner) | Part(inner, _):
                 found |= _seen_in(inner)
             case Finally(inner, final):
                 found |= _seen_in((*inner, *final))

@@ -51,7 +51,6 @@ async def _work(name: str, version: Version, begin: Begin, place: Place, process
         notes.tell(event)
 
     enter(process)
-    version.enter()
     app = App(
         name,
         record=place.record,
@@ -62,7 +61,7 @@ async def _work(name: str, version: Version, begin: Begin, place: Place, process
         observer=observe,
         version=version.name,  # to hash its code, again in each process, is half of the time that a run takes
     )
-    others = Others(place.outside, lambda: _committed(place))
+    others = Others(place.outside, lambda: _committed(place), version.name)
     app.provide(others, as_=Others)
     async with app.worker() as worker:
         try:

@@ -19,10 +19,10 @@ from recordfirst.explore.programs.history import History
 from recordfirst.explore.programs.model import Broken, judge
 from recordfirst.explore.programs.source import IMPORTS
 from recordfirst.explore.programs.tree import Program
-from recordfirst.explore.programs.values import TYPES, told
+from recordfirst.explore.programs.values import kinds, told, types
 from recordfirst.explore.programs.world import REFUSED, ProgramWorld
 
-RUNS = 4
+RUNS = 3
 """Of each program: one without faults, the others with one to three."""
 _RARELY = 50_000
 
@@ -47,7 +47,7 @@ def told_of(expression: str) -> str:
 @cache
 def _names() -> dict[str, Any]:
     names: dict[str, Any] = {}
-    exec(IMPORTS + TYPES, names)  # noqa: S102 - our own text
+    exec(IMPORTS + types([*kinds(sound=True), *kinds(sound=False)]), names)  # noqa: S102 - our own text
     return names
 
 
@@ -102,7 +102,9 @@ def schedules(history: History, chance: random.Random, versions: int, most: int)
     points = worth_trying(history.points)
     singles = every_single(1, points, versions=versions)
     if versions > 1:
+        # The next version alone, or beside the first, which stalls meanwhile.
         deploys = [at for at in singles if at.change == "deploy"]
+        deploys += [msgspec.structs.replace(at, change="deploy") for at in singles if at.fault == "stall"]
         singles += deploys * (len(singles) // max(1, 3 * len(deploys)))
     found = []
     for _ in range(most):
@@ -125,6 +127,6 @@ def schedules(history: History, chance: random.Random, versions: int, most: int)
 
 def _refused(program: Program, why: str) -> History:
     return History(
-        program=program, schedule="none", faults=(), points=(), processes=0, asked=(), receipts=(), starts=(), rows=(),
-        commits=(), notes=(), why="", versions=1, refused=why,
+        program=program, schedule="none", faults=(), points=(), processes=0, asked=(), receipts=(), starts=(),
+        findings=(), rows=(), commits=(), notes=(), why="", versions=1, refused=why,
     )  # fmt: skip

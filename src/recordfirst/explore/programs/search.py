@@ -33,6 +33,8 @@ class Sum(msgspec.Struct, kw_only=True):
     programs: int = 0
     seconds: float = 0.0
     failed: int = 0
+    following: int = 0
+    """The number of the program that comes next: where another sitting goes on."""
     shapes: set[str] = msgspec.field(default_factory=set)
     faults: Counter[str] = msgspec.field(default_factory=Counter)
     pairs: Counter[str] = msgspec.field(default_factory=Counter)
@@ -45,7 +47,13 @@ type TellSum = Callable[[Sum], None]
 
 
 def search(
-    seed: int, *, runs: int | None, seconds: float | None, only: int | None = None, tell: TellSum = lambda _: None
+    seed: int,
+    *,
+    runs: int | None,
+    seconds: float | None,
+    only: int | None = None,
+    since: int = 0,
+    tell: TellSum = lambda _: None,
 ) -> Sum:
     """Run programs until the budget is used up.
 
@@ -54,6 +62,7 @@ def search(
         runs: so many runs at most.
         seconds: so long at most.
         only: this one program of the seed, and no other.
+        since: the number of the first program.
         tell: is told how far it is.
     """
     whole, began = Sum(seed=seed), time.perf_counter()
@@ -61,9 +70,9 @@ def search(
     with quiet():
         world = ProgramWorld()
         try:
-            number = 0 if only is None else only
+            number = since if only is None else only
             while True:
-                shaped = ""
+                shaped, whole.following = "", number + 1
                 for each in runs_of(world, seed * 1_000_000 + number):
                     whole.runs += 1
                     whole.faults.update(each.history.faults or ("none",))
@@ -141,7 +150,7 @@ def _breaks(world: ProgramWorld, program: Program, schedule: Schedule, wanted: s
 def told(found: FoundRun) -> str:
     """A failure, made smaller, as a test; with the command that runs it again."""
     seed, number = divmod(found.seed, 1_000_000)
-    again = f"recordfirst explore --programs --seed {seed} --only {number}"
+    again = f"PYTHONHASHSEED=0 recordfirst explore --programs --seed {seed} --only {number}"
     with quiet():
         world = ProgramWorld()
         try:

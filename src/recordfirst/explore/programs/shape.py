@@ -9,6 +9,7 @@ import msgspec
 
 from recordfirst.explore.programs.history import History
 from recordfirst.explore.programs.tree import (
+    PENDING,
     Catch,
     EffectSpec,
     Fail,
@@ -27,8 +28,8 @@ from recordfirst.explore.programs.tree import (
 FEATURES = (
     "gather", "checked", "group", "within", "catch", "finally", "sleep", "part", "reused", "attempt", "undo", "probe",
     "keyless", "odd classify", "after", "on_success", "on_decline", "savepoint", "intend", "start", "session", "sync",
-    "value", "refused", "late", "no answer", "odd answer", "bug", "declared", "undeclared", "escape", "deploy",
-    "death", "fault",
+    "value", "refused", "late", "pending", "no answer", "odd answer", "bug", "declared", "undeclared", "escape",
+    "deploy", "beside", "death", "fault",
 )  # fmt: skip
 
 
@@ -80,8 +81,7 @@ def features(program: Program, history: History) -> set[str]:  # noqa: C901, PLR
                     found.add("sync")
             case ReadSpec():
                 found |= _of_ending(spec.ends)
-    if program.changes:
-        found.add("deploy")
+    found |= {"deploy", "beside"} & {*history.faults}
     if history.processes > 1:
         found.add("death")
     if set(history.faults) & {"fail", "lose", "contend", "hang", "redeliver"}:
@@ -90,8 +90,8 @@ def features(program: Program, history: History) -> set[str]:  # noqa: C901, PLR
 
 
 def _of_ending(ends: str) -> set[str]:
-    kinds = {"declines": "declared", "sold": "declared", "nested": "declared", "odd": "undeclared", "bug": "bug"}
-    return {kinds.get(ends, "escape")} if ends != "ok" else set()
+    kinds = {"odd": "undeclared", "bug": "bug", "unstorable": "bug", "exits": "escape", "cancels": "escape"}
+    return {kinds.get(ends, "declared")} if ends != "ok" else set()
 
 
 def _of_effect(spec: EffectSpec) -> set[str]:
@@ -107,6 +107,7 @@ def _of_effect(spec: EffectSpec) -> set[str]:
         "sync": not spec.is_async,
         "refused": answers & {"refused", "refused in a group"},
         "late": "late" in answers,
+        "pending": answers & PENDING,
         "no answer": answers & {"dropped", "hangs"},
         "odd answer": answers & {"odd", "unreadable", "exits", "cancelled"},
     }

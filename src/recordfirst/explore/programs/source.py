@@ -3,11 +3,19 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from recordfirst.explore.programs.statements import body_lines
-from recordfirst.explore.programs.tree import DONE, EffectSpec, Ending, Part, Program, ReadSpec, Spec, WriteSpec, walk
-from recordfirst.explore.programs.values import KINDS, TYPES
+from recordfirst.explore.programs.tree import (
+    PENDING,
+    EffectSpec,
+    Ending,
+    Part,
+    Program,
+    ReadSpec,
+    Spec,
+    WriteSpec,
+    walk,
+)
+from recordfirst.explore.programs.values import KINDS, types
 
 IMPORTS = """\
 import asyncio
@@ -19,10 +27,11 @@ from collections import Counter
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple, TypedDict
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 
-from recordfirst import Call, Context, Declined, Read, Write, effect, inject, read, workflow, write
+from recordfirst import Call, Context, Declined, Pending, Read, Write, effect, inject, read, workflow, write
 from recordfirst.explore.programs.kit import OddBank, Others, OwnBank, Refused, saw, took
 from recordfirst.providers.contract import Provider
 """
@@ -37,24 +46,40 @@ class Sold(Exception):
         super().__init__(f"{article}: {left} left")
 
 
+class SoldOut(Sold):
+    """Of a declared class, so declared, too."""
+
+
+def with_more(**more: Any) -> Sold:
+    """Sold, with attributes that no ``__init__`` gives it."""
+    error = Sold('pen', 0)
+    vars(error).update(more)
+    return error
+
+
 class Odd(Exception):
     """Of the program's own, and not declared."""
 '''
 _RAISES: dict[Ending, str] = {
     "declines": "raise Declined('no')",
     "sold": "raise Sold('pen', 0)",
+    "sold out": "raise SoldOut('pen', 0)",
+    "rich": "raise with_more(at=dt.datetime(2026, 1, 2, tzinfo=dt.UTC), price=Decimal('1.10'))",
+    "unstorable": "raise with_more(connection=object())",
     "odd": "raise Odd('by surprise')",
     "nested": "raise ExceptionGroup('all', [Sold('pen', 0)])",
     "bug": "raise KeyError('sku')",
     "exits": "raise SystemExit(3)",
     "cancels": "raise asyncio.CancelledError",
 }
+_DECLARED: frozenset[Ending] = frozenset({"sold", "sold out", "rich", "unstorable", "nested"})
 _BANKS = {"plain": "Provider", "own": "OwnBank", "raises": "OddBank"}
 
 
 def source(program: Program) -> str:
     """The module that declares its steps and its workflow, ``program``."""
-    written: list[str] = [IMPORTS, TYPES, _CLASSES]
+    kinds = {each for spec in program.steps for each in (spec.value, spec.result)}
+    written: list[str] = [IMPORTS, types(kinds), _CLASSES]
     effects = [each for each in program.steps if isinstance(each, EffectSpec)]
     undone_first = sorted(effects, key=lambda each: each.undo is not None)
     plain_writes = [w for w in program.steps if isinstance(w, WriteSpec) and w.intends is None]
@@ -69,11 +94,11 @@ def source(program: Program) -> str:
     if any(isinstance(each, WriteSpec) and each.starts for each in program.steps) or "taken" in program.begin:
         written.append(_CHILD)
     steps = "".join(f"{e.name}, " for e in program.steps if not (isinstance(e, ReadSpec) and e.is_plain))
-    parts = [each for each in walk(program.body) if isinstance(each, Part)]
-    for number, part in enumerate(parts):
-        written.append(_workflow(f"part{number}", steps, body_lines(program, part.body, parts)))
-    written.append(_workflow("program", steps, body_lines(program, program.body, parts)))
-    names = ["program", *(f"part{number}" for number in range(len(parts)))]
+    parts = {each.number: each for each in walk(program.body) if isinstance(each, Part)}
+    for number, part in parts.items():
+        written.append(_workflow(f"part{number}", steps, body_lines(program, part.body)))
+    written.append(_workflow("program", steps, body_lines(program, program.body)))
+    names = ["program", *(f"part{number}" for number in parts)]
     if _CHILD in written:
         names.append("child")
     written.append(f"\nWORKFLOWS = [{', '.join(names)}]\n")
@@ -124,8 +149,9 @@ def _returns(spec: Spec) -> tuple[str, str]:
 
 def _write(spec: WriteSpec) -> str:
     type_, result = _returns(spec)
-    options = [f'key="{{n}}:{spec.name}"'] if spec.has_key else []
-    options += ["fails=Sold"] if spec.ends in ("sold", "nested") else []
+    options = [f'key="{spec.template.replace("{name}", spec.name)}"'] if spec.has_key else []
+    options += [f'name="{spec.function}"'] if spec.function is not None else []
+    options += ["fails=Sold"] if spec.ends in _DECLARED else []
     waits, is_def = ("await ", "async def") if spec.is_async else ("", "def")
     lines = [f"took(f'{spec.name}:{{n}}', *{_given(spec)})"]
     if spec.session:
@@ -188,6 +214,8 @@ def _effect(spec: EffectSpec) -> str:
         options.append('in_doubt="repeat"')
     is_def = "async def" if spec.is_async else "def"
     asks = "await others.ask" if spec.is_async else "others.ask_now"
+    if PENDING & {*spec.answers}:
+        type_ = f"{type_} | Pending"
     call = f"return {asks}({what}, call, {_given(spec)}, {spec.answers!r}, {result}, keyed={spec.keys == 'day'})"
     lines = [f"took({what}, *{_given(spec)})"]
     if spec.classify == "own":
@@ -196,8 +224,8 @@ def _effect(spec: EffectSpec) -> str:
         lines += ["try:", f"    {call}", "except Refused as no:", "    raise Declined(str(no)) from None"]
     head = f"{is_def} {spec.name}(call: Call, {parameters(spec)}, *, others: Others = inject()) -> {type_}:"
     text = found + _function(f"@effect({', '.join(options)})", head, lines)
-    for hook, has in (("on_success", spec.on_success), ("on_decline", spec.on_decline)):
-        if has:
+    for hook in ("on_success", "on_decline", "on_pending"):
+        if getattr(spec, hook):
             text += _function(
                 f"@{spec.name}.{hook}",
                 f"async def {hook}_{spec.name}(w: Write[Any], n: int) -> None:",
@@ -212,8 +240,10 @@ def _read(spec: ReadSpec) -> str:
     if spec.is_plain:
         return _function("", f"async def {spec.name}(ctx: Context, {parameters(spec)}) -> {type_}:", lines)
     lines.insert(1, "(await (await r.tx.execute('SELECT count(*) FROM rows')).fetchone())")
+    options = [f'name="{spec.function}"'] if spec.function is not None else []
+    options += ["fails=Sold"] if spec.ends in _DECLARED else []
     return _function(
-        "@read(fails=Sold)" if spec.ends in ("sold", "nested") else "@read",
+        f"@read({', '.join(options)})" if options else "@read",
         f"async def {spec.name}(r: Read[Any], {parameters(spec)}) -> {type_}:",
         lines,
     )
@@ -227,13 +257,3 @@ def _function(decorator: str, head: str, lines: list[str]) -> str:
 def may_block(spec: EffectSpec) -> bool:
     """Whether its function can be one that blocks: every answer comes at once."""
     return all(answer not in ("dropped", "late", "hangs") for answer in spec.answers)
-
-
-def is_done_by(spec: EffectSpec) -> bool:
-    """Whether one of its answers, or the one behind them, does it."""
-    return len(spec.answers) == 0 or any(answer in DONE for answer in spec.answers)
-
-
-def shape(program: Program) -> str:
-    """A program without its numbers and values: those of one shape are told as one."""
-    return msgspec.json.encode(program).decode()

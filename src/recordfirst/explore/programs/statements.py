@@ -25,6 +25,9 @@ from recordfirst.explore.programs.values import KINDS
 _RAISES: dict[Ending, str] = {
     "declines": "raise Declined('the body')",
     "sold": "raise Sold('body', 1)",
+    "sold out": "raise SoldOut('body', 1)",
+    "rich": "raise with_more(at=dt.datetime(2026, 1, 2, tzinfo=dt.UTC))",
+    "unstorable": "raise with_more(connection=object())",
     "odd": "raise Odd('the body')",
     "nested": "raise ExceptionGroup('body', [Sold('body', 1)])",
     "bug": "raise KeyError('body')",
@@ -33,14 +36,14 @@ _RAISES: dict[Ending, str] = {
 }
 
 
-def body_lines(program: Program, body: Sequence[Statement], parts: Sequence[Part]) -> list[str]:
-    """The lines of a block; parts are told by where they stand among all."""
-    return _Lines(program, parts).block(body)
+def body_lines(program: Program, body: Sequence[Statement]) -> list[str]:
+    """The lines of a block."""
+    return _Lines(program).block(body)
 
 
 class _Lines:
-    def __init__(self, program: Program, parts: Sequence[Part]) -> None:
-        self._program, self._parts = program, parts
+    def __init__(self, program: Program) -> None:
+        self._program = program
         self._branches = 0
 
     def block(self, body: Sequence[Statement]) -> list[str]:
@@ -66,8 +69,7 @@ class _Lines:
                 return ["try:", *self._indented(body), "finally:", *self._indented(final)]
             case Sleep(seconds):
                 return [f"await ctx.sleep(dt.timedelta(seconds={seconds}))"]
-            case Part():
-                number = next(i for i, each in enumerate(self._parts) if each is statement)
+            case Part(_, number):
                 return [f"await saw('part{number}', ctx.rpc(part{number}))"]
             case Fail(how):
                 return [_RAISES[how]]

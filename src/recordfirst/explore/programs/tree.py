@@ -8,7 +8,7 @@ import msgspec
 
 type Reply = Literal[
     "ok", "refused", "refused in a group", "not done", "unknown", "dropped", "late", "lost", "odd", "unreadable",
-    "hangs", "exits", "cancelled",
+    "hangs", "exits", "cancelled", "pending", "pending, refused",
 ]  # fmt: skip
 ANSWERS: dict[Reply, str] = {
     "ok": "does it, and says so",
@@ -24,22 +24,31 @@ ANSWERS: dict[Reply, str] = {
     "hangs": "does it, and never answers",
     "exits": "does it, and the client raises SystemExit",
     "cancelled": "does it, and the client raises CancelledError",
+    "pending": "has it, and does it hours later",
+    "pending, refused": "has it, and says no hours later",
 }
 DONE: frozenset[Reply] = frozenset({"ok", "late", "lost", "odd", "unreadable", "hangs", "exits", "cancelled"})
 """With these it is done, sooner or later."""
 REFUSED: frozenset[Reply] = frozenset({"refused", "refused in a group"})
+PENDING: frozenset[Reply] = frozenset({"pending", "pending, refused"})
+"""With these it is decided later, and the probe knows."""
 
 type Keys = Literal["day", "none"]
 """For how long the provider honours a key."""
 type Probing = Literal["none", "true", "fails first", "cannot tell"]
 type Classify = Literal["plain", "own", "raises"]
 """How the provider's errors are read: by default, by a method that knows its refusal, or by one that fails."""
-type Ending = Literal["ok", "declines", "sold", "odd", "nested", "bug", "exits", "cancels"]
+type Ending = Literal[
+    "ok", "declines", "sold", "sold out", "rich", "unstorable", "odd", "nested", "bug", "exits", "cancels"
+]
 """How a write, a read or a plain function ends: well, or by which exception."""
 ENDINGS: dict[Ending, str] = {
     "ok": "returns",
     "declines": "raises Declined",
     "sold": "raises Sold, which the program declares",
+    "sold out": "raises a subclass of Sold",
+    "rich": "raises Sold with a time and a Decimal as its attributes",
+    "unstorable": "raises Sold with an attribute that cannot be stored",
     "odd": "raises Odd, a class of its own that is not declared",
     "nested": "raises an exception group of one Sold",
     "bug": "raises KeyError",
@@ -71,6 +80,9 @@ class WriteSpec(msgspec.Struct, frozen=True, kw_only=True, tag="write"):
     result: str | None = None
     default: int | None = None
     """Of a parameter that no call gives."""
+    template: str = "{n}:{name}"
+    function: str | None = None
+    """The name of its function, if not its own."""
 
 
 class EffectSpec(msgspec.Struct, frozen=True, kw_only=True, tag="effect"):
@@ -85,6 +97,7 @@ class EffectSpec(msgspec.Struct, frozen=True, kw_only=True, tag="effect"):
     undo: str | None = None
     on_success: bool = False
     on_decline: bool = False
+    on_pending: bool = False
     repeats: bool = False
     """``in_doubt="repeat"``."""
     is_async: bool = True
@@ -109,6 +122,7 @@ class ReadSpec(msgspec.Struct, frozen=True, kw_only=True, tag="read"):
     is_plain: bool = False
     value: str | None = None
     result: str | None = None
+    function: str | None = None
 
 
 type Spec = WriteSpec | EffectSpec | ReadSpec
@@ -169,6 +183,8 @@ class Part(msgspec.Struct, frozen=True, tag="part"):
     """Another workflow, by ``ctx.rpc``."""
 
     body: tuple[Statement, ...]
+    number: int = 0
+    """Its name, which it keeps from version to version."""
 
 
 class Fail(msgspec.Struct, frozen=True, tag="fail"):
@@ -179,16 +195,17 @@ class Fail(msgspec.Struct, frozen=True, tag="fail"):
 
 type Statement = Do | Together | Reused | Within | Catch | Finally | Sleep | Part | Fail
 
-type EditKind = Literal["rename", "rekey", "undo", "remove", "add", "reorder", "default", "retype", "fix"]
+type EditKind = Literal["rename", "rekey", "undo", "remove", "add", "reorder", "default", "retype", "return", "fix"]
 CHANGES: dict[EditKind, str] = {
     "rename": "a step's function has another name",
-    "rekey": "an effect's key has another template",
+    "rekey": "the key of an effect or a write has another template",
     "undo": "an effect is taken back by another effect, or by none",
-    "remove": "a statement of the body is gone",
+    "remove": "a statement is gone",
     "add": "a call stands before all others",
-    "reorder": "two statements have changed places",
+    "reorder": "two statements, one behind the other, have changed places",
     "default": "a parameter that no call gives has another default",
     "retype": "a step takes another type",
+    "return": "a step returns another type",
     "fix": "what was a bug is none",
 }
 
@@ -199,6 +216,7 @@ class Edit(msgspec.Struct, frozen=True):
     kind: EditKind
     step: str = ""
     place: int = 0
+    """Which statement, counted through all blocks; of an undo: by none if even, by another effect if odd."""
 
 
 type Begin = Literal["start", "transaction", "savepoint", "savepoint taken back"]
@@ -238,6 +256,22 @@ def blocks_of(statement: Statement) -> tuple[tuple[Statement, ...], ...]:
             return (statement.body, statement.final)
         case _:
             return ()
+
+
+def with_blocks(statement: Statement, blocks: tuple[tuple[Statement, ...], ...]) -> Statement:
+    """The statement with other blocks in it, of which there are as many as :func:`blocks_of` gives."""
+    replace = msgspec.structs.replace
+    match statement:
+        case Together():
+            return replace(statement, branches=blocks)
+        case Within() | Part():
+            return replace(statement, body=blocks[0])
+        case Catch():
+            return replace(statement, body=blocks[0], handler=blocks[1])
+        case Finally():
+            return replace(statement, body=blocks[0], final=blocks[1])
+        case _:
+            return statement
 
 
 def walk(body: tuple[Statement, ...]) -> list[Statement]:

@@ -12,6 +12,7 @@ from recordfirst.errors import RecordfirstError
 from recordfirst.explore.programs.build import Version, case, versions
 from recordfirst.explore.programs.ground import (
     At,
+    End,
     FastWorld,
     Observed,
     Outside,
@@ -25,6 +26,18 @@ from recordfirst.explore.programs.history import FinalReceipt, FinalStart, Histo
 from recordfirst.explore.programs.kit import Others, notes
 from recordfirst.explore.programs.process import work
 from recordfirst.explore.programs.tree import Program
+
+
+class OfVersion(Running):
+    """A process in which the module of its own version is what is imported, whichever runs beside it."""
+
+    def __init__(self, version: Version, *given: Any) -> None:
+        super().__init__(*given)
+        self._version = version
+
+    def advance(self) -> tuple[End, str]:
+        self._version.enter()
+        return super().advance()
 
 
 class ProgramTrial(VirtualTrial):
@@ -45,12 +58,13 @@ class ProgramTrial(VirtualTrial):
             return History(
                 program=self.world.program,
                 schedule=str(self.schedule),
-                faults=tuple(sorted({f"{each}" for at in struck for each in (at.fault, at.change) if each})),
+                faults=tuple(sorted({f"{each}" for at in struck for each in (at.fault, _told_change(at)) if each})),
                 points=tuple(self._processes[0].points),
                 processes=len(self._processes),
                 asked=tuple(outside.asked),
                 receipts=tuple(FinalReceipt(*row) for row in connection.execute(_RECEIPTS)),
                 starts=tuple(FinalStart(*row) for row in connection.execute(_STARTS)),
+                findings=tuple(connection.execute(_FINDINGS)),
                 rows=tuple(connection.execute("SELECT step, n, part FROM rows ORDER BY step, n, part")),
                 commits=tuple(self._commits),
                 notes=tuple(notes.all),
@@ -60,7 +74,7 @@ class ProgramTrial(VirtualTrial):
 
     def _start(self, process: Process, place: Place, version: Any) -> Any:
         made, begin = self.world.of(version), self.world.program.begin
-        return Running(work(self.world.case.app, made, begin, place, process), process)
+        return OfVersion(made, work(self.world.case.app, made, begin, place, process), process)
 
     def _called(self, *_: Any) -> None:
         """The double tells of it."""
@@ -70,10 +84,16 @@ class ProgramTrial(VirtualTrial):
         self._commits.append(self.world.look_by(connection, outside))
 
 
+def _told_change(at: At) -> str | None:
+    return "beside" if at.fault == "stall" and at.change else at.change
+
+
 _RECEIPTS = """
 SELECT key, attempt, kind, function, state, undo, undone_by, doubts FROM recordfirst_receipt ORDER BY key, attempt
 """
 _STARTS = "SELECT id, state, result, error, stopped_at_ms IS NOT NULL, stop FROM recordfirst_start ORDER BY id"
+
+_FINDINGS = "SELECT code, subject FROM recordfirst_finding WHERE closed_at_ms IS NULL ORDER BY code, subject"
 
 
 class ProgramWorld(FastWorld):

@@ -6,6 +6,7 @@ world's.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 import sqlite3
@@ -67,6 +68,15 @@ class SimRecord(SqliteRecord):
         assert isinstance(given, _Inline)
         connection: sqlite3.Connection = given._conn  # noqa: SLF001 - our own subclass
         return connection
+
+    async def changed(self, timeout_s: float) -> None:
+        # No other process commits while this one runs, so to look every 50 ms was half of all that SQLite was asked.
+        version = await self._data_version()
+        if version == self._seen_version:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), timeout_s)
+        self._seen_version = version
+        self._news.clear()
 
     @contextlib.asynccontextmanager
     async def lease(self, name: str) -> AsyncIterator[Lease]:

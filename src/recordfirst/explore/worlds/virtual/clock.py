@@ -119,6 +119,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self, clock: Time) -> None:
         self.clock = clock
         self.in_threads = 0
+        """Functions that run in threads now, but for those that wait for something here."""
+        self._asked_by_thread = False
         self._tasks: list[weakref.ref[asyncio.Task[Any]]] = []
         selector = _Selector()
         selector.loop = self
@@ -129,7 +131,25 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Create a task, and know of it."""
         task = super().create_task(coro, **options)
         self._tasks.append(weakref.ref(task))
+        if self._asked_by_thread:
+            self.in_threads -= 1
+            task.add_done_callback(self._answered_thread)
         return task
+
+    def call_soon_threadsafe(self, callback: Callable[..., object], *args: Any, **options: Any) -> asyncio.Handle:  # type: ignore[override]
+        """Call it soon. A task that it begins is what a thread waits for, so time passes while that waits."""
+
+        def called() -> None:
+            self._asked_by_thread = True
+            try:
+                callback(*args)
+            finally:
+                self._asked_by_thread = False
+
+        return super().call_soon_threadsafe(called, **options)
+
+    def _answered_thread(self, _: object) -> None:
+        self.in_threads += 1
 
     def unfinished(self) -> list[asyncio.Task[Any]]:
         """Return what is not done yet. asyncio's own list is of all loops that there ever were."""

@@ -116,9 +116,11 @@ class VirtualTrial:
         self._why = f"{_PROCESSES_MOST} processes came to no end; the last: {self._why or 'died'}"
 
     def _with_another(self, running: Running) -> tuple[End, str]:
-        """While one stalls another works, elsewhere; then the first goes on."""
+        """While one stalls another works, elsewhere; then the first goes on, beside the next version if that works."""
         self._hosts += 1
         self._stands_still()
+        if running.process.struck[-1].change == "deploy":
+            self._version = len(self.world.case.versions)
         other = self._begin(str(self._hosts))
         others_end, why = other.advance()
         self.clock.skip_ms(_STALLED_MS)
