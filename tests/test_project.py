@@ -418,16 +418,93 @@ def test_only_running_parts_know_the_engine() -> None:
     assert found(inner, r"^\s*(?:from|import) resonate\b") == []
 
 
-def test_clock_chance_and_ids_are_arguments() -> None:
-    """Whoever explores or tests gives them: nobody asks the machine but the default, and for secrets."""
-    apart = ("cli", "demo", "explore", "testing", "conformance")  # they begin programs, or are such tests
-    paths = [path for path in SRC.rglob("*.py") if path.relative_to(SRC).parts[0] not in apart]
-    asked = r"\btime\.\w+\(|\buuid4\(|\brandom\.\w+\(|\.now\(|\.today\(|\bsecrets\.|\burandom\("
-    assert {line.partition(":")[0] for line in found(paths, asked)} == {
-        "src/recordfirst/process/seams.py",
-        "src/recordfirst/execution/sealing/__init__.py",  # a key, which only the system may make
-        "src/recordfirst/records/postgres/client.py",  # the number of a lock, which nobody else may guess
-    }
+AMBIENT = {
+    "asyncio": {"sleep"},
+    "time": None,  # all that is in it
+    "random": None,
+    "secrets": None,
+    "uuid": {"uuid1", "uuid4"},
+    "os": {"urandom", "getrandom"},
+    "datetime": {"now", "utcnow", "today"},
+}
+"""What a process asks its machine for: time, chance, and ids; by module."""
+ASKS_THE_MACHINE = {
+    ("process/seams.py", "asyncio.sleep"),  # the defaults of what a test or an explorer overrides
+    ("process/seams.py", "time.time_ns"),
+    ("process/seams.py", "uuid.uuid4"),
+    ("execution/sealing/__init__.py", "secrets.token_hex"),  # a key, which only the system may make
+    ("records/postgres/client.py", "secrets.randbits"),  # the number of a lock, which nobody else may guess
+}
+APART = {
+    "cli": "its programs are run by operators, who have one clock",
+    "demo": "it begins processes, and measures them",
+    "explore": "it makes the time and the chance of its worlds",
+    "testing": "its simulators are programs of their own",
+    "conformance": "its tests wait for real processes",
+}
+"""Rooms that the rule is not for, and why."""
+
+
+def asks_the_machine(code: str) -> set[str]:
+    """What a module takes from :data:`AMBIENT`, but as the default of an argument; a turn of the loop is no time."""
+    tree = ast.parse(code)
+    modules, names = dict[str, str](), dict[str, str]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules |= {each.asname or each.name: each.name for each in node.names if each.name in AMBIENT}
+        elif isinstance(node, ast.ImportFrom) and node.module in AMBIENT:
+            names |= {each.asname or each.name: f"{node.module}.{each.name}" for each in node.names}
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    defaults = [each for f in functions for each in (*f.args.defaults, *f.args.kw_defaults) if each is not None]
+    turns = [
+        node.func
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and [ast.unparse(each) for each in node.args] == ["0"] and not node.keywords
+    ]
+    allowed = {id(each) for each in (*defaults, *turns)}
+    taken = set()
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Attribute | ast.Name) or id(node) in allowed:
+            continue
+        first, *rest = ast.unparse(node).split(".")
+        module, *path = ".".join([modules.get(first) or names.get(first, "no module"), *rest]).split(".")
+        within = AMBIENT.get(module, set())
+        if path and (within is None or path[-1] in within):
+            taken.add(".".join([module, *path]))
+    return taken
+
+
+def test_clock_sleeper_chance_and_ids_are_arguments() -> None:
+    """Whoever explores or tests gives them. A module asks the machine in a default of an argument, or says why."""
+    paths = {path.relative_to(SRC).as_posix(): path for path in SRC.rglob("*.py")}
+    asked = {(name, what) for name, path in paths.items() for what in asks_the_machine(path.read_text())}
+    assert {each for each in asked if each[0].partition("/")[0] not in APART} == ASKS_THE_MACHINE
+
+
+@pytest.mark.parametrize(
+    ("code", "asked"),
+    [
+        ("import asyncio\nawait asyncio.sleep(1)", {"asyncio.sleep"}),
+        ("import asyncio\nawait asyncio.sleep(0)", set()),
+        ("import asyncio as a\nuse(a.sleep)", {"asyncio.sleep"}),
+        ("from asyncio import sleep as pause\npause(pause_s)", {"asyncio.sleep"}),
+        ("import asyncio\nasync def wait(*, sleeper=asyncio.sleep): await sleeper(1)", set()),
+        ("import time\ntime.monotonic()", {"time.monotonic"}),
+        ("from time import time\ntime()", {"time.time"}),
+        ("import time\ndef age(clock=time.time): return clock()", set()),
+        ("from random import Random\nRandom(7)", {"random.Random"}),
+        ("import datetime\ndatetime.datetime.now()", {"datetime.datetime.now"}),
+        ("from datetime import date\ndate.today()", {"datetime.date.today"}),
+        ("import datetime\ndatetime.timedelta(1)", set()),
+        ("from uuid import uuid4\nuuid4().hex", {"uuid.uuid4"}),
+        ("import uuid\nuuid.uuid5(space, name)", set()),
+        ("import os\nos.urandom(8)", {"os.urandom"}),
+        ("asyncio.get_running_loop().time()", set()),
+    ],
+)
+def test_what_asks_the_machine_is_noticed(code: str, asked: set[str]) -> None:
+    """The rule above sees each way of asking, and no other."""
+    assert asks_the_machine(code) == asked
 
 
 def test_the_picture_of_the_rooms_is_that_of_the_code() -> None:

@@ -78,7 +78,7 @@ class CompletionPoller:
             return await session.still_open(sorted(set(self._waiting.values())))
 
     async def _pause(self) -> None:
-        await asyncio.sleep(_LEAST_S)  # also for new ones, however many come
+        await self._runtime.seams.pause(_LEAST_S)  # also for new ones, however many come
         if self._pause_s > _LEAST_S:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), self._pause_s - _LEAST_S)

@@ -12,6 +12,7 @@ from recordfirst.engine.sdk import steps as sdk
 from recordfirst.errors import CommitUnknown, Declined, NotDone, RecordfirstError, RecordUnavailable, Unknown
 from recordfirst.observe import Observer, Released, Repeated, unfailing
 from recordfirst.process import places
+from recordfirst.process.seams import Sleeper
 from recordfirst.records.contract import Fault, Record
 
 _HOLD_S = 20.0
@@ -45,7 +46,7 @@ class Patience:
         self,
         record: Record[Any],
         *,
-        sleeper: Callable[[float], Awaitable[None]],
+        sleeper: Sleeper,
         random: Callable[[], float],
         observer: Observer,
     ) -> None:

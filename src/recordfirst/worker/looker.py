@@ -47,7 +47,7 @@ class PendingLooker:
                     await self._round()
                 except Exception as error:  # noqa: BLE001 - what is due stays due, and the next round looks again
                     self._runtime.observe(LookFailed("what is due", safe_text(error)))
-                await asyncio.sleep(_EVERY_S)
+                await self._runtime.seams.pause(_EVERY_S)
         finally:
             await cancelled(*self._asking.values())
 
@@ -74,7 +74,7 @@ class PendingLooker:
                 self._runtime.observe(LookFailed(receipt.key, safe_text(error)))
             effect = self._effects.get(receipt.function)
             if effect is not None:
-                await asyncio.sleep(1 / effect.provider.looks_per_s)
+                await self._runtime.seams.pause(1 / effect.provider.looks_per_s)
 
     async def _look(self, receipt: Receipt) -> None:
         async with self._runtime.record.session() as session:

@@ -35,7 +35,7 @@ async def resume_regularly(runtime: Runtime, workflows: Container[str], nudge: C
                 pause_s = _EVERY_S / 10
         except Exception as error:  # noqa: BLE001 - it stays stopped, visibly, and is looked for again
             runtime.observe(DispatchFailed(describe(error)))
-        await asyncio.sleep(pause_s)
+        await runtime.seams.pause(pause_s)
 
 
 async def _resume(runtime: Runtime, start: Start) -> bool:

@@ -8,7 +8,6 @@ come through.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 from recordfirst.core.finding import NewFinding
 from recordfirst.core.waits import wait_of
@@ -22,11 +21,11 @@ _LONG_S = 120.0
 _EVERY_S = 30.0
 
 
-async def tell_waits(runtime: Runtime, *, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+async def tell_waits(runtime: Runtime) -> None:
     """Look now and then until cancelled. While nothing waits, the record is asked nothing."""
     told: dict[str, NewFinding] = {}
     while True:
-        await pause(min(_EVERY_S, _LONG_S))
+        await runtime.seams.pause(min(_EVERY_S, _LONG_S))
         try:
             await _look(runtime, told)
         except Exception as error:  # noqa: BLE001 - the record may be what is waited for; the next look tells

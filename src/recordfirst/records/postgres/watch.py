@@ -10,6 +10,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+from recordfirst.process.seams import Sleeper
+
 type News = AsyncIterator[object]
 
 _AGAIN_S = 1.0
@@ -20,9 +22,12 @@ class Listener:
     """Keeps one connection listening from the first wait on, and wakes the waiting."""
 
     def __init__(
-        self, listen: Callable[[], contextlib.AbstractAsyncContextManager[News]], lost: type[Exception]
+        self,
+        listen: Callable[[], contextlib.AbstractAsyncContextManager[News]],
+        lost: type[Exception],
+        sleeper: Sleeper,
     ) -> None:
-        self._listen, self._lost = listen, lost
+        self._listen, self._lost, self._sleeper = listen, lost, sleeper
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closed = False
@@ -44,7 +49,7 @@ class Listener:
                     async for _ in news:
                         self._news.set()
             except (self._lost, OSError):
-                await asyncio.sleep(_AGAIN_S)
+                await self._sleeper(_AGAIN_S)
 
     async def close(self) -> None:
         """Stop listening, and let nobody wait."""

@@ -16,6 +16,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -25,6 +26,7 @@ import aiosqlite
 from recordfirst.core.text import safe_text, shown
 from recordfirst.errors import Misuse, RecordUnavailable, SchemaMismatch
 from recordfirst.process.owner import Owned
+from recordfirst.process.seams import Sleeper
 from recordfirst.records import statements
 from recordfirst.records.contract import Cover, Fault, Lease, Migration, Session
 from recordfirst.records.one_connection import Params, Row
@@ -62,8 +64,14 @@ class SqliteRecord:
     indexes: Mapping[str, str]
     path: Path | None
 
-    def __init__(self, path: str | Path, *, connect: Callable[..., aiosqlite.Connection] = aiosqlite.connect) -> None:
-        """``connect``: opens a connection of the driver. An argument for tests."""
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        connect: Callable[..., aiosqlite.Connection] = aiosqlite.connect,
+        sleeper: Sleeper = asyncio.sleep,
+    ) -> None:
+        """``connect`` opens a connection of the driver, ``sleeper`` waits a number of seconds: arguments for tests."""
         if str(path) in {"", ":memory:"} or str(path).startswith("file:"):
             raise Misuse(f"a record is a file that outlives the process; {str(path)!r} is none")
         if "://" in str(path):
@@ -71,7 +79,7 @@ class SqliteRecord:
         # Without links: what lies beside the file is beside the same one under another name, too.
         self.path = self._path = Path(os.path.realpath(path))
         self.where = str(path)
-        self._driver = connect
+        self._driver, self._sleeper = connect, sleeper
         self._statements = statements.load(_PACKAGE)
         self.migrations = statements.migrations(_PACKAGE)
         self.seen_mark: tuple[str, int, int] | None = None
@@ -107,7 +115,7 @@ class SqliteRecord:
     async def _connect_both(self) -> None:
         try:
             self._writer = await self._connect(self._write_guard, _WRITES)
-            await _until_free(self._keep_log)
+            await self._until_free(self._keep_log)
             self._reader = await self._connect(self._read_guard, _READS)
             self._seen_version = await self._data_version()
         except (sqlite3.Error, OSError) as error:
@@ -129,12 +137,25 @@ class SqliteRecord:
             raise
         try:
             for pragma in (*pragmas, "PRAGMA foreign_keys = ON"):
-                await _until_free(lambda sql=pragma: connection.execute_fetchall(sql))
+                await self._until_free(partial(connection.execute_fetchall, pragma))
             await connection.set_authorizer(guard.allows)
         except BaseException:
             await connection.close()
             raise
         return connection
+
+    async def _until_free(self, work: Callable[[], Awaitable[object]]) -> None:
+        """Repeat what SQLite refuses at once, without its usual wait, while others open the same file."""
+        deadline = asyncio.get_running_loop().time() + _OPEN_S
+        while True:
+            try:
+                await work()
+            except sqlite3.OperationalError as error:
+                if _code(error) not in _CONTENTION or asyncio.get_running_loop().time() > deadline:
+                    raise
+                await self._sleeper(0.02)
+            else:
+                return
 
     async def _keep_log(self, *, anyway: bool = False) -> None:
         """Write to a log beside the file, as it stays from then on: not where somebody only looks at another file."""
@@ -285,7 +306,7 @@ class SqliteRecord:
             self._absent = False
             await self._connect_both()
         connection = self._opened(self._writer)
-        await _until_free(lambda: self._keep_log(anyway=True))
+        await self._until_free(lambda: self._keep_log(anyway=True))
         self._seen_version = await self._data_version()
         done = []
         for step in self.migrations:
@@ -304,7 +325,7 @@ class SqliteRecord:
     @contextlib.asynccontextmanager
     async def lease(self, name: str) -> AsyncIterator[Lease]:
         """Hold the lock on ``<path>.<app>.<name>.lease``; the file stays."""
-        async with hold(self._beside(f"{quote(name, safe='')}.lease")) as lease:
+        async with hold(self._beside(f"{quote(name, safe='')}.lease"), self._sleeper) as lease:
             yield lease
 
     def keep_mark(self, line: str | None) -> None:
@@ -417,20 +438,6 @@ async def _transaction(connection: aiosqlite.Connection, begin: str) -> AsyncIte
         # known whether there is a transaction, and without one this does nothing.
         await to_the_end(connection.rollback())
         raise
-
-
-async def _until_free(work: Any) -> None:
-    """Repeat what SQLite refuses at once, without its usual wait, while others open the same file."""
-    deadline = asyncio.get_running_loop().time() + _OPEN_S
-    while True:
-        try:
-            await work()
-        except sqlite3.OperationalError as error:
-            if _code(error) not in _CONTENTION or asyncio.get_running_loop().time() > deadline:
-                raise
-            await asyncio.sleep(0.02)
-        else:
-            return
 
 
 def _code(error: sqlite3.Error) -> int | None:
