@@ -192,8 +192,6 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """The most items of one request, and so of one linked chain."""
     remembers_refusals: bool = False
     """Whether :meth:`Ledger.refusals` can tell why an id has failed."""
-    imports: bool = False
-    """Whether it takes events of the past with their own timestamps. No ledger here does; TigerBeetle's client can."""
 
 
 class Ledger(Protocol):
