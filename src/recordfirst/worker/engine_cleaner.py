@@ -1,9 +1,9 @@
 """Collects, now and then, what has ended in an engine and was left there, while a worker runs.
 
-Most epochs are forgotten at once, when the record has stored their end. Left over is what a crash, a retry or a new
-epoch leaves. Kept is what the record may still ask for: an epoch that has ended in the engine while its start is open
-in that epoch is one whose end is on its way, or was lost; an id that the record does not know may come with a restore. So
-are the marks by which a restore is noticed; others leave the engine as soon as they tell nothing.
+Most epochs are forgotten at once, when the record has stored their end. A crash, a retry or a new epoch leaves others
+behind. Kept is an epoch that the record may still ask for. If an epoch has ended in the engine while its start is open
+in that epoch, its end is on its way, or was lost. An id that the record does not know may come back with a restore.
+Marks that are needed to notice a restore are kept, too; others leave the engine as soon as they tell nothing.
 """
 
 from __future__ import annotations

@@ -15,9 +15,7 @@ _AGAIN_S = 0.2
 """Between two looks whether another process has built them."""
 
 
-async def build(
-    indexes: Mapping[str, str], place: str, lock: int, session: Session[Any], sleeper: Sleeper
-) -> None:
+async def build(indexes: Mapping[str, str], place: str, lock: int, session: Session[Any], sleeper: Sleeper) -> None:
     """Build those that are missing, by what makes each, one process at a time."""
     # Not waited for in the server: who builds waits for all statements under way, also for one that waits.
     while not (await session.run(f"SELECT pg_try_advisory_lock({lock})"))[0][0]:
