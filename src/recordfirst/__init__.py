@@ -5,6 +5,12 @@ This module is the whole public surface. Records are in ``recordfirst.records.po
 ``recordfirst.providers``, doubles for tests in ``recordfirst.testing``.
 """
 
+from recordfirst.process.imports import lazily
+
+with lazily("aiohttp"):  # by whatever is the first to import the SDK
+    import resonate.resonate  # noqa: F401
+
+# isort: split
 from resonate.context import Context
 
 from recordfirst.client.app import App

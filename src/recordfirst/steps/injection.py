@@ -12,10 +12,12 @@ import traceback
 from collections.abc import Callable, Iterable
 from typing import Any, get_args
 
-import svcs
-
 from recordfirst.errors import DuplicateDependency, MissingDependency, Misuse
+from recordfirst.process.imports import lazily
 from recordfirst.steps.function import Function
+
+with lazily("svcs.aiohttp", "svcs.fastapi", "svcs.flask", "svcs.starlette"):  # each imports its web framework
+    import svcs
 
 
 class Injector:
