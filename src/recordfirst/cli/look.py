@@ -87,7 +87,9 @@ async def show(app_path: str, name: str, reveal: bool, as_json: bool) -> None:
         print_json(body)
         return
     if start is not None:
-        lines: list[tuple[Any, ...]] = [(key, value) for key, value in _start(start).items() if value is not None]
+        none = {"engine": "none yet: no worker has taken it"} if start.state == "open" else {}
+        facts = {key: none.get(key) if value is None else value for key, value in _start(start).items()}
+        lines: list[tuple[Any, ...]] = [(key, value) for key, value in facts.items() if value is not None]
         table(lines + list(_hidden(app, start, ("arguments", "result"), reveal=reveal).items()))
     for number, receipt in enumerate(receipts):
         if number or start is not None:
