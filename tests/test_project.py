@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ast
 import functools
+import importlib
 import inspect
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Callable, Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
+from typing import Any
 
 import click
 import grimp
@@ -22,6 +25,7 @@ from recordfirst import errors
 from recordfirst.core import finding
 from recordfirst.errors import pages
 from recordfirst.reconcile.reconciler import PASSES
+from recordfirst.records.contract import Record
 
 ROOT = Path(__file__).parent.parent
 SRC = ROOT / "src" / "recordfirst"
@@ -313,6 +317,60 @@ def test_public_methods_have_docstrings() -> None:
     assert silent == []
 
 
+PUBLIC_MODULES = (
+    "recordfirst.explore",
+    "recordfirst.ledgers.tigerbeetle",
+    "recordfirst.process.seams",
+    "recordfirst.providers.stripe",
+    "recordfirst.records.postgres",
+    "recordfirst.records.sqlite",
+    "recordfirst.testing",
+)
+"""What users import besides ``recordfirst`` itself."""
+
+
+def public_functions() -> Iterator[tuple[str, Callable[..., Any], str]]:
+    """Each public function and method, with what is said of what it raises: by itself, its class, or the contract."""
+    values = {f"recordfirst.{name}": getattr(recordfirst, name) for name in recordfirst.__all__}
+    for module in map(importlib.import_module, PUBLIC_MODULES):
+        names = getattr(module, "__all__", None) or [
+            name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__
+        ]
+        values |= {f"{module.__name__}.{name}": getattr(module, name) for name in names if not name.startswith("_")}
+    for path, value in values.items():
+        members = vars(value).items() if isinstance(value, type) else [("", value)]
+        for name, member in members:
+            function = inspect.unwrap(member) if callable(member) else getattr(member, "__func__", member)
+            ours = inspect.isfunction(function) and function.__module__.startswith("recordfirst.")
+            if ours and (not name.startswith("_") or name in {"__init__", "__post_init__", "__call__"}):
+                said = [function.__doc__, own_docstring(value)]
+                if ".records." in path:
+                    said.append(inspect.getdoc(getattr(Record, name, None)))
+                yield f"{path}.{name}".rstrip("."), function, "\n".join(filter(None, said))
+
+
+def raises(function: Callable[..., Any]) -> set[str]:
+    """The exceptions that a function makes and raises itself."""
+    [definition] = ast.parse(textwrap.dedent(inspect.getsource(function))).body
+    found, left = set[str](), list(ast.iter_child_nodes(definition))
+    while left:
+        node = left.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            continue
+        left += ast.iter_child_nodes(node)
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+            found.add(ast.unparse(node.exc.func).rpartition(".")[2])
+    return found - {"AssertionError", "NotImplementedError", "OperationalError"}
+
+
+def test_what_is_raised_is_said() -> None:
+    """A public function names what it raises, so that a caller need not read it."""
+    functions = list(public_functions())
+    assert len(functions) > 100
+    silent = {path: raises(function) - set(re.findall(r"\w+", said)) for path, function, said in functions}
+    assert {path: names for path, names in silent.items() if names} == {}
+
+
 # ── the command line ────────────────────────────────────────────────────────
 
 
@@ -445,6 +503,15 @@ APART = {
 """Rooms that the rule is not for, and why."""
 
 
+def dotted(node: ast.AST) -> tuple[str, list[str]]:
+    """A name, and the attributes behind it; an empty one for anything else."""
+    rest: list[str] = []
+    while isinstance(node, ast.Attribute):
+        rest.insert(0, node.attr)
+        node = node.value
+    return (node.id, rest) if isinstance(node, ast.Name) else ("", [])
+
+
 def asks_the_machine(code: str) -> set[str]:
     """What a module takes from :data:`AMBIENT`, but as the default of an argument; a turn of the loop is no time."""
     tree = ast.parse(code)
@@ -463,11 +530,11 @@ def asks_the_machine(code: str) -> set[str]:
     ]
     allowed = {id(each) for each in (*defaults, *turns)}
     taken = set()
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Attribute | ast.Name) or id(node) in allowed:
+    for node in ast.walk(tree) if modules or names else ():
+        first, rest = dotted(node)
+        if id(node) in allowed or first not in modules | names:
             continue
-        first, *rest = ast.unparse(node).split(".")
-        module, *path = ".".join([modules.get(first) or names.get(first, "no module"), *rest]).split(".")
+        module, *path = ".".join([modules.get(first) or names[first], *rest]).split(".")
         within = AMBIENT.get(module, set())
         if path and (within is None or path[-1] in within):
             taken.add(".".join([module, *path]))
@@ -477,8 +544,9 @@ def asks_the_machine(code: str) -> set[str]:
 def test_clock_sleeper_chance_and_ids_are_arguments() -> None:
     """Whoever explores or tests gives them. A module asks the machine in a default of an argument, or says why."""
     paths = {path.relative_to(SRC).as_posix(): path for path in SRC.rglob("*.py")}
-    asked = {(name, what) for name, path in paths.items() for what in asks_the_machine(path.read_text())}
-    assert {each for each in asked if each[0].partition("/")[0] not in APART} == ASKS_THE_MACHINE
+    texts = {name: path.read_text() for name, path in paths.items() if name.partition("/")[0] not in APART}
+    asked = {(name, what) for name, text in texts.items() for what in asks_the_machine(text)}
+    assert asked == ASKS_THE_MACHINE
 
 
 @pytest.mark.parametrize(

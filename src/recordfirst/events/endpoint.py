@@ -43,7 +43,11 @@ class EventEndpoint:
         """What it has answered, in this process: ``new``, ``repeated``, ``other mode``, ``bad signature``, ..."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request.
+
+        Raises:
+            Misuse: if it is no HTTP request, such as a websocket.
+        """
         if scope["type"] != "http":
             raise Misuse(f"an endpoint for events takes HTTP requests, not {scope['type']!r}: mount it in your web app")
         status, said = await self._answered(scope, receive)

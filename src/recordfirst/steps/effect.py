@@ -147,7 +147,11 @@ class Effect[**P, R](Step[P, R]):
         return other
 
     def attempt(self, number: int) -> Self:
-        """Return this effect as its attempt ``number``: asked for by the caller, after the one before was declined."""
+        """Return this effect as its attempt ``number``, which the caller asks for after a decline of the one before.
+
+        Raises:
+            Misuse: if ``number`` is below 1.
+        """
         if number < 1:
             raise Misuse(f"attempt {number} of {self.name}: attempts are counted from 1")
         other = copy.copy(self)

@@ -44,7 +44,11 @@ class Keyring:
     """
 
     def __init__(self, keys: Mapping[str, Encryptor]) -> None:
-        """``keys``: encryptors by id, the newest first, such as ``Keyring({"2026": new, "2025": old})``."""
+        """``keys``: encryptors by id, the newest first, such as ``Keyring({"2026": new, "2025": old})``.
+
+        Raises:
+            Misuse: if there is none, or an id is empty, not ASCII, or has a colon.
+        """
         if not keys or not all(key and key.isascii() and key.isprintable() and ":" not in key for key in keys):
             raise Misuse("Keyring takes encryptors by id, the newest first: ids are ASCII, without a colon")
         self._keys = dict(keys)
@@ -59,7 +63,12 @@ class Keyring:
         return _MARK + self.key_id.encode() + b":" + self._keys[self.key_id].encrypt(data)
 
     def decrypt(self, data: bytes) -> bytes:
-        """Decrypt with the key that the text names. Raises if that is not here, or refuses."""
+        """Decrypt with the key that the text names.
+
+        Raises:
+            LookupError: if that key is not here, or the text names none and no key decrypts it.
+            Exception: what the key's own ``decrypt`` raises.
+        """
         if data.startswith(_MARK):
             id, _, rest = data.removeprefix(_MARK).partition(b":")
             key = self._keys.get(id.decode("ascii", "replace"))

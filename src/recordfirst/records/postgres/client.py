@@ -75,7 +75,17 @@ DO $$ BEGIN PERFORM pg_advisory_lock({}); EXCEPTION WHEN lock_not_available THEN
 
 
 class PostgresRecord:
-    """A record in PostgreSQL, in a schema of its own beside the user's tables."""
+    """A record in PostgreSQL, in a schema of its own beside the user's tables.
+
+    Args:
+        dsn: a URL, or a connection string of libpq.
+        schema: where its tables are.
+        pool_size: the most connections at a time; a lease, and listening, take one more each.
+        sleeper: waits a number of seconds between two tries. An argument for tests.
+
+    Raises:
+        Misuse: if an argument cannot be used.
+    """
 
     whole_number_max = (1 << 128) - 1  # numeric holds more; nothing here needs more
     migrations: Sequence[Migration]
@@ -85,7 +95,6 @@ class PostgresRecord:
     def __init__(
         self, dsn: str, *, schema: str = "recordfirst", pool_size: int = 16, sleeper: Sleeper = asyncio.sleep
     ) -> None:
-        """``sleeper``: waits a number of seconds between two tries. An argument for tests."""
         if misplaced_at(dsn):
             raise Misuse("the Postgres URL has an @ or / in its password, which ends it: write %40 and %2F there")
         try:

@@ -1,4 +1,4 @@
-"""The record in SQLite: this file and ``guard.py`` alone import the driver.
+"""The record in SQLite: this file and those beside it alone import the driver.
 
 Promised: what was committed is on the disk (WAL, ``synchronous=FULL``), and several processes on one machine may
 write at once. One connection writes, one statement or transaction at a time; another one reads. May be lost: nothing
@@ -33,6 +33,7 @@ from recordfirst.records.one_connection import Params, Row
 from recordfirst.records.session import SqlSession
 from recordfirst.records.sqlite import beside
 from recordfirst.records.sqlite.connection_lock import ConnectionLock
+from recordfirst.records.sqlite.faults import CLOSED, CONTENTION, UNREACHABLE, code_of
 from recordfirst.records.sqlite.guard import Block, Guard, GuardedConnection, guarded, to_the_end
 from recordfirst.records.sqlite.holders import held_by
 from recordfirst.records.sqlite.lease import hold
@@ -48,16 +49,19 @@ _NOT_SEEN = -1
 """No count of commits is this one."""
 _WRITES, _READS = "PRAGMA synchronous = FULL", "PRAGMA query_only = ON"
 """What makes a connection the one that writes, or the one that reads."""
-_CLOSED = frozenset({"Connection closed", "no active connection"})
-_CONTENTION = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
-_UNREACHABLE = frozenset({
-    sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOLFS,
-    sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_PROTOCOL,
-})  # fmt: skip
 
 
 class SqliteRecord:
-    """A record in one SQLite file, in tables of its own beside the user's."""
+    """A record in one SQLite file, in tables of its own beside the user's.
+
+    Args:
+        path: the file, on a local disk.
+        connect: opens a connection of the driver. An argument for tests.
+        sleeper: waits a number of seconds between two tries. An argument for tests.
+
+    Raises:
+        Misuse: if the path is a URL, or names nothing that outlives the process.
+    """
 
     whole_number_max = (1 << 63) - 1
     migrations: Sequence[Migration]
@@ -71,7 +75,6 @@ class SqliteRecord:
         connect: Callable[..., aiosqlite.Connection] = aiosqlite.connect,
         sleeper: Sleeper = asyncio.sleep,
     ) -> None:
-        """``connect`` opens a connection of the driver, ``sleeper`` waits a number of seconds: arguments for tests."""
         if str(path) in {"", ":memory:"} or str(path).startswith("file:"):
             raise Misuse(f"a record is a file that outlives the process; {str(path)!r} is none")
         if "://" in str(path):
@@ -151,7 +154,7 @@ class SqliteRecord:
             try:
                 await work()
             except sqlite3.OperationalError as error:
-                if _code(error) not in _CONTENTION or asyncio.get_running_loop().time() > deadline:
+                if code_of(error) not in CONTENTION or asyncio.get_running_loop().time() > deadline:
                     raise
                 await self._sleeper(0.02)
             else:
@@ -188,7 +191,7 @@ class SqliteRecord:
             return "no permission to read and write the file"
         if not os.access(folder, os.W_OK | os.X_OK):
             return f"no permission to write into {folder}, where SQLite keeps its log beside the file"
-        if isinstance(error, sqlite3.DatabaseError) and _code(error) == sqlite3.SQLITE_NOTADB:
+        if isinstance(error, sqlite3.DatabaseError) and code_of(error) == sqlite3.SQLITE_NOTADB:
             return "the file is not a SQLite database"
         return safe_text(error)
 
@@ -269,14 +272,14 @@ class SqliteRecord:
 
     def fault(self, error: BaseException) -> Fault | None:
         # aiosqlite says the last in so many words when a connection was closed under a statement.
-        if isinstance(error, RecordUnavailable) or (isinstance(error, ValueError) and str(error) in _CLOSED):
+        if isinstance(error, RecordUnavailable) or (isinstance(error, ValueError) and str(error) in CLOSED):
             return "unreachable"
         if not isinstance(error, sqlite3.Error):
             return None
-        code = _code(error)
-        if code in _CONTENTION:
+        code = code_of(error)
+        if code in CONTENTION:
             return "contention"
-        return "unreachable" if code in _UNREACHABLE else None
+        return "unreachable" if code in UNREACHABLE else None
 
     def holders(self) -> str:
         """Who holds the file, as far as the operating system tells, for an error's text."""
@@ -438,9 +441,3 @@ async def _transaction(connection: aiosqlite.Connection, begin: str) -> AsyncIte
         # known whether there is a transaction, and without one this does nothing.
         await to_the_end(connection.rollback())
         raise
-
-
-def _code(error: sqlite3.Error) -> int | None:
-    """SQLite's primary result code; the extended one has more bits."""
-    code = getattr(error, "sqlite_errorcode", None)
-    return code & 0xFF if code is not None else None
