@@ -212,17 +212,47 @@ def test_words_have_no_synonyms(word: str) -> None:
     assert found(ours, rf"\b{word}\b", re.IGNORECASE) == [], f"say {FORBIDDEN_WORDS[word]}"
 
 
+WORD_OF = {
+    # Public names whose word is another form of it.
+    "AccountBalance": "accounts", "AccountFilter": "accounts", "AccountFlags": "accounts", "AppRecord": "record",
+    "Audit": "audit row", "Cancellation": "cancel", "Collection": "collect", "Created": "ledger",
+    "Dismissal": "dismiss",
+    "Entry": "entries", "EventEndpoint": "endpoint", "EventHandler": "handler", "Item": "items",
+    "LedgerFinding": "finding", "NewFinding": "finding", "OpenAccountStep": "accounts", "Overview": "look",
+    "ProjectStep": "projection", "QueryFilter": "ledger", "Resealing": "reseal", "Schema": "migration",
+    "SchemaVersion": "migration", "Sighting": "finding", "SignedEvents": "event source", "SqlLedger": "ledger",
+    "StandardWebhooks": "event source", "TransferFlags": "transfer", "account_id": "accounts", "derived_uuid": "key",
+    "changed_one": "write", "insert_or_same": "write", "inject": "injection", "on_event": "handler",
+    "open_account": "accounts", "post": "posted", "project": "projection", "reserve": "pending", "void": "voided",
+    "AMOUNT_MAX": "minor units", "Capabilities": "ledger", "Account": "accounts",
+    # Commands.
+    "audit": "audit row", "demo": "demo", "effects": "effect", "events": "provider event", "explain": "finding",
+    "findings": "finding", "gc": "collect", "migrate": "migration", "show": "look", "status": "look",
+}  # fmt: skip
+
+
+def word_of(name: str) -> str:
+    """The word of a public name or a command."""
+    plain = name.removesuffix("Step") if name != "OpenAccountStep" else name
+    return WORD_OF.get(name) or re.sub(r"(?<=[a-z])(?=[A-Z])", " ", plain).lower()
+
+
 def test_words_are_said() -> None:
-    """The page of words has each kind of step, each table, and each state that an operator meets; each word once."""
-    words = re.findall(r"^([A-Z][^\n]*)\n: ", (ROOT / "docs" / "reference" / "words.md").read_text(), re.MULTILINE)
+    """The page of words has one for each public name, command, table, and state that an operator meets; each once."""
+    page = (ROOT / "docs" / "reference" / "words.md").read_text()
+    words = re.findall(r"^([A-Z][^\n]*)\n: ", page, re.MULTILINE)
     assert sorted(words) == sorted(set(words))
     said = {word.lower() for each in words for word in each.replace("-", " ").split(", ")}
-    steps = {name.removesuffix("Step") for name in recordfirst.__all__ if name.endswith("Step")}
-    kinds = {{"OpenAccount": "transfer", "Project": "projection"}.get(name, name.lower()) for name in steps}
-    tables = {name.partition("_")[0] for name in documented_columns()} - {"migration", "sealing", "undoing", "pass"}
-    tables = {{"audit": "audit row"}.get(name, name) for name in tables}
+    said |= {" ".join(word.lower().split()) for word in re.findall(r"\*([\w\s]+)\*", page)}
+    names = {name for name in recordfirst.__all__ if not issubclass_of(getattr(recordfirst, name), Exception)}
+    tables = {name.partition("_")[0] for name in documented_columns()} - {"sealing", "undoing", "pass", "audit"}
     states = {"open", "stopped", "succeeded", "declined", "unknown", "not done", "held"}
-    assert (kinds | tables | states | {"effect", "workflow", "invariant"}) - said == set()
+    wanted = {word_of(name) for name in names | set(commands())} | tables | states
+    assert wanted - said == set()
+
+
+def issubclass_of(value: object, base: type) -> bool:
+    return isinstance(value, type) and issubclass(value, base)
 
 
 def test_constants_are_described_by_a_noun() -> None:
