@@ -1,4 +1,4 @@
-"""Commands that look: all can be read by its business key (P10); arguments and results are hidden unless asked for."""
+"""Commands that read by business key (P10); arguments and results are hidden unless asked for."""
 
 from __future__ import annotations
 
@@ -102,10 +102,10 @@ async def show(app_path: str, name: str, reveal: bool, as_json: bool) -> None:
 
 @click.command()
 @app_option
-@click.option("--unknown", is_flag=True, help="Those that only an operator can tell of. The default.")
-@click.option("--pending", is_flag=True, help="Those that the provider has and has not decided.")
-@click.option("--declined", is_flag=True, help="Those that the provider refused.")
-@click.option("--open", "open_", is_flag=True, help="Those that are under way, or wait for their next time.")
+@click.option("--unknown", is_flag=True, help="Effects whose outcome only an operator can tell. The default.")
+@click.option("--pending", is_flag=True, help="Effects that the provider has accepted and not decided.")
+@click.option("--declined", is_flag=True, help="Effects that the provider refused.")
+@click.option("--open", "open_", is_flag=True, help="Effects that are under way, or wait for their next time.")
 @click.option("--limit", default=50, show_default=True, type=LISTED, help="How many to list, oldest first.")
 @json_option
 @runs

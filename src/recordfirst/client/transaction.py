@@ -1,4 +1,4 @@
-"""The caller's own transaction: a web handler's rows and the workflow that they ask for commit together (P2, P7)."""
+"""The caller's own transaction: a web handler's rows and the workflow that it starts commit together (P2, P7)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What is pending: the provider has it, under a reference, and will say what comes of it. Pure functions, as in
-``core/decide.py``, which says what the next execution does about it.
+"""Pending effects: the provider has accepted them, under a reference, and decides later. Pure functions, as in
+``core/decide.py``, which says what the next execution does about them.
 
-Who may move it: a look (a probe of the schedule, an event, an operator's), the answer of the effect that expires it,
-an operator. Nothing else: what is pending is never called again, and no time that passes makes an outcome of it.
+Only these change a pending effect: a look (by schedule, for an event, or for an operator), the answer of the effect
+that expires it, and an operator. It is never called again, and the passing of time does not give it an outcome.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The endpoint that takes events in: plain ASGI, for any framework to mount. It verifies, stores and answers.
 
-Answered 200 is what the record has, from this time or an earlier one: so nothing that was answered is lost, and what is
-sent again counts once. What is not signed is answered 400, and nothing of it is stored.
+An event is answered 200 if the record has it, from this time or an earlier one. So no answered event is lost, and a
+repeated event counts once. An unsigned event is answered 400, and nothing of it is stored.
 """
 
 from __future__ import annotations

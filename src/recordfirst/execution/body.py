@@ -1,4 +1,4 @@
-"""What the engine runs for a workflow: its body, and what that comes to: a result, a failure, or a stop (P9)."""
+"""What the engine runs for a workflow: its body, and then its end: a result, a failure, or a stop (P9)."""
 
 from __future__ import annotations
 

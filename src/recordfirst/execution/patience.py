@@ -1,4 +1,4 @@
-"""Patience: what the record cannot do now is tried again, and is nobody's failure (P9)."""
+"""Patience: if the record cannot do something now, it is tried again, and nothing fails (P9)."""
 
 from __future__ import annotations
 

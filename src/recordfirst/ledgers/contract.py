@@ -1,8 +1,8 @@
 """What a ledger is: TigerBeetle's accounts, transfers and results, by TigerBeetle's names. Pure data and a protocol.
 
 Any ledger that passes ``recordfirst.conformance.ledger`` will do. Source of every rule:
-https://docs.tigerbeetle.com/reference/, and for the order in which they are looked at, the state machine of
-TigerBeetle 0.17. Not part of the contract: imported events (see :class:`Capabilities`) and change streams.
+https://docs.tigerbeetle.com/reference/, and for the order in which they are checked, the state machine of
+TigerBeetle 0.17. Not part of the contract: imported events and change streams.
 
 Ids and amounts are whole numbers of up to 128 bits; an amount is in the ledger's minor units (19.99 is 1999).
 """

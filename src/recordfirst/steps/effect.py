@@ -1,4 +1,4 @@
-"""An effect: a step that calls somebody else, at most once as the outside world sees it (P1, P3, P4, P5).
+"""An effect: a step that calls another system, at most once as the outside world sees it (P1, P3, P4, P5).
 
 What is declared here is run by ``execution/effect_runner.py``; what to do next is decided by ``core/decide.py``.
 """

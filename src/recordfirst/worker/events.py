@@ -1,4 +1,4 @@
-"""A worker's part in provider events: it takes up what has come, as soon as it has."""
+"""A worker's part in provider events: it processes each event as soon as it has come."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Looks at what is pending, by the schedule of its provider, and wakes what has been pending for too long (P7).
+"""Looks at pending effects, by the schedule of their provider, and wakes those that are pending for too long (P7).
 
-One statement a second, over an index of what is pending and due, however much is pending. Who looks at an effect first
-moves its next time by compare-and-set: nobody else looks meanwhile, and if this process dies somebody does a minute
-later. Each provider is asked by one task, no faster than it may be; a slow one holds up no other.
+One statement a second reads an index of what is pending and due, however much is pending. The first worker that looks
+at an effect moves its next time by compare-and-set: no other worker looks meanwhile, and if this process dies another
+one does a minute later. One task asks each provider, at its own rate, so a slow provider delays no other.
 """
 
 from __future__ import annotations

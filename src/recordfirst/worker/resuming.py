@@ -1,6 +1,6 @@
-"""Lets go on what a defect has stopped in other versions of the app: this one tries each once (P9).
+"""Resumes workflows that a defect has stopped in other versions of the app: this version tries each once (P9).
 
-A few at a time: a deploy must not bring all that was stopped for weeks in one second.
+It resumes a few at a time, because a deploy must not start everything that was stopped for weeks in one second.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Tells which steps of this worker have waited for the record for minutes: a workflow may wait, not in silence (P9).
+"""Reports steps of this worker that have waited for the record for minutes: a workflow may wait, but not silently (P9).
 
-A row that somebody keeps locked is waited for without end, in the server or by tries, and nothing of that is stored. So
-the worker keeps in mind what is under way, and opens a finding for what takes long; it closes that when the step has
-come through.
+If another session keeps a row locked, a step waits without end, in the server or by tries, and nothing of that is
+stored. So the worker remembers what is under way, and opens a finding for what takes long. It closes the finding when
+the step has finished waiting.
 """
 
 from __future__ import annotations

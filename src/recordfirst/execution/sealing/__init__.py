@@ -1,12 +1,12 @@
-"""What is stored at rest, and how it is covered: values by the app's encryptor, fingerprints by a key of their own.
+"""How stored data is covered: values by the app's encryptor, fingerprints by a key of their own.
 
 With an encryptor, arguments, requests, results and the texts of errors go into the record encrypted; an error keeps
 its code or its type in clear, for SQL to search. Fingerprints are keyed: who reads the record cannot confirm a guess of
 what was encrypted. Their key is random, is stored in the record, encrypted, and stays when the encryptor's keys change;
 else every replay after a rotation would be a conflict.
 
-Read is what this or an earlier key has written, and what was stored in clear before the app had an encryptor. Which key
-it was is said by the encryptor (:class:`Keyring`). Lost: what was sealed with a key that is given up.
+It reads what this or an earlier key has written, and what was stored in clear before the app had an encryptor. The
+encryptor knows the key (:class:`Keyring`). Lost: whatever was sealed with a key that was removed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""A step that waits for a table holds up everybody behind it, so it waits briefly, lets them pass, and tries again.
+"""A step that waits for a table blocks every session behind it, so it waits briefly, lets them pass, and tries again.
 
-Nothing is half done by that: each step is one transaction. A session that does not let go is named, for an
-operator to see to.
+Nothing is left half done: each step is one transaction. A session that does not let go is named, for an operator.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Connections that only listen: for the loss of a lease, and for news from other processes.
 
-Nothing is promised about delivery: a notification that is sent while the listening connection is down is lost, so
-a task that waits for news is woken whenever listening begins anew, and bounds each wait with a time of its own.
+Delivery is not promised: a notification is lost if the listening connection is down. So a waiting task is woken
+whenever listening begins again, and limits each wait itself.
 """
 
 from __future__ import annotations
