@@ -7,6 +7,7 @@ import fcntl
 import functools
 import inspect
 import itertools
+import multiprocessing.util
 import os
 import shutil
 import signal
@@ -43,12 +44,30 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         # Short, because the path of the server's socket must be.
-        home = Path(tempfile.mkdtemp(prefix="rf-", dir=_memory()))
+        home = Path(tempfile.mkdtemp(prefix=f"rf-{os.getpid()}-", dir=_memory()))
+        _forget_killed_runs(home.parent)
         os.environ[_HOME] = str(home)
         # All that a test or a process of it writes goes where the server is, and is gone with it.
         (home / "tmp").mkdir()
         os.environ["TMPDIR"] = tempfile.tempdir = str(home / "tmp")
         config.option.basetemp = config.option.basetemp or str(home / "t")
+        # Behind what else is removed at the end of this process, such as directories of forkservers (-100).
+        multiprocessing.util.Finalize(None, shutil.rmtree, (home,), {"ignore_errors": True}, exitpriority=-200)
+
+
+def _forget_killed_runs(folder: Path) -> None:
+    """Remove what runs have left here that were killed, and the servers that they began."""
+    for home in folder.glob("rf-*-*"):
+        pid = home.name.split("-")[1]
+        if not pid.isdecimal():
+            continue
+        try:
+            os.kill(int(pid), 0)
+        except ProcessLookupError:
+            _stop_server(home)
+            shutil.rmtree(home, ignore_errors=True)
+        except PermissionError:  # another user's
+            continue
 
 
 def _memory() -> Path | None:
@@ -59,17 +78,22 @@ def _memory() -> Path | None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Stop the server if any test has started it, and leave nothing behind."""
+    """Stop the server if any test has started it."""
     if hasattr(config, "workerinput") or _HOME not in os.environ:
         return
     home = Path(os.environ.pop(_HOME))
+    _stop_server(home)
+
+
+def _stop_server(home: Path) -> None:
+    """At once: nothing in it is to be kept."""
     running = home / "pg" / "postmaster.pid"
     if running.exists():
-        os.kill(int(running.read_text().split("\n", 1)[0]), signal.SIGQUIT)  # at once: nothing in it is to be kept
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(running.read_text().split("\n", 1)[0]), signal.SIGQUIT)
         deadline = time.monotonic() + 10
         while running.exists() and time.monotonic() < deadline:
             time.sleep(0.02)
-    shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -30,7 +30,7 @@ class CommandLine:
     """Runs commands on one record: as processes of their own, or in this one, which takes a tenth of the time."""
 
     here = False
-    once = False
+    once = True
     """Each command as a process the first time, with and without ``--json``, and in this one when it comes again."""
 
     def __init__(self, url: str, folder: Path) -> None:

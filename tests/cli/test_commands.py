@@ -21,7 +21,7 @@ ORDER = '{"order": {"id": "%s", "amount": 5}}'
 def test_a_shops_day(empty_cli):
     """P10, P7: migrate, start, work, look, resolve, retry: each by its business key, on each record."""
     cli = empty_cli
-    cli.here, cli.once = cli.url.startswith("postgresql"), True
+    cli.here = cli.url.startswith("postgresql")
     assert "would run  1" in cli.done("migrate")
     assert cli.json("migrate", "--apply")["applied"] is True
     assert "nothing to do" in cli.done("migrate", "--apply")
