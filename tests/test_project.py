@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ast
 import functools
+import importlib
 import inspect
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Callable, Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
+from typing import Any
 
 import click
 import grimp
@@ -22,6 +25,7 @@ from recordfirst import errors
 from recordfirst.core import finding
 from recordfirst.errors import pages
 from recordfirst.reconcile.reconciler import PASSES
+from recordfirst.records.contract import Record
 
 ROOT = Path(__file__).parent.parent
 SRC = ROOT / "src" / "recordfirst"
@@ -208,17 +212,47 @@ def test_words_have_no_synonyms(word: str) -> None:
     assert found(ours, rf"\b{word}\b", re.IGNORECASE) == [], f"say {FORBIDDEN_WORDS[word]}"
 
 
+WORD_OF = {
+    # Public names whose word is another form of it.
+    "AccountBalance": "accounts", "AccountFilter": "accounts", "AccountFlags": "accounts", "AppRecord": "record",
+    "Audit": "audit row", "Cancellation": "cancel", "Collection": "collect", "Created": "ledger",
+    "Dismissal": "dismiss",
+    "Entry": "entries", "EventEndpoint": "endpoint", "EventHandler": "handler", "Item": "items",
+    "LedgerFinding": "finding", "NewFinding": "finding", "OpenAccountStep": "accounts", "Overview": "look",
+    "ProjectStep": "projection", "QueryFilter": "ledger", "Resealing": "reseal", "Schema": "migration",
+    "SchemaVersion": "migration", "Sighting": "finding", "SignedEvents": "event source", "SqlLedger": "ledger",
+    "StandardWebhooks": "event source", "TransferFlags": "transfer", "account_id": "accounts", "derived_uuid": "key",
+    "changed_one": "write", "insert_or_same": "write", "inject": "injection", "on_event": "handler",
+    "open_account": "accounts", "post": "posted", "project": "projection", "reserve": "pending", "void": "voided",
+    "AMOUNT_MAX": "minor units", "Capabilities": "ledger", "Account": "accounts",
+    # Commands.
+    "audit": "audit row", "demo": "demo", "effects": "effect", "events": "provider event", "explain": "finding",
+    "findings": "finding", "gc": "collect", "migrate": "migration", "show": "look", "status": "look",
+}  # fmt: skip
+
+
+def word_of(name: str) -> str:
+    """The word of a public name or a command."""
+    plain = name.removesuffix("Step") if name != "OpenAccountStep" else name
+    return WORD_OF.get(name) or re.sub(r"(?<=[a-z])(?=[A-Z])", " ", plain).lower()
+
+
 def test_words_are_said() -> None:
-    """The page of words has each kind of step, each table, and each state that an operator meets; each word once."""
-    words = re.findall(r"^([A-Z][^\n]*)\n: ", (ROOT / "docs" / "reference" / "words.md").read_text(), re.MULTILINE)
+    """The page of words has one for each public name, command, table, and state that an operator meets; each once."""
+    page = (ROOT / "docs" / "reference" / "words.md").read_text()
+    words = re.findall(r"^([A-Z][^\n]*)\n: ", page, re.MULTILINE)
     assert sorted(words) == sorted(set(words))
     said = {word.lower() for each in words for word in each.replace("-", " ").split(", ")}
-    steps = {name.removesuffix("Step") for name in recordfirst.__all__ if name.endswith("Step")}
-    kinds = {{"OpenAccount": "transfer", "Project": "projection"}.get(name, name.lower()) for name in steps}
-    tables = {name.partition("_")[0] for name in documented_columns()} - {"migration", "sealing", "undoing", "pass"}
-    tables = {{"audit": "audit row"}.get(name, name) for name in tables}
+    said |= {" ".join(word.lower().split()) for word in re.findall(r"\*([\w\s]+)\*", page)}
+    names = {name for name in recordfirst.__all__ if not issubclass_of(getattr(recordfirst, name), Exception)}
+    tables = {name.partition("_")[0] for name in documented_columns()} - {"sealing", "undoing", "pass", "audit"}
     states = {"open", "stopped", "succeeded", "declined", "unknown", "not done", "held"}
-    assert (kinds | tables | states | {"effect", "workflow", "invariant"}) - said == set()
+    wanted = {word_of(name) for name in names | set(commands())} | tables | states
+    assert wanted - said == set()
+
+
+def issubclass_of(value: object, base: type) -> bool:
+    return isinstance(value, type) and issubclass(value, base)
 
 
 def test_constants_are_described_by_a_noun() -> None:
@@ -311,6 +345,60 @@ def test_public_methods_have_docstrings() -> None:
         if not method.startswith("_") and inspect.isfunction(value) and not inspect.getdoc(getattr(cls, method))
     ]
     assert silent == []
+
+
+PUBLIC_MODULES = (
+    "recordfirst.explore",
+    "recordfirst.ledgers.tigerbeetle",
+    "recordfirst.process.seams",
+    "recordfirst.providers.stripe",
+    "recordfirst.records.postgres",
+    "recordfirst.records.sqlite",
+    "recordfirst.testing",
+)
+"""What users import besides ``recordfirst`` itself."""
+
+
+def public_functions() -> Iterator[tuple[str, Callable[..., Any], str]]:
+    """Each public function and method, with what is said of what it raises: by itself, its class, or the contract."""
+    values = {f"recordfirst.{name}": getattr(recordfirst, name) for name in recordfirst.__all__}
+    for module in map(importlib.import_module, PUBLIC_MODULES):
+        names = getattr(module, "__all__", None) or [
+            name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__
+        ]
+        values |= {f"{module.__name__}.{name}": getattr(module, name) for name in names if not name.startswith("_")}
+    for path, value in values.items():
+        members = vars(value).items() if isinstance(value, type) else [("", value)]
+        for name, member in members:
+            function = inspect.unwrap(member) if callable(member) else getattr(member, "__func__", member)
+            ours = inspect.isfunction(function) and function.__module__.startswith("recordfirst.")
+            if ours and (not name.startswith("_") or name in {"__init__", "__post_init__", "__call__"}):
+                said = [function.__doc__, own_docstring(value)]
+                if ".records." in path:
+                    said.append(inspect.getdoc(getattr(Record, name, None)))
+                yield f"{path}.{name}".rstrip("."), function, "\n".join(filter(None, said))
+
+
+def raises(function: Callable[..., Any]) -> set[str]:
+    """The exceptions that a function makes and raises itself."""
+    [definition] = ast.parse(textwrap.dedent(inspect.getsource(function))).body
+    found, left = set[str](), list(ast.iter_child_nodes(definition))
+    while left:
+        node = left.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            continue
+        left += ast.iter_child_nodes(node)
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+            found.add(ast.unparse(node.exc.func).rpartition(".")[2])
+    return found - {"AssertionError", "NotImplementedError", "OperationalError"}
+
+
+def test_what_is_raised_is_said() -> None:
+    """A public function names what it raises, so that a caller need not read it."""
+    functions = list(public_functions())
+    assert len(functions) > 100
+    silent = {path: raises(function) - set(re.findall(r"\w+", said)) for path, function, said in functions}
+    assert {path: names for path, names in silent.items() if names} == {}
 
 
 # ── the command line ────────────────────────────────────────────────────────
@@ -418,16 +506,103 @@ def test_only_running_parts_know_the_engine() -> None:
     assert found(inner, r"^\s*(?:from|import) resonate\b") == []
 
 
-def test_clock_chance_and_ids_are_arguments() -> None:
-    """Whoever explores or tests gives them: nobody asks the machine but the default, and for secrets."""
-    apart = ("cli", "demo", "explore", "testing", "conformance")  # they begin programs, or are such tests
-    paths = [path for path in SRC.rglob("*.py") if path.relative_to(SRC).parts[0] not in apart]
-    asked = r"\btime\.\w+\(|\buuid4\(|\brandom\.\w+\(|\.now\(|\.today\(|\bsecrets\.|\burandom\("
-    assert {line.partition(":")[0] for line in found(paths, asked)} == {
-        "src/recordfirst/process/seams.py",
-        "src/recordfirst/execution/sealing/__init__.py",  # a key, which only the system may make
-        "src/recordfirst/records/postgres/client.py",  # the number of a lock, which nobody else may guess
-    }
+AMBIENT = {
+    "asyncio": {"sleep"},
+    "time": None,  # all that is in it
+    "random": None,
+    "secrets": None,
+    "uuid": {"uuid1", "uuid4"},
+    "os": {"urandom", "getrandom"},
+    "datetime": {"now", "utcnow", "today"},
+}
+"""What a process asks its machine for: time, chance, and ids; by module."""
+ASKS_THE_MACHINE = {
+    ("process/seams.py", "asyncio.sleep"),  # the defaults of what a test or an explorer overrides
+    ("process/seams.py", "time.time_ns"),
+    ("process/seams.py", "uuid.uuid4"),
+    ("execution/sealing/__init__.py", "secrets.token_hex"),  # a key, which only the system may make
+    ("records/postgres/client.py", "secrets.randbits"),  # the number of a lock, which nobody else may guess
+}
+APART = {
+    "cli": "its programs are run by operators, who have one clock",
+    "demo": "it begins processes, and measures them",
+    "explore": "it makes the time and the chance of its worlds",
+    "testing": "its simulators are programs of their own",
+    "conformance": "its tests wait for real processes",
+}
+"""Rooms that the rule is not for, and why."""
+
+
+def dotted(node: ast.AST) -> tuple[str, list[str]]:
+    """A name, and the attributes behind it; an empty one for anything else."""
+    rest: list[str] = []
+    while isinstance(node, ast.Attribute):
+        rest.insert(0, node.attr)
+        node = node.value
+    return (node.id, rest) if isinstance(node, ast.Name) else ("", [])
+
+
+def asks_the_machine(code: str) -> set[str]:
+    """What a module takes from :data:`AMBIENT`, but as the default of an argument; a turn of the loop is no time."""
+    tree = ast.parse(code)
+    modules, names = dict[str, str](), dict[str, str]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules |= {each.asname or each.name: each.name for each in node.names if each.name in AMBIENT}
+        elif isinstance(node, ast.ImportFrom) and node.module in AMBIENT:
+            names |= {each.asname or each.name: f"{node.module}.{each.name}" for each in node.names}
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    defaults = [each for f in functions for each in (*f.args.defaults, *f.args.kw_defaults) if each is not None]
+    turns = [
+        node.func
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and [ast.unparse(each) for each in node.args] == ["0"] and not node.keywords
+    ]
+    allowed = {id(each) for each in (*defaults, *turns)}
+    taken = set()
+    for node in ast.walk(tree) if modules or names else ():
+        first, rest = dotted(node)
+        if id(node) in allowed or first not in modules | names:
+            continue
+        module, *path = ".".join([modules.get(first) or names[first], *rest]).split(".")
+        within = AMBIENT.get(module, set())
+        if path and (within is None or path[-1] in within):
+            taken.add(".".join([module, *path]))
+    return taken
+
+
+def test_clock_sleeper_chance_and_ids_are_arguments() -> None:
+    """Whoever explores or tests gives them. A module asks the machine in a default of an argument, or says why."""
+    paths = {path.relative_to(SRC).as_posix(): path for path in SRC.rglob("*.py")}
+    texts = {name: path.read_text() for name, path in paths.items() if name.partition("/")[0] not in APART}
+    asked = {(name, what) for name, text in texts.items() for what in asks_the_machine(text)}
+    assert asked == ASKS_THE_MACHINE
+
+
+@pytest.mark.parametrize(
+    ("code", "asked"),
+    [
+        ("import asyncio\nawait asyncio.sleep(1)", {"asyncio.sleep"}),
+        ("import asyncio\nawait asyncio.sleep(0)", set()),
+        ("import asyncio as a\nuse(a.sleep)", {"asyncio.sleep"}),
+        ("from asyncio import sleep as pause\npause(pause_s)", {"asyncio.sleep"}),
+        ("import asyncio\nasync def wait(*, sleeper=asyncio.sleep): await sleeper(1)", set()),
+        ("import time\ntime.monotonic()", {"time.monotonic"}),
+        ("from time import time\ntime()", {"time.time"}),
+        ("import time\ndef age(clock=time.time): return clock()", set()),
+        ("from random import Random\nRandom(7)", {"random.Random"}),
+        ("import datetime\ndatetime.datetime.now()", {"datetime.datetime.now"}),
+        ("from datetime import date\ndate.today()", {"datetime.date.today"}),
+        ("import datetime\ndatetime.timedelta(1)", set()),
+        ("from uuid import uuid4\nuuid4().hex", {"uuid.uuid4"}),
+        ("import uuid\nuuid.uuid5(space, name)", set()),
+        ("import os\nos.urandom(8)", {"os.urandom"}),
+        ("asyncio.get_running_loop().time()", set()),
+    ],
+)
+def test_what_asks_the_machine_is_noticed(code: str, asked: set[str]) -> None:
+    """The rule above sees each way of asking, and no other."""
+    assert asks_the_machine(code) == asked
 
 
 def test_the_picture_of_the_rooms_is_that_of_the_code() -> None:

@@ -1,4 +1,4 @@
-"""What was dropped or repeated on purpose, as events that a test can assert; never silence."""
+"""Events for everything that is dropped or repeated on purpose, so that a test can assert them."""
 
 from __future__ import annotations
 

@@ -91,7 +91,9 @@ def after_hours(cli_here):
 def test_lists_come_from_the_record(after_hours):
     """P10: whatever we list is read from the record, engine or no engine."""
     assert "order:1  create_order  open   1      20" in after_hours.done("status")
-    assert "workflow   create_order" in after_hours.done("show", "order:1")
+    shown = after_hours.done("show", "order:1")
+    assert "workflow   create_order" in shown
+    assert "engine     none yet: no worker has taken it" in shown
     assert after_hours.json("status")["workflows"][0]["id"] == "order:1"
 
 

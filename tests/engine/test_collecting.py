@@ -13,6 +13,7 @@ from recordfirst.core.start import Finish
 from recordfirst.engine.connect import connect
 from recordfirst.engine.embedded.engine import EmbeddedEngine
 from recordfirst.observe import CollectFailed
+from recordfirst.process.seams import Seams
 from recordfirst.worker import engine_cleaner as collecting
 from recordfirst.worker.engine_cleaner import collect, collect_regularly
 from tests.engine.test_forgetting import counts, rows
@@ -100,15 +101,16 @@ def test_a_round_that_fails_is_repeated(sqlite_path, make_shop):
             asked.append(after)
             raise OSError("it is not there")
 
-    async def pause(_):
-        await asyncio.sleep(0)
-        if len(asked) == 2:
-            raise asyncio.CancelledError
+    class Twice(Seams):
+        async def pause(self, seconds):
+            await asyncio.sleep(0)
+            if len(asked) == 2:
+                raise asyncio.CancelledError
 
     async def go():
-        async with shop.app(order) as app:
+        async with shop.app(order, seams=Twice()) as app:
             with pytest.raises(asyncio.CancelledError):
-                await collect_regularly(app.runtime, Broken(), pause=pause)
+                await collect_regularly(app.runtime, Broken())
         assert [event.cause for event in shop.seen(CollectFailed)] == ["OSError: it is not there"] * 2
 
     run(go())

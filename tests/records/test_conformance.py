@@ -12,10 +12,11 @@ from recordfirst import conformance
 from recordfirst.conformance.events import EventConformance
 from recordfirst.conformance.guards import GuardConformance
 from recordfirst.conformance.pending import PendingConformance
+from recordfirst.conformance.processes import RecordProcessConformance
 from recordfirst.conformance.projections import ProjectionConformance
 from recordfirst.conformance.reconciling import ReconcileConformance
 from recordfirst.conformance.record import ReceiptConformance
-from recordfirst.conformance.starts import RecordProcessConformance, StartConformance
+from recordfirst.conformance.starts import StartConformance
 from recordfirst.conformance.stops import StopConformance
 from recordfirst.conformance.undoings import UndoingConformance
 from recordfirst.records.contract import Session

@@ -357,10 +357,12 @@ async def test_siblings_in_flight_store_their_outcomes(shop: Shop, bank: Bank) -
         handle = await app.start(side_by_side, "1", id="1")
         while "ship:1" not in bank.calls:
             await asyncio.sleep(0.01)
-        assert not (await handle.status()).is_stopped
+        result = asyncio.create_task(handle.result(if_stopped="raise"))
+        await asyncio.wait([result], timeout=0.5)  # in which it would have stopped
+        assert not result.done()
         bank.gate.set()
         with pytest.raises(WorkflowStopped):
-            await handle.result(if_stopped="raise")
+            await result
         async with app.runtime.record.session() as session:
             receipt = (await session.find_receipt("ship:1")).receipt
         assert receipt is not None

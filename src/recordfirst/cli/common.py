@@ -84,14 +84,14 @@ def audited(command: Callable[..., Any]) -> Callable[..., Any]:
         "--who",
         envvar="RECORDFIRST_WHO",
         default=_user,
-        help="Who does it, for the audit row. Default: you, as the system knows you. Or set RECORDFIRST_WHO.",
+        help="Who does it, for the audit row. Default: your name in the system. Or set RECORDFIRST_WHO.",
     )
     return who(click.option("--why", metavar="TEXT", help="The reason, for the audit row.")(command))
 
 
 def dry_run_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--dry-run``."""
-    return click.option("--dry-run", is_flag=True, help="Change nothing: say what would be done.")(command)
+    return click.option("--dry-run", is_flag=True, help="Change nothing; say what would be done.")(command)
 
 
 def _user() -> str:

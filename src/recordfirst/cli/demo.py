@@ -62,7 +62,7 @@ _ALL = 6919
     type=click.IntRange(1, 16),
     help="Worker processes. With the embedded engine one works at a time.",
 )
-@click.option("--seed", default=1, show_default=True, type=int, help="Decides faults and kills.")
+@click.option("--seed", default=1, show_default=True, type=int, help="The seed for faults and kills.")
 @click.option(
     "--stay",
     metavar="FOLDER",

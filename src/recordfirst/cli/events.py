@@ -1,4 +1,4 @@
-"""The command for provider events: what came, what became of it, and what is to be taken up again."""
+"""The command for provider events: lists them, shows one, and processes one again."""
 
 from __future__ import annotations
 

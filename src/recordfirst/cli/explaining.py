@@ -1,4 +1,4 @@
-"""The command that says what a finding's code means, by the texts of ``core/finding.py``: no app, no record needed."""
+"""The command that explains a finding's code with the texts of ``core/finding.py``; it needs no app and no record."""
 
 from __future__ import annotations
 

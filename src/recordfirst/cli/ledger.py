@@ -69,8 +69,8 @@ async def accounts(app_path: str, limit: int, as_json: bool) -> None:
 
 @ledger.command()
 @app_option
-@click.option("--account", metavar="ID_OR_NAME", help="Of one account alone.")
-@click.option("--key", help="Those that one step has made: by its business key, every attempt.")
+@click.option("--account", metavar="ID_OR_NAME", help="Only those of one account.")
+@click.option("--key", help="Only those that one step has made: by its business key, every attempt.")
 @_LIMIT
 @json_option
 @runs

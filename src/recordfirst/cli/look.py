@@ -1,4 +1,4 @@
-"""Commands that look: all can be read by its business key (P10); arguments and results are hidden unless asked for."""
+"""Commands that read by business key (P10); arguments and results are hidden unless asked for."""
 
 from __future__ import annotations
 
@@ -93,7 +93,9 @@ async def show(app_path: str, name: str, reveal: bool, as_json: bool) -> None:
         print_json(body)
         return
     if start is not None:
-        lines: list[tuple[Any, ...]] = [(key, value) for key, value in _start(start).items() if value is not None]
+        none = {"engine": "none yet: no worker has taken it"} if start.state == "open" else {}
+        facts = {key: none.get(key) if value is None else value for key, value in _start(start).items()}
+        lines: list[tuple[Any, ...]] = [(key, value) for key, value in facts.items() if value is not None]
         table(lines + list(_hidden(app, start, ("arguments", "result"), reveal=reveal).items()))
     for number, receipt in enumerate(receipts):
         if number or start is not None:
@@ -107,10 +109,10 @@ async def show(app_path: str, name: str, reveal: bool, as_json: bool) -> None:
 
 @click.command()
 @app_option
-@click.option("--unknown", is_flag=True, help="Those that only an operator can tell of. The default.")
-@click.option("--pending", is_flag=True, help="Those that the provider has and has not decided.")
-@click.option("--declined", is_flag=True, help="Those that the provider refused.")
-@click.option("--open", "open_", is_flag=True, help="Those that are under way, or wait for their next time.")
+@click.option("--unknown", is_flag=True, help="Effects whose outcome only an operator can tell. The default.")
+@click.option("--pending", is_flag=True, help="Effects that the provider has accepted and not decided.")
+@click.option("--declined", is_flag=True, help="Effects that the provider refused.")
+@click.option("--open", "open_", is_flag=True, help="Effects that are under way, or wait for their next time.")
 @click.option("--limit", default=50, show_default=True, type=LISTED, help="How many to list, oldest first.")
 @json_option
 @runs

@@ -99,9 +99,9 @@ async def migrate(app_path: str | None, url: str | None, apply_: bool, sql: bool
     metavar="SECONDS",
     default=60.0,
     show_default=True,
-    help="End the process when a step has blocked the event loop for this time; 0: only say so.",
+    help="End the process when a step has blocked the event loop for this number of seconds; 0: only report it.",
 )
-@click.option("--quiet", is_flag=True, help="Say nothing but errors.")
+@click.option("--quiet", is_flag=True, help="Print only errors.")
 @runs
 async def worker(app_path: str, group: str | None, blocked_s: float, quiet: bool) -> None:
     """Run workflows until SIGTERM or Ctrl-C; a second one ends it at once, and the next worker recovers what ran.

@@ -1,4 +1,4 @@
-"""``recordfirst explore --programs``: programs that nobody wrote, until one breaks a promise."""
+"""``recordfirst explore --programs``: generated programs, until one breaks a promise."""
 
 from __future__ import annotations
 

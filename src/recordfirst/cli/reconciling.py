@@ -1,4 +1,4 @@
-"""Commands that compare: reconcile, and what it has found."""
+"""Commands that compare: reconcile, and its findings."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ _DATED = frozenset({"epochs", "intents", "unknown", "pending", "providers"})
 
 @click.command()
 @app_option
-@click.option("--apply", "apply_", is_flag=True, help="Repair what can be repaired, and keep what was found.")
+@click.option("--apply", "apply_", is_flag=True, help="Repair what can be repaired, and store the findings.")
 @click.option(
     "--accept-restore",
     is_flag=True,
-    help="With --apply: the record was restored or moved, and is to be gone on with.",
+    help="With --apply: the record was restored or moved, and is the one to go on with.",
 )
 @click.option(
     "--doubt-hours",
     default=24,
     show_default=True,
     type=click.IntRange(0),
-    help="After --accept-restore: for how long what is started may be a workflow that was lost.",
+    help="After --accept-restore: for this number of hours a new start may be a workflow that was lost.",
 )
-@click.option("--pass", "only", multiple=True, metavar="NAME", help="Run this pass only. May be given more than once.")
+@click.option("--pass", "only", multiple=True, metavar="NAME", help="Run only this pass. May be given more than once.")
 @click.option(
     "--since",
     metavar="TIME",
@@ -111,7 +111,7 @@ async def reconcile(
 
 @click.command()
 @app_option
-@click.option("--closed", is_flag=True, help="List those that were closed, too.")
+@click.option("--closed", is_flag=True, help="List closed findings, too.")
 @click.option("--limit", default=50, show_default=True, type=LISTED, help="How many to list, newest first.")
 @json_option
 @runs

@@ -91,12 +91,12 @@ async def resolve(
 @click.command()
 @app_option
 @click.argument("workflow_ids", metavar="WORKFLOW...", nargs=-1)
-@click.option("--stopped", is_flag=True, help="All that a defect has stopped, longest stopped first.")
+@click.option("--stopped", is_flag=True, help="All workflows that a defect has stopped, longest stopped first.")
 @click.option("--limit", default=100, show_default=True, type=LISTED, help="With --stopped: how many at most.")
 @click.option(
     "--again",
     is_flag=True,
-    help="Of a failed workflow, also do anew what was undone or declined, under new keys. --dry-run shows what.",
+    help="Repeat effects of a failed workflow that were undone or declined, under new keys. --dry-run shows which.",
 )
 @audited
 @dry_run_option
@@ -163,7 +163,7 @@ def _show_retry(retried: Retry, *, dry_run: bool) -> None:
 @click.option(
     "--undo/--no-undo",
     default=None,
-    help="Undo what has happened, by the effects that undo= names, or leave it. Must be said if there is any such.",
+    help="Undo the effects that have happened, with those that undo= names, or leave them. Required if there are any.",
 )
 @audited
 @dry_run_option

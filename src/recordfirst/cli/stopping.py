@@ -1,8 +1,7 @@
-"""How signals end a worker: the first lets what runs come to its end, the second ends the process there and then.
+"""How signals end a worker: after the first one running steps finish, and the second one ends the process at once.
 
-The second one is a death like any other, which everything is built for: what was under way is recovered by the next
-worker, and a call that was on its way is settled by its key or its probe (P3). So a step that never ends needs no
-SIGKILL.
+The second one is a death like any other: the next worker recovers what was under way, and a call that was on its way is
+settled by its key or its probe (P3). So a step that never ends needs no SIGKILL.
 """
 
 from __future__ import annotations

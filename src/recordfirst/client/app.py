@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Literal, Self
 
@@ -36,7 +36,7 @@ from recordfirst.operations.gc import Collection
 from recordfirst.operations.look import Look
 from recordfirst.operations.retry import Retry
 from recordfirst.operations.schema import Schema
-from recordfirst.process.seams import NO_SEAMS, Seams
+from recordfirst.process.seams import NO_SEAMS, Seams, Sleeper
 from recordfirst.process.threads import Threads
 from recordfirst.providers.events import EventSource
 from recordfirst.reconcile.dismissing import Dismissal
@@ -104,7 +104,7 @@ class App:
         invariants: Iterable[Invariant] = (),
         event_handlers: Iterable[EventHandler] = (),
         version: str | None = None,
-        sleeper: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        sleeper: Sleeper = asyncio.sleep,
         random: Callable[[], float] = random.random,
         seams: Seams = NO_SEAMS,
         observer: Observer = log_events,

@@ -1,8 +1,8 @@
-"""Ends that come from elsewhere: one look at the record for all workflows that this process waits for.
+"""Ends that other processes store: one query for all workflows that this process waits for.
 
-A look costs one query, however many wait. Looks come often while ends come, and seldom while none does: to wait for
-a week costs ten small queries a second, together with all other waits in the process.
-Ends are not notified: Postgres lets transactions that notify commit one at a time.
+A look costs one query, however many wait. Looks are frequent while workflows end, and rare otherwise: to wait for
+a week costs ten small queries a second, shared by all waits in the process.
+Ends are not notified, because Postgres lets transactions that notify commit one at a time.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class CompletionPoller:
             return await session.still_open(sorted(set(self._waiting.values())))
 
     async def _pause(self) -> None:
-        await asyncio.sleep(_LEAST_S)  # also for new ones, however many come
+        await self._runtime.seams.pause(_LEAST_S)  # also for new ones, however many come
         if self._pause_s > _LEAST_S:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), self._pause_s - _LEAST_S)

@@ -1,4 +1,4 @@
-"""The engine that an app was given: connected to for a worker, or asked from outside by an operator."""
+"""The engine of an app: a worker connects to it, an operator's command asks it from outside."""
 
 from __future__ import annotations
 

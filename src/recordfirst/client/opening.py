@@ -1,4 +1,4 @@
-"""Opening an app's record: connected, its tables the right ones, its encryptor the right one, or closed again."""
+"""Opens an app's record: connects, checks tables and encryptor, and closes it again if one of them is wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Starts that come together are stored together, each in bounded time (P7)."""
+"""Stores starts that arrive together in one commit, each in bounded time (P7)."""
 
 from __future__ import annotations
 

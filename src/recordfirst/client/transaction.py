@@ -1,4 +1,4 @@
-"""The caller's own transaction: a web handler's rows and the workflow that they ask for commit together (P2, P7)."""
+"""The caller's own transaction: a web handler's rows and the workflow that it starts commit together (P2, P7)."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ class AppRecord:
         """A transaction: what is written through ``w.tx``, started and intended commits together, or not at all.
 
         Raises:
-            CommitUnknown: if the connection was lost during COMMIT and the transaction started no new workflow by which
-                it could be told what came of it.
+            RecordUnavailable: if the connection was lost during COMMIT, and the transaction did not commit.
+            CommitUnknown: if the connection was lost during COMMIT, and the transaction started no new workflow that
+                would show whether it committed.
             StartContended: if another transaction stores the id of one, and does not end; everything is rolled back.
             DifferentArguments: if a workflow that it starts exists with other arguments; everything is rolled back.
             Misuse: in another event loop, thread or process than the one that has the app open.

@@ -1,8 +1,8 @@
 """Which version of an app's code this is: a hash of it, unless ``App(version=...)`` says.
 
-A workflow that a defect has stopped is tried again by the first worker of another version. What is looked at: the code
-of the workflows, their steps, and the functions of their own package that these name. What is not: values in module
-variables, other packages (but for recordfirst's own version), data. After a fix there an operator retries.
+The first worker of another version tries a workflow again that a defect has stopped. The hash covers the code of the
+workflows, their steps, and the functions of their own package that these name. It does not cover values of module
+variables, other packages (except recordfirst's own version), and data. After a fix there, an operator retries.
 """
 
 from __future__ import annotations

@@ -11,6 +11,8 @@ from recordfirst.events.store import EventStore
 from recordfirst.execution.sealing import Sealing
 
 CLAIM_MS = 60_000
+NOW_MS = -1
+"""Older than this is all that is there, though the record's clock has not gone on since."""
 
 
 def told(id: str = "evt_1", **what: object) -> NewEvent:
@@ -40,10 +42,10 @@ class EventConformance:
                         5,
                         '{"id": 1}',
                     )
-                    assert await store.forget(session, older_than_ms=0) == 1  # what is open is kept
+                    assert await store.forget(session, older_than_ms=NOW_MS) == 1  # what is open is kept
                     [event] = await store.due(session, claim_ms=CLAIM_MS, limit=10)
                     assert await store.came_to(session, event, "done", wait_ms=None, error=None)
-                    assert await store.forget(session, older_than_ms=0) == 1
+                    assert await store.forget(session, older_than_ms=NOW_MS) == 1
                     assert not await store.again(session, event)
                     [left] = await store.find(session, event.hash)
                     assert (left.id, left.body, left.account, left.state) == (None, None, None, "done")
@@ -76,9 +78,9 @@ class EventConformance:
                     assert not await store.came_to(session, done, "open", wait_ms=0, error=None)
                     [again] = await store.due(session, claim_ms=CLAIM_MS, limit=10)
                     assert (again.hash, again.state, again.looks) == (waits.hash, "waiting", 1)
-                    left = await store.left(session, older_than_ms=0, after=None, limit=10)
+                    left = await store.left(session, older_than_ms=NOW_MS, after=None, limit=10)
                     assert {each.hash for each in left} == {stopped.hash, waits.hash}
-                    page = await store.left(session, older_than_ms=0, after=left[0].hash, limit=10)
+                    page = await store.left(session, older_than_ms=NOW_MS, after=left[0].hash, limit=10)
                     assert [each.hash for each in page] == [left[1].hash]
                     late = await store.left(session, older_than_ms=CLAIM_MS, after=None, limit=10)
                     assert [(each.hash, each.tries, each.error) for each in late] == [

@@ -75,17 +75,18 @@ KINDS = {
     for kind in (
         FindingKind(
             "RF-RECORD-BEHIND",
-            "The engine, or the file beside an SQLite record, has marks that the record has not: it was restored. "
+            "The engine, or the file beside an SQLite record, has marks that the record lacks: it was restored. "
             "Effects are held.",
             "The record was restored from a copy, or to a point in time; or it is a new one, and the engine is not.",
-            "With `--accept-restore`: opens a new epoch of all that is open, doubts every effect that may have been "
-            "called in the time that was lost, and lets work go on.",
+            "With `--accept-restore`: opens a new epoch of each open workflow, doubts every effect that may have been "
+            "called in the lost time, and lets work go on.",
             "Make sure that this is the record to go on with, then accept: [](../how-to/restore-the-record.md).",
         ),
         FindingKind(
             "RF-RECORD-MOVED",
-            "The record is in another cluster than before, on another timeline of it, or in a database that was made "
-            "anew. Effects are held.",
+            "The record is in another cluster than before, on another timeline of it, or in a new database. Effects "
+            "are "
+            "held.",
             "Postgres was restored, by its log or from a dump, or failed over to a replica, which may lack the last "
             "transactions.",
             "With `--accept-restore`: the same as for RF-RECORD-BEHIND.",
@@ -95,43 +96,43 @@ KINDS = {
             "RF-ENGINE-BEHIND",
             "The engine does not have the newest mark that the record has confirmed: it was lost, or restored.",
             "The engine's store was deleted or restored from a copy; or its address leads to another one.",
-            "Opens a new epoch of all that this engine was given. A worker does it before it works.",
+            "Opens a new epoch of each workflow that this engine was given. A worker does it before it works.",
             _NOTHING,
         ),
         FindingKind(
             "RF-INDEX-MISSING",
-            "An index of recordfirst's tables is not there, or was never built to the end: looks read all there is.",
+            "An index of recordfirst's tables is missing, or was only partly built: queries read whole tables.",
             "Somebody dropped it, a restore left it out, or `CREATE INDEX CONCURRENTLY` was interrupted.",
             _NOTHING,
             "Run the statement that the finding shows; in Postgres, with CONCURRENTLY, so that no writer waits.",
         ),
         FindingKind(
             "RF-INVARIANT",
-            "A row offends against an invariant of the app's own.",
-            "A defect, a change by hand, or an order of events that was not foreseen.",
+            "A row breaks one of the app's invariants.",
+            "A defect, a change by hand, or an unforeseen order of events.",
             _NOTHING,
-            "Find out how the row came about, and put it right. The finding is closed when the row is gone.",
+            "Find out how the row came about, and correct it. The finding is closed when the row is gone.",
         ),
         FindingKind(
             "RF-INVARIANT-FAILED",
-            "An invariant could not say, or not all: it failed, took too long, or returned more than 100 rows.",
-            "A table was renamed, an index is missing, or a defect has spoiled many rows.",
+            "An invariant gave no complete answer: it failed, took too long, or returned more than 100 rows.",
+            "A table was renamed, an index is missing, or a defect has damaged many rows.",
             _NOTHING,
-            "Fix it, or give it an index or more time (`limit_s=`). What it had found stays open meanwhile.",
+            "Fix it, or give it an index or more time (`limit_s=`). Its earlier findings stay open meanwhile.",
         ),
         FindingKind(
             "RF-START-LOST",
             "The record says that the engine was given this workflow, and the engine does not have it.",
             "The engine's store was deleted, restored from an older copy, or collected too early.",
-            "Opens a new epoch; a worker gives it to the engine, and what was completed stays done.",
+            "Opens a new epoch; a worker gives it to the engine, and completed steps stay done.",
             _NOTHING,
         ),
         FindingKind(
             "RF-START-ENDED",
-            "The engine says that this workflow's epoch is over, and the record that the workflow is open.",
+            "The engine says that this workflow's epoch has ended, and the record says that the workflow is open.",
             "The worker died after the engine had stored the end and before the record had, or somebody settled the "
             "promise by hand.",
-            "Opens a new epoch, which comes to the same end from the receipts.",
+            "Opens a new epoch, which reaches the same end from the receipts.",
             _NOTHING,
         ),
         FindingKind(
@@ -144,15 +145,15 @@ KINDS = {
         FindingKind(
             "RF-START-UNFIT",
             "This version of the app cannot run the workflow: it has none of that name, or its parameters differ.",
-            "A deploy renamed or removed a workflow, or changed its parameters, while some were open; or the key of "
-            "the encryptor is lost.",
+            "A deploy renamed or removed a workflow, or changed its parameters, while some were open; or the "
+            "encryptor's key is lost.",
             _NOTHING,
             "Deploy a version that can run it, or cancel it.",
         ),
         FindingKind(
             "RF-WORKFLOW-STOPPED",
-            "A defect has stopped the workflow: it is open, and nothing of it runs. The stop undoes nothing; what an "
-            "undo had taken back before stays so.",
+            "A defect has stopped the workflow: it is open, and nothing of it runs. The stop undoes nothing; effects "
+            "that were undone before stay undone.",
             "An exception that is not declared: a bug, a mistake of a deploy, a missing grant, or an outcome of the "
             "business that `fails=` does not name.",
             _NOTHING,
@@ -162,78 +163,81 @@ KINDS = {
         FindingKind(
             "RF-STEP-WAITS",
             "A step of an open workflow has waited for the record for more than two minutes.",
-            "Another transaction holds a row, a table or the file that it needs, and does not end; or the step's own "
-            "function takes as long.",
+            "Another transaction holds a row, a table or the file that the step needs, and does not end; or the step's "
+            "own function takes that long.",
             "Nothing. The step goes on by itself when it can, and its worker closes the finding.",
-            "Find who holds it, and end that.",
+            "Find the session that holds it, and end it.",
         ),
         FindingKind(
             "RF-EFFECT-OVERDUE",
-            "The effect was to be looked at long ago, and its workflow, which is open, has not done it.",
-            "The engine lost a timer or a task, the worker that held it hangs, or the workflow caught what the effect "
+            "The open workflow should have looked at the effect long ago, and has not.",
+            "The engine lost a timer or a task, the worker that held it is hung, or the workflow caught what the "
+            "effect "
             "raised and went on.",
-            "Opens a new epoch of the workflow, which drives the effect on; again for the same effect ever later.",
-            "If it comes again, look at the workers' logs, and at what the workflow does with the effect's errors.",
+            "Opens a new epoch of the workflow, which continues the effect; each time later for the same effect.",
+            "If it recurs, look at the workers' logs, and at what the workflow does with the effect's errors.",
         ),
         FindingKind(
             "RF-EFFECT-ABANDONED",
             "The effect may have happened, or its answer could not be stored, and its workflow has ended.",
             "The workflow failed while the call was in doubt, or `on_success` fails.",
-            "Asks the probe, and stores what it says; without one, the outcome becomes unknown.",
-            "Where the answer is kept and `on_success` fails: fix it, then retry the workflow. Was it "
-            "cancelled: put your rows right by hand.",
+            "Asks the probe, and stores its answer; without a probe, the outcome becomes unknown.",
+            "If the answer is kept and `on_success` fails, fix it, then retry the workflow. If the workflow was "
+            "cancelled, correct your rows by hand.",
             dismissible=True,
         ),
         FindingKind(
             "RF-CREDENTIAL-REFUSED",
             "A provider refuses the app's credential; its effects are not done, and wait.",
             "The key was revoked, has expired, is for another account or lacks a permission (401, 403).",
-            "Nothing. It closes when the calls that wait get through, or are refused for another reason.",
-            "Give the workers a key that works, and restart them. What waits is called again by itself, under its own "
-            "idempotency key.",
+            "Nothing. It closes when the waiting calls succeed, or are refused for another reason.",
+            "Give the workers a valid key, and restart them. Waiting effects are called again by themselves, under "
+            "their own idempotency keys.",
         ),
         FindingKind(
             "RF-EFFECT-LATE",
-            "A success came when the effect's outcome was stored already, and it is not that outcome: the effect may "
-            "have happened twice, or after it was said to be declined.",
+            "A success arrived after another outcome of the effect was stored: the effect may have happened twice, or "
+            "although it is stored as declined.",
             "A call was taken for absent, or for declined, and arrived later than `arrives_within_s=` says; or the "
             'effect is declared with `in_doubt="repeat"`; or an operator answered for it.',
             _MONEY,
-            "Look at the provider for what the effect did, and take back what is too much. Give the provider a longer "
-            "`arrives_within_s=` if its calls arrive later than that.",
+            "Look at the provider for what the effect did, and reverse the surplus. Declare a longer "
+            "`arrives_within_s=` if calls reach the provider later than that.",
             dismissible=True,
         ),
         FindingKind(
             "RF-EFFECT-UNKNOWN",
             "Only an operator can tell whether the effect happened; its workflow is parked.",
-            "A call without an answer, whose key is past the provider's retention, and no probe that can tell.",
-            "Asks the probe again, if there is one, and stores what it says.",
+            "A call has no answer, its key is past the provider's retention, and no probe can tell.",
+            "Asks the probe again, if there is one, and stores its answer.",
             "Look at the provider, then `recordfirst resolve KEY` with `--succeeded`, `--declined` or `--not-done`.",
         ),
         FindingKind(
             "RF-EFFECT-PENDING",
-            "The provider has had an effect for longer than it said, or says something else of it; or nobody looks.",
-            "Its offer has ended and it says nothing; the probe no longer finds it, cannot tell or fails; the effect "
-            "has no probe; its workflow has ended; or no worker is at work.",
-            "Asks the probe, if there is one, and stores what it says.",
+            "An effect is pending for longer than its provider said, or the provider contradicts that; or nothing asks "
+            "the probe.",
+            "The provider's offer has ended without an outcome; the probe no longer finds it, cannot tell or fails; "
+            "the "
+            "effect has no probe; its workflow has ended; or no worker runs.",
+            "Asks the probe, if there is one, and stores its answer.",
             "Look at the provider, then `recordfirst resolve KEY` with `--succeeded`, `--declined` or `--not-done`.",
         ),
         FindingKind(
             "RF-EVENT-STOPPED",
             "A handler of a provider's event has failed too often, and its rows are not written; or the provider could "
             "not be asked about it for hours. It is not tried again.",
-            "A bug in the handler, or what it needs is not there; a provider that does not answer.",
+            "A bug in the handler, or something that it needs is missing; a provider that does not answer.",
             _NOTHING,
             "Fix what `recordfirst events EVENT` says, deploy, and `recordfirst events EVENT --replay`.",
             dismissible=True,
         ),
         FindingKind(
             "RF-EVENT-WAITING",
-            "A provider's event names a call of this app, and there is no receipt of it; for a quarter of an hour now.",
+            "For a quarter of an hour, a provider's event has named a call of this app that has no receipt.",
             "The record was restored, or rows were deleted by hand; or somebody else uses the app's name.",
             "Nothing: the event is kept, and matched when the receipt comes.",
-            "Find out who made the call; start its workflow again, under its id, if the record has lost it. "
-            "Else dismiss it.",
+            "Find out who made the call. If the record has lost its workflow, start it again, under its id. "
+            "Otherwise dismiss the finding.",
             dismissible=True,
         ),
         FindingKind(
@@ -259,37 +263,38 @@ KINDS = {
         FindingKind(
             "RF-MIRROR-BEHIND",
             "A projection was begun, and its mirror has not confirmed it.",
-            "The mirror cannot be reached, or refuses what it is sent; or who projected has died in between.",
-            "Reads the record anew and brings the mirror there, if it can be reached. A worker does it by itself.",
+            "The mirror cannot be reached, or refuses the document; or the process died in between.",
+            "Reads the record again and updates the mirror, if it can be reached. A worker does it by itself.",
             "If it stays: fix the mirror. If the app has no such projection, nothing is wrong: dismiss it.",
             dismissible=True,
         ),
         FindingKind(
             "RF-MIRROR-DRIFT",
-            "A mirror shows something else than the record says, or does not have it.",
+            "A mirror differs from the record, or lacks an entry.",
             "Somebody changed the mirror, or it was restored or emptied; or somebody changed the record without "
-            "projecting. Looked for only by `--pass references`, which compares all there is.",
-            "Projects it: the mirror then shows the record's current state.",
-            "If it comes again, find out who changes the record without projecting.",
+            "projecting. Only `--pass references` looks for it, which compares everything.",
+            "Projects again: the mirror then shows the record's current state.",
+            "If it recurs, find out who changes the record without projecting.",
         ),
         FindingKind(
             "RF-STAGE-DRIFT",
-            "What was staged is no longer in its reference, or something else is.",
-            "Somebody changed or removed it, or the reference was restored or emptied. Looked for only by "
-            "`--pass references`.",
-            "Where nothing is: stages it again, as it was. Where something else is: nothing.",
-            "Where something else is, find out who put it there; then remove it, and reconcile with `--apply`.",
+            "A staged entry is no longer in its reference, or another entry is in its place.",
+            "Somebody changed or removed it, or the reference was restored or emptied. Only `--pass references` looks "
+            "for it.",
+            "Stages a missing entry again, as it was. Leaves another entry as it is.",
+            "If another entry is there, find out who put it there; then remove it, and reconcile with `--apply`.",
         ),
         FindingKind(
             "RF-LEDGER-UNBALANCED",
-            "In a ledger, the debits of all accounts are not the credits of all accounts. Every transfer moves both.",
+            "In a ledger, the sum of all debits differs from the sum of all credits. Every transfer moves both.",
             "Somebody changed balances behind the ledger's back, or its store is damaged.",
             _NOTHING,
-            "Stop what moves money there, find the account whose balance differs (RF-LEDGER-BALANCE), and restore it.",
+            "Stop all programs that move money there, find the account whose balance differs (RF-LEDGER-BALANCE), and "
+            "restore it.",
         ),
         FindingKind(
             "RF-LEDGER-BALANCE",
-            "An account's balance is not what its transfers come to.",
+            "An account's balance is not the sum of its transfers.",
             "Somebody changed balances behind the ledger's back, or its store is damaged.",
             _NOTHING,
             "Compare `recordfirst ledger transfers --account` with a copy, and restore the ledger.",
@@ -299,83 +304,85 @@ KINDS = {
             "An account has more debits than credits, or the other way round, and its flags forbid it.",
             "Somebody changed balances or flags behind the ledger's back.",
             _NOTHING,
-            "Find out who changed it; then bring the account back with a transfer.",
+            "Find out who changed it; then correct the account with a transfer.",
         ),
         FindingKind(
             "RF-LEDGER-OVERDUE",
             "A pending transfer holds money past its timeout.",
-            "The ledger releases what is overdue before it makes the next transfer or shows a balance; it does not.",
+            "The ledger should release an overdue transfer before it makes the next one or shows a balance, and did "
+            "not.",
             _NOTHING,
-            "Somebody has changed when it ends: put that back, or void it. Or the ledger's clock is wrong.",
+            "Somebody has changed its end: correct that, or void it. Or the ledger's clock is wrong.",
         ),
         FindingKind(
             "RF-TRANSFER-LOST",
             "The record says that a transfer was made, and the ledger does not have it.",
-            "The ledger was restored, or it is another one.",
+            "The ledger was restored, or it is another ledger.",
             _NOTHING,
             "Restore the ledger to a newer state, or make the transfer again by a workflow of another id.",
             dismissible=True,
         ),
         FindingKind(
             "RF-TRANSFER-ORPHAN",
-            "The ledger has a transfer with this app's mark, and no receipt has sent it, or one that was declined.",
-            "The record was restored, and that workflow was not asked for again.",
+            "The ledger has a transfer with this app's mark, and its receipt is missing or was declined.",
+            "The record was restored, and that workflow was not started again.",
             _NOTHING,
-            "Start its workflow again, under its id: it finds the transfer. Or take it back with another transfer.",
+            "Start its workflow again, under its id: it finds the transfer. Or reverse it with another transfer.",
             dismissible=True,
         ),
         FindingKind(
             "RF-ORPHAN-EFFECT",
-            "The provider has something that a call of this app left its marker on, and there is no receipt of it.",
+            "The provider has an object with the marker of a call of this app, and there is no receipt of the call.",
             "The record was restored, or rows were deleted by hand; or somebody else uses the app's name.",
             _MONEY,
-            "Take it back at the provider and clear its marker there; or start its workflow again, under its id, whose "
-            "probe finds it.",
+            "Reverse it at the provider and clear its marker there; or start its workflow again, under its id: the "
+            "probe "
+            "finds it.",
             dismissible=True,
         ),
         FindingKind(
             "RF-EFFECT-MISSING",
-            "The receipt says that the effect succeeded, and the provider has nothing of it.",
+            "The receipt says that the effect succeeded, and the provider does not have it.",
             "The call left no marker, or went to another account; or an operator resolved it wrongly.",
             _MONEY,
-            "Look at the provider by amount and time. Is it not there, a workflow of another id does it again.",
+            "Look at the provider by amount and time. If it is not there, let a workflow of another id do it again.",
             dismissible=True,
         ),
         FindingKind(
             "RF-EFFECT-REVERSED",
-            "What an effect did was taken back, all or in part, by no call of this app, and the record has not heard "
-            "of it.",
-            "A refund by hand, at the provider's dashboard, say, or a dispute, whose event never came.",
+            "Somebody has taken back what an effect did, all or in part, no call of this app has done it, and the "
+            "record has not heard of it.",
+            "A refund by hand in the provider's dashboard, say, or a dispute, whose event never came.",
             "Stores it, with the rows of `on_reversal`. Without one, RF-REVERSAL-UNHANDLED is found.",
-            "Take in the provider's events: then it is known within seconds.",
+            "Take in the provider's events: then the record knows within seconds.",
             dismissible=True,
         ),
         FindingKind(
             "RF-EFFECT-DIFFERS",
-            "The provider has it with another amount, currency or id than the receipt; or has what was declined.",
+            "The provider has it with another amount, currency or id than the receipt; or has a declined effect.",
             "An operator resolved it with another result, or it was changed at the provider.",
             _MONEY,
-            "Find out which of the two is right, and put the other right: a refund, or a new charge under another id.",
+            "Find out which side is right, and correct the other: a refund, or a new charge under another id.",
             dismissible=True,
         ),
         FindingKind(
             "RF-AUDIT-INCOMPLETE",
-            "The provider could not be listed to the end. What had been found stays open.",
-            "It is down, or refuses: a key that lacks a right, say.",
+            "The provider's objects could not be listed to the end. Earlier findings stay open.",
+            "It is down, or refuses, for instance because the key lacks a right.",
             _NOTHING,
-            "Fix what the finding says, and run `recordfirst reconcile --pass providers` again.",
+            "Fix the cause that the finding names, and run `recordfirst reconcile --pass providers` again.",
         ),
         FindingKind(
             "RF-NOT-SEALED",
-            "The app has an encryptor, and a table has rows in clear, or under a key that is not the newest.",
+            "The app has an encryptor, and a table has rows in clear, or rows that are not under the newest key.",
             "The encryptor was given to an app that had none, or its keys were rotated.",
             _NOTHING,
             "Run `recordfirst reseal`: [](../how-to/encrypt-at-rest.md).",
         ),
         FindingKind(
             "RF-UNREADABLE",
-            "A row was encrypted with a key that the app does not have. What it holds can be neither read nor called.",
-            "The key was given up before `recordfirst reseal` had ended, or a process worked with another one.",
+            "A row was encrypted with a key that the app does not have. Its content can be neither read nor called.",
+            "The key was removed before `recordfirst reseal` had ended, or a process worked with another key.",
             _NOTHING,
             "Give the app the key again, as an older one of its `Keyring`, and run `recordfirst reseal`.",
         ),
@@ -384,18 +391,16 @@ KINDS = {
 """Every kind of finding, by its code."""
 
 
-_DISMISS = (
-    "When that is done and it stays\n: `recordfirst dismiss`, with the reason: it is found again if it changes.\n\n"
-)
+_DISMISS = "If it stays after that\n: `recordfirst dismiss`, with the reason: it is reported again if it changes.\n\n"
 
 
 def page() -> str:
     """Return the reference page of all kinds, in MyST."""
     head = (
         "# Findings\n\n"
-        "What `recordfirst reconcile` can find. A code never changes its meaning. Findings are rows of\n"
-        "`recordfirst.finding`: opened once, closed when they are repaired or no longer seen, never deleted.\n"
-        "`recordfirst findings` lists the open ones.\n"
+        "This page has everything that `recordfirst reconcile` can find. A code never changes its meaning. Findings\n"
+        "are rows of `recordfirst.finding`: opened once, closed when they are repaired or no longer seen, never\n"
+        "deleted. `recordfirst findings` lists the open ones.\n"
     )
     parts = [
         f"## `{kind.code}`\n\n{kind.means}\n\n"

@@ -1,12 +1,15 @@
-"""What is pending: the provider has it, under a reference, and will say what comes of it. Pure functions, as in
-``core/decide.py``, which says what the next execution does about it.
+"""Pending effects: the provider has accepted them, under a reference, and decides later. Pure functions, as in
+``core/decide.py``, which says what the next execution does about them.
 
-Who may move it: a look (a probe of the schedule, an event, an operator's), the answer of the effect that expires it,
-an operator. Nothing else: what is pending is never called again, and no time that passes makes an outcome of it.
+Only these change a pending effect: a look (by schedule, for an event, or for an operator), the answer of the effect
+that expires it, and an operator. It is never called again, and the passing of time does not give it an outcome.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from recordfirst.core import codec
 from recordfirst.core import decide as d
 from recordfirst.core.receipt import Change, Receipt
 
@@ -53,6 +56,14 @@ def became_pending(
         wait_ms=at_ms - now_ms,
         claim=receipt.claim if not by_a_call else d.ENDED if doubts else None,
     )
+
+
+def known_under(receipt: Receipt, unseal: Callable[[str], str]) -> dict[str, str]:
+    """What the provider calls what is pending, by kind; nothing while another call may have had the effect, too."""
+    if receipt.state != "pending" or receipt.doubts > 0 or receipt.reply is None:
+        return {}
+    said = codec.decode(codec.decode(unseal(receipt.reply))["text"])["reference"]
+    return said if isinstance(said, dict) else {"id": said}
 
 
 def looked(receipt: Receipt, now_ms: int, guarantee: d.Guarantee, error: str | None) -> Change:

@@ -1,4 +1,4 @@
-"""A projection: the row, in the record, that says what a mirror is to show of the record, and how far it is. Pure data.
+"""A projection: the row, in the record, that says what a mirror must show, and how far it is. Pure data.
 
 ``version`` goes up whenever the record is read for it, in the same transaction, one reader at a time; so of two
 projections the one with the higher version has seen the newer record. ``projected`` is what the mirror has confirmed.

@@ -61,7 +61,11 @@ class TakenBack(msgspec.Struct, frozen=True, kw_only=True):
     """What a call of ours left there; ``None``: none did."""
 
     def __post_init__(self) -> None:
-        """Refuse what stands for nothing."""
+        """Refuse what stands for nothing.
+
+        Raises:
+            ValueError: if ``how`` is never in that ``state``.
+        """
         if (self.how, self.state) not in FACTS:
             raise ValueError(f"a {self.how} is not {self.state}")
 

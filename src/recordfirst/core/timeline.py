@@ -1,11 +1,11 @@
-"""The timeline: by what a restore of the record, or of the engine, is noticed (P6). Pure.
+"""The timeline: how a restore of the record, or of the engine, is noticed (P6). Pure.
 
 Record and engine count marks (high-water marks) together: the record announces a mark under a random token, the engine
 keeps it as a note, the record confirms it. So the engine never has a mark that the record has not announced, and has
-the newest that the record has confirmed; if something else is seen, one of the two was restored. Older marks leave the
-engine, except for those by which a record that was restored, to any earlier mark, is still told from an engine that was
-(:func:`is_needed`). The record also keeps what its product says of its own history (Postgres: the cluster and its
-timeline, which a restore or a fail-over changes).
+the newest confirmed one. Otherwise one of the two was restored. Older marks leave the engine, except for those that are
+needed to tell a record that was restored to any earlier mark from an engine that was (:func:`is_needed`). The record
+also keeps what its product says of its own history (Postgres: the cluster and its timeline, which a restore or a
+fail-over changes).
 
 Not noticed: both sides restored to one moment by a copy of the whole machine; the record restored to later than its
 last mark; and files put back where the engine is lost or as old, unless they are an SQLite record, and what is kept

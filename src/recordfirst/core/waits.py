@@ -1,4 +1,4 @@
-"""The finding of a step that has waited for the record for minutes (P9): told by its worker while it waits."""
+"""The finding of a step that has waited for the record for minutes (P9); its worker reports it while it waits."""
 
 from __future__ import annotations
 

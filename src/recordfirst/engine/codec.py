@@ -1,8 +1,8 @@
 """How values and errors are stored in an engine: JSON, encrypted if the app has an encryptor, and never unpickled.
 
-What an engine holds is data: an error of it is rebuilt by allowed classes only (``core/exceptions.py``), and the pickle
-that the SDK stores with an error is neither written nor read. What was stored before the app had an encryptor is read
-as it is. What cannot be read (another key, half a row) is told to ``unreadable``, with the promise's id.
+An engine's content is data: its errors are rebuilt only from allowed classes (``core/exceptions.py``), and the pickle
+that the SDK stores with an error is neither written nor read. Values from before the app had an encryptor are read as
+they are. If a value cannot be read (another key, half a row), ``unreadable`` gets the promise's id.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From what ``App(engine=...)`` was given to an engine."""
+"""Makes an engine from the argument of ``App(engine=...)``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the running parts ask of an engine. The engine coordinates; whatever it says, the record decides."""
+"""The contract of an engine. The engine coordinates; the record decides, whatever the engine says."""
 
 from __future__ import annotations
 

@@ -124,6 +124,7 @@ class PostgresEngine(SharedEngine):
     def __init__(self, dsn: str, membership: Membership, record: Record[Any]) -> None:
         self._dsn, self._record = dsn, record
         group, pid = membership.group, membership.seams.new_id()
+        self._pause = membership.seams.pause
         self._requests = _Sessions(dsn, f"recordfirst engine {group}", _REQUESTS_MOST)
         self._deliveries = _Sessions(dsn, f"recordfirst engine {group} source", 1)
         self._timers: asyncio.Task[None] | None = None
@@ -175,7 +176,7 @@ class PostgresEngine(SharedEngine):
                 return
             except (psycopg.Error, OSError) as error:
                 _log.warning("resonate.process_timeouts() failed, and is tried again: %s", error)
-            await asyncio.sleep(_TIMERS_S)
+            await self._pause(_TIMERS_S)
 
 
 class JoinedPostgres:

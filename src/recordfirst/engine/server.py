@@ -17,6 +17,7 @@ from resonate_base import ConnectorError
 
 from recordfirst.core.text import without_credentials
 from recordfirst.engine.shared import Membership, SharedEngine
+from recordfirst.process.seams import Sleeper
 
 _log = logging.getLogger("recordfirst")
 
@@ -31,7 +32,7 @@ def server_engine(url: str, token: str | None, membership: Membership) -> Shared
     """
     pid, address = membership.seams.new_id(), membership.seams.address_of(url)
     network = _Requests(address, auth=token)
-    source = _Work(address, pid=pid, group=membership.group, auth=token)
+    source = _Work(address, membership.seams.pause, pid=pid, group=membership.group, auth=token)
     # The identity is stored with each start; a password in the address is not, and may change.
     return SharedEngine(network, source, without_credentials(url), pid, membership, token)
 
@@ -70,13 +71,17 @@ class _Work(SSEConnection):
     What came meanwhile is not lost: the server delivers again what nobody has taken.
     """
 
+    def __init__(self, address: str, pause: Sleeper, *, pid: str, group: str, auth: str | None) -> None:
+        super().__init__(address, pid=pid, group=group, auth=auth)
+        self._pause = pause
+
     async def _sse_loop(self) -> None:
         while True:
             try:
                 return await super()._sse_loop()
             except Exception as error:  # noqa: BLE001 - a worker that no longer listens would do nothing
                 _log.info("the engine's messages ended, and are asked for again: %s", type(error).__name__)
-                await asyncio.sleep(_AGAIN_S)
+                await self._pause(_AGAIN_S)
 
 
 _AGAIN_S = 0.5

@@ -1,4 +1,4 @@
-"""Events that never arrived: the provider is asked for what it has, and what the record has not is taken up."""
+"""Events that never arrived: the provider lists its events, and those that the record lacks are processed."""
 
 from __future__ import annotations
 

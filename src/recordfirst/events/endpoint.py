@@ -1,7 +1,7 @@
 """The endpoint that takes events in: plain ASGI, for any framework to mount. It verifies, stores and answers.
 
-Answered 200 is what the record has, from this time or an earlier one: so nothing that was answered is lost, and what is
-sent again counts once. What is not signed is answered 400, and nothing of it is stored.
+An event is answered 200 if the record has it, from this time or an earlier one. So no answered event is lost, and a
+repeated event counts once. An unsigned event is answered 400, and nothing of it is stored.
 """
 
 from __future__ import annotations
@@ -43,7 +43,11 @@ class EventEndpoint:
         """What it has answered, in this process: ``new``, ``repeated``, ``other mode``, ``bad signature``, ..."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request.
+
+        Raises:
+            Misuse: if it is no HTTP request, such as a websocket.
+        """
         if scope["type"] != "http":
             raise Misuse(f"an endpoint for events takes HTTP requests, not {scope['type']!r}: mount it in your web app")
         status, said = await self._answered(scope, receive)

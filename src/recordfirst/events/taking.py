@@ -1,6 +1,6 @@
-"""Takes stored events up: gives them to handlers, and has the receipts that they are about looked at now.
+"""Processes stored events: gives them to handlers, and looks at the receipts that they are about.
 
-What is left in between by a death is taken up again: handlers have receipts, and looking changes nothing twice.
+If a process dies in between, the event is processed again: handlers have receipts, and a second look changes nothing.
 """
 
 from __future__ import annotations

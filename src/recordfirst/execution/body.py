@@ -1,4 +1,4 @@
-"""What the engine runs for a workflow: its body, and what that comes to: a result, a failure, or a stop (P9)."""
+"""What the engine runs for a workflow: its body, and then its end: a result, a failure, or a stop (P9)."""
 
 from __future__ import annotations
 
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("recordfirst")
 
+_CROWD = 250
+"""Bodies that run here. Each has some four tasks."""
+
 
 class Lifecycle(Protocol):
     """Who wants to know that a body runs, stops running, and has come to its end."""
@@ -55,6 +58,7 @@ def body_of(
 
     async def body(given: Context, *args: Any, **kwargs: Any) -> Any:
         ctx = WorkflowContext(given, threads=runtime.executor)
+        ctx.over.crowded = lambda: len(runtime.executions) > _CROWD
         ctx.covered = runtime.sealing.covered
         # What a workflow runs by ctx.rpc is a part of it, elsewhere: its receipts are the workflow's, and its end is
         # told by the engine alone.

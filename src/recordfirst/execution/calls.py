@@ -1,4 +1,4 @@
-"""Calls of steps: a body says ``step(ctx, ...)``, and here it is bound, judged, and given to what runs its kind."""
+"""Calls of steps: ``step(ctx, ...)`` of a body is bound here, judged, and given to the runner of its kind."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Whether what the record has is what is asked for now: the same step, request and key (P3, P4, P8).
+"""Whether a stored receipt is that of the current call: the same step, request and key (P3, P4, P8).
 
-A key is made of a step's arguments alone, so of a request that is stored today's code must make the key that it is
-stored under. If it does not, the same call would be another effect: it is refused before anything is called.
+A key depends only on a step's arguments. So today's code must make the stored key from the stored request. If it does
+not, the same call would be another effect: it is refused before anything is called.
 
-The key is compared only where earlier runs may have left receipts: in the first run of a new workflow there are none.
+The key is compared only if earlier runs may have left receipts: in the first run of a new workflow there are none.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Drives one effect from wherever its receipt stands to a final outcome, a wait, or a park.
 
-The loop is: look at the receipt, let ``core/decide.py`` say what is next, do it, store what came of it by
-compare-and-set. It may die between any two lines: what is stored is always enough for another to go on.
+The loop is: read the receipt, let ``core/decide.py`` decide the next action, do it, and store the result by
+compare-and-set. The process may die between any two lines: the stored state is always enough for another to go on.
 """
 
 from __future__ import annotations

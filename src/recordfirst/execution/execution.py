@@ -1,4 +1,4 @@
-"""One run of a workflow's body: what it is of, what of it is on its way, and what stops it (P9)."""
+"""One run of a workflow's body: its workflow and epoch, its writes under way, and what stops it (P9)."""
 
 from __future__ import annotations
 

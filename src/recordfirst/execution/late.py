@@ -1,7 +1,7 @@
-"""A success that comes when the outcome is stored already: it changes nothing, and it is never dropped in silence (P3).
+"""A success that arrives after another outcome was stored: it changes nothing, and is never dropped silently (P3).
 
-Kept: an event, and a finding that only an operator closes. Lost: a worker that dies between the provider's answer and
-the finding takes its knowledge along, as with any answer.
+Kept: an event, and a finding that only an operator closes. Lost: if a worker dies between the provider's answer and
+the finding, the answer is lost, as any answer would be.
 """
 
 from __future__ import annotations

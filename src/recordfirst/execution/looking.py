@@ -1,7 +1,7 @@
-"""Looking at an effect from outside of its workflow: the provider is asked, and what it says is stored (P5).
+"""Looks at an effect from outside of its workflow: asks the provider, and stores the answer (P5).
 
-Nothing is called. An outcome is stored with its follow-up, as an operator's answer is, and wakes the workflow. What is
-no outcome moves nothing but the time of the next look.
+Nothing is called. An outcome is stored with its follow-up, as an operator's answer is, and wakes the workflow. Any
+other answer changes only the time of the next look.
 """
 
 from __future__ import annotations

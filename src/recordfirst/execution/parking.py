@@ -1,7 +1,6 @@
-"""How an effect waits: in place while it is short, suspended in the engine while it is long, parked while nobody can
-tell.
+"""How an effect waits: in place for a short time, suspended in the engine for a long one, parked for an operator.
 
-Nothing is held meanwhile. What wakes a parked workflow is the dispatcher, by the one promise that the receipt names.
+Nothing is held meanwhile. The dispatcher wakes a parked workflow, by the one promise that the receipt names.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Patience: what the record cannot do now is tried again, and is nobody's failure (P9)."""
+"""Patience: if the record cannot do something now, it is tried again, and nothing fails (P9)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from recordfirst.engine.sdk import steps as sdk
 from recordfirst.errors import CommitUnknown, Declined, NotDone, RecordfirstError, RecordUnavailable, Unknown
 from recordfirst.observe import Observer, Released, Repeated, unfailing
 from recordfirst.process import places
+from recordfirst.process.seams import Sleeper
 from recordfirst.records.contract import Fault, Record
 
 _HOLD_S = 20.0
@@ -45,7 +46,7 @@ class Patience:
         self,
         record: Record[Any],
         *,
-        sleeper: Callable[[float], Awaitable[None]],
+        sleeper: Sleeper,
         random: Callable[[], float],
         observer: Observer,
     ) -> None:

@@ -1,6 +1,6 @@
-"""Asking an effect's probe what became of its call. Whatever the probe does, there is an answer (P5).
+"""Asks an effect's probe for the outcome of its call. Whatever the probe does, there is an answer (P5).
 
-Nothing is lost if it fails: it has no effect, so it is asked again.
+Nothing is lost if the probe fails: it has no effect, so it is asked again.
 """
 
 from __future__ import annotations

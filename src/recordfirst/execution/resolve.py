@@ -1,7 +1,7 @@
-"""Resolving: an operator says what became of an effect. The record is written first, then the workflow woken (P5, P6).
+"""Resolving: an operator supplies an effect's outcome. The record is written first, then the workflow woken (P5, P6).
 
-So it is with an effect that succeeded and whose result could not be stored: that it happened stands, and an operator
-says with what result, so that ``on_success`` runs after all and a retry goes on from there.
+If an effect succeeded and its result could not be stored, an operator supplies the result. Then ``on_success`` runs,
+and a retry goes on from there.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
 
 from recordfirst.core.exceptions import AllowedErrors
@@ -19,7 +19,7 @@ from recordfirst.execution.tries import Tries
 from recordfirst.observe import CredentialAccepted, CredentialRefused, Observer
 from recordfirst.process import places
 from recordfirst.process.owner import Owned
-from recordfirst.process.seams import NO_SEAMS, Seams
+from recordfirst.process.seams import NO_SEAMS, Seams, Sleeper
 from recordfirst.process.threads import Threads
 from recordfirst.records.contract import Record, Session
 from recordfirst.steps.injection import Injector
@@ -48,7 +48,7 @@ class Runtime(Patience):
         executor: Threads,
         sealing: Sealing,
         errors: AllowedErrors,
-        sleeper: Callable[[float], Awaitable[None]],
+        sleeper: Sleeper,
         random: Callable[[], float],
         observer: Observer,
         nudge: Callable[[], None],

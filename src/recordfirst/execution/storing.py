@@ -1,6 +1,6 @@
-"""Stores what a call or a probe has come to, in one transaction with its follow-up (P2, P3).
+"""Stores the outcome of a call or a probe, in one transaction with its follow-up (P2, P3).
 
-May be lost: nothing that was answered. If ``on_success`` and the like fail, the answer is kept in the receipt.
+May be lost: no answer. If ``on_success`` and the like fail, the answer is kept in the receipt.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Tries: a workflow under which processes die is stopped after a few (P7, P9).
 
-A process that is killed, or runs out of memory, says nothing. So a body that is begun by another process than before
-is counted in the record before it runs, and the count is taken back once it has come to a wait. A body that is begun
-for the first time costs nothing. From the second try on, one at a time runs, each after a longer pause: what kills
-processes is told from what was running beside it, and healthy workflows go on meanwhile.
+A process that is killed, or runs out of memory, reports nothing. So if another process than before begins a body, the
+record counts that before the body runs, and the count is reset once the body has reached a wait. The first begin of a
+body costs nothing. From the second try on, one body at a time runs, each after a longer pause: this separates a
+workflow that kills processes from those beside it, and healthy workflows go on meanwhile.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Undo: when a workflow ends in failure, what its effects did is compensated, newest first.
+"""Undo: if a workflow ends in failure, other effects reverse its effects, newest first.
 
-Each undo is an effect with its own key and receipt, so it happens once too. It was named in the receipt before the
-first call of what it undoes, and the receipt counts, whatever a deploy has made of ``undo=`` since. What it takes back
-is stored under its key before it is called: one key undoes one effect, and an undo that has begun goes on under the key
-that it has. What was asked and answered is read from receipts, never rendered anew. It runs after every sibling has
-stopped, and only for what is known to have happened: an effect whose outcome is unknown keeps its workflow parked until
-it is known.
+Each undo is an effect with its own key and receipt, so it happens once, too. The receipt has named it since before the
+first call of the effect that it undoes, and the receipt counts, whatever a deploy has made of ``undo=`` since. The
+undone effect is stored under the undo's key before the undo is called: one key undoes one effect, and an undo that has
+begun goes on under the key that it has. Requests and answers are read from receipts, never rendered again. It runs
+after every sibling has stopped, and only for effects that have happened: an effect whose outcome is unknown keeps its
+workflow parked until it is known.
 
 Every step here takes the same engine ids on every run of the body: what is asked first for each receipt is its effect
 itself, whose answer is final from then on, and only that answer decides what follows. That an effect was undone is

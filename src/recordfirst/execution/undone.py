@@ -1,4 +1,4 @@
-"""What the record says of undos: which has begun for which effect, and what was taken back (P3)."""
+"""What the record says of undos: which has begun for which effect, and which effects are undone (P3)."""
 
 from __future__ import annotations
 

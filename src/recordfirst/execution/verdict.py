@@ -1,7 +1,7 @@
-"""What an exception out of a call means (P5). Reading it cannot fail: what cannot be read is unknown.
+"""What an exception from a call means (P5). Reading it cannot fail: an exception that cannot be read is unknown.
 
-A refusal is one that the effect or its provider declares; so is a call that was certainly not made. All else may have
-had its effect. An exception that is not declared is counted besides, in the receipt's ``error``: so many of them are a
+Only the effect or its provider declares a refusal, or that a call was certainly not made. After any other exception the
+call may have had its effect. An undeclared exception is also counted, in the receipt's ``error``: several of them are a
 defect of the code, and the effect is stopped (:class:`~recordfirst.errors.EffectStopped`).
 """
 

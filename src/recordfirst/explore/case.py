@@ -19,7 +19,12 @@ type GivenInvariant = str | AppInvariant | Callable[[sqlite3.Connection, Outside
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
-    """One workflow, started once."""
+    """One workflow, started once.
+
+    Raises:
+        Misuse: if an argument is not of its type, or a version has another name than the workflow.
+        BadId: if ``id`` cannot be a workflow's.
+    """
 
     workflow: Workflow[..., Any]
     args: tuple[Any, ...] = ()

@@ -1,8 +1,8 @@
 """What a ledger is: TigerBeetle's accounts, transfers and results, by TigerBeetle's names. Pure data and a protocol.
 
 Any ledger that passes ``recordfirst.conformance.ledger`` will do. Source of every rule:
-https://docs.tigerbeetle.com/reference/, and for the order in which they are looked at, the state machine of
-TigerBeetle 0.17. Not part of the contract: imported events (see :class:`Capabilities`) and change streams.
+https://docs.tigerbeetle.com/reference/, and for the order in which they are checked, the state machine of
+TigerBeetle 0.17. Not part of the contract: imported events and change streams.
 
 Ids and amounts are whole numbers of up to 128 bits; an amount is in the ledger's minor units (19.99 is 1999).
 """
@@ -192,8 +192,6 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """The most items of one request, and so of one linked chain."""
     remembers_refusals: bool = False
     """Whether :meth:`Ledger.refusals` can tell why an id has failed."""
-    imports: bool = False
-    """Whether it takes events of the past with their own timestamps. No ledger here does; TigerBeetle's client can."""
 
 
 class Ledger(Protocol):

@@ -1,4 +1,4 @@
-"""What a request to a ledger has come to: one function from results to an outcome.
+"""The outcome of a request to a ledger: one function from results to an outcome.
 
 ``created`` and ``exists`` are the same success: a request that is sent again after a crash finds what the first one
 did. Other fields under the same id are a conflict. Everything else is a refusal, which is final for its id.

@@ -1,9 +1,9 @@
 """After a restore of the record: a ledger that was not restored has transfers that the record has forgotten (P3, P6).
 
-A transfer's id is made of its key and of the moment at which the record first knew of it. A record that was restored
+A transfer's id is made from its key and the moment at which the record first knew of it. A restored record
 knows of it at another moment, so the same transfer would get another id, and be made again. What does not depend on the
-moment are the last 80 bits of the id, and ``user_data_128``: by these it is found, and asked for under the id that it
-has. That is the rule of every effect: ask, and never repeat.
+moment are the last 80 bits of the id, and ``user_data_128``. They find the transfer, which is then asked for under its
+existing id. That is the rule of every effect: ask, and never repeat.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What operators ask for: each changes the record first, with its audit row, and may be asked for again."""
+"""Operators' commands: each changes the record first, with its audit row, and can be repeated."""

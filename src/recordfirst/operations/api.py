@@ -1,7 +1,7 @@
-"""What an operator can ask of an app: retry, cancel, resolve, reconcile, collect.
+"""What an operator can do with an app: retry, cancel, resolve, reconcile, collect.
 
-Each changes the record first, in one transaction with its audit row, and may be asked for again: what was done already
-is not done twice. With ``dry_run`` each says what it would do, and changes nothing.
+Each operation changes the record first, in one transaction with its audit row, and can be repeated: nothing is done
+twice. With ``dry_run`` each reports what it would do, and changes nothing.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Cancelling: an operator ends an open workflow. The record is written first, then the engine is told (P6, P7).
 
 Kept: once this has returned, no epoch of the workflow begins a write or a call, wherever it runs and however late: the
-statements that begin one look at the start, and wait for a transaction that is ending it. What had begun before comes
-to its end: a call that was on its way may arrive. With ``undo``, what has happened is then taken back, newest first, by
-the effects that ``undo=`` names, in an epoch of the workflow's own that survives crashes as any other does.
+statements that begin one read the start, and wait for a transaction that ends it. Steps that had begun before finish: a
+call that was on its way may arrive. With ``undo``, the effects that ``undo=`` names then reverse what has happened,
+newest first, in an epoch of the workflow's own, which survives crashes as any other does.
 """
 
 from __future__ import annotations

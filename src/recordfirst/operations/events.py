@@ -1,4 +1,4 @@
-"""What operators ask of provider events: to see them, to have one taken up again, to take up what never arrived."""
+"""Operators' commands for provider events: list them, replay one, process those that never arrived."""
 
 from __future__ import annotations
 

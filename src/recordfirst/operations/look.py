@@ -1,9 +1,8 @@
 """What can be read of an app: workflows, receipts, findings, audit rows, its ledger, and how it is doing (P10).
 
-Only the record is asked, and by one method the ledger; nothing is changed, and no engine is asked. So ``app.looking()``
-is enough, and ``async with app:`` will do as well. Each method asks once, and repeats nothing: the answers of two may
-be of two moments, and what a driver has against a query, such as a right that is missing, is raised as the driver
-raised it.
+It asks only the record, and in one method the ledger. It changes nothing, and asks no engine. So ``app.looking()`` is
+enough, and ``async with app:`` works as well. Each method asks once and repeats nothing: two answers may be from two
+moments, and a driver's error, such as a missing right, is raised as the driver raised it.
 """
 
 from __future__ import annotations

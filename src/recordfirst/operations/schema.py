@@ -1,4 +1,4 @@
-"""recordfirst's tables in a record: their version, what they lack, and how they get it."""
+"""recordfirst's tables in a record: their version, and the migrations that they lack."""
 
 from __future__ import annotations
 

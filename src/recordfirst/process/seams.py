@@ -1,11 +1,12 @@
 """Where an explorer, or a test, stands between an app and what it depends on; by default there is nothing in between.
 
-What is not here is an argument elsewhere: ``App(sleeper=, random=)``, ``SqliteRecord(connect=)``. Timers are the event
-loop's.
+What is not here is an argument elsewhere: ``App(sleeper=, random=)``; ``sleeper=`` of the records and of
+``SqlLedger``; ``SqliteRecord(connect=)``. Time limits and ``loop.time()`` are the event loop's.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -15,6 +16,9 @@ from typing import Any, Protocol
 import msgspec
 
 from recordfirst.process.limit import Limit
+
+type Sleeper = Callable[[float], Awaitable[None]]
+"""Waits a number of seconds."""
 
 
 class Outgoing(msgspec.Struct, frozen=True):
@@ -58,6 +62,14 @@ class Seams:
     def new_id(self) -> str:
         """A name that nothing else has: 32 hexadecimal digits."""
         return uuid.uuid4().hex
+
+    def pause(self, seconds: float) -> Awaitable[None]:
+        """Wait between two rounds of what a process does by itself.
+
+        ``App(sleeper=)`` waits between two tries of one thing: a test that passes these over does not have loops that
+        never pause.
+        """
+        return asyncio.sleep(seconds)
 
     def address_of(self, url: str) -> str:
         """Where a Resonate Server is reached, which is known by its URL."""

@@ -1,1 +1,1 @@
-"""Who effects call: a contract that says what each guarantees, and one package for each provider."""
+"""The systems that effects call: a contract that says what each guarantees, and one package for each provider."""

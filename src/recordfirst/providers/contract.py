@@ -1,4 +1,4 @@
-"""What recordfirst must know of whom an effect calls: the provider's guarantees.
+"""What recordfirst must know of the system that an effect calls: the provider's guarantees.
 
 Guarantees are declared, never guessed: a promise made about an effect (P3) rests on what is said here.
 """

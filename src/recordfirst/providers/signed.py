@@ -64,7 +64,12 @@ class SignedEvents:
         self._id, self._type, self._names = id, type, (keys, markers, references)
 
     def read(self, body: bytes, headers: Mapping[str, str]) -> NewEvent:
-        """Verify the header, and read the body."""
+        """Verify the header, and read the body.
+
+        Raises:
+            BadSignature: if none of the secrets has signed the body.
+            NotAnEvent: if the body is no JSON object, or lacks its id or type.
+        """
         given = headers.get(self._header, "").removeprefix(self._prefix)
         if not any(hmac.compare_digest(self._signature(secret, body), given.encode()) for secret in self._secrets):
             raise BadSignature(f"{self._header} is no signature of this body by a secret of {self.name}")
@@ -116,7 +121,13 @@ class StandardWebhooks:
         self._type, self._names, self._tolerance_s = type, (keys, markers, references), tolerance_s
 
     def read(self, body: bytes, headers: Mapping[str, str]) -> NewEvent:
-        """Verify signature and time, and read the body."""
+        """Verify signature and time, and read the body.
+
+        Raises:
+            BadSignature: if a header is missing, none of the secrets has signed the body, or the time is further off
+                than ``tolerance_s``.
+            NotAnEvent: if the body is no JSON object, or lacks its type.
+        """
         id, at = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
         if not id or not (at.isascii() and at.isdigit()):
             raise BadSignature("webhook-id or webhook-timestamp is missing")

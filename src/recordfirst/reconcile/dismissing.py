@@ -1,7 +1,7 @@
-"""An operator has seen to a finding that will not go away: it is not found again, for as long as it says the same.
+"""An operator has dealt with a finding that will not go away: it is not reported again as long as it says the same.
 
-What was dismissed is kept as the audit row of the operator who did it, with the reason. It holds for one code, subject
-and detail, so another amount, or another id at the provider, is a finding again.
+The audit row of the operator keeps what was dismissed, with the reason. It applies to one code, subject and detail, so
+another amount, or another id at the provider, is a finding again.
 """
 
 from __future__ import annotations

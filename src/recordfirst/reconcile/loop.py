@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from recordfirst.engine.contract import Engine
@@ -25,19 +23,19 @@ _FIRST_S = 5.0
 """A worker that has just begun puts back by itself what it finds open."""
 
 
-async def keep(scope: PassContext, *, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+async def keep(scope: PassContext) -> None:
     """Reconcile until cancelled. What fails is tried again in the next round, from the page where it failed."""
     runtime = scope.runtime
-    await pause(_FIRST_S)
+    await runtime.seams.pause(_FIRST_S)
     while True:
         try:
             await _round(scope)
         except Exception as error:  # noqa: BLE001 - whatever failed, work goes on, and the next round looks again
             runtime.observe(ReconcileFailed(f"{type(error).__name__}: {error}"))
-        await pause(EVERY_S)
+        await runtime.seams.pause(EVERY_S)
 
 
-async def watch(runtime: Runtime, engine: Engine, *, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+async def watch(runtime: Runtime, engine: Engine) -> None:
     """Look whether work may go on; compare record and engine, and leave a mark, now and then.
 
     Raises:
@@ -46,7 +44,7 @@ async def watch(runtime: Runtime, engine: Engine, *, pause: Callable[[float], Aw
     """
     looks = 0
     while True:
-        await pause(WATCH_S)
+        await runtime.seams.pause(WATCH_S)
         looks += 1
         try:
             await glance(runtime)

@@ -1,7 +1,7 @@
-"""Asking the provider about an effect that no workflow drives, and storing what it says.
+"""Asks the provider about an effect that no workflow continues, and stores the answer.
 
-Nothing is called. What the probe found is stored as an operator's answer would be, with ``on_success`` or
-``on_decline`` in the same transaction; a parked workflow then goes on.
+Nothing is called. The probe's answer is stored as an operator's would be, with ``on_success`` or ``on_decline`` in the
+same transaction; a parked workflow then goes on.
 """
 
 from __future__ import annotations

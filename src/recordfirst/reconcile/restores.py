@@ -1,11 +1,10 @@
-"""Loss and rewind of either side: noticed, effects held, and put right.
+"""Notices the loss or rewind of either side, holds effects, and repairs.
 
-A worker compares record and engine before its first workflow runs, and leaves a new mark every minute. If the engine is
-behind, whatever is open there begins a new epoch, without anybody's help: the record knows what was done. If the record
-is behind, or is served by another copy than before, nobody works and no effect is begun until an operator has
-accepted the
-restore: outside there may be effects of which the record knows nothing. From then on whatever may have been called in
-the time that was lost is called under the key it had, while the provider honours that, or probed.
+A worker compares record and engine before its first workflow runs, and leaves a new mark every ten seconds. If the
+engine is behind, its open workflows begin a new epoch without an operator: the record knows what was done. If the
+record is behind, or another copy than before serves it, no worker works and no effect begins until an operator has
+accepted the restore: outside there may be effects that the record does not know. After that, an effect that may have
+been called in the lost time is called under its old key while the provider honours it, or probed.
 """
 
 from __future__ import annotations

@@ -375,7 +375,11 @@ class Record[C](Protocol):
     """The whole schema, first step first. The last one's version is the one this code needs."""
 
     async def open(self, app: str) -> None:
-        """Connect, for one app: every statement sees that app's rows alone. Raises ``RecordUnavailable``."""
+        """Connect, for one app: every statement sees only that app's rows.
+
+        Raises:
+            RecordUnavailable: if it cannot be reached. ``Misuse``: if it is open already, or cannot be a record.
+        """
 
     async def close(self) -> None: ...
 
@@ -435,7 +439,10 @@ class Record[C](Protocol):
         """The line that was kept there; ``None`` if none was, or there is no such place."""
 
     async def changed(self, timeout_s: float) -> None:
-        """Return when another process may have stored something to act on, or after ``timeout_s`` at the latest."""
+        """Return when another process may have stored something to act on, or after ``timeout_s`` at the latest.
+
+        Raises ``Misuse`` if it is not open; what :meth:`fault` calls ``unreachable`` if it is closed meanwhile.
+        """
 
     async def notify(self, session: Session[Any]) -> None:
         """Make ``changed`` return elsewhere, once the session's transaction commits."""

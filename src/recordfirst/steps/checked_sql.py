@@ -44,7 +44,8 @@ async def insert_or_same(tx: Any, table: str, key: Mapping[str, Any], values: Ma
         ``True`` if the row was inserted, ``False`` if it existed with these values.
 
     Raises:
-        DifferentRow: if it exists with others; both are named.
+        DifferentRow: if it exists with other values; both are named.
+        NoRow: if it was not inserted and is not there: a trigger or a rule has taken the insert away, say.
     """
     row = {**key, **values}
     mark = "?" if type(tx).__module__.startswith("aiosqlite") else "%s"

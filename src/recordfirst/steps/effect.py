@@ -1,4 +1,4 @@
-"""An effect: a step that calls somebody else, at most once as the outside world sees it (P1, P3, P4, P5).
+"""An effect: a step that calls another system, at most once as the outside world sees it (P1, P3, P4, P5).
 
 What is declared here is run by ``execution/effect_runner.py``; what to do next is decided by ``core/decide.py``.
 """
@@ -16,7 +16,7 @@ from typing import Any, Concatenate, Literal, Protocol, Self, Union, cast, get_a
 
 import msgspec
 
-from recordfirst.core import codec, decide, identity, keys
+from recordfirst.core import codec, decide, identity, keys, pending
 from recordfirst.core.decide import Guarantee
 from recordfirst.core.receipt import After, NewReceipt, Receipt
 from recordfirst.core.reversal import Reversal
@@ -170,7 +170,11 @@ class Effect[**P, R](Step[P, R]):
         return other
 
     def attempt(self, number: int) -> Self:
-        """Return this effect as its attempt ``number``: asked for by the caller, after the one before was declined."""
+        """Return this effect as its attempt ``number``, which the caller asks for after a decline of the one before.
+
+        Raises:
+            Misuse: if ``number`` is below 1.
+        """
         if number < 1:
             raise Misuse(f"attempt {number} of {self.name}: attempts are counted from 1")
         other = copy.copy(self)
@@ -241,7 +245,7 @@ class Effect[**P, R](Step[P, R]):
             # After a restore of the record the intent is stored anew, and may have been called long before that.
             since_ms=min(receipt.created_at_ms, receipt.key_since_ms or receipt.created_at_ms),
             request=codec.decode(host.unseal(receipt.frozen)) if receipt.frozen is not None else None,
-            references=_pending_under(host, receipt),
+            references=pending.known_under(receipt, host.unseal),
         )
 
     async def sender(self, host: Host, call: Call, arguments: dict[str, Any]) -> Sender:
@@ -437,11 +441,3 @@ def _check_parameters(function: Function, helper: Function, names: list[str]) ->
             f"@{helper.kind} {helper.place} takes {', '.join(strange)}, which {function.name} does not have; "
             f"its parameters are {', '.join(function.parameters) or 'none'}"
         )
-
-
-def _pending_under(host: Host, receipt: Receipt) -> dict[str, str]:
-    """What the provider calls what is pending; nothing while another call may have had the effect, too."""
-    if receipt.state != "pending" or receipt.doubts > 0 or receipt.reply is None:
-        return {}
-    said = codec.decode(codec.decode(host.unseal(receipt.reply))["text"])["reference"]
-    return said if isinstance(said, dict) else {"id": said}

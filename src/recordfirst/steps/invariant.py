@@ -1,7 +1,7 @@
-"""Invariants: what must hold in the record, as the user says it; a reconcile looks whether it does.
+"""Invariants: conditions of the user's on the record, which a reconcile checks.
 
-An invariant returns the rows that offend against it. It runs in a read-only transaction, for a bounded time, and so
-many rows of it are looked at; it changes nothing. What it finds is kept as findings, and closed when the rows are gone.
+An invariant returns the rows that break it. It runs in a read-only transaction, for a limited time and a limited number
+of rows, and changes nothing. The rows become findings, which close when the rows are gone.
 """
 
 from __future__ import annotations

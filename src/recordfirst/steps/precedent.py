@@ -1,4 +1,4 @@
-"""What a step comes after: a write, or a stage, whose receipt must be there before it (P1)."""
+"""What ``after=`` names: a write, or a stage, whose receipt must be there before the step (P1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an app was given, by name: two of one name are refused (P8)."""
+"""An app's workflows, steps, invariants and handlers, by name: two of one name are refused (P8)."""
 
 from __future__ import annotations
 

@@ -47,6 +47,12 @@ class StageStep[**P, R](Effect[P, R], Precedent[P, R]):
         return self.key_for(arguments)
 
     async def render(self, host: Host, arguments: dict[str, Any], now_ms: int) -> str | None:
+        """Return what every call is to send, as JSON.
+
+        Raises:
+            Misuse: if the function returned ``None``.
+            Unencodable: if what it returned cannot be JSON.
+        """
         del now_ms
         said = await self.function.call(None, arguments, {}, host.executor)
         what = f"what {self.function!r} returned"

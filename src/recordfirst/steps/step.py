@@ -1,6 +1,6 @@
 """What writes, effects and reads share: a step is declared here, and called with the workflow's context.
 
-What runs it is none of its business: see ``execution/calls.py``.
+It does not know what runs it: see ``execution/calls.py``.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 It is an effect whose provider is a ledger. The function says what is to be transferred and does nothing else; it runs
 once, and what it returned is stored in the record, with the ids, before anything is sent. The ids are the keys that a
 ledger honours for ever: a retry sends the same transfer, ``created`` and ``exists`` are the same success, and a refusal
-is final. A ledger that does not answer leaves the step in doubt, never decided; it is asked again, later and later,
+is final. A ledger that does not answer leaves the step in doubt, never decided; it is asked again with growing pauses,
 and nothing is held meanwhile.
 """
 

@@ -18,11 +18,15 @@ class SimClock:
         self._offset_ms = first_ms - self._monotonic_ms()
 
     def now_ms(self) -> int:
-        """Return the time."""
+        """Return the time, in milliseconds since 1970."""
         return self._offset_ms + self._monotonic_ms()
 
     def advance(self, seconds: float) -> int:
-        """Move forward and return the new time."""
+        """Move forward by ``seconds`` and return the new time, in milliseconds since 1970.
+
+        Raises:
+            ValueError: if they are negative.
+        """
         if seconds < 0:
             raise ValueError(f"a clock does not run backwards: {seconds} s")
         self._offset_ms += round(seconds * 1000)

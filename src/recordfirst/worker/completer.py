@@ -1,7 +1,7 @@
-"""Completer of workflows on their way into the record, in batches, and who waits for them.
+"""Stores the ends of workflows in the record, in batches, and tells those who wait for them.
 
-A finished mark that is lost is made again when the workflow is put back, so nobody waits for a batch but those who ask
-for a result. What they are told is what the record has: a workflow that an operator has ended stays ended.
+A lost end is stored again when the workflow is put back, so only a caller that asks for a result waits for a batch. It
+gets what the record has: a workflow that an operator has ended stays ended.
 """
 
 from __future__ import annotations

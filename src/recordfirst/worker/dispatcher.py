@@ -1,8 +1,7 @@
-"""The dispatcher: hands the record's open starts and wakes to the engine, and closes starts whose workflow has ended.
+"""The dispatcher: gives the record's open starts and wakes to the engine, and closes starts whose workflow has ended.
 
-All of it can be repeated at any time and by anyone: creating a promise that exists changes nothing, and a finished mark
-that is lost is made again when the workflow is put back. So the marks are stored in batches, and nobody waits for them
-but those who ask for a result.
+Any worker may repeat all of it at any time: creating a promise that exists changes nothing, and a lost end is stored
+again when the workflow is put back. So ends are stored in batches, and only a caller that asks for a result waits.
 """
 
 from __future__ import annotations

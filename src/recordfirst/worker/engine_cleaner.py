@@ -1,16 +1,12 @@
 """Collects, now and then, what has ended in an engine and was left there, while a worker runs.
 
-Most epochs are forgotten at once, when the record has stored their end. Left over is what a crash, a retry or a new
-epoch leaves. Kept is what the record may still ask for: an epoch that has ended in the engine while its start is open
-in
-that epoch is one whose end is on its way, or was lost; an id that the record does not know may come with a restore. So
-are the marks by which a restore is noticed; others leave the engine as soon as they tell nothing.
+Most epochs are forgotten at once, when the record has stored their end. A crash, a retry or a new epoch leaves others
+behind. Kept is an epoch that the record may still ask for. If an epoch has ended in the engine while its start is open
+in that epoch, its end is on its way, or was lost. An id that the record does not know may come back with a restore.
+Marks that are needed to notice a restore are kept, too; others leave the engine as soon as they tell nothing.
 """
 
 from __future__ import annotations
-
-import asyncio
-from collections.abc import Awaitable, Callable
 
 from recordfirst.core import identity
 from recordfirst.core.start import Start
@@ -23,12 +19,10 @@ EVERY_S = 60.0
 """Between two rounds."""
 
 
-async def collect_regularly(
-    runtime: Runtime, engine: Engine, *, pause: Callable[[float], Awaitable[None]] = asyncio.sleep
-) -> None:
+async def collect_regularly(runtime: Runtime, engine: Engine) -> None:
     """Collect until cancelled. What fails is tried again in the next round."""
     while True:
-        await pause(EVERY_S)
+        await runtime.seams.pause(EVERY_S)
         try:
             await collect(runtime, engine)
         except Exception as error:  # noqa: BLE001 - nothing depends on it, and the next round looks again

@@ -1,8 +1,6 @@
-"""A worker's part in provider events: it takes up what has come, as soon as it has."""
+"""A worker's part in provider events: it processes each event as soon as it has come."""
 
 from __future__ import annotations
-
-import asyncio
 
 from recordfirst.core.event import StoredEvent
 from recordfirst.core.finding import NewFinding
@@ -32,7 +30,7 @@ async def take_events(scope: PassContext) -> None:
                 await runtime.record.changed(_POLL_S)
         except Exception as error:  # noqa: BLE001 - the record is away, say: events wait there
             runtime.observe(DispatchFailed(f"taking events up: {type(error).__name__}: {error}"))
-            await asyncio.sleep(_AGAIN_S)
+            await runtime.seams.pause(_AGAIN_S)
 
 
 def looker(scope: PassContext) -> LookFor:

@@ -1,8 +1,8 @@
-"""Looks at what is pending, by the schedule of its provider, and wakes what has been pending for too long (P7).
+"""Looks at pending effects, by the schedule of their provider, and wakes those that are pending for too long (P7).
 
-One statement a second, over an index of what is pending and due, however much is pending. Who looks at an effect first
-moves its next time by compare-and-set: nobody else looks meanwhile, and if this process dies somebody does a minute
-later. Each provider is asked by one task, no faster than it may be; a slow one holds up no other.
+One statement a second reads an index of what is pending and due, however much is pending. The first worker that looks
+at an effect moves its next time by compare-and-set: no other worker looks meanwhile, and if this process dies another
+one does a minute later. One task asks each provider, at its own rate, so a slow provider delays no other.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class PendingLooker:
                     await self._round()
                 except Exception as error:  # noqa: BLE001 - what is due stays due, and the next round looks again
                     self._runtime.observe(LookFailed("what is due", safe_text(error)))
-                await asyncio.sleep(_EVERY_S)
+                await self._runtime.seams.pause(_EVERY_S)
         finally:
             await cancelled(*self._asking.values())
 
@@ -74,7 +74,7 @@ class PendingLooker:
                 self._runtime.observe(LookFailed(receipt.key, safe_text(error)))
             effect = self._effects.get(receipt.function)
             if effect is not None:
-                await asyncio.sleep(1 / effect.provider.looks_per_s)
+                await self._runtime.seams.pause(1 / effect.provider.looks_per_s)
 
     async def _look(self, receipt: Receipt) -> None:
         async with self._runtime.record.session() as session:

@@ -1,8 +1,8 @@
-"""Epochs that the engine holds and this worker cannot read: they get a new epoch, made from the record (P6, P7).
+"""Epochs that the engine holds and this worker cannot read get a new epoch, made from the record (P6, P7).
 
-What they hold was encrypted with a key that is not here, by a worker that had a wrong one or before the key was given
-up, or it is damaged. The engine would deliver such an epoch again and again. Receipts answer for what was done.
-Lost: what the engine alone had of it, the results of plain ``ctx.run`` functions and how far a sleep was.
+Their content was encrypted with a key that is not here (a worker had a wrong one, or the key was removed), or it is
+damaged. The engine would deliver such an epoch again and again. Receipts answer for completed steps.
+Lost: what only the engine had, which are the results of plain ``ctx.run`` functions and the progress of a sleep.
 """
 
 from __future__ import annotations

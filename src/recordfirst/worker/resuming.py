@@ -1,6 +1,6 @@
-"""Lets go on what a defect has stopped in other versions of the app: this one tries each once (P9).
+"""Resumes workflows that a defect has stopped in other versions of the app: this version tries each once (P9).
 
-A few at a time: a deploy must not bring all that was stopped for weeks in one second.
+It resumes a few at a time, because a deploy must not start everything that was stopped for weeks in one second.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ async def resume_regularly(runtime: Runtime, workflows: Container[str], nudge: C
                 pause_s = _EVERY_S / 10
         except Exception as error:  # noqa: BLE001 - it stays stopped, visibly, and is looked for again
             runtime.observe(DispatchFailed(describe(error)))
-        await asyncio.sleep(pause_s)
+        await runtime.seams.pause(pause_s)
 
 
 async def _resume(runtime: Runtime, start: Start) -> bool:

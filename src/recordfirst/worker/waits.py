@@ -1,14 +1,13 @@
-"""Tells which steps of this worker have waited for the record for minutes: a workflow may wait, not in silence (P9).
+"""Reports steps of this worker that have waited for the record for minutes: a workflow may wait, but not silently (P9).
 
-A row that somebody keeps locked is waited for without end, in the server or by tries, and nothing of that is stored. So
-the worker keeps in mind what is under way, and opens a finding for what takes long; it closes that when the step has
-come through.
+If another session keeps a row locked, a step waits without end, in the server or by tries, and nothing of that is
+stored. So the worker remembers what is under way, and opens a finding for what takes long. It closes the finding when
+the step has finished waiting.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 from recordfirst.core.finding import NewFinding
 from recordfirst.core.waits import wait_of
@@ -22,11 +21,11 @@ _LONG_S = 120.0
 _EVERY_S = 30.0
 
 
-async def tell_waits(runtime: Runtime, *, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+async def tell_waits(runtime: Runtime) -> None:
     """Look now and then until cancelled. While nothing waits, the record is asked nothing."""
     told: dict[str, NewFinding] = {}
     while True:
-        await pause(min(_EVERY_S, _LONG_S))
+        await runtime.seams.pause(min(_EVERY_S, _LONG_S))
         try:
             await _look(runtime, told)
         except Exception as error:  # noqa: BLE001 - the record may be what is waited for; the next look tells

@@ -1,9 +1,9 @@
 """Notices that a worker's event loop does not turn, says which workflow and step keep it, and at last ends the process.
 
-While one step blocks the loop, nothing else of the worker runs, and no lease passes on where one process alone holds
-it: healthy workflows would wait for as long as the step likes. So a thread counts the seconds. After
-:data:`_TELL_S` it tells, with the loop's stack; after the limit it ends the process as a death would, which everything
-is built for: the next worker goes on, and calls that were under way are settled by their keys or probes (P3, P7).
+While one step blocks the loop, nothing else of the worker runs, and a lease of one process does not pass on: healthy
+workflows would wait as long as the step blocks. So a thread counts the seconds. After :data:`_TELL_S` it reports the
+loop's stack. After the limit it ends the process. That is a death like any other: the next worker goes on, and calls
+that were under way are settled by their keys or probes (P3, P7).
 
 A step that keeps Python's interpreter lock (a regular expression that never ends) stops this thread, too: then
 ``faulthandler``, which needs no lock, writes all stacks to standard error and ends the process. Time in which the whole

@@ -1,6 +1,4 @@
-"""A worker: holds the record's lease where the engine needs it, runs engine and dispatcher, starts over when it
-must.
-"""
+"""A worker: holds the record's lease if the engine needs it, runs engine and dispatcher, and starts over if it must."""
 
 from __future__ import annotations
 
@@ -44,7 +42,7 @@ class Worker:
         self.working = asyncio.Event()
         """Set while this process works; clear while it stands by."""
         self.task = asyncio.create_task(self._keep_working())
-        """Completer when it has stopped. Raises ``Misuse`` if it cannot work again, with an engine that was used up."""
+        """Done when it has stopped. Raises ``Misuse`` if it cannot work again, with an engine that was used up."""
 
     async def _keep_working(self) -> None:
         """Work, or stand by, until :attr:`stopping` is set, whatever becomes of the record or the engine meanwhile."""

@@ -172,7 +172,7 @@ MUTANTS = [
         "a busy record is the step's failure",
         "P9",
         "order",
-        Edit("recordfirst.records.sqlite.client:SqliteRecord.fault", "if code in _CONTENTION:", "if False:"),
+        Edit("recordfirst.records.sqlite.client:SqliteRecord.fault", "if code in CONTENTION:", "if False:"),
         shown_by="contend",
     ),
     _mutant(
@@ -181,7 +181,7 @@ MUTANTS = [
         "order",
         Edit(
             "recordfirst.records.sqlite.client:SqliteRecord.fault",
-            '"unreachable" if code in _UNREACHABLE else None',
+            '"unreachable" if code in UNREACHABLE else None',
             "None",
         ),
         shown_by="fail lose",

@@ -1,4 +1,4 @@
-"""Which tasks the worker was told of and has not acquired: so many at a time, and none twice within a minute."""
+"""Which tasks were offered to the worker and not acquired: a limited number, and none twice within a minute."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One process at a time has an embedded engine's file open; who comes second is told whose it is."""
+"""One process at a time has an embedded engine's file open; a second one gets an error that names the first."""
 
 from __future__ import annotations
 

@@ -203,7 +203,7 @@ class WorkflowContext(Context):
 
     def _next_id(self) -> str:
         segment, self._next = self._next, None
-        # A leaf numbers its own waits; see steps.py.
+        # A step numbers its own waits; see steps.py.
         return super()._next_id() if segment is None else join_id(self._state.id, segment)
 
     def _child(self, id: str, func_name: str, timeout_at: int) -> WorkflowContext:

@@ -38,14 +38,14 @@ the workflow (P9). The SDK's own would try for half an hour, and say nothing of 
 
 
 def never_retried(ctx: Context) -> None:
-    """Keep the SDK from running this leaf again when it raises: it has a footprint, in the record."""
+    """Keep the SDK from running this step again if it raises: the record has its footprint."""
     ctx._state.workflow = True
 
 
 async def sleep(ctx: Context, number: int, seconds: float) -> None:
-    """Sleep durably, as the leaf's wait ``number``: raises ``Suspended`` until the time has come.
+    """Sleep durably, as the step's wait ``number``: raises ``Suspended`` until the time has come.
 
-    Numbered by the caller because a leaf, unlike a workflow, does not repeat its earlier waits when it runs again.
+    Numbered by the caller because a step, unlike a workflow, does not repeat its earlier waits when it runs again.
     """
     ctx._state.seq = number - 1
     await Context.sleep(ctx, timedelta(seconds=seconds))  # the SDK's own, which numbers
@@ -57,13 +57,13 @@ def now_s(ctx: Context) -> int:
 
 
 async def park(ctx: Context, number: int) -> None:
-    """Wait on a durable promise, as the leaf's wait ``number``: raises ``Suspended`` until it is settled."""
+    """Wait on a durable promise, as the step's wait ``number``: raises ``Suspended`` until it is settled."""
     ctx._state.seq = number - 1
     await Context.promise(ctx, timeout=FAR)
 
 
 def wait_id(ctx: Context, number: int) -> str:
-    """The engine's id for the leaf's wait ``number``."""
+    """The engine's id for the step's wait ``number``."""
     return join_id(ctx.info.id, str(number))
 
 
@@ -311,7 +311,7 @@ def _reply(text: str) -> Response:
 
 
 def settling(ctx: Context, value: Any) -> str:
-    """The request that settles this leaf with ``value``, fenced by the version of the task that it runs in."""
+    """The request that settles this step with ``value``, fenced by the version of the task that it runs in."""
     effects: Any = ctx._state.effects
     settle = PromiseSettleReq(id=ctx.info.id, state="resolved", value=effects.codec.encode(value))
     action = SubEnvelope(kind="promise.settle", head=_head(), data=settle)
@@ -319,9 +319,9 @@ def settling(ctx: Context, value: Any) -> str:
 
 
 def settled(text: str) -> PromiseRecord | None:
-    """The leaf as :func:`settling` has left it; ``None`` if the task is no longer ours, or the leaf has expired.
+    """The step as :func:`settling` has left it; ``None`` if the task is no longer ours, or the step has expired.
 
-    A stale version is answered with a status, not an exception, and an expired leaf with success.
+    A stale version is answered with a status, not an exception, and an expired step with success.
     """
     reply = _reply(text)
     if reply.head.status != _OK:
@@ -334,7 +334,7 @@ def settled(text: str) -> PromiseRecord | None:
 
 
 def take_as_settled(ctx: Context, promise: PromiseRecord) -> None:
-    """Tell the SDK that this leaf has been settled, so that it does not ask for it."""
+    """Tell the SDK that this step has been settled, so that it does not ask for it."""
     effects: Any = ctx._state.effects
     effects._absorb(promise)
 

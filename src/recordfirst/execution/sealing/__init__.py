@@ -1,12 +1,12 @@
-"""What is stored at rest, and how it is covered: values by the app's encryptor, fingerprints by a key of their own.
+"""How stored data is covered: values by the app's encryptor, fingerprints by a key of their own.
 
 With an encryptor, arguments, requests, results and the texts of errors go into the record encrypted; an error keeps
 its code or its type in clear, for SQL to search. Fingerprints are keyed: who reads the record cannot confirm a guess of
 what was encrypted. Their key is random, is stored in the record, encrypted, and stays when the encryptor's keys change;
 else every replay after a rotation would be a conflict.
 
-Read is what this or an earlier key has written, and what was stored in clear before the app had an encryptor. Which key
-it was is said by the encryptor (:class:`Keyring`). Lost: what was sealed with a key that is given up.
+It reads what this or an earlier key has written, and what was stored in clear before the app had an encryptor. The
+encryptor knows the key (:class:`Keyring`). Lost: whatever was sealed with a key that was removed.
 """
 
 from __future__ import annotations
@@ -44,7 +44,11 @@ class Keyring:
     """
 
     def __init__(self, keys: Mapping[str, Encryptor]) -> None:
-        """``keys``: encryptors by id, the newest first, such as ``Keyring({"2026": new, "2025": old})``."""
+        """``keys``: encryptors by id, the newest first, such as ``Keyring({"2026": new, "2025": old})``.
+
+        Raises:
+            Misuse: if there is none, or an id is empty, not ASCII, or has a colon.
+        """
         if not keys or not all(key and key.isascii() and key.isprintable() and ":" not in key for key in keys):
             raise Misuse("Keyring takes encryptors by id, the newest first: ids are ASCII, without a colon")
         self._keys = dict(keys)
@@ -59,7 +63,12 @@ class Keyring:
         return _MARK + self.key_id.encode() + b":" + self._keys[self.key_id].encrypt(data)
 
     def decrypt(self, data: bytes) -> bytes:
-        """Decrypt with the key that the text names. Raises if that is not here, or refuses."""
+        """Decrypt with the key that the text names.
+
+        Raises:
+            LookupError: if that key is not here, or the text names none and no key decrypts it.
+            Exception: what the key's own ``decrypt`` raises.
+        """
         if data.startswith(_MARK):
             id, _, rest = data.removeprefix(_MARK).partition(b":")
             key = self._keys.get(id.decode("ascii", "replace"))

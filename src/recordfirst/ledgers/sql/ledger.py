@@ -35,6 +35,7 @@ from recordfirst.ledgers.contract import (
 )
 from recordfirst.ledgers.model import Model, PendingStatus
 from recordfirst.process.group_commit import GroupCommit
+from recordfirst.process.seams import Sleeper
 from recordfirst.records.contract import Record, Session
 
 _BATCH_MAX = 8189
@@ -51,10 +52,11 @@ class SqlLedger(Ledger):
 
     Args:
         record: the one that the app is given.
+        sleeper: waits a number of seconds between two tries. An argument for tests.
     """
 
-    def __init__(self, record: Record[Any]) -> None:
-        self.where = record.where
+    def __init__(self, record: Record[Any], *, sleeper: Sleeper = asyncio.sleep) -> None:
+        self.where, self._sleeper = record.where, sleeper
         self._record = record
         self._sql = record.statements_of(__package__ or "")
         self.capabilities = Capabilities(
@@ -254,7 +256,7 @@ class SqlLedger(Ledger):
                     return await work(tx)
             except Exception as error:
                 if self._record.fault(error) == "contention" and tries < _TRIES - 1:
-                    await asyncio.sleep(_PAUSE_S * 2**tries)
+                    await self._sleeper(_PAUSE_S * 2**tries)
                     continue
                 self._unavailable(error)
                 raise

@@ -37,6 +37,9 @@ async def stripe_client(
     methods; for the others build a ``StripeClient`` with ``max_network_retries=0``. One
     ``payment_intents.create_async`` costs 0.4 ms of CPU, nearly all of it the SDK's, and takes 0.7 ms against a
     simulator on the same machine (stripe 16.1, Python 3.13): 2,400 per core and second at most.
+
+    Raises:
+        ValueError: if a time-out is not above 0.
     """
     if timeout_s <= 0 or connect_timeout_s <= 0:
         raise ValueError("timeout_s and connect_timeout_s are positive")

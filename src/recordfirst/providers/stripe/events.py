@@ -54,7 +54,12 @@ class StripeEvents:
         self._tolerance_s, self.most_bytes = tolerance_s, most_bytes
 
     def read(self, body: bytes, headers: Mapping[str, str]) -> NewEvent:
-        """Verify with the SDK: one of the secrets has signed it."""
+        """Verify with the SDK that one of the secrets has signed it, and read it.
+
+        Raises:
+            BadSignature: if none has, or the signature is older than ``tolerance_s``.
+            NotAnEvent: if the body is no event of Stripe's.
+        """
         header, why = headers.get("stripe-signature", ""), ""
         for secret in self._secrets:
             try:

@@ -1,9 +1,9 @@
-"""Effects that nobody drives: overdue ones of open workflows, and what ended workflows left in doubt.
+"""Effects that no run continues: overdue ones of open workflows, and those that ended workflows left in doubt.
 
-An open workflow drives its effects itself; one that is overdue lost its timer, or its worker hangs, and gets a new
-epoch. Perhaps it has caught what the effect raised, and sleeps meanwhile: each further epoch comes twice as late, so
-that it gets to the end of its sleep. For a workflow that has ended nothing is called: the provider is asked,
-and the answer stored.
+An open workflow continues its effects itself. If one is overdue, it lost its timer, or its worker is hung, and the
+workflow gets a new epoch. Or the workflow has caught what the effect raised, and sleeps: each further epoch comes after
+twice the time, so that it reaches the end of its sleep. For a workflow that has ended nothing is called: the provider
+is asked, and the answer stored.
 """
 
 from __future__ import annotations

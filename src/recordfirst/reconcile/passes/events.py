@@ -1,4 +1,4 @@
-"""Provider events that are not done: whose handler was stopped, and that wait for a receipt that does not come."""
+"""Provider events that are not done: those with a stopped handler, and those that wait for a receipt in vain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the indexes are there on which the cost of a reconcile rests: without one, a look reads all that there is."""
+"""Whether the indexes that a reconcile needs are there: without one, a query reads a whole table."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The user's invariants: rows of the record that offend against one.
+"""The user's invariants: rows of the record that break one.
 
-One that fails, or takes too long, tells nothing: what it had found before stays open.
+If an invariant fails, or takes too long, its earlier findings stay open.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Open starts against the engine: each has an epoch there, or gets one.
 
-What looks wrong is looked at twice, with time in between: a start that is being handed over, or closed, right now is no
+Each suspect is looked at twice, with a pause in between: a start that is just being dispatched, or closed, is no
 disagreement. A repair is a new epoch; the dispatcher gives it to the engine, and receipts answer for what was done.
 """
 

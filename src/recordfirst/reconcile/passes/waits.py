@@ -1,4 +1,4 @@
-"""Steps that have waited for the record for minutes. Their workers tell; what nobody tells any longer is over."""
+"""Steps that have waited for the record for minutes. Their workers report them; a step without a report is over."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""A step that waits for a table holds up everybody behind it, so it waits briefly, lets them pass, and tries again.
+"""A step that waits for a table blocks every session behind it, so it waits briefly, lets them pass, and tries again.
 
-Nothing is half done by that: each step is one transaction. A session that does not let go is named, for an
-operator to see to.
+Nothing is left half done: each step is one transaction. A session that does not let go is named, for an operator.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from recordfirst.errors import MigrationBlocked
+from recordfirst.process.seams import Sleeper
 from recordfirst.records.contract import Migration
 
 LOCK_TIMEOUT_S = 3.0
@@ -27,11 +27,12 @@ async def in_turn[T](
     blockers: Callable[[], Awaitable[Sequence[str]]],
     is_blocked: Callable[[Exception], bool],
     tell: Callable[[str], None],
+    sleeper: Sleeper,
 ) -> T:
     """Run ``attempt``, again if somebody else holds what it needs; at last raise ``MigrationBlocked``, naming them."""
     held_by: list[str] = []
     for pause_s in (*PAUSES_S, None):
-        looking = asyncio.create_task(_look(blockers, held_by))
+        looking = asyncio.create_task(_look(blockers, held_by, sleeper))
         try:
             return await attempt()
         except Exception as error:
@@ -44,14 +45,14 @@ async def in_turn[T](
         finally:
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
-        await asyncio.sleep(pause_s)
+        await sleeper(pause_s)
     raise AssertionError("unreachable")
 
 
-async def _look(blockers: Callable[[], Awaitable[Sequence[str]]], held_by: list[str]) -> None:
+async def _look(blockers: Callable[[], Awaitable[Sequence[str]]], held_by: list[str], sleeper: Sleeper) -> None:
     """Keep the latest answer that names anybody, for as long as the step waits."""
     while True:
-        await asyncio.sleep(_LOOK_AFTER_S)
+        await sleeper(_LOOK_AFTER_S)
         held_by[:] = await blockers() or held_by
 
 

@@ -29,6 +29,7 @@ from recordfirst.core.text import misplaced_at, safe_text
 from recordfirst.errors import Misuse, RecordUnavailable, StartContended
 from recordfirst.process.owner import Owned
 from recordfirst.process.postgres_connections import CONNECT_S, keepalives
+from recordfirst.process.seams import Sleeper
 from recordfirst.records import statements
 from recordfirst.records.contract import Cover, Fault, Lease, Migration, Session
 from recordfirst.records.postgres import pooled
@@ -42,9 +43,9 @@ from recordfirst.records.postgres.dialect import (
     check_uncommitted,
 )
 from recordfirst.records.postgres.faults import cause_of, fault_of_state, is_stale_plan
-from recordfirst.records.postgres.lent import Lent, Pooled
+from recordfirst.records.postgres.lent import Lent, Pooled, settle, told_by
 from recordfirst.records.postgres.naming import label, lock_number, put_in_schema, without_password
-from recordfirst.records.postgres.settings import CLIENT, check_encoding, to_set
+from recordfirst.records.postgres.settings import CLIENT, check_encoding
 from recordfirst.records.postgres.watch import HeldLease, Listener
 from recordfirst.records.statements import Statements
 
@@ -74,14 +75,26 @@ DO $$ BEGIN PERFORM pg_advisory_lock({}); EXCEPTION WHEN lock_not_available THEN
 
 
 class PostgresRecord:
-    """A record in PostgreSQL, in a schema of its own beside the user's tables."""
+    """A record in PostgreSQL, in a schema of its own beside the user's tables.
+
+    Args:
+        dsn: a URL, or a connection string of libpq.
+        schema: where its tables are.
+        pool_size: the most connections at a time; a lease, and listening, take one more each.
+        sleeper: waits a number of seconds between two tries. An argument for tests.
+
+    Raises:
+        Misuse: if an argument cannot be used.
+    """
 
     whole_number_max = (1 << 128) - 1  # numeric holds more; nothing here needs more
     migrations: Sequence[Migration]
     indexes: Mapping[str, str]
     path: Path | None
 
-    def __init__(self, dsn: str, *, schema: str = "recordfirst", pool_size: int = 16) -> None:
+    def __init__(
+        self, dsn: str, *, schema: str = "recordfirst", pool_size: int = 16, sleeper: Sleeper = asyncio.sleep
+    ) -> None:
         if misplaced_at(dsn):
             raise Misuse("the Postgres URL has an @ or / in its password, which ends it: write %40 and %2F there")
         try:
@@ -96,8 +109,7 @@ class PostgresRecord:
             raise Misuse(f"pool_size must be 1 or more, not {pool_size}")
         self.where = without_password(dsn)
         self.path = None
-        self._schema = schema
-        self._pool_size = pool_size
+        self._schema, self._pool_size, self._sleeper = schema, pool_size, sleeper
         self._statements = _in_schema(schema)
         self._notify = statements.read(_PACKAGE, "notify.sql")
         self._ask_engine = statements.read(_PACKAGE, "ask_engine.sql")
@@ -131,7 +143,7 @@ class PostgresRecord:
         # The pool would only say that it timed out; a connection of our own says why.
         try:
             async with asyncio.timeout(_OPEN_S), await self._connect(app) as connection:
-                check_encoding(_told_by(connection), self.where)
+                check_encoding(told_by(connection), self.where)
                 await self._refuse_lent_sessions(app, connection)
         except TimeoutError:
             raise RecordUnavailable(self.where, f"no answer within {_OPEN_S:.0f} s") from None
@@ -141,7 +153,7 @@ class PostgresRecord:
             self._conninfo,
             connection_class=Pooled,
             kwargs={"autocommit": True, "connect_timeout": CONNECT_S, "application_name": label(app), **CLIENT},
-            configure=_settle,
+            configure=settle,
             min_size=1,
             max_size=self._pool_size,
             open=False,
@@ -150,7 +162,7 @@ class PostgresRecord:
         )
         await pool.open()
         self._app, self._pool = app, pool
-        self._listener = Listener(self._listen, psycopg.Error)
+        self._listener = Listener(self._listen, psycopg.Error, self._sleeper)
 
     async def _refuse_lent_sessions(self, app: str, connection: Pooled) -> None:
         """Raise ``Misuse`` if a pooler is between us that pools by transaction."""
@@ -186,7 +198,7 @@ class PostgresRecord:
         self._owned.check()
         given: dict[str, Any] = {"connect_timeout": CONNECT_S, "application_name": label(app, role), **CLIENT}
         connection = await Pooled.connect(self._conninfo, autocommit=True, **given)
-        await _settle(connection)
+        await settle(connection)
         return connection
 
     @contextlib.asynccontextmanager
@@ -316,9 +328,9 @@ class PostgresRecord:
                 if in_use and beside and await self._version(connection) < step.version:
                     place, lock = put_in_schema("recordfirst.", self._schema), lock_number(self._schema, "build")
                     session = self._session(connection, PostgresDialect(connection))
-                    await build(beside, place, lock, session)
+                    await build(beside, place, lock, session, self._sleeper)
                 run = partial(self._run_step, connection, step)
-                if await in_turn(step, self.where, run, blockers, _waits_for_a_table, tell):
+                if await in_turn(step, self.where, run, blockers, _waits_for_a_table, tell, self._sleeper):
                     done.append(step)
         return done
 
@@ -419,17 +431,6 @@ class PostgresRecord:
 def _waits_for_a_table(error: Exception) -> bool:
     # A deadlock: with somebody who builds an index beside the work, say. The step is one transaction, and is gone.
     return isinstance(error, psycopg.errors.LockNotAvailable | psycopg.errors.DeadlockDetected)
-
-
-async def _settle(connection: Pooled) -> None:
-    """Let a new session set what recordfirst's own sessions set."""
-    connection.settings = to_set(_told_by(connection))
-    if connection.settings:
-        await connection.execute(cast("Any", connection.settings.removeprefix(b";")))
-
-
-def _told_by(connection: Pooled) -> Callable[[bytes], bytes | None]:
-    return connection.pgconn.parameter_status
 
 
 async def _is_there(connection: Pooled) -> bool:

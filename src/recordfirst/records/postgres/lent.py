@@ -28,6 +28,7 @@ from recordfirst.errors import Misuse
 from recordfirst.process.owner import keep_from_children
 from recordfirst.records.postgres import guard
 from recordfirst.records.postgres.guard import ENDED
+from recordfirst.records.postgres.settings import Told, to_set
 from recordfirst.records.savepoints import Savepoint, Savepoints
 
 BEGIN = b"BEGIN;SET LOCAL recordfirst.write='open'"
@@ -73,6 +74,18 @@ class Pooled(psycopg.AsyncConnection[Any]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         keep_from_children(self)
+
+
+async def settle(connection: Pooled) -> None:
+    """Let a new session set what recordfirst's own sessions set."""
+    connection.settings = to_set(told_by(connection))
+    if connection.settings:
+        await connection.execute(cast("Any", connection.settings.removeprefix(b";")))
+
+
+def told_by(connection: Pooled) -> Told:
+    """What the server has said of itself."""
+    return connection.pgconn.parameter_status
 
 
 class Lent(psycopg.AsyncConnection[Any]):

@@ -1,7 +1,7 @@
 """Connections that only listen: for the loss of a lease, and for news from other processes.
 
-Nothing is promised about delivery: a notification that is sent while the listening connection is down is lost, so
-a task that waits for news is woken whenever listening begins anew, and bounds each wait with a time of its own.
+Delivery is not promised: a notification is lost if the listening connection is down. So a waiting task is woken
+whenever listening begins again, and limits each wait itself.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+
+from recordfirst.process.seams import Sleeper
 
 type News = AsyncIterator[object]
 
@@ -20,9 +22,12 @@ class Listener:
     """Keeps one connection listening from the first wait on, and wakes the waiting."""
 
     def __init__(
-        self, listen: Callable[[], contextlib.AbstractAsyncContextManager[News]], lost: type[Exception]
+        self,
+        listen: Callable[[], contextlib.AbstractAsyncContextManager[News]],
+        lost: type[Exception],
+        sleeper: Sleeper,
     ) -> None:
-        self._listen, self._lost = listen, lost
+        self._listen, self._lost, self._sleeper = listen, lost, sleeper
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closed = False
@@ -44,7 +49,7 @@ class Listener:
                     async for _ in news:
                         self._news.set()
             except (self._lost, OSError):
-                await asyncio.sleep(_AGAIN_S)
+                await self._sleeper(_AGAIN_S)
 
     async def close(self) -> None:
         """Stop listening, and let nobody wait."""

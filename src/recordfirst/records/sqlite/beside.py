@@ -1,6 +1,7 @@
-"""A line in a file beside the database, which does not go back when the database is put back from a copy.
+"""A line in a file beside the database, which stays when the database is replaced by a copy.
 
-Replaced as a whole, and on the disk before it stands there: it is never torn. If it cannot be read, it says nothing.
+The file is replaced as a whole, after the new one is on the disk: it is never torn. A file that cannot be read counts
+as empty.
 """
 
 from __future__ import annotations

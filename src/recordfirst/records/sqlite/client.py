@@ -1,4 +1,4 @@
-"""The record in SQLite: this file and ``guard.py`` alone import the driver.
+"""The record in SQLite: this file and those beside it alone import the driver.
 
 Promised: what was committed is on the disk (WAL, ``synchronous=FULL``), and several processes on one machine may
 write at once. One connection writes, one statement or transaction at a time; another one reads. May be lost: nothing
@@ -16,6 +16,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -25,12 +26,14 @@ import aiosqlite
 from recordfirst.core.text import safe_text, shown
 from recordfirst.errors import Misuse, RecordUnavailable, SchemaMismatch
 from recordfirst.process.owner import Owned
+from recordfirst.process.seams import Sleeper
 from recordfirst.records import statements
 from recordfirst.records.contract import Cover, Fault, Lease, Migration, Session
 from recordfirst.records.one_connection import Params, Row
 from recordfirst.records.session import SqlSession
 from recordfirst.records.sqlite import beside
 from recordfirst.records.sqlite.connection_lock import ConnectionLock
+from recordfirst.records.sqlite.faults import CLOSED, CONTENTION, UNREACHABLE, code_of
 from recordfirst.records.sqlite.guard import Block, Guard, GuardedConnection, guarded, to_the_end
 from recordfirst.records.sqlite.holders import held_by
 from recordfirst.records.sqlite.lease import hold
@@ -46,24 +49,32 @@ _NOT_SEEN = -1
 """No count of commits is this one."""
 _WRITES, _READS = "PRAGMA synchronous = FULL", "PRAGMA query_only = ON"
 """What makes a connection the one that writes, or the one that reads."""
-_CLOSED = frozenset({"Connection closed", "no active connection"})
-_CONTENTION = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
-_UNREACHABLE = frozenset({
-    sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOLFS,
-    sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_PROTOCOL,
-})  # fmt: skip
 
 
 class SqliteRecord:
-    """A record in one SQLite file, in tables of its own beside the user's."""
+    """A record in one SQLite file, in tables of its own beside the user's.
+
+    Args:
+        path: the file, on a local disk.
+        connect: opens a connection of the driver. An argument for tests.
+        sleeper: waits a number of seconds between two tries. An argument for tests.
+
+    Raises:
+        Misuse: if the path is a URL, or names nothing that outlives the process.
+    """
 
     whole_number_max = (1 << 63) - 1
     migrations: Sequence[Migration]
     indexes: Mapping[str, str]
     path: Path | None
 
-    def __init__(self, path: str | Path, *, connect: Callable[..., aiosqlite.Connection] = aiosqlite.connect) -> None:
-        """``connect``: opens a connection of the driver. An argument for tests."""
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        connect: Callable[..., aiosqlite.Connection] = aiosqlite.connect,
+        sleeper: Sleeper = asyncio.sleep,
+    ) -> None:
         if str(path) in {"", ":memory:"} or str(path).startswith("file:"):
             raise Misuse(f"a record is a file that outlives the process; {str(path)!r} is none")
         if "://" in str(path):
@@ -71,7 +82,7 @@ class SqliteRecord:
         # Without links: what lies beside the file is beside the same one under another name, too.
         self.path = self._path = Path(os.path.realpath(path))
         self.where = str(path)
-        self._driver = connect
+        self._driver, self._sleeper = connect, sleeper
         self._statements = statements.load(_PACKAGE)
         self.migrations = statements.migrations(_PACKAGE)
         self.seen_mark: tuple[str, int, int] | None = None
@@ -107,7 +118,7 @@ class SqliteRecord:
     async def _connect_both(self) -> None:
         try:
             self._writer = await self._connect(self._write_guard, _WRITES)
-            await _until_free(self._keep_log)
+            await self._until_free(self._keep_log)
             self._reader = await self._connect(self._read_guard, _READS)
             self._seen_version = await self._data_version()
         except (sqlite3.Error, OSError) as error:
@@ -129,12 +140,25 @@ class SqliteRecord:
             raise
         try:
             for pragma in (*pragmas, "PRAGMA foreign_keys = ON"):
-                await _until_free(lambda sql=pragma: connection.execute_fetchall(sql))
+                await self._until_free(partial(connection.execute_fetchall, pragma))
             await connection.set_authorizer(guard.allows)
         except BaseException:
             await connection.close()
             raise
         return connection
+
+    async def _until_free(self, work: Callable[[], Awaitable[object]]) -> None:
+        """Repeat what SQLite refuses at once, without its usual wait, while others open the same file."""
+        deadline = asyncio.get_running_loop().time() + _OPEN_S
+        while True:
+            try:
+                await work()
+            except sqlite3.OperationalError as error:
+                if code_of(error) not in CONTENTION or asyncio.get_running_loop().time() > deadline:
+                    raise
+                await self._sleeper(0.02)
+            else:
+                return
 
     async def _keep_log(self, *, anyway: bool = False) -> None:
         """Write to a log beside the file, as it stays from then on: not where somebody only looks at another file."""
@@ -167,7 +191,7 @@ class SqliteRecord:
             return "no permission to read and write the file"
         if not os.access(folder, os.W_OK | os.X_OK):
             return f"no permission to write into {folder}, where SQLite keeps its log beside the file"
-        if isinstance(error, sqlite3.DatabaseError) and _code(error) == sqlite3.SQLITE_NOTADB:
+        if isinstance(error, sqlite3.DatabaseError) and code_of(error) == sqlite3.SQLITE_NOTADB:
             return "the file is not a SQLite database"
         return safe_text(error)
 
@@ -248,14 +272,14 @@ class SqliteRecord:
 
     def fault(self, error: BaseException) -> Fault | None:
         # aiosqlite says the last in so many words when a connection was closed under a statement.
-        if isinstance(error, RecordUnavailable) or (isinstance(error, ValueError) and str(error) in _CLOSED):
+        if isinstance(error, RecordUnavailable) or (isinstance(error, ValueError) and str(error) in CLOSED):
             return "unreachable"
         if not isinstance(error, sqlite3.Error):
             return None
-        code = _code(error)
-        if code in _CONTENTION:
+        code = code_of(error)
+        if code in CONTENTION:
             return "contention"
-        return "unreachable" if code in _UNREACHABLE else None
+        return "unreachable" if code in UNREACHABLE else None
 
     def holders(self) -> str:
         """Who holds the file, as far as the operating system tells, for an error's text."""
@@ -285,7 +309,7 @@ class SqliteRecord:
             self._absent = False
             await self._connect_both()
         connection = self._opened(self._writer)
-        await _until_free(lambda: self._keep_log(anyway=True))
+        await self._until_free(lambda: self._keep_log(anyway=True))
         self._seen_version = await self._data_version()
         done = []
         for step in self.migrations:
@@ -304,7 +328,7 @@ class SqliteRecord:
     @contextlib.asynccontextmanager
     async def lease(self, name: str) -> AsyncIterator[Lease]:
         """Hold the lock on ``<path>.<app>.<name>.lease``; the file stays."""
-        async with hold(self._beside(f"{quote(name, safe='')}.lease")) as lease:
+        async with hold(self._beside(f"{quote(name, safe='')}.lease"), self._sleeper) as lease:
             yield lease
 
     def keep_mark(self, line: str | None) -> None:
@@ -417,23 +441,3 @@ async def _transaction(connection: aiosqlite.Connection, begin: str) -> AsyncIte
         # known whether there is a transaction, and without one this does nothing.
         await to_the_end(connection.rollback())
         raise
-
-
-async def _until_free(work: Any) -> None:
-    """Repeat what SQLite refuses at once, without its usual wait, while others open the same file."""
-    deadline = asyncio.get_running_loop().time() + _OPEN_S
-    while True:
-        try:
-            await work()
-        except sqlite3.OperationalError as error:
-            if _code(error) not in _CONTENTION or asyncio.get_running_loop().time() > deadline:
-                raise
-            await asyncio.sleep(0.02)
-        else:
-            return
-
-
-def _code(error: sqlite3.Error) -> int | None:
-    """SQLite's primary result code; the extended one has more bits."""
-    code = getattr(error, "sqlite_errorcode", None)
-    return code & 0xFF if code is not None else None

@@ -46,7 +46,11 @@ DECLINE: frozenset[FaultKind] = frozenset({"decline"})
 
 
 class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Rates of faults, each between 0 and 1, together at most 1. They hit POST requests."""
+    """Rates of faults, each between 0 and 1, together at most 1. They hit POST requests.
+
+    Raises:
+        ValueError: if a rate is negative, the rates are above 1 together, or a time is negative.
+    """
 
     seed: int = 0
     reset_before: float = 0.0

@@ -13,7 +13,11 @@ import msgspec
 
 
 class Sending(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Rates, each between 0 and 1. By default each event is sent once, at once."""
+    """Rates, each between 0 and 1. By default each event is sent once, at once.
+
+    Raises:
+        ValueError: if a rate is not between 0 and 1, or a time is negative.
+    """
 
     seed: int = 0
     lost: float = 0.0

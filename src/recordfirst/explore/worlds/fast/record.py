@@ -80,7 +80,7 @@ class SimRecord(SqliteRecord):
 
     @contextlib.asynccontextmanager
     async def lease(self, name: str) -> AsyncIterator[Lease]:
-        async with hold(self._path.with_name(f"{name}-{self._host}.lease")) as lease:
+        async with hold(self._path.with_name(f"{name}-{self._host}.lease"), self._sleeper) as lease:
             yield lease
 
 
