@@ -5,6 +5,7 @@ from __future__ import annotations
 from recordfirst.explore.programs.ground import Schedule, parse
 from recordfirst.explore.programs.runner import try_one
 from recordfirst.explore.programs.tree import (
+    Catch,
     Do,
     Edit,
     EffectSpec,
@@ -110,5 +111,14 @@ def test_what_is_left_of_a_workflow_that_has_failed_lets_the_worker_rest(world):
     program = Program(
         steps=(WriteSpec(name="w1", ends="declines"), EffectSpec(name="e1")),
         body=(Together("gather", ((Part((Sleep(604_800), Do("e1", 1))),), (Sleep(60), Do("w1", 1)))),),
+    )
+    assert try_one(world, program, Schedule()) == ()
+
+
+def test_the_branch_that_failed_is_known(world):
+    """P9, of the model itself: what was declined in a ``gather`` may have another attempt behind it."""
+    program = Program(
+        steps=(EffectSpec(name="e0", answers=("refused",)),),
+        body=(Catch("Exception", (Together("gather", ((), (Do("e0", 1),))),), (Do("e0", 1, 2),)),),
     )
     assert try_one(world, program, Schedule()) == ()

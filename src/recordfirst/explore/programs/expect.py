@@ -224,9 +224,9 @@ class _Reader:
         known = frozenset[tuple[str, str]]().union(*(way.known for way in branches))
         flows = [way.flow for way in branches]
         raised = [flow for flow in flows if flow not in ("next", "stop")]
-        reasons = {way.flow: way.why for way in branches}
         if "stop" in flows:
-            stop = Way("stop", frozenset(), perhaps | done, known, reasons["stop"])
+            why = next(way.why for way in branches if way.flow == "stop")
+            stop = Way("stop", frozenset(), perhaps | done, known, why)
             if how in ("settled", "checked") or not raised or (how == "gather" and at_once):
                 return [stop]
             # The branch that failed first may have ended the body, and then no branch begins anything more.
@@ -241,7 +241,9 @@ class _Reader:
             return [Way("Declined", done, perhaps, known, "one of them failed")]
         if how == "gather":
             # The first is what the body sees; the others go on, some of them to their end.
-            return [Way(flow, frozenset(), perhaps | done, frozenset(), reasons[flow]) for flow in set(raised)]
+            return [
+                Way(way.flow, frozenset(), perhaps | done, way.known, way.why) for way in branches if way.flow in raised
+            ]
         groups = {_group_of(part) for part in _parts(raised)}
         return [Way(flow, frozenset(), perhaps | done, frozenset(), "a group") for flow in groups]
 
