@@ -1,5 +1,7 @@
 # Each target sets up what it needs into .venv (see scripts/setup); all it asks of the machine is a Python >= 3.12.
 BIN := .venv/bin
+# Empty is unset: hundreds of processes that tests begin would each compile everything that they import.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup demo test test-fast lint docs bench explore programs
 help:

@@ -325,6 +325,26 @@ async def test_an_earlier_doubt_stays_a_doubt(shop):
         assert repeated.call_for(app.runtime, stored).references == {}  # what is known need not be all
 
 
+async def test_a_deploy_that_renames_what_is_pending_is_told(shop):
+    """P11: no worker of the new version looks at it, so a finding says so; under its old name it goes on."""
+
+    @effect(key="order:{order.id}:charge", provider=BANK, after=insert_order, probe=ask, name="charge_anew")
+    async def renamed(call: Call, order: Order, *, script: Script = inject()) -> str | Pending:
+        answer: str | Pending = script.next(call)
+        return answer
+
+    async with shop.working(ordering, provide=given()) as app:
+        await sleeps(app)
+    async with shop.working(_ordering(renamed), provide=given()) as app:
+        [found] = (await app.reconcile(apply=True)).found
+        assert (found.finding.code, found.finding.subject) == ("RF-EFFECT-PENDING", KEY)
+        assert "has no effect of that name" in found.finding.detail
+    async with shop.working(ordering, provide=given(Found("c1"))) as app:
+        await pass_time(app, 301)
+        assert await (await app.handle("order:1")).result() == "c1"
+        assert (await app.reconcile(apply=True)).found == []
+
+
 # ── three times ─────────────────────────────────────────────────────────────
 
 

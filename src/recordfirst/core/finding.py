@@ -217,10 +217,10 @@ KINDS = {
             "An effect is pending for longer than its provider said, or the provider contradicts that; or nothing asks "
             "the probe.",
             "The provider's offer has ended without an outcome; the probe no longer finds it, cannot tell or fails; "
-            "the "
-            "effect has no probe; its workflow has ended; or no worker runs.",
+            "the effect has no probe, or another name since a deploy; its workflow has ended; or no worker runs.",
             "Asks the probe, if there is one, and stores its answer.",
-            "Look at the provider, then `recordfirst resolve KEY` with `--succeeded`, `--declined` or `--not-done`.",
+            "Give a renamed effect its old name again (`@effect(name=...)`). Else look at the provider, then "
+            "`recordfirst resolve KEY` with `--succeeded`, `--declined` or `--not-done`.",
         ),
         FindingKind(
             "RF-EVENT-STOPPED",

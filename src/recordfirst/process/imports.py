@@ -1,6 +1,6 @@
 """Modules that are loaded when something of them is used first, because a library imports them in any case.
 
-A worker needs no web framework and, with an engine of its own, no HTTP client. Without this they are more than half of
+A worker needs no web framework and, with an engine of its own, no HTTP client. Without this they are half of
 the time that ``import recordfirst`` takes. ``importlib.util.LazyLoader`` does not serve: a second ``import`` of the
 same module loads it (CPython 3.13 looks at its ``__spec__``).
 """

@@ -272,7 +272,10 @@ def _open(history: History) -> Iterator[Broken]:
     for start in history.starts:
         if start.state != "open":
             continue
-        if _waits_for_what_is_renamed(history):
+        if renamed := _pending_and_renamed(history):
+            untold = [key for key in renamed if ("RF-EFFECT-PENDING", key) not in history.findings]
+            if untold:
+                yield Broken("P11", "told", f"{untold[0]} is pending, no worker looks at it, and no finding says so")
             continue
         if not start.is_stopped:
             yield Broken("P7", "open", f"{start.id} is open, and nothing says why: {history.why}")
@@ -282,17 +285,17 @@ def _open(history: History) -> Iterator[Broken]:
             yield Broken("P7", "told", f"{start.id} is stopped, and no finding says so")
     if (
         history.why
-        and not _waits_for_what_is_renamed(history)
+        and not _pending_and_renamed(history)
         and all(start.state != "open" or start.is_stopped for start in history.starts)
     ):
         yield Broken("P7", "open", f"a process came to no good end: {history.why}")
 
 
-def _waits_for_what_is_renamed(history: History) -> bool:
-    """What is pending has another name in the next version, which cannot look at it: known, and told nowhere here."""
+def _pending_and_renamed(history: History) -> list[str]:
+    """Keys of what is pending and has another name in the next version, whose workers cannot look at it."""
     renamed = {each.step for each in history.program.changes if each.kind == "rename"}
-    pending = {each.function.removesuffix("_anew") for each in history.receipts if each.state == "pending"}
-    return history.versions > 1 and bool(renamed & pending)
+    pending = [each for each in history.receipts if each.state == "pending"]
+    return [each.key for each in pending if history.versions > 1 and each.function.removesuffix("_anew") in renamed]
 
 
 def _ends(history: History) -> Iterator[Broken]:

@@ -133,6 +133,8 @@ async def _stays_pending(scope: PassContext, receipt: Receipt, now_ms: int) -> s
     """Why an operator should know of what is pending; ``None`` if it is as it was said."""
     if receipt.until_at_ms is not None and now_ms > receipt.until_at_ms + _OVERDUE_MS:
         return "what its provider offered has ended"
+    if receipt.function not in scope.registered.effects:
+        return "this version of the app has no effect of that name, so its workers do not look at it"
     if receipt.error is not None:
         return f"the last look at it came to nothing: {reason_in(receipt)}"
     if receipt.next_at_ms is None or now_ms > receipt.next_at_ms + _OVERDUE_MS:
