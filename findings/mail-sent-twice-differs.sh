@@ -7,7 +7,7 @@
 # sending draws another one. If somebody called bytes(message) before, the boundary is kept, and the bytes are the same.
 # Source: smtplib.SMTP.send_message and aiosmtplib's flatten_message copy the message to leave Bcc out;
 # email/generator.py, _handle_multipart, draws the boundary and sets it on what it was given.
-# Means: a resent mail is not the bytes that were stored or hashed the first time, and what compares them (an outbox, a
+# Means: a resent mail is not the bytes that were stored or hashed the first time, and what compares them (a log, a
 # test, a signature) says two mails. Make the bytes once, store them, and send them with sendmail.
 set -euo pipefail
 
