@@ -52,8 +52,17 @@ class World:
         return str(answer)
 
 
-def version(*, key: str = "charge:{id}", undo: str = "refund", currency: str = "usd", noted: str = "note:{id}") -> Any:
-    """The shop as one deploy has it: a charge that is taken back by ``undo``, then something that nobody can tell."""
+def version(
+    *,
+    key: str = "charge:{id}",
+    undo: str = "refund",
+    currency: str = "usd",
+    noted: str = "note:{id}",
+    last: str = "ask",
+) -> Any:
+    """The shop as one deploy has it: a charge that is taken back by ``undo``, then something that nobody can tell, or
+    what else is ``last``.
+    """
 
     def refunding(name: str) -> Any:
         @effect(key=f"{name}:{{id}}", provider=KEYED, after=None, name=name)
@@ -76,11 +85,15 @@ def version(*, key: str = "charge:{id}", undo: str = "refund", currency: str = "
     async def note(w: Write, id: str, *, world: World = inject()) -> None:
         world.call("note")
 
+    @effect(key="ship:{id}", provider=KEYED, after=None)
+    async def ship(call: Call, id: str, *, world: World = inject()) -> str:
+        return world.call("ship")
+
     @workflow(steps=tuple(refunds.values()))
     async def order(ctx: Context, id: str) -> str:
         await note(ctx, id)
         await charge(ctx, id)
-        return await ask(ctx, id)
+        return await ask(ctx, id) if last == "ask" else await ship(ctx, id) if last == "ship" else "done"
 
     vars(order).update(charge=charge, note=note)
     return order
@@ -145,6 +158,27 @@ async def test_an_undo_goes_on_under_the_key_that_it_has(shop):
         await cancelled(app)
         assert (await receipt(app, "charge:1")).undone_by == "refund:1"
     assert set(world.log) == {*CHARGED, "refund"}
+
+
+@pytest.mark.parametrize("last", ["nothing", "ship"])
+async def test_a_body_that_no_longer_fails_when_its_undo_has_begun(shop, last):
+    """P3, P9: what is half undone is undone, and ends in failure; nothing more is called, and it never succeeds."""
+    world = World(ask=Declined("no"), refund=NotDone("closed", retry_after_ms=50))
+    async with shop.working(version(), provide={World: world}) as app:
+        await app.start(version(), "1", id="o")
+        await until(lambda: _called(app, "refund:1"))
+    del world.answers["refund"]
+    async with shop.working(version(last=last), provide={World: world}) as app:
+        with pytest.raises(WorkflowFailed, match="'charge:1' is being undone by 'refund:1'"):
+            await (await app.handle("o")).result()
+        assert (await receipt(app, "charge:1")).undone_by == "refund:1"
+    assert set(world.log) == {*CHARGED, "refund"}
+
+
+async def _called(app: App, key: str) -> bool:
+    async with app.runtime.record.session() as session:
+        found = (await session.find_receipt(key)).receipt
+        return found is not None and found.calls > 0
 
 
 async def _begun(app: App, key: str) -> bool:

@@ -22,6 +22,7 @@ from recordfirst.execution.calls import running
 from recordfirst.execution.execution import Execution
 from recordfirst.execution.runtime import Runtime
 from recordfirst.execution.undo import close_undone, undo_all, withdraw_uncalled
+from recordfirst.execution.undone import taken_back_before
 from recordfirst.observe import Failed, StaleEpoch, Stopped
 from recordfirst.providers.contract import describe
 from recordfirst.steps.function import Function
@@ -92,6 +93,8 @@ def body_of(
                         raise await _stop(workflow.name, ctx, execution)
                     if start is not None and start.is_undoing:
                         return await _undo(ctx, execution, start, lifecycle, effects)
+                    if not lineage and (epoch > 1 or not sdk.is_first_delivery(ctx)):
+                        execution.taken_back = await taken_back_before(runtime, id, execution.again)
                     ctx.over.judge = execution.judge
                     return await _live(workflow, ctx, execution, lifecycle, effects, (args, kwargs))
         finally:
@@ -123,6 +126,7 @@ async def _live(
         if execution.defect is None and sdk.waits_for_others(ctx):
             return result
         if execution.defect is None:
+            execution.refuse_behind_undo()
             text = _text_of(result, ctx, id, workflow.function)
     except Suspended:
         if execution.defect is None:

@@ -95,6 +95,7 @@ class EffectRun:
     async def outcome(self) -> Any:
         """Return the effect's result, or raise its stored decline; suspend where it must wait."""
         async with self.runtime.one_at_a_time(f"{self.key}#{self.attempt}"), self._admission:
+            self.execution.refuse_announced(self.key, self.attempt)
             receipt, now_ms = await self._first(self.execution.begun.pop(f"{self.key}#{self.attempt}", None))
             while True:
                 self.execution.go_on()
@@ -110,6 +111,7 @@ class EffectRun:
                         await self.waiting.unpark(receipt)
                         raise stored_decline(receipt)
                     case d.MakeCall():
+                        self.execution.refuse_behind_undo()
                         claim, until_s = self.runtime.new_claim(), self._until_s
                         begun_receipt = await self._begin(receipt, claim)
                         if begun_receipt is not None:
@@ -165,12 +167,14 @@ class EffectRun:
             return await self._look()  # it is told by its receipt: nothing is intended anew under whatever key (P3)
         await self.execution.refuse_other_key(self.effect, self.arguments)
         now_ms = 0
-        if self.effect.renders or self.attempt > 1 or not self._admission.take_now():
+        looks = self.effect.renders or self.attempt > 1 or self.execution.taken_back is not None
+        if looks or not self._admission.take_now():
             seen = await self._find()
             now_ms = seen.now_ms
             if seen.receipt is not None:
                 self._check(seen.receipt, None)
                 return seen.receipt, seen.now_ms
+            self.execution.refuse_behind_undo()
         if self.attempt > 1 and not self.effect.follows:
             await self.before.check_previous_attempt()
         await self.waiting.in_line()

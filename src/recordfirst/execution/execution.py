@@ -12,6 +12,7 @@ from resonate.error import Suspended
 from recordfirst.core.start import Start
 from recordfirst.engine.sdk import steps as sdk
 from recordfirst.engine.sdk.over import Over
+from recordfirst.errors import Undone
 from recordfirst.execution.conflicts import Keyed, refuse_other_key
 from recordfirst.execution.runtime import HELD_S, Runtime
 from recordfirst.observe import NotBegun
@@ -53,6 +54,8 @@ class Execution:
         """What stops this run: nothing more of it begins."""
         self.is_undoing = False
         """It takes back what was done. One undo that fails stops no other."""
+        self.taken_back: str | None = None
+        """What an earlier run had begun to take back. Whatever the body does by now, it ends in failure."""
         self.workflow_id = workflow_id
         self.epoch = epoch
         self.is_part = is_part
@@ -84,6 +87,16 @@ class Execution:
         if self.is_undoing or self.declared.reaches_body(error):
             return None
         return self.stopped_by(error, getattr(error, RAISED_AT, None), step)
+
+    def refuse_behind_undo(self) -> None:
+        """Raise ``Undone`` if an earlier run has failed and begun to undo: no more is called, only taken back."""
+        if self.taken_back is not None and not self.is_undoing:
+            raise Undone(self.taken_back)
+
+    def refuse_announced(self, key: str, attempt: int) -> None:
+        """The same for a call that a write of this run has announced: it is withdrawn with the others."""
+        if f"{key}#{attempt}" in self.begun:
+            self.refuse_behind_undo()
 
     def go_on(self) -> None:
         """Raise ``Suspended`` in a step of a run that has stopped: it begins nothing more."""

@@ -20,6 +20,8 @@ IN_PLACE_MS = 5_000
 """Waits up to this long happen in place; longer ones are durable sleeps that hold no worker. Neither holds a place."""
 _SHARED_MS = 30_000
 """Between two looks at an unknown outcome on which another workflow, with the same key, is parked."""
+_BRANCH_MS = 86_400_000
+"""The same, if it is another branch of this workflow: what wakes that one wakes this one, too."""
 
 
 class Waiting:
@@ -68,8 +70,9 @@ class Waiting:
         """Wait for an operator, or for the provider: ``look_now``, since somebody needs to know what is pending."""
         if receipt.parked_on is not None and not self._is_ours(receipt.parked_on):
             # Another workflow waits there, and to take its place would leave it suspended for ever.
-            await sdk.sleep(self._ctx, now_ms // _SHARED_MS, _SHARED_MS / 1000)
-            await self._runtime.pause(min(_SHARED_MS, IN_PLACE_MS) / 1000)
+            wait_ms = _BRANCH_MS if self._is_of_this_run(receipt.parked_on) else _SHARED_MS
+            await sdk.sleep(self._ctx, now_ms // wait_ms, wait_ms / 1000)
+            await self._runtime.pause(min(wait_ms, IN_PLACE_MS) / 1000)
             return
         number = sdk.wait_number(self._ctx, receipt.parked_on) if receipt.parked_on is not None else None
         if number is None:
@@ -92,6 +95,12 @@ class Waiting:
                 await session.woken([wake])
 
         await self._runtime.patiently(f"wake of {receipt.key!r}", clear)
+
+    def _is_of_this_run(self, promise: str) -> bool:
+        try:
+            return identity.parse_engine_id(promise)[:3] == identity.parse_engine_id(self._ctx.info.id)[:3]
+        except ValueError:  # somebody else's
+            return False
 
     def _is_ours(self, promise: str) -> bool:
         return identity.is_wait_of(promise, self._ctx.info.id)

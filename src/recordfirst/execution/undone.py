@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -48,6 +48,24 @@ async def begun_undo(runtime: Runtime, receipt: Receipt) -> Receipt | None:
             return None
 
     return await runtime.patiently(f"undo of {receipt.key!r}", find)
+
+
+async def taken_back_before(runtime: Runtime, workflow: str, again: Mapping[str, int]) -> str | None:
+    """What an earlier run has begun to take back because the workflow had failed, in words; ``None``: nothing.
+
+    A call counts from when it is claimed: it may be on its way. ``again``: the attempts that a retry has put behind it,
+    by key; they were taken back, and others are made.
+    """
+
+    async def find() -> str | None:
+        async with runtime.record.session() as session:
+            for (key, attempt), undo in (await begun_undos(session, workflow, ())).items():
+                is_called = is_begun(undo) or (undo.state == "intended" and undo.calls > 0)
+                if is_called and attempt > again.get(key, 0):
+                    return f"effect {key!r} is being undone by {undo.key!r}, since its workflow had failed"
+            return None
+
+    return await runtime.patiently(f"undos of {workflow!r}", find)
 
 
 async def mark_undone(tx: Session[Any], runtime: Runtime, receipt: Receipt, by: str) -> None:

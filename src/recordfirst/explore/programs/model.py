@@ -272,8 +272,8 @@ def _open(history: History) -> Iterator[Broken]:
     for start in history.starts:
         if start.state != "open":
             continue
-        if renamed := _pending_and_renamed(history):
-            untold = [key for key in renamed if ("RF-EFFECT-PENDING", key) not in history.findings]
+        if unasked := _pending_and_unasked(history):
+            untold = [key for key in unasked if ("RF-EFFECT-PENDING", key) not in history.findings]
             if untold:
                 yield Broken("P11", "told", f"{untold[0]} is pending, no worker looks at it, and no finding says so")
             continue
@@ -285,17 +285,18 @@ def _open(history: History) -> Iterator[Broken]:
             yield Broken("P7", "told", f"{start.id} is stopped, and no finding says so")
     if (
         history.why
-        and not _pending_and_renamed(history)
+        and not _pending_and_unasked(history)
         and all(start.state != "open" or start.is_stopped for start in history.starts)
     ):
         yield Broken("P7", "open", f"a process came to no good end: {history.why}")
 
 
-def _pending_and_renamed(history: History) -> list[str]:
-    """Keys of what is pending and has another name in the next version, whose workers cannot look at it."""
-    renamed = {each.step for each in history.program.changes if each.kind == "rename"}
+def _pending_and_unasked(history: History) -> list[str]:
+    """Keys of what is pending and is never asked about: it has no probe, or another name in the next version."""
+    renamed = {each.step for each in history.program.changes if each.kind == "rename" and history.versions > 1}
+    blind = {each.name for each in history.program.steps if isinstance(each, EffectSpec) and each.probe == "none"}
     pending = [each for each in history.receipts if each.state == "pending"]
-    return [each.key for each in pending if history.versions > 1 and each.function.removesuffix("_anew") in renamed]
+    return [each.key for each in pending if each.function.removesuffix("_anew") in renamed | blind]
 
 
 def _ends(history: History) -> Iterator[Broken]:
