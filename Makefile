@@ -7,7 +7,7 @@ export PYTHONDONTWRITEBYTECODE :=
 help:
 	@echo 'make demo [ARGS="--orders 500 --kills 20 --record postgres"]   orders, killed workers, and the books'
 	@echo 'make test [ARGS="tests/test_project.py"]                       lint, types, imports, then every test'
-	@echo 'make test-fast                                                 a part of the tests, in a minute and a half'
+	@echo 'make test-fast                                                 a part of the tests, in under a minute'
 	@echo 'make lint                                                      the first three alone'
 	@echo 'make explore [ARGS="--seconds 600 --write"]                    our own workflows, broken at every point'
 	@echo 'make programs [SEED=7 ARGS="--seconds 600"]                      programs that are made up, for two minutes'
@@ -29,7 +29,7 @@ lint: setup
 test: lint
 	$(BIN)/pytest -n auto $(ARGS)
 
-# What tells most in a minute and a half: the rules of the text, decisions, values, writes, stops, the suites of records. Without what
+# What tells most in under a minute: the rules of the text, decisions, values, writes, stops, the suites of records. Without what
 # begins processes, and without the mutants of the decision table.
 FAST := tests/test_project.py tests/core tests/writes tests/stops/test_stops.py tests/worker/test_dispatching.py tests/records/test_conformance.py
 test-fast: setup

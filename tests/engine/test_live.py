@@ -111,4 +111,6 @@ def test_group_gets_what_is_sent_to_it(live):
 def test_killed_at_random(live):
     """P3, P6, P7: SIGKILL of either of two workers, four times: all end, no step twice, no letter sent again."""
     told = asyncio.run(kill_at_random(live, workflows=40, kills=4, workers=2, seed=4))
-    assert (told["workflows"], told["kills"], told["letters"]) == (40, 4, 4)
+    # A worker that dies between the intent of a letter and its call leaves one in doubt that was never sent.
+    assert (told["workflows"], told["kills"]) == (40, 4)
+    assert told["letters"] <= 4
