@@ -52,6 +52,39 @@ class World:
         return str(answer)
 
 
+@effect(key="ask:{id}", provider=PLAIN, after=None)
+async def ask(call: Call, id: str, *, world: World = inject()) -> str:
+    return world.call("ask")
+
+
+@effect(key="ship:{id}", provider=KEYED, after=None)
+async def ship(call: Call, id: str, *, world: World = inject()) -> str:
+    return world.call("ship")
+
+
+@write(key="{id}:posted")
+async def post(w: Write, id: str, *, world: World = inject()) -> None:
+    world.call("posted")
+    w.intend(ship, id)
+
+
+@workflow
+async def parcel(ctx: Context, id: str) -> str:
+    return await ship(ctx, id)
+
+
+async def ships_in_a_part(ctx: Context, id: str) -> str:
+    return str(await ctx.rpc(parcel, id))
+
+
+async def does_nothing(ctx: Context, id: str) -> str:
+    return "done"
+
+
+LAST: dict[str, Any] = {"ask": ask, "ship": ship, "post": post, "part": ships_in_a_part, "nothing": does_nothing}
+"""What the order does at its end."""
+
+
 def version(
     *,
     key: str = "charge:{id}",
@@ -59,9 +92,10 @@ def version(
     currency: str = "usd",
     noted: str = "note:{id}",
     last: str = "ask",
+    announces: bool = False,
 ) -> Any:
     """The shop as one deploy has it: a charge that is taken back by ``undo``, then something that nobody can tell, or
-    what else is ``last``.
+    what else is ``last``. The first write may announce what is shipped.
     """
 
     def refunding(name: str) -> Any:
@@ -77,23 +111,17 @@ def version(
     async def charge(call: Call, id: str, currency: str = currency, *, world: World = inject()) -> str:
         return world.call(f"charge {call.key} {currency}")
 
-    @effect(key="ask:{id}", provider=PLAIN, after=None)
-    async def ask(call: Call, id: str, *, world: World = inject()) -> str:
-        return world.call("ask")
-
     @write(key=noted)
     async def note(w: Write, id: str, *, world: World = inject()) -> None:
         world.call("note")
+        if announces:
+            w.intend(ship, id)
 
-    @effect(key="ship:{id}", provider=KEYED, after=None)
-    async def ship(call: Call, id: str, *, world: World = inject()) -> str:
-        return world.call("ship")
-
-    @workflow(steps=tuple(refunds.values()))
+    @workflow(steps=(*refunds.values(), ask, ship, post))
     async def order(ctx: Context, id: str) -> str:
         await note(ctx, id)
         await charge(ctx, id)
-        return await ask(ctx, id) if last == "ask" else await ship(ctx, id) if last == "ship" else "done"
+        return await LAST[last](ctx, id)
 
     vars(order).update(charge=charge, note=note)
     return order
@@ -160,15 +188,17 @@ async def test_an_undo_goes_on_under_the_key_that_it_has(shop):
     assert set(world.log) == {*CHARGED, "refund"}
 
 
-@pytest.mark.parametrize("last", ["nothing", "ship"])
-async def test_a_body_that_no_longer_fails_when_its_undo_has_begun(shop, last):
+@pytest.mark.parametrize("announces", [False, True])
+@pytest.mark.parametrize("last", ["nothing", "ship", "post", "part"])
+async def test_a_body_that_no_longer_fails_when_its_undo_has_begun(shop, last, announces):
     """P3, P9: what is half undone is undone, and ends in failure; nothing more is called, and it never succeeds."""
     world = World(ask=Declined("no"), refund=NotDone("closed", retry_after_ms=50))
-    async with shop.working(version(), provide={World: world}) as app:
-        await app.start(version(), "1", id="o")
+    first, second = version(announces=announces), version(last=last, announces=announces)
+    async with shop.working(first, provide={World: world}) as app:
+        await app.start(first, "1", id="o")
         await until(lambda: _called(app, "refund:1"))
     del world.answers["refund"]
-    async with shop.working(version(last=last), provide={World: world}) as app:
+    async with shop.working(second, parcel, provide={World: world}) as app:
         with pytest.raises(WorkflowFailed, match="'charge:1' is being undone by 'refund:1'"):
             await (await app.handle("o")).result()
         assert (await receipt(app, "charge:1")).undone_by == "refund:1"

@@ -93,7 +93,7 @@ def body_of(
                         raise await _stop(workflow.name, ctx, execution)
                     if start is not None and start.is_undoing:
                         return await _undo(ctx, execution, start, lifecycle, effects)
-                    if not lineage and (epoch > 1 or not sdk.is_first_delivery(ctx)):
+                    if epoch > 1 or not (execution.first_run and sdk.is_first_delivery(ctx)):
                         execution.taken_back = await taken_back_before(runtime, id, execution.again)
                     ctx.over.judge = execution.judge
                     return await _live(workflow, ctx, execution, lifecycle, effects, (args, kwargs))

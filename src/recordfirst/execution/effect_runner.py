@@ -95,7 +95,6 @@ class EffectRun:
     async def outcome(self) -> Any:
         """Return the effect's result, or raise its stored decline; suspend where it must wait."""
         async with self.runtime.one_at_a_time(f"{self.key}#{self.attempt}"), self._admission:
-            self.execution.refuse_announced(self.key, self.attempt)
             receipt, now_ms = await self._first(self.execution.begun.pop(f"{self.key}#{self.attempt}", None))
             while True:
                 self.execution.go_on()

@@ -89,14 +89,9 @@ class Execution:
         return self.stopped_by(error, getattr(error, RAISED_AT, None), step)
 
     def refuse_behind_undo(self) -> None:
-        """Raise ``Undone`` if an earlier run has failed and begun to undo: no more is called, only taken back."""
+        """Raise ``Undone`` if an earlier run has failed and begun to undo: no more is written or called."""
         if self.taken_back is not None and not self.is_undoing:
             raise Undone(self.taken_back)
-
-    def refuse_announced(self, key: str, attempt: int) -> None:
-        """The same for a call that a write of this run has announced: it is withdrawn with the others."""
-        if f"{key}#{attempt}" in self.begun:
-            self.refuse_behind_undo()
 
     def go_on(self) -> None:
         """Raise ``Suspended`` in a step of a run that has stopped: it begins nothing more."""

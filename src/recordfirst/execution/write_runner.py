@@ -86,7 +86,7 @@ class WriteRun:
         after = await self._awaited()
         # In the first run of a new workflow there is no receipt to be found; should there be one after all, then it is
         # the unique key that tells, or the error that comes of rows which are there already.
-        look, lost_with = not self.execution.first_run, ""
+        look, lost_with = not self.execution.first_run or self.execution.taken_back is not None, ""
 
         async def until_settled() -> NewReceipt:
             nonlocal look, lost_with
@@ -97,6 +97,7 @@ class WriteRun:
                         self.runtime.observe(CommitFound(self.key, lost_with))
                     return found
                 look = True
+                self.execution.refuse_behind_undo()
                 try:
                     return await self._once(injected, after)
                 except _Lost:
