@@ -9,6 +9,7 @@ import itertools
 
 import pytest
 
+from recordfirst import Context, workflow
 from recordfirst.errors import BadArguments, Misuse
 from recordfirst.steps.function import Function
 
@@ -76,3 +77,15 @@ def test_p3_a_generator_is_refused():
 
     with pytest.raises(Misuse, match="yields"):
         Function(yields, kind="effect")
+
+
+def test_p8_steps_names_steps_alone():
+    """A workflow among them failed with an AttributeError, when the app was made."""
+
+    @workflow
+    async def other(ctx: Context) -> None: ...
+
+    with pytest.raises(Misuse, match=r"steps= names <workflow other>, which is no step"):
+
+        @workflow(steps=(other,))  # type: ignore[arg-type]
+        async def body(ctx: Context) -> None: ...

@@ -58,8 +58,7 @@ class Measured(msgspec.Struct, frozen=True):
 
 
 async def find_charge(call: Call, number: int, *, stripe: StripeClient = inject()) -> Probed:  # noqa: ARG001
-    pending = call.references.get("payment_intent")
-    return await find_payment_intent(stripe, marker=call.marker, since_ms=call.since_ms, payment_intent=pending)
+    return await find_payment_intent(stripe, marker=call.marker, since_ms=call.since_ms, known=call.references)
 
 
 @write

@@ -33,8 +33,7 @@ async def insert_order(w: Write[AsyncConnection], order: Order) -> None:
 
 
 async def find_charge(call: Call, order: Order, *, stripe: StripeClient = inject()) -> Probed:
-    pending = call.references.get("payment_intent")
-    return await find_payment_intent(stripe, marker=call.marker, since_ms=call.since_ms, payment_intent=pending)
+    return await find_payment_intent(stripe, marker=call.marker, since_ms=call.since_ms, known=call.references)
 
 
 # [cancel]

@@ -36,7 +36,7 @@ async def insert_order(w: Write[AsyncConnection], order: Order) -> None:
 
 # [probe]
 async def find_charge(call: Call, order: Order, *, stripe: StripeClient = inject()) -> Probed:
-    return await find_payment_intent(stripe, marker=call.marker, since_ms=call.since_ms)
+    return await find_payment_intent(stripe, marker=call.marker, since_ms=call.since_ms, known=call.references)
 
 
 # [/probe]

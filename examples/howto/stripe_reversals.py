@@ -37,8 +37,7 @@ async def insert_order(w: Write[AsyncConnection], order: Order) -> None:
 
 
 async def find_charge(call: Call, order: Order, *, stripe: StripeClient = inject()) -> Probed:
-    pending = call.references.get("payment_intent")
-    return await find_payment_intent(stripe, marker=call.marker, since_ms=call.since_ms, payment_intent=pending)
+    return await find_payment_intent(stripe, marker=call.marker, since_ms=call.since_ms, known=call.references)
 
 
 @effect(
@@ -82,8 +81,7 @@ async def take_off(w: Write[AsyncConnection], order: Order, reversal: Reversal) 
 
 # [refund]
 async def find_back(call: Call, order_id: str, *, stripe: StripeClient = inject()) -> Probed:
-    pending = call.references.get("refund")
-    return await find_refund(stripe, marker=call.marker, since_ms=call.since_ms, refund=pending)
+    return await find_refund(stripe, marker=call.marker, since_ms=call.since_ms, known=call.references)
 
 
 @effect(key="order:{order_id}:refund:{number}", provider=Stripe(listing=REFUNDS), after=None, probe=find_back)

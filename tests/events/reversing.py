@@ -42,11 +42,11 @@ class Bookkeeping:
 
 
 async def find_charge(call: Call, order: str, method: str, *, stripe: StripeClient = inject()) -> Probed:
-    return await find_payment_intent(stripe, marker=call.marker, since_ms=call.since_ms)
+    return await find_payment_intent(stripe, marker=call.marker, since_ms=call.since_ms, known=call.references)
 
 
 async def find_back(call: Call, order: str, *, stripe: StripeClient = inject()) -> Probed:
-    return await find_refund(stripe, marker=call.marker, since_ms=call.since_ms)
+    return await find_refund(stripe, marker=call.marker, since_ms=call.since_ms, known=call.references)
 
 
 async def given_back(stripe: StripeClient, call: Call, payment: str, amount: int | None, metadata: Any) -> Any:

@@ -28,8 +28,7 @@ SECRET = "whsec_of_a_test"
 
 
 async def find_charge(call: Call, order: str, method: str, *, stripe: StripeClient = inject()) -> Probed:
-    pending = call.references.get("payment_intent")
-    return await find_payment_intent(stripe, marker=call.marker, since_ms=call.since_ms, payment_intent=pending)
+    return await find_payment_intent(stripe, marker=call.marker, since_ms=call.since_ms, known=call.references)
 
 
 @write

@@ -112,7 +112,9 @@ async def find_charge(call: Call, order: Order, *, client: StripeClient = inject
     """Ask Stripe what became of the charge."""
     # One customer's payments, not everybody's of the last minutes.
     customer = f"cus_{order.customer}"
-    found = await find_payment_intent(client, marker=call.marker, since_ms=call.since_ms, customer=customer)
+    found = await find_payment_intent(
+        client, marker=call.marker, since_ms=call.since_ms, known=call.references, customer=customer
+    )
     if isinstance(found, Found) and found.result.amount_minor != order.amount_minor:
         return CannotTell(f"charged {found.result.amount_minor} instead of {order.amount_minor}")
     return found

@@ -186,8 +186,8 @@ def workflow(
             goes on when the defect is fixed (P9).
 
     Raises:
-        Misuse: if the function is not async, its signature cannot be a workflow's, or ``fails=`` names what is no
-            outcome of a business.
+        Misuse: if the function is not async, its signature cannot be a workflow's, ``steps=`` names what is no step, or
+            ``fails=`` names what is no outcome of a business.
     """
 
     def decorate(fn: Callable[..., Any]) -> Workflow[..., Any]:
@@ -199,6 +199,10 @@ def workflow(
                 f"@workflow {function.place} injects {', '.join(function.injected)}; only steps can, a body runs again"
             )
         function.refuse_unstorable_result()
+        given: tuple[object, ...] = steps
+        others = [repr(each) for each in given if not isinstance(each, Step)]
+        if others:
+            raise Misuse(f"@workflow {function.place}: steps= names {', '.join(others)}, which is no step")
         return Workflow(function, steps, check_fails(fails, f"@workflow {function.place}"))
 
     return cast("Any", decorate(fn) if fn is not None else decorate)

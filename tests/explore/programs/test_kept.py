@@ -122,3 +122,28 @@ def test_the_branch_that_failed_is_known(world):
         body=(Catch("Exception", (Together("gather", ((), (Do("e0", 1),))),), (Do("e0", 1, 2),)),),
     )
     assert try_one(world, program, Schedule()) == ()
+
+
+def test_a_body_that_no_longer_fails_ends_in_failure_all_the_same(world):
+    """P9: a deploy removed the call that had failed, when the undo had been called: it succeeded, taken back."""
+    program = Program(
+        steps=(
+            EffectSpec(name="u1"),
+            EffectSpec(name="e1", undo="u1"),
+            EffectSpec(name="e2", answers=("refused",)),
+        ),
+        body=(Do("e1", 1), Do("e2", 1)),
+        changes=(Edit("remove", "e2", 1),),
+    )
+    world.load(program)
+    points = [at.number for at in world.observe(Schedule()).points if at.name == "call u1"]
+    assert points
+    for point in points:
+        assert try_one(world, program, parse(f"1.{point}:crash-after+deploy")) == ()
+
+
+def test_two_branches_under_a_key_that_is_pending_wait_as_long_as_one(world):
+    """P7: the second one woke the workflow each 30 s beside the first; what wakes that one wakes both."""
+    both = Together("gather", ((Do("e1", 1),), (Do("e1", 1),)))
+    program = Program(steps=(EffectSpec(name="e1", answers=("pending",), probe="true"),), body=(both,))
+    assert try_one(world, program, Schedule()) == ()

@@ -43,17 +43,17 @@ async def test_what_is_pending_is_looked_at_by_its_id(open_shop):
         waits, paid = await shop.pay("a", payment_method="pm_card_threeDSecureRequired"), await shop.pay("b")
         look = partial(find_payment_intent, shop.client, marker="shop/o1", since_ms=later)
         assert await look() == Absent()
-        assert isinstance(await look(payment_intent=waits.id), Pending)
-        assert await look(payment_intent=paid.id) == Found(payment_of(paid))
+        assert isinstance(await look(known={"payment_intent": waits.id}), Pending)
+        assert await look(known={"payment_intent": paid.id}) == Found(payment_of(paid))
         shop.sim.do("fail", waits.id)
         with pytest.raises(Declined):
-            await look(payment_intent=waits.id)
-        other = await find_payment_intent(shop.client, marker="shop/o2", since_ms=0, payment_intent=paid.id)
+            await look(known={"payment_intent": waits.id})
+        other = await find_payment_intent(shop.client, marker="shop/o2", since_ms=0, known={"payment_intent": paid.id})
         assert isinstance(other, CannotTell)
         refund = await shop.client.v1.refunds.create_async(
             {"payment_intent": paid.id, "metadata": {METADATA_KEY: "shop/r1"}}
         )
-        found = await find_refund(shop.client, marker="shop/r1", since_ms=later, refund=refund.id)
+        found = await find_refund(shop.client, marker="shop/r1", since_ms=later, known={"refund": refund.id})
         assert found == Found(refund_of(refund))
 
 

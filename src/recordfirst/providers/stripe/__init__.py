@@ -3,7 +3,7 @@
 An effect on Stripe reads like this::
 
     async def find_charge(call: Call, order: Order, *, stripe: StripeClient = inject()) -> Probed:
-        return await find_payment_intent(stripe, marker=call.marker, since_ms=call.since_ms)
+        return await find_payment_intent(stripe, marker=call.marker, since_ms=call.since_ms, known=call.references)
 
     @effect(key="order:{order.id}:charge", provider=Stripe, after=insert_order, probe=find_charge)
     async def charge_card(call: Call, order: Order, *, stripe: StripeClient = inject()) -> Payment:

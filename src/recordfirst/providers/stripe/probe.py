@@ -12,7 +12,7 @@ objects under one marker are never chosen between: that is ``CannotTell``, too, 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Protocol
 
@@ -138,7 +138,7 @@ async def find_payment_intent(
     *,
     marker: str,
     since_ms: int,
-    payment_intent: str | None = None,
+    known: Mapping[str, str] | None = None,
     customer: str | None = None,
     authorised: bool = False,
     read: Callable[[stripe.PaymentIntent], Any] = payment_as_it_is,
@@ -148,8 +148,8 @@ async def find_payment_intent(
     """Look for a payment intent among all that were created since the effect's intent was stored.
 
     The cost is one request per hundred payment intents of that time; name the ``customer`` if the request did, and
-    only theirs are read. With ``payment_intent``, the id of the one that is pending, it is one request:
-    ``call.references.get("payment_intent")``. ``authorised`` as in :func:`payment_of`. ``read`` makes the effect's
+    only theirs are read. With ``known=call.references`` a pending one is looked at by its id, by one request.
+    ``authorised`` as in :func:`payment_of`. ``read`` makes the effect's
     result of what was found.
     Memory is bounded by a page.
 
@@ -163,8 +163,8 @@ async def find_payment_intent(
         return await client.v1.payment_intents.list_async(_given(params))
 
     verdict = _Verdict(refused_payment, partial(payment_on_its_way, authorised=authorised), pending_payment)
-    if payment_intent is not None:
-        return _alone(await client.v1.payment_intents.retrieve_async(payment_intent), marker, verdict, read)
+    if (pending := (known or {}).get("payment_intent")) is not None:
+        return _alone(await client.v1.payment_intents.retrieve_async(pending), marker, verdict, read)
     return await _scan(page, marker, max_pages, "payment intents", verdict, read)
 
 
@@ -197,7 +197,7 @@ async def find_refund(
     *,
     marker: str,
     since_ms: int,
-    refund: str | None = None,
+    known: Mapping[str, str] | None = None,
     payment_intent: str | None = None,
     accepted: bool = False,
     read: Callable[[stripe.Refund], Any] = refund_as_it_is,
@@ -206,8 +206,7 @@ async def find_refund(
 ) -> Probed:
     """Look for a refund among all that were created since the effect's intent was stored, or those of one payment.
 
-    With ``refund``, the id of the one that is pending, it is one request: ``call.references.get("refund")``.
-    ``accepted`` as in :func:`refund_of`.
+    ``known`` as in :func:`find_payment_intent`. ``accepted`` as in :func:`refund_of`.
 
     Raises:
         Declined: if it was found, and failed or was canceled.
@@ -224,8 +223,8 @@ async def find_refund(
         return await client.v1.refunds.list_async(_given(params))
 
     verdict = _Verdict(refused_refund, partial(refund_on_its_way, accepted=accepted), pending_refund)
-    if refund is not None:
-        return _alone(await client.v1.refunds.retrieve_async(refund), marker, verdict, read)
+    if (pending := (known or {}).get("refund")) is not None:
+        return _alone(await client.v1.refunds.retrieve_async(pending), marker, verdict, read)
     return await _scan(page, marker, max_pages, "refunds", verdict, read)
 
 
