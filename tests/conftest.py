@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psycopg
 import pytest
@@ -28,6 +28,7 @@ _HOME = "RECORDFIRST_TEST_HOME"
 _HBA = "local all guarded scram-sha-256\nlocal all all trust\n"
 """Everybody may come in, but ``guarded`` needs a password: it is there for the tests of refusal."""
 _MEMORY_LEAST_BYTES = 4 << 30
+_RUNNING = pytest.StashKey[IO[str]]()
 _numbers = itertools.count(1)
 
 
@@ -51,8 +52,10 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         # Short, because the path of the server's socket must be.
-        home = Path(tempfile.mkdtemp(prefix=f"rf-{os.getpid()}-", dir=_memory()))
+        home = Path(tempfile.mkdtemp(prefix="rf-", dir=_memory()))
         _forget_killed_runs(home.parent)
+        config.stash[_RUNNING] = (home / "running").open("w")
+        fcntl.flock(config.stash[_RUNNING], fcntl.LOCK_EX)
         os.environ[_HOME] = str(home)
         # All that a test or a process of it writes goes where the server is, and is gone with it.
         (home / "tmp").mkdir()
@@ -63,18 +66,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _forget_killed_runs(folder: Path) -> None:
-    """Remove what runs have left here that were killed, and the servers that they began."""
-    for home in folder.glob("rf-*-*"):
-        pid = home.name.split("-")[1]
-        if not pid.isdecimal():
-            continue
-        try:
-            os.kill(int(pid), 0)
-        except ProcessLookupError:
-            _stop_server(home)
-            shutil.rmtree(home, ignore_errors=True)
-        except PermissionError:  # another user's
-            continue
+    """Remove what runs have left here that were killed, and the servers that they began. A run locks its file."""
+    for running in folder.glob("rf-*/running"):
+        with contextlib.suppress(OSError), running.open("w") as lock:  # another user's, or removed meanwhile
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _stop_server(running.parent)
+            shutil.rmtree(running.parent, ignore_errors=True)
 
 
 def _memory() -> Path | None:
