@@ -105,3 +105,17 @@ def test_p9_a_handler_is_tried_later_and_later_and_then_stopped():
     """As often as it is said."""
     waits = [next_try_ms(failed) for failed in range(1, TRIES_MOST + 1)]
     assert waits == [1_000, 2_000, 5_000, 10_000, 30_000, 60_000, 60_000, None]
+
+
+def test_p11_what_takes_back_is_told_once_whatever_it_is_called_by_now():
+    """A bank calls it a dispute, and later a return, or this code does: no amount counts twice, and it is told."""
+    stored = facts(taken("dispute", id="dp_1"))
+    found = compare(stored, [taken("return", id="dp_1")])
+    assert (found.new, len(found.differs)) == ([], 1)
+
+
+def test_p11_only_a_refund_may_be_ours():
+    """An effect that answers a dispute refers to it, and has not made it."""
+    assert is_ours(taken("refund"), "shop/", made_by_a_call=True)
+    for how in ("dispute", "return", "failure"):
+        assert not is_ours(taken(how, marker="shop/1"), "shop/", made_by_a_call=True)

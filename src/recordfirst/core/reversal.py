@@ -140,18 +140,22 @@ class Comparison(NamedTuple):
 def is_ours(taken: TakenBack, prefix: str, *, made_by_a_call: bool) -> bool:
     """Whether a call of the app's has made it: its marker begins as all of the app's do, or a receipt has its id.
 
-    That what a call has made failed later is not that call's doing.
+    A call makes refunds alone: a dispute that it answers, and the failure of what it has made, are not its doing.
     """
-    return taken.how != "failure" and (made_by_a_call or (taken.marker or "").startswith(prefix))
+    return taken.how == "refund" and (made_by_a_call or (taken.marker or "").startswith(prefix))
 
 
 def compare(stored: Sequence[Reversal], found: Sequence[TakenBack]) -> Comparison:
-    """Say what is new, and what is not as it is stored. ``found``: without what is ours."""
-    known = {(each.id, each.kind): each for each in stored}
+    """Say what is new, and what is not as it is stored. ``found``: without what is ours.
+
+    That something takes back is told once, whatever the provider calls it by now: its amount must not count twice.
+    """
+    known = {(each.id, each.kind) for each in stored}
+    begun = {each.id for each in stored if each.kind in FIRST}
     result, seen = Comparison([], []), {each.id: each for each in found}
     for taken in sorted(found, key=lambda each: (each.at_ms, each.id)):
         for kind in FACTS[taken.how, taken.state]:
-            if (taken.id, kind) not in known:
+            if (taken.id, kind) not in known and not (kind in FIRST and taken.id in begun):
                 result.new.append(
                     Reversal(
                         kind=kind,

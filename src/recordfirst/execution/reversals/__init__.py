@@ -28,7 +28,7 @@ from recordfirst.core.reversal import (
     next_try_ms,
     reversal_hash,
 )
-from recordfirst.errors import Misuse, RecordfirstError
+from recordfirst.errors import Misuse, NotDone, RecordfirstError
 from recordfirst.execution.flush import Gathered, run_hook
 from recordfirst.execution.patience import fault_of
 from recordfirst.execution.runtime import Runtime
@@ -79,13 +79,12 @@ class Reversals:
         if found is None:
             return None
         async with self._runtime.record.session() as session:
-            owner = await self._owner(session, receipt, references)
-            stored, theirs, under_way = await self.of(session, owner), [], False
-            known = {each.id for each in stored}
+            owner, stored = await self._owner(session, effect, receipt, references)
+            theirs, under_way, known = [], False, {each.id for each in stored}
             for each in found:
                 # First this, then whose it is: a call that ends in between is known by what it has made.
                 may_be_ours = each.id not in known and await self._may_be_ours(session, effect, each)
-                if await self._is_ours(session, each):
+                if await self._is_ours(session, effect, each):
                     continue
                 if may_be_ours:
                     under_way = True
@@ -113,17 +112,28 @@ class Reversals:
         rows = await session.run(self._sql["of"], key=receipt.key, attempt=receipt.attempt)
         return [_stored(row) for row in rows]
 
-    async def _owner(self, session: Session[Any], receipt: Receipt, references: Mapping[str, str]) -> Receipt:
-        """Of several receipts of one thing (authorised, then captured) the one that its reversals are of: one that has
-        an ``on_reversal``, and of those the last.
+    async def _owner(
+        self, session: Session[Any], effect: Effect[..., Any], receipt: Receipt, references: Mapping[str, str]
+    ) -> tuple[Receipt, list[StoredReversal]]:
+        """Of several receipts of one thing (authorised, then captured) the one that its next reversals are of, and what
+        is stored of any: it has an ``on_reversal``, and has those of before, or else is the last.
         """
         named = {
             found for kind, id in references.items() if kind not in FIRST for found in await session.referred_to(id)
-        }
+        } - {(receipt.key, receipt.attempt)}
         others = [(await session.find_receipt(*each)).receipt for each in sorted(named)]
-        of_it = [each for each in (receipt, *others) if each is not None and each.state == "succeeded"]
-        known = [each for each in of_it if each.function in self._effects]
-        return max(known, key=lambda each: (self._hook(each) is not None, each.settled_at_ms or 0, each.key))
+        of_it = [each for each in (receipt, *others) if each is not None and self._may_be_at(effect, each.function)]
+        stored = [(each, await self.of(session, each)) for each in of_it]
+        known = [(each, its) for each, its in stored if each.state == "succeeded" and each.function in self._effects]
+        owner, _ = max(
+            known, key=lambda k: (self._hook(k[0]) is not None, bool(k[1]), k[0].settled_at_ms or 0, k[0].key)
+        )
+        return owner, [fact for _, its in stored for fact in its]
+
+    def _may_be_at(self, effect: Effect[..., Any], function: str) -> bool:
+        """Whether a receipt of this function may be of the same provider; another one may use the same ids."""
+        other = self._effects.get(function)
+        return other is None or other.provider.name == effect.provider.name
 
     async def _may_be_ours(self, session: Session[Any], effect: Effect[..., Any], taken: TakenBack) -> bool:
         """Whether a call of another effect of this provider is in doubt that was under way when this was made; a refund
@@ -137,9 +147,10 @@ class Reversals:
         between = {"begun_ms": taken.at_ms + CLOCKS_MS, "called_ms": taken.at_ms - arrives_ms - CLOCKS_MS}
         return bool(await session.run_many(self._sql["in_doubt"], functions, **between))
 
-    async def _is_ours(self, session: Session[Any], taken: TakenBack) -> bool:
+    async def _is_ours(self, session: Session[Any], effect: Effect[..., Any], taken: TakenBack) -> bool:
         made = await session.run(self._sql["made"], id=taken.id)
-        return is_ours(taken, self._prefix, made_by_a_call=bool(made))
+        by_a_call = any(self._may_be_at(effect, function) for (function,) in made)
+        return is_ours(taken, self._prefix, made_by_a_call=by_a_call)
 
     async def _references(self, effect: Effect[..., Any], receipt: Receipt) -> dict[str, str]:
         """What the provider calls it: as it was stored, or as its result says, which may be older than that."""
@@ -173,7 +184,8 @@ class Reversals:
 
         async def once() -> Gathered | None:
             async with runtime.record.transaction() as tx:
-                await tx.run(self._sql["lock"], key=receipt.key, attempt=receipt.attempt)
+                if not await tx.run(self._sql["lock"], key=receipt.key, attempt=receipt.attempt):
+                    raise NotDone(f"the receipt of {receipt.key!r} was collected meanwhile")
                 known = await self.of(tx, receipt)
                 behind = any(each.next_at_ms is not None for each in known)
                 runs = hook is not None and failed is None and not behind

@@ -39,11 +39,15 @@ _NO_NEWS = frozenset({
 
 
 def references_of(result: Any) -> dict[str, str]:
-    """What Stripe calls that which a call has made: by the ids in its result, or the id that is its result."""
+    """What Stripe calls that which a call has made: by the ids in its result, or the id that is its result.
+
+    The charge that a refund names is what it takes back: no call of that effect has made it.
+    """
     given = result if isinstance(result, dict) else {name: getattr(result, name, None) for name in ("id", "charge")}
     named = [result, given.get("id"), given.get("charge")]
     ids = [each for each in named if isinstance(each, str)]
-    return {_KINDS[each.partition("_")[0]]: each for each in ids if each.partition("_")[0] in _KINDS and "_" in each}
+    found = {_KINDS[each.partition("_")[0]]: each for each in ids if each.partition("_")[0] in _KINDS and "_" in each}
+    return {"refund": found["refund"]} if "refund" in found else found
 
 
 def may_reverse(type: str) -> bool:

@@ -1,4 +1,5 @@
--- Whether a call has made what a provider knows under this id. By recordfirst_receipt_reference_by_id.
-SELECT 1 FROM recordfirst_receipt_reference
-WHERE app = :app AND id = :id AND kind NOT IN ('refunded', 'disputed', 'returned')
-LIMIT 1
+-- Whose calls have made what a provider knows under this id. By recordfirst_receipt_reference_by_id.
+SELECT DISTINCT receipt.function FROM recordfirst_receipt_reference AS reference
+JOIN recordfirst_receipt AS receipt
+  ON receipt.key = reference.key AND receipt.app = reference.app AND receipt.attempt = reference.attempt
+WHERE reference.app = :app AND reference.id = :id AND reference.kind NOT IN ('refunded', 'disputed', 'returned')

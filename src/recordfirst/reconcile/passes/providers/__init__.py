@@ -61,6 +61,7 @@ class ReceiptRow(NamedTuple):
     result: str | None
     created_at_ms: int
     settled_at_ms: int | None
+    has_reversals: bool
 
     @property
     def subject(self) -> str:
@@ -253,7 +254,7 @@ class _Audit:
                 )
             elif what := self._difference(row, item):
                 discrepancies.append(_discrepancy(_DIFFERS, row.subject, item.at_ms, what, row.workflow))
-            elif item.refunded_minor or item.disputed:
+            elif item.refunded_minor or item.disputed or row.has_reversals:
                 discrepancies += await self._taken_back((key, attempt)) or []
         return discrepancies
 
@@ -265,7 +266,7 @@ class _Audit:
             row = rows.get(key)
             if row is not None and row.state == "succeeded" and row.function in self._effects:
                 found = await self._taken_back(key) or []
-                if found or await self._has_reversals(key):
+                if found or row.has_reversals:
                     named.add(key)
                 discrepancies += found
         return discrepancies
@@ -315,11 +316,6 @@ class _Audit:
         for each in new:
             await self._reversals.store(receipt, each, "reconcile")
         return f"stored: {', '.join(each.told for each in new)}"
-
-    async def _has_reversals(self, key: tuple[str, int]) -> bool:
-        async with self._runtime.record.session() as session:
-            receipt = (await session.find_receipt(*key)).receipt
-            return receipt is not None and bool(await self._reversals.of(session, receipt))
 
     def _difference(self, row: ReceiptRow, item: Item) -> str | None:
         if row.state == "declined":
