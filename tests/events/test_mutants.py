@@ -11,8 +11,10 @@ import pytest
 
 from recordfirst.conformance.record import run
 from tests.events import test_endpoint as endpoint
+from tests.events import test_kept_open as kept_open
 from tests.events import test_reversals as reversals
 from tests.events import test_taking as taking
+from tests.events import test_whose_reversals as whose
 from tests.explore.mutants.mutant import Edit, edited
 from tests.rules.stage import HUNG_S
 from tests.starts.harness import Shop
@@ -77,7 +79,7 @@ MUTANTS = [
         "== ([], [])",
         Edit(
             "recordfirst.execution.reversals:is_ours",
-            'return taken.how != "failure" and (made_by_a_call or (taken.marker or "").startswith(prefix))',
+            'return taken.how == "refund" and (made_by_a_call or (taken.marker or "").startswith(prefix))',
             "return False",
         ),
     ),
@@ -146,6 +148,46 @@ MUTANTS = [
         reversals.test_a_provider_that_does_not_answer_is_asked_again,
         """== ["1 refunded 700"]""",
         Edit("recordfirst.events.matching:verdict", "if look_failed:", "if look_failed and looks < 3:"),
+    ),
+    Broken(
+        "an event is let go while what it is about has no outcome",
+        kept_open.test_an_event_is_not_done_before_its_outcome_is_known,
+        """== {"e1": "open"}""",
+        Edit(
+            "recordfirst.events.taking:Taker._looked",
+            "under_way=under_way)",
+            "under_way=under_way and looks < matching.LOOKS_MOST)",
+        ),
+    ),
+    Broken(
+        "a fact is another one when another receipt of the same payment is asked about",
+        whose.test_what_comes_of_a_dispute_is_told_where_the_dispute_was,
+        "1 1 dispute_won",
+        Edit("recordfirst.execution.reversals:Reversals._owner", "bool(k[1]), ", ""),
+    ),
+    Broken(
+        "what another provider has by the same id is taken for the same",
+        whose.test_what_another_provider_has_by_that_number_is_not_our_refund,
+        "1 sent refunded 30",
+        Edit(
+            "recordfirst.execution.reversals:Reversals._may_be_at",
+            "other is None or other.provider.name == effect.provider.name",
+            "True",
+        ),
+    ),
+    Broken(
+        "a fact is stored outside of its handler's transaction",
+        reversals.test_a_handler_that_fails_is_tried_again,
+        '([], {"disputed"})',
+        Edit(
+            "recordfirst.execution.reversals:Reversals._add",
+            "return await self._run(tx, receipt, reversal) if runs else None\n",
+            "runs = runs\n"
+            "            if not runs:\n"
+            "                return None\n"
+            "            async with runtime.record.transaction() as tx:\n"
+            "                return await self._run(tx, receipt, reversal)\n",
+        ),
     ),
     Broken(
         "a stopped handler is tried by a worker again and again",

@@ -13,12 +13,12 @@ WAIT_MS = (250, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000)
 TRIES_MOST = 8
 """How often a handler may fail; then the event is stopped."""
 LOOKS_MOST = 8
-"""How often a receipt is looked at because of one event, without an outcome: a reconcile looks at it anyway."""
-
+"""How often what is unknown is looked at because of one event, which then waits until others have settled it."""
 FAILED_LOOKS_MOST = 120
-"""How often the provider may fail to answer because of one event, two hours about; then the event is stopped."""
+"""How often the provider may fail to answer because of one event, two hours about; then the event is stopped, or waits
+until others have settled what is pending."""
 
-type Glance = Literal["look", "later", "nothing"]
+type Glance = Literal["look", "later", "absent"]
 
 
 class EventVerdict(NamedTuple):
@@ -40,14 +40,20 @@ def receipts_named(app: str, names: EventNames) -> list[tuple[str, int]]:
     return list(found)
 
 
-def glance(receipt: Receipt) -> Glance:
-    """What an event is a reason for, as the receipt stands.
+def glance(receipt: Receipt, looks: int) -> Glance:
+    """What an event that was taken up so often, since its receipt is there, is a reason for, as the receipt stands.
 
     One whose call is under way is left to its workflow, and seen again: the call's own answer comes first. Any other is
-    looked at; the look knows what can still change.
+    looked at; the look knows what can still change. One that was never called is not what the event is about: the
+    record has lost that, and it comes again. What no look has settled is settled by others, and looked at then.
     """
-    if receipt.state == "intended":
-        return "nothing" if receipt.calls == 0 else "later"
+    match receipt.state:
+        case "intended":
+            return "absent" if receipt.calls == 0 else "later"
+        case "unknown":
+            return "look" if looks < LOOKS_MOST else "later"
+        case "pending":
+            return "look" if looks < FAILED_LOOKS_MOST else "later"
     return "look"
 
 
@@ -57,13 +63,12 @@ def verdict(
     tries: int,
     failed: bool,
     waits_for_receipt: bool,
-    looks_again: bool,
-    under_way: bool = False,
+    under_way: bool,
     look_failed: bool = False,
 ) -> EventVerdict:
     """What comes of an event that was taken up: ``looks`` times before, its handlers failed ``tries`` times by now.
 
-    ``under_way``: a call is that it may be about, so it is not done before that has ended. ``look_failed``: the
+    ``under_way``: what it may be about has no outcome yet, so it is not done before that has one. ``look_failed``: the
     provider did not answer.
     """
     wait_ms = WAIT_MS[min(looks, len(WAIT_MS) - 1)]
@@ -73,6 +78,6 @@ def verdict(
         return EventVerdict("stopped", None) if looks >= FAILED_LOOKS_MOST else EventVerdict("open", wait_ms)
     if waits_for_receipt:
         return EventVerdict("waiting", wait_ms)
-    if under_way or (looks_again and looks < LOOKS_MOST):
+    if under_way:
         return EventVerdict("open", wait_ms)
     return EventVerdict("done", None)

@@ -37,7 +37,7 @@ class LookFor(Protocol):
     """Asks the provider about a receipt now, because an event says that there is something to see."""
 
     async def __call__(self, receipt: Receipt, event: StoredEvent) -> bool:
-        """Look, and store what there is. Return whether that was all: ``False`` asks to look again, later.
+        """Look, and store what there is. Return whether the provider has said it all: ``False`` asks to look again.
 
         It is called for every receipt that is not intended, settled ones too: the look knows what can change.
         """
@@ -48,10 +48,8 @@ class _Looked(NamedTuple):
 
     waits: bool = False
     """It names a receipt that is not there yet."""
-    again: bool = False
-    """Something has no outcome yet."""
     under_way: bool = False
-    """A call is that it is, or may be, about."""
+    """What it is, or may be, about has no outcome yet."""
 
 
 class Taker:
@@ -96,7 +94,6 @@ class Taker:
             tries=event.tries,
             failed=failed is not None,
             waits_for_receipt=looked.waits,
-            looks_again=looked.again,
             under_way=looked.under_way,
             look_failed=look_failed is not None,
         )
@@ -143,17 +140,16 @@ class Taker:
         async with self._runtime.record.session() as session:
             found = [(await session.find_receipt(key, attempt)).receipt for key, attempt in named]
         receipts = [receipt for receipt in found if receipt is not None and receipt.kind == "effect"]
-        again = under_way = False
-        for receipt in receipts:
-            match matching.glance(receipt):
-                case "later":
+        looks = 0 if event.state == "waiting" else event.looks
+        glances = [(receipt, matching.glance(receipt, looks)) for receipt in receipts]
+        under_way = any(glance == "later" for _, glance in glances)
+        for receipt, glance in glances:
+            if glance == "look":
+                try:
+                    under_way |= not await self._look(receipt, event)
+                except CallUnderWay:
                     under_way = True
-                case "look":
-                    try:
-                        again |= not await self._look(receipt, event)
-                    except CallUnderWay:
-                        under_way = True
-        return _Looked(waits=not receipts, again=again, under_way=under_way)
+        return _Looked(waits=all(glance == "absent" for _, glance in glances), under_way=under_way)
 
     async def _named(self, event: StoredEvent) -> list[tuple[str, int]]:
         """Key and attempt of what it is about. One that names objects alone: by the references that receipts have, or

@@ -47,7 +47,9 @@ def looker(scope: PassContext) -> LookFor:
             provider = effect.provider
             if provider.name == event.provider and provider.may_reverse(event.type):
                 await reversals.look(now, event.id or event.hash)
-        return now is None or now.state != "unknown"  # what was asked for behind the event is no older than it
+        # What was asked for behind the event is no older than it, if there was an answer.
+        answered = effect is not None and effect.probe is not None and now is not None and now.error is None
+        return now is None or now.state in ("succeeded", "declined") or (now.state == "pending" and answered)
 
     return look
 
