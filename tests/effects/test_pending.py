@@ -510,6 +510,19 @@ def test_what_cannot_be_pending():
         Provider(name="bank", looks_s=())
 
 
+@pytest.mark.parametrize("kind", ["on_success", "on_decline", "on_pending"])
+def test_a_second_one_is_refused(kind):
+    """P8: it took the place of the first without a word, whose rows were then missing. The same one again is none."""
+    charge = _charge()
+    first = {"on_success": charge.success, "on_decline": charge.decline, "on_pending": charge.pending}[kind][0]
+
+    async def second(w: Write[Any], order: Order) -> None: ...
+
+    getattr(charge, kind)(first.fn)
+    with pytest.raises(Misuse, match=rf"@{kind} .*second.* has .*{first.name}"):
+        getattr(charge, kind)(second)
+
+
 def test_the_workflow_gets_what_is_final():
     """P12: what the function may return besides is no part of the effect's result."""
     assert charge.function.returns is str

@@ -97,6 +97,7 @@ async def kill(process: BaseProcess) -> None:
     assert process.exitcode is None, f"it ended by itself, with {process.exitcode}"
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
-    await asyncio.to_thread(process.join)
+    while process.exitcode is None:  # not join() in a thread: start() polls too, and one of the two would read 255
+        await asyncio.sleep(0.002)
     assert process.exitcode == -signal.SIGKILL
     process.close()

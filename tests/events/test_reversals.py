@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from stripe import StripeClient
 
-from recordfirst import Call, Context, Keyring, Misuse, Pending, Reversal, Write, effect, inject, workflow
+from recordfirst import Call, Context, Keyring, Misuse, Pending, Provider, Reversal, Write, effect, inject, workflow
 from recordfirst.core import reversal as core
 from recordfirst.execution.reversals import Reversals
 from recordfirst.observe import ReversalFailed, ReversalStopped
-from recordfirst.providers.stripe import METADATA_KEY, Payment, Stripe, payment_of
+from recordfirst.providers.stripe import METADATA_KEY, PAYMENT_INTENTS, Payment, Stripe, payment_of
 from recordfirst.reconcile.passes import providers as auditing
 from recordfirst.testing import Delays, Faults, Sending
 from tests.effects.cipher import Cipher
@@ -337,17 +337,27 @@ async def test_two_workers_store_it_once(shop):
 
 def test_what_takes_no_reversal_is_refused():
     """P8: an on_reversal that does not take what was taken back, or something else by that name."""
+    buy = effect(key="order:{order}", provider=Stripe(listing=PAYMENT_INTENTS), after=None)(_bought)
     with pytest.raises(Misuse, match="reversal: Reversal"):
 
-        @charge.on_reversal
+        @buy.on_reversal
         async def deaf(w: Write[Any], order: str) -> None: ...
 
     with pytest.raises(Misuse, match="reversal: Reversal"):
 
-        @charge.on_reversal
+        @buy.on_reversal
         async def wrong(w: Write[Any], order: str, payment: Payment) -> None: ...
 
-    charge.on_reversal(note)
+
+def test_of_a_provider_that_tells_of_none_it_is_refused():
+    """P8: nobody would ever call it, and nobody would see that."""
+    bought = effect(key="order:{order}", provider=Provider(name="bank"), after=None)(_bought)
+    with pytest.raises(Misuse, match="provider 'bank' has no taken_back"):
+        bought.on_reversal(note)
+
+
+async def _bought(call: Call, order: str) -> str:
+    return order
 
 
 async def test_they_are_shown_beside_their_receipt(shop):

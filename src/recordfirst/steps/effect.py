@@ -28,7 +28,7 @@ from recordfirst.steps.arguments import Arguments
 from recordfirst.steps.function import Function
 from recordfirst.steps.host import Host
 from recordfirst.steps.precedent import Precedent, check_after
-from recordfirst.steps.step import Step, follow_up
+from recordfirst.steps.step import FollowUp, Step, follow_up
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,10 +66,10 @@ class Effect[**P, R](Step[P, R]):
     freeze: Function | None = None
     undo: Effect[..., Any] | None = None
     undo_extra: str | None = None
-    success: tuple[Function, str | None] | None = None
-    decline: tuple[Function, str | None] | None = None
-    pending: tuple[Function, str | None] | None = None
-    reversal: tuple[Function, str | None] | None = None
+    success: FollowUp | None = None
+    decline: FollowUp | None = None
+    pending: FollowUp | None = None
+    reversal: FollowUp | None = None
     expiry: Effect[..., Any] | None = None
     """What cancels it at the provider, when it has been pending for too long."""
     expires_s: float | None = None
@@ -125,13 +125,16 @@ class Effect[**P, R](Step[P, R]):
         """Run ``fn(w, ...)`` in the transaction that stores this effect's success.
 
         It takes the effect's parameters by name, as many as it likes, and at most one more: the result.
+
+        Raises:
+            Misuse: if it cannot, or there is one already. So do the others.
         """
-        self.success = follow_up(self.function, Function(fn, kind="on_success"), "on_success")
+        self.success = follow_up(self.function, fn, "on_success", self.success)
         return fn
 
     def on_decline[F: Callable[..., Any]](self, fn: F) -> F:
         """Run ``fn(w, ...)`` in the transaction that stores this effect's decline; the one more is the ``Declined``."""
-        self.decline = follow_up(self.function, Function(fn, kind="on_decline"), "on_decline")
+        self.decline = follow_up(self.function, fn, "on_decline", self.decline)
         return fn
 
     def on_pending[F: Callable[..., Any]](self, fn: F) -> F:
@@ -139,7 +142,7 @@ class Effect[**P, R](Step[P, R]):
 
         So an order says what it waits for, and what a browser needs for it. Again when the provider has news.
         """
-        self.pending = follow_up(self.function, Function(fn, kind="on_pending"), "on_pending")
+        self.pending = follow_up(self.function, fn, "on_pending", self.pending)
         return fn
 
     def on_reversal[F: Callable[..., Any]](self, fn: F) -> F:
@@ -151,15 +154,18 @@ class Effect[**P, R](Step[P, R]):
         later and later, and then stopped with a finding.
 
         Raises:
-            Misuse: if it does not take the reversal.
+            Misuse: if it does not take the reversal, or the provider tells of none.
         """
-        self.reversal = follow_up(self.function, Function(fn, kind="on_reversal"), "on_reversal")
-        function, extra = self.reversal
+        function, extra = follow_up(self.function, fn, "on_reversal", self.reversal)
         if extra is None or function.parameters[extra] not in (Reversal, Any):
             raise Misuse(f"@on_reversal {function.place}: it takes what was taken back, as `reversal: Reversal`")
+        if type(self.provider).taken_back is Provider.taken_back:
+            name = self.provider.name
+            raise Misuse(f"@on_reversal {function.place}: provider {name!r} has no taken_back(), so it is never told")
+        self.reversal = function, extra
         return fn
 
-    def follow_up_of(self, state: str) -> tuple[Function, str | None] | None:
+    def follow_up_of(self, state: str) -> FollowUp | None:
         """What runs in the transaction that stores this outcome."""
         return {"succeeded": self.success, "declined": self.decline, "pending": self.pending}[state]
 

@@ -92,13 +92,22 @@ class Step[**P, R]:
         return [self.function]
 
 
-def follow_up(owner: Function, fn: Any, kind: str) -> tuple[Function, str | None]:
+type FollowUp = tuple[Function, str | None]
+"""A function that follows an effect, and the name of its parameter for what came of the call."""
+
+
+def follow_up(owner: Function, fn: Any, kind: str, given: FollowUp | None = None) -> FollowUp:
     """Take apart a function that follows an effect (``on_success``, ``on_decline``, ``undo``).
 
     It takes the effect's parameters by name, as many of them as it likes, and at most one more: what came out.
     Returns the name of that one.
+
+    Raises:
+        Misuse: if it takes more, or another function is ``given`` already, which nobody would call then.
     """
     function = fn if isinstance(fn, Function) else Function(fn, kind=kind)
+    if given is not None and given[0].fn is not function.fn:
+        raise Misuse(f"@{kind} {function.place}: {owner.name} has {given[0].place}; put both into one function")
     extra = [name for name in function.parameters if name not in owner.parameters]
     if len(extra) > 1:
         raise Misuse(
