@@ -175,11 +175,12 @@ def test_a_marker_is_read_back(app, key, attempt):
 
 
 def test_whose_wait_it_is():
-    """P7: a step knows its own wait from any epoch of its workflow, and takes no other's for it."""
+    """P7: a step knows its own wait, and that of an epoch before its own; a later epoch's, and others', are not its."""
     step = "shop~order%3A1~3:charge-ab"
     for promise in ("shop~order%3A1~3:charge-ab.7", "shop~order%3A1:charge-ab.2"):
         assert identity.is_wait_of(promise, step)
     for promise in (
+        "shop~order%3A1~4:charge-ab.2", "shop~order%3A1~10:charge-ab.2",
         "shop~order%3A11:charge-ab.2", "bank~order%3A1:charge-ab.2", "shop~order%3A1:part-cd.charge-ab.2",
         "shop~order%3A1:charge-ef.2", "shop~order%3A1", "shop~order%3A1:2", "no engine's",
     ):  # fmt: skip

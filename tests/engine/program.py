@@ -91,7 +91,7 @@ async def charge(call: Call, who: str, *, world: World = inject()) -> str:
     return who
 
 
-@effect(key="{who}/letter", provider=UNKEYED, after=None)
+@effect(key="{who}/letter", provider=UNKEYED, after=None, timeout_s=2)
 async def letter(call: Call, who: str, *, world: World = inject()) -> str:
     """Nobody can tell whether it arrived: an operator says so, while the workflow waits on a promise."""
     await world.ask("INSERT INTO calls (key, pid) VALUES (%s, %s)", call.key, os.getpid())

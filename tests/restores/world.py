@@ -228,8 +228,22 @@ class World:
         receipts = self.rows("SELECT function, state, doubts, count(*) FROM {receipt} GROUP BY 1, 2, 3")
         findings = self.rows("SELECT code, subject, detail, closed_because FROM {finding}")
         logs = [file.read_text()[-2_000:] for file in self.folder.glob("worker-*.log")]
-        said = [starts, receipts, self.rows("SELECT * FROM {timeline}"), self.rows("SELECT * FROM {mark}"), findings]
+        is_open = "(SELECT id FROM {start} WHERE state = 'open')"
+        left = self.rows(f"SELECT * FROM {{start}} WHERE id IN {is_open}")
+        left += self.rows(f"SELECT * FROM {{receipt}} WHERE workflow IN {is_open}")
+        said: list[Any] = [
+            starts,
+            receipts,
+            self.rows("SELECT * FROM {timeline}"),
+            self.rows("SELECT * FROM {mark}"),
+            findings,
+        ]
+        said += [*left, *self._orders_in_engine()]
         return "\n".join([*map(str, said), *logs])
+
+    def _orders_in_engine(self) -> list[tuple[Any, ...]]:
+        with contextlib.closing(sqlite3.connect(self.engine, timeout=30)) as file:
+            return file.execute("SELECT id, state, task, body FROM promises WHERE id LIKE '%order%'").fetchall()
 
     def outside(self) -> dict[str, dict[str, int]]:
         """How often each call was applied at the providers."""

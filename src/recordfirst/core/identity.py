@@ -138,13 +138,17 @@ def epoch_of(app: str, engine: str) -> tuple[str, int] | None:
 
 
 def is_wait_of(promise: str, step: str) -> bool:
-    """Whether a promise is one that this step waits on, in whichever of its workflow's epochs. Both are engine ids."""
+    """Whether a promise is one that this step waits on, in this or an earlier epoch. Both are engine ids.
+
+    What an earlier epoch waits on, nobody needs to wake. A body of an earlier epoch that is still at it leaves alone
+    what a later one waits on: without that, nothing would wake the later one.
+    """
     try:
-        app, id, _, lineage = parse_engine_id(promise)
+        app, id, epoch, lineage = parse_engine_id(promise)
     except ValueError:
         return False
-    own_app, own_id, _, own = parse_engine_id(step)
-    return (app, id, lineage.rpartition(".")[0]) == (own_app, own_id, own)
+    own_app, own_id, own_epoch, own = parse_engine_id(step)
+    return epoch <= own_epoch and (app, id, lineage.rpartition(".")[0]) == (own_app, own_id, own)
 
 
 def call_segment(name: str, what: str, number: int) -> str:
