@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
+
+from recordfirst.testing.stripe.objects import StripeEvent
 
 
 class Sending(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,6 +33,8 @@ class Sending(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     held_s: float = 0.2
     delay_s: float = 0.0
     """Each sending waits for up to that long."""
+    thin: bool = False
+    """As thin events, which hold no object (https://docs.stripe.com/event-destinations#thin-payload)."""
     again_s: tuple[float, ...] = (0.1, 0.5, 2.0, 10.0, 60.0)
     """After how long it is sent again, each time that the endpoint does not answer 2xx; then it is given up."""
 
@@ -50,6 +56,23 @@ class Sending(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def _draw(self, event_id: str, what: str) -> float:
         digest = hashlib.blake2b(f"{self.seed}\0{event_id}\0{what}".encode(), digest_size=8).digest()
         return int.from_bytes(digest) / 2**64
+
+
+def thin(event: StripeEvent) -> dict[str, Any]:
+    """Return the thin event of a snapshot event: an event of its own, which names the object and the snapshot."""
+    made = msgspec.json.decode(event.data)["object"]
+    request = {"type": "request", "request": event.request} if event.request.get("id") else None
+    return {
+        "id": f"{event.id}_thin",
+        "object": "v2.core.event",
+        "type": f"v1.{event.type}",
+        "livemode": event.livemode,
+        "created": datetime.fromtimestamp(event.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+        "context": None if event.account is msgspec.UNSET else event.account,
+        "reason": request,
+        "snapshot_event": event.id,
+        "related_object": {"id": made["id"], "type": made["object"], "url": f"/v1/{made['object']}s/{made['id']}"},
+    }
 
 
 def signature(body: bytes, secret: str, at_s: int) -> str:

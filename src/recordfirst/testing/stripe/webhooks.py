@@ -10,7 +10,7 @@ import aiohttp
 import msgspec
 
 from recordfirst.testing.stripe.objects import StripeEvent
-from recordfirst.testing.stripe.sending import Sending, signature
+from recordfirst.testing.stripe.sending import Sending, signature, thin
 
 _TIMEOUT_S = 10.0
 
@@ -71,7 +71,8 @@ class WebhookSender:
                 return
 
     async def _post(self, event: StripeEvent) -> bool:
-        body = msgspec.json.format(msgspec.json.encode(event), indent=2)  # as Stripe does: it must be taken as it comes
+        told = thin(event) if self.sending.thin else event
+        body = msgspec.json.format(msgspec.json.encode(told), indent=2)  # as Stripe does: it must be taken as it comes
         headers = {
             "Content-Type": "application/json; charset=utf-8",
             "Stripe-Signature": signature(body, self.secret, int(time.time())),
