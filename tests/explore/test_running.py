@@ -79,7 +79,7 @@ def test_what_is_broken_without_faults_is_said_so():
         ({"provide": lambda _: 1 / 0}, r"provide= of the case raised ZeroDivisionError"),
         ({"provide": lambda _: {Bank: 1}}, r"fails without faults: EffectStopped: .*AttributeError: 'int' object"),
         ({"tables": "", "invariants": ()}, r"fails without faults: .*no such table: orders; check tables="),
-        ({"tables": "CREATE TABEL x"}, r"tables= of the case cannot be made: near \"TABEL\": syntax error"),
+        ({"tables": "CREATE TABEL x"}, r"tables= of the case cannot be created: near \"TABEL\": syntax error"),
         ({"invariants": ("SELECT x FROM y",)}, r"the invariant SELECT x FROM y cannot be asked: OperationalError"),
         ({"invariants": (lambda _: [],)}, r"the invariant <lambda> cannot be asked: TypeError"),
     ],
