@@ -1,4 +1,4 @@
-"""What is said of a promise that was broken, and which of several says most. Pure."""
+"""A promise that was broken, and the order of several by importance. Pure."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Violation(msgspec.Struct, frozen=True, order=True):
 
 
 _WEIGHT = {"P1": 0, "P3": 1, "P2": 2, "P5": 3, "yours": 4, "P7": 5, "P8": 6, "P4": 7, "P6": 8, "P9": 9, "P10": 10}
-"""What says most of a failure comes first; that the end is another (P9) mostly follows from it."""
+"""The most telling promise comes first; a different end (P9) mostly follows from another one."""
 
 
 def by_weight(violations: tuple[Violation, ...]) -> list[Violation]:
-    """Those that say most first."""
+    """Sort violations, the most telling first."""
     return sorted(violations, key=lambda violation: _WEIGHT.get(violation.promise, 99))
