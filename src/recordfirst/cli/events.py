@@ -134,7 +134,8 @@ def _print(found: list[StoredEvent], *, as_json: bool) -> None:
         say("no events")
         return
     rows = [
-        (each.id or each.hash[:12], each.provider, each.type, each.state, _time(each), _error(each)) for each in found
+        (each.id or each.hash[:12], each.provider, each.type, each.state, _time(each), _error(each) or "")
+        for each in found
     ]
     table([("ID", "PROVIDER", "TYPE", "STATE", "CAME", "ERROR"), *rows])
 
@@ -170,4 +171,7 @@ def _time(event: StoredEvent) -> str | None:
 
 
 def _error(event: StoredEvent) -> str | None:
-    return None if event.error is None else str(codec.decode(event.error).get("reason"))
+    if event.error is None:
+        return None
+    error = codec.decode(event.error)
+    return str(error.get("reason")) + (f" ({error['at']})" if "at" in error else "")

@@ -237,7 +237,8 @@ def _print(report: Report, only: tuple[str, ...], *, applied: bool, as_json: boo
 
 
 def _done(seen: Sighting) -> str:
-    return seen.repaired or (f"failed: {seen.failed}" if seen.failed is not None else "")
+    begun = f"begun: {seen.begun}" if seen.begun is not None else ""
+    return seen.repaired or begun or (f"failed: {seen.failed}" if seen.failed is not None else "")
 
 
 _RESTORES = ("RF-RECORD-BEHIND", "RF-RECORD-MOVED")

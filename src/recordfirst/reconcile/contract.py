@@ -51,6 +51,8 @@ class Discrepancy(NamedTuple):
     """Whether the repair leaves its audit row itself, in the transaction that repairs: then a death in between loses it
     never.
     """
+    ends: bool = True
+    """Whether it is put right by then. If not, somebody else is at it, and it is found until that is done."""
 
 
 class Page(NamedTuple):
