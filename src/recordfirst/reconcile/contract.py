@@ -62,6 +62,8 @@ class Page(NamedTuple):
     looked: int
     position: str
     """Where the next one goes on."""
+    notes: tuple[str, ...] = ()
+    """What an operator is to know of what was not looked at."""
 
 
 class Pass(Protocol):
@@ -72,6 +74,8 @@ class Pass(Protocol):
     """All that it can find."""
     full_scan: bool
     """It costs what there is, not what is open: it runs only when it is named."""
+    dated: bool
+    """It looks at what has a beginning, so at a part of it by ``since_ms``; others look at all of theirs."""
 
     def pages(self, scope: PassContext, position: str | None) -> AsyncIterator[Page]:
         """Look at all that is open, from this position on."""

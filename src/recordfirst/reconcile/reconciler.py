@@ -83,6 +83,8 @@ class Report(msgspec.Struct, kw_only=True):
     """What was seen and is no longer a finding, because an operator has dismissed it."""
     accepted: str | None = None
     """What accepting a restore came to, if it was asked for."""
+    notes: list[str] = []
+    """What was not looked at, and why, in words."""
     engine_asked: bool = True
     """Whether the engine could be asked; one that lives in another process cannot."""
 
@@ -223,6 +225,7 @@ _ONCE = frozenset({"RF-EFFECT-LATE"})
 
 def _count(report: Report, each: Pass, page: Page, tell: Callable[[str, int], None]) -> None:
     report.looked[each.name] = report.looked.get(each.name, 0) + page.looked
+    report.notes += [note for note in page.notes if note not in report.notes]
     tell(each.name, report.looked[each.name])
 
 

@@ -21,6 +21,7 @@ class UnhandledReversals:
     name = "reversals"
     codes: tuple[str, ...] = (UNHANDLED,)
     full_scan = False
+    dated = False
 
     async def pages(self, scope: PassContext, position: str | None) -> AsyncIterator[Page]:
         """Look at what nobody has dealt with. Asked for by name, also at what was found a moment ago."""
