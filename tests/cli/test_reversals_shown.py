@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.cli.test_deciding import table
@@ -59,6 +61,23 @@ def test_p10_a_receipt_is_shown_with_what_was_taken_back_of_it(taken_back):
     assert (second["taken_minor"], second["tries"], second["handled_by"]) == (12000, 3, None)
     assert second["next"] is not None
     assert second["error"] == "LookupError: no books (shop.py:7, in note)"
+
+
+def test_p10_a_receipt_is_shown_with_its_ids_at_the_provider(taken_back):
+    """Without what may be personal data; what is revealed is JSON for an operator, too, and a kept reply's text."""
+    cli = taken_back
+    cli.execute(
+        f"INSERT INTO {table(cli, 'receipt_reference')} (app, key, attempt, kind, id) "
+        f"VALUES ('shop', '{KEY}', 1, 'payment_intent', 'pi_7')"
+    )
+    reply = json.dumps({"state": "succeeded", "text": '{"id": "pi_7"}'})
+    cli.execute(f"UPDATE {table(cli, 'receipt')} SET reply = '{reply}', request = '{{\"order\": \"1\"}}'")
+    assert "at provider  payment_intent pi_7\n" in cli.done("show", KEY)
+    shown = cli.done("show", KEY, "--reveal")
+    assert 'request      {"order": "1"}\n' in shown
+    assert 'reply        {"state": "succeeded", "text": {"id": "pi_7"}}\n' in shown
+    [receipt] = cli.json("show", KEY, "--reveal")["receipts"]
+    assert (receipt["references"], receipt["reply"]["text"]) == ({"payment_intent": "pi_7"}, {"id": "pi_7"})
 
 
 def test_p10_status_lists_what_nobody_has_dealt_with(taken_back):

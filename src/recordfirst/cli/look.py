@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import click
@@ -92,12 +93,13 @@ async def show(app_path: str, name: str, reveal: bool, as_json: bool) -> None:
             [_reversal(app, each) for each in await app.look.reversals(receipt)] if receipt.kind == "effect" else []
             for receipt in receipts
         ]
+        known = [await app.look.references(receipt) if receipt.kind == "effect" else {} for receipt in receipts]
     if start is None and not receipts:
         fail(f"app {app.name!r} has no workflow and no key {name!r}")
     if as_json:
         shown_receipts = [
-            _receipt(app, receipt, reveal=reveal) | {"reversals": taken}
-            for receipt, taken in zip(receipts, reversals, strict=True)
+            _receipt(app, receipt, reveal=reveal) | {"references": ids, "reversals": taken}
+            for receipt, ids, taken in zip(receipts, known, reversals, strict=True)
         ]
         body: dict[str, Any] = {"receipts": shown_receipts}
         if start is not None:
@@ -107,15 +109,16 @@ async def show(app_path: str, name: str, reveal: bool, as_json: bool) -> None:
     if start is not None:
         none = {"engine": "none yet: no worker has taken it"} if start.state == "open" else {}
         facts = {key: none.get(key) if value is None else value for key, value in _start(start).items()}
-        known: list[tuple[Any, ...]] = [(key, value) for key, value in facts.items() if value is not None]
-        table(known + list(_hidden(app, start, ("arguments", "result"), reveal=reveal).items()))
+        facts |= _hidden(app, start, ("arguments", "result"), reveal=reveal)
+        table([(key, _cell(value)) for key, value in facts.items() if value is not None])
     for number, receipt in enumerate(receipts):
         if number or start is not None:
             say()
         shown = {
             key: value for key, value in _receipt(app, receipt, reveal=reveal).items() if value not in (None, 0, False)
         }
-        lines: list[tuple[Any, ...]] = [(name.replace("_", " "), value) for name, value in shown.items()]
+        lines: list[tuple[Any, ...]] = [(name.replace("_", " "), _cell(value)) for name, value in shown.items()]
+        lines += [("at provider", f"{kind} {id}") for kind, id in known[number].items()]
         for at, taken in enumerate(reversals[number], 1):
             lines += [(f"reversal {at}" if line == 0 else "", said) for line, said in enumerate(_told(taken))]
         table(lines)
@@ -240,8 +243,20 @@ def _hidden(app: App, row: Start | Receipt, names: tuple[str, ...], *, reveal: b
     for name in names:
         text: str | None = getattr(row, name)
         if text is not None and not (isinstance(row, Start) and row.state == "collected"):
-            shown[name] = app.look.reveal(text) if reveal else f"({len(text)} bytes, --reveal shows them)"
+            shown[name] = _revealed(app, name, text) if reveal else f"({len(text)} bytes, --reveal shows them)"
     return shown
+
+
+def _revealed(app: App, name: str, text: str) -> Any:
+    value = app.look.reveal(text)
+    if name == "reply":  # an answer that could not be stored as an outcome yet is kept as it would be stored
+        value |= {"text": codec.decode(value["text"])}
+    return value
+
+
+def _cell(value: Any) -> Any:
+    """A value as JSON, as a machine gets it; what is no container as it is."""
+    return json.dumps(codec.to_builtins(value), ensure_ascii=False) if isinstance(value, dict | list) else value
 
 
 def _error(error: str | None) -> str:

@@ -109,6 +109,11 @@ class Look:
         async with self._session() as session:
             return await self._reversals.of(session, receipt)
 
+    async def references(self, receipt: Receipt) -> dict[str, str]:
+        """By what ids its provider knows what an effect has made, by kind: ``payment_intent``, ``refund``."""
+        async with self._session() as session:
+            return await session.references_of(receipt.key, receipt.attempt)
+
     async def unhandled(self, limit: int = 100) -> list[StoredReversal]:
         """What was taken back, and nobody has dealt with, in no order: no handler is there, or it fails."""
         async with self._session() as session:
