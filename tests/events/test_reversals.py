@@ -241,7 +241,7 @@ async def test_a_handler_that_fails_too_often_is_stopped(shop, monkeypatch):
         assert (await at.visits(), await at.amount()) == ([], CHARGED)
         [kept] = await at.app.look.findings()  # at once, before any reconcile
         [found] = (await at.app.reconcile(apply=True)).found
-        assert (found.finding.code, found.repaired, found.is_new) == ("RF-REVERSAL-UNHANDLED", None, False)
+        assert (found.finding.code, found.begun, found.is_new) == ("RF-REVERSAL-UNHANDLED", None, False)
         assert found.finding.detail.endswith("on_reversal failed 8 times: LookupError: no books today")
         assert (kept.subject, kept.detail) == (found.finding.subject, found.finding.detail)
 
