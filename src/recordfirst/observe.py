@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Callable
 
 import msgspec
@@ -178,6 +179,8 @@ class EventFailed(msgspec.Struct, frozen=True):
     provider: str
     event: str
     cause: str
+    at: str | None = None
+    """Where in the user's code it was raised."""
 
 
 class EventStopped(msgspec.Struct, frozen=True):
@@ -186,6 +189,8 @@ class EventStopped(msgspec.Struct, frozen=True):
     provider: str
     event: str
     cause: str
+    at: str | None = None
+    """Where in the user's code it was raised."""
 
 
 class ReversalFailed(msgspec.Struct, frozen=True):
@@ -195,6 +200,8 @@ class ReversalFailed(msgspec.Struct, frozen=True):
     kind: str
     id: str
     cause: str
+    at: str | None = None
+    """Where in the user's code it was raised."""
 
 
 class ReversalStopped(msgspec.Struct, frozen=True):
@@ -204,6 +211,8 @@ class ReversalStopped(msgspec.Struct, frozen=True):
     kind: str
     id: str
     cause: str
+    at: str | None = None
+    """Where in the user's code it was raised."""
 
 
 class Failed(msgspec.Struct, frozen=True):
@@ -400,6 +409,12 @@ def log_events(event: Event) -> None:
     if isinstance(event, Stopped | EventStopped | ReversalStopped):
         level = logging.ERROR
     _log.log(level, "%s", event)
+
+
+def log_place(what: str, error: BaseException) -> None:
+    """Write to the ``recordfirst`` logger where an error was raised: its stack, without its message."""
+    where = "".join(traceback.format_tb(error.__traceback__))
+    _log.error("%s, raised here:\n%s", what, where)
 
 
 def _masked(event: Event) -> Event:

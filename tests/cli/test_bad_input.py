@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from recordfirst.cli.common import _user, print_json
+from tests.cli.conftest import CommandLine
 
 ORDER = '{"order": {"id": "1", "amount": 5}}'
 
@@ -197,6 +199,17 @@ def test_missing_schema(empty_cli):
         line = empty_cli.refused(*words)
         assert "recordfirst's tables in " in line
         assert "are missing; run: recordfirst migrate --record " in line
+
+
+def test_the_command_that_fixes_it_can_be_pasted(tmp_path):
+    """P8: the record's path is quoted, and a file of any name is one of SQLite's."""
+    cli = CommandLine(f"sqlite:///{tmp_path / 'a shop & more'}", tmp_path)
+    cli.here = True
+    line = cli.refused("status")
+    words = shlex.split(line.partition("run: ")[2])
+    assert words == ["recordfirst", "migrate", "--record", f"{cli.url}", "--apply"]
+    cli.done(*words[1:])
+    assert "starts open" in cli.done("status")
 
 
 def test_looking_makes_no_file(cli_here, sqlite_path):

@@ -120,7 +120,7 @@ def test_values_are_hidden_unless_asked_for(after_hours):
     """P10: arguments can hold personal data, so only their size is shown without --reveal."""
     hidden, shown = after_hours.done("show", "order:1"), after_hours.done("show", "order:1", "--reveal")
     assert ("amount" in hidden, "bytes, --reveal shows them" in hidden) == (False, True)
-    assert "'amount': 5" in shown
+    assert '"amount": 5' in shown
     revealed = after_hours.json("show", "order:1", "--reveal")
     assert revealed["workflow"]["arguments"] == {"order": {"id": "1", "amount": 5}}
 
@@ -157,7 +157,7 @@ def test_what_a_page_rests_on(cli):
     """P10: status says what is open, how long no worker was seen, and that effects are held."""
     cli.here = True
     cli.done("migrate", "--apply")
-    assert cli.json("status").keys() == {"counts", "workflows", "findings", "held", "worker_seen_s"}
+    assert cli.json("status").keys() == {"counts", "workflows", "reversals", "findings", "held", "worker_seen_s"}
     assert "findings open      0\nworker seen        never\n" in cli.done("status")
     with cli.worker() as worker:
         hear(worker, "working")

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from recordfirst.cli import main
 
 ROOT = Path(__file__).parents[2]
 TILL = """
@@ -108,3 +113,38 @@ def test_mistakes_are_one_line(words, said):
     assert said in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
     assert ended.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--programs", "--case", "tests.cases:order"), "'--case' has no meaning here: --programs makes its own"),
+        (("--programs", "shop.app:app"), "'[MODULE:APP]' has no meaning here: --programs makes its own"),
+        (("--programs", "--replay", "1.17:lose"), "'--replay' has no meaning here"),
+        (("--programs", "--only", "3", "--since", "2"), "--only and --since exclude each other"),
+        (("--programs", "--seconds", "nan"), "--seconds nan: write a number of seconds"),
+        (("--programs", "--only", "1000000"), "1000000 is not in the range"),
+        (("--case", "tests.cases:order", "--runs", "3"), "'--runs' has no meaning here: it is for --programs"),
+    ],
+)
+def test_p8_options_that_would_not_be_heard_are_refused(words, said):
+    ended = CliRunner().invoke(main, ["explore", *words], prog_name="recordfirst")
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert said in ended.stderr
+
+
+def test_programs_are_counted_in_words():
+    ended = CliRunner().invoke(main, ["explore", "--programs", "--runs", "1", "--quiet"], prog_name="recordfirst")
+    assert re.search(r"^1 run of 1 program \(", ended.stdout, re.MULTILINE)
+
+
+def test_programs_that_are_interrupted_say_how_far_they_came():
+    """Ctrl-C: the summary, where to go on, and nothing else; the status says that it was interrupted."""
+    words = [sys.executable, "-m", "recordfirst.cli", "explore", "--programs", "--seed", "7", "--seconds", "600"]
+    begun = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert begun.stderr is not None
+    assert begun.stderr.readline() == "programs of seed 7; Ctrl-C ends it, and says how far it came\n"
+    begun.send_signal(signal.SIGINT)
+    out, err = begun.communicate(timeout=60)
+    assert (begun.returncode, err) == (130, "")
+    assert re.fullmatch(r"\d+ runs? of \d+ programs? .*, seed 7: 0 broke a promise\n+go on with --since \d+\n+", out)

@@ -152,8 +152,9 @@ def test_who_cannot_be_run_is_not_waited_for(unfit):
         (
             ["reconcile", "--since", "2026-01-01", "--pass", "ledger"],
             2,
-            "--since is for epochs, intents, pending, providers, unkn",
+            "--since is for epochs, intents, missed-events, pending, providers, unkn",
         ),
+        (["events", "--since", "7d"], 2, "--since is for --catch-up"),
         (["effects", "--open", "--declined"], 2, "--unknown, --pending, --declined and --open exclude each other"),
         (["gc", "--older-than", "99999999999d"], 2, "--older-than '99999999999d': that is longer than there is time"),
     ],

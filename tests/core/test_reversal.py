@@ -82,11 +82,11 @@ def test_p11_what_is_stored_and_not_so_is_told():
     stored = facts(taken(), taken("dispute", "ended", id="du_1"))
     assert compare(stored, [taken(), taken("dispute", "ended", id="du_1")]) == ([], [])
     assert compare(stored, [taken("dispute", "ended", id="du_1")]).differs == [
-        "refunded re_1 of 500 usd is stored, and the provider has nothing of it"
+        "refunded re_1 of 500 usd (minor units) is stored, and the provider has nothing of it"
     ]
     assert compare(stored[-1:], [taken(amount_minor=400, currency="eur")]) == (
         [],
-        ["refunded re_1 of 500 usd is stored, and the provider has 400 eur"],
+        ["refunded re_1 of 500 usd (minor units) is stored, and the provider has 400 eur"],
     )
     assert "the provider says dispute stands" in compare(stored, [taken(), taken("dispute", id="du_1")]).differs[0]
 

@@ -48,6 +48,9 @@ def test_events_are_listed_shown_replayed_and_forgotten(command, sqlite_path):
     assert "would be taken up again" in command("p1", "--replay", "--dry-run")
     assert "is taken up again" in command("p1", "--replay", "--why", "fixed")
     assert "no event" in command("p2", status=1)
-    assert "cannot be listed" in command("--catch-up", "--since", "1d")
+    said = command("--catch-up", "--since", "1d", status=1)
+    assert "warehouse: its events cannot be listed\nrecordfirst: nothing was asked: no provider" in said
+    assert "had never arrived" not in said
+    assert "None" not in command()
     assert command("--forget", "0s").startswith("0 bodies")
     assert "one at a time" in command("p1", "--catch-up", status=2)

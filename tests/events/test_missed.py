@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from recordfirst import Misuse, SignedEvents
 from recordfirst.errors import NotDone
+from recordfirst.reconcile.reconciler import PASSES
 from tests.events.selling import sell, selling
 
 ONLY = ("missed-events",)
@@ -35,12 +37,15 @@ async def test_what_never_arrived_is_found_and_taken_up_once(shop):
 
 
 async def test_what_may_still_be_on_its_way_is_not_missed(shop):
-    """P11: an event of a minute ago."""
+    """P11: an event of a minute ago; that there is one is said."""
     async with selling(shop, sends=False) as at:
         await sold(at)
         young = at.sim.events[-1]
         young.created += 1800 - 60
-        assert young.id not in {each.finding.subject for each in (await at.app.reconcile(only=ONLY)).found}
+        report = await at.app.reconcile(only=ONLY)
+        assert young.id not in {each.finding.subject for each in report.found}
+        [note] = report.notes
+        assert note.startswith("missed-events: 1 more that have not arrived are younger than ten minutes")
 
 
 async def test_only_what_is_asked_for_costs_a_request(shop):
@@ -63,3 +68,41 @@ async def test_a_provider_that_does_not_list_closes_nothing(shop):
         async with at.app.runtime.record.session() as session:
             assert {each.subject for each in await session.findings(100)} == before
         assert before
+
+
+async def test_what_cannot_be_looked_at_is_said(shop):
+    """P10: no events are taken in; a source cannot list; it lists for less long than is asked for."""
+    async with shop.app() as app:
+        [note] = (await app.reconcile(only=ONLY)).notes
+        assert "the app takes in no events" in note
+    async with selling(shop, sends=False) as at:
+        at.app.events(SignedEvents("warehouse", secrets=["s"], header="X-Signature"))
+        await sold(at)
+        report = await at.app.reconcile(apply=True, only=ONLY, since_ms=1)
+        assert report.notes == [
+            "missed-events: warehouse: its events cannot be listed",
+            "missed-events: stripe lists the events of 30 days; older ones were not seen",
+        ]
+        assert report.looked["missed-events"] == len(at.sim.events) > 0
+
+
+async def test_a_provider_that_is_away_is_told_and_stops_no_other(shop):
+    """P9, P11: what was listed before is taken up, and its audit row is there."""
+    async with selling(shop, sends=False) as at:
+        missed = await sold(at)
+        at.sim.next("error_before", on="GET /v1/events", times=10)
+        done = await at.app.operations.events.catch_up()
+        assert (done.looked, done.missed, list(done.failed)) == ({}, [], ["stripe"])
+        assert "stripe did not list its events: APIError" in done.failed["stripe"]
+        at.sim.api.plan.orders.clear()
+        done = await at.app.operations.events.catch_up(who="ann")
+        assert (len(done.missed), done.failed) == (missed, {})
+        assert [each.who for each in await at.app.look.audits()] == ["ann"]
+        with pytest.raises(Misuse, match="stripe lists the events of 30 days"):
+            await at.app.operations.events.catch_up(since_s=31 * 86_400)
+
+
+def test_passes_say_which_of_them_take_a_time():
+    assert {each.name for each in PASSES if each.dated} == {
+        "epochs", "intents", "unknown", "pending", "providers", "missed-events",
+    }  # fmt: skip

@@ -181,12 +181,28 @@ MUTANTS = [
         '([], {"disputed"})',
         Edit(
             "recordfirst.execution.reversals:Reversals._add",
-            "return await self._run(tx, receipt, reversal) if runs else None\n",
+            "return True, await self._run(tx, receipt, reversal) if runs else None\n",
             "runs = runs\n"
             "            if not runs:\n"
-            "                return None\n"
+            "                return True, None\n"
             "            async with runtime.record.transaction() as tx:\n"
-            "                return await self._run(tx, receipt, reversal)\n",
+            "                return True, await self._run(tx, receipt, reversal)\n",
+        ),
+    ),
+    Broken(
+        "a finding is closed when somebody is asked to deal with it",
+        reversals.test_a_stopped_handler_that_is_tried_again_stays_a_finding_until_it_has_run,
+        "not enough values to unpack",
+        Edit("recordfirst.reconcile.reconciler:_done", "if discrepancy.ends:", "if True:"),
+    ),
+    Broken(
+        "what an operator has dealt with is handled all the same",
+        reversals.test_one_that_is_dismissed_is_not_tried,
+        "dismissed by ann",
+        Edit(
+            "recordfirst.execution.reversals:Reversals.dismiss",
+            'bool(await tx.run(self._sql["dismissed"], subject=subject, by=f"{DISMISSED}{who}"))',
+            "True",
         ),
     ),
     Broken(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -226,7 +227,7 @@ async def _handled(at: Any, count: int) -> bool:
 
 
 async def test_a_handler_that_fails_too_often_is_stopped(shop, monkeypatch):
-    """P9, P10: with a finding that says why; an operator has it tried again, a worker does not by itself."""
+    """P9, P10: with a finding that says why, from that moment on."""
     monkeypatch.setattr(core, "WAIT_MS", (5,))
     async with reversing(shop) as at:
         payment = await at.buy()
@@ -238,15 +239,107 @@ async def test_a_handler_that_fails_too_often_is_stopped(shop, monkeypatch):
 
         await at.until(stopped)
         assert (await at.visits(), await at.amount()) == ([], CHARGED)
-        Bookkeeping.fails = False
+        [kept] = await at.app.look.findings()  # at once, before any reconcile
         [found] = (await at.app.reconcile(apply=True)).found
-        assert (found.finding.code, found.repaired) == ("RF-REVERSAL-UNHANDLED", None)
-        assert "failed 8 times: LookupError: no books today" in found.finding.detail
-        [found] = (await at.app.reconcile(apply=True, only=["reversals"])).found
-        assert found.repaired == "its on_reversal is tried again"
+        assert (found.finding.code, found.begun, found.is_new) == ("RF-REVERSAL-UNHANDLED", None, False)
+        assert found.finding.detail.endswith("on_reversal failed 8 times: LookupError: no books today")
+        assert (kept.subject, kept.detail) == (found.finding.subject, found.finding.detail)
+
+
+async def test_a_stopped_handler_that_is_tried_again_stays_a_finding_until_it_has_run(shop, monkeypatch):
+    """P10: an operator has it tried again, a worker does not by itself; as long as it fails, it is found."""
+    monkeypatch.setattr(core, "WAIT_MS", (5,))
+    async with reversing(shop) as at:
+        payment = await at.buy()
+        Bookkeeping.fails = True
+        at.sim.do("refund", payment, amount=700)
+        await at.until(lambda: _found(at))
+        monkeypatch.setattr(core, "WAIT_MS", (2_000,))
+        report = await at.app.reconcile(apply=True, only=["reversals"])
+        assert [(each.repaired, each.begun) for each in report.found] == [(None, "a worker tries its on_reversal")]
+        assert len(report.left) == 1
+        await at.until(lambda: _failed(at, 1))
+        [found] = (await at.app.reconcile(apply=True)).found
+        assert found.finding.detail.endswith("failed 1 times: LookupError: no books today; a worker tries it")
+        assert len(await at.app.look.findings()) == 1
+        Bookkeeping.fails = False
         await at.until(lambda: _handled(at, 1))
         assert (await at.visits(), await at.amount()) == (["1 refunded 700"], CHARGED - 700)
-        assert (await at.app.reconcile(apply=True)).found == []
+        assert ((await at.app.reconcile(apply=True)).found, await at.app.look.findings()) == ([], [])
+        [closed] = await at.app.look.findings(closed=True)
+        assert closed.closed_because == "handled by note"
+
+
+async def _found(at: Any) -> bool:
+    return bool(await at.app.look.findings())
+
+
+async def _failed(at: Any, times: int) -> bool:
+    return [each.tries for each in await at.app.look.unhandled()] == [times]
+
+
+async def test_a_handler_that_is_being_tried_is_seen(shop, monkeypatch):
+    """P10: in the counts, with its error, place and next time; asked for by name, or late, it is a finding."""
+    monkeypatch.setattr(core, "WAIT_MS", (60_000,))
+    async with reversing(shop) as at:
+        payment = await at.buy()
+        Bookkeeping.fails = True
+        at.sim.do("refund", payment, amount=700)
+        await at.until(lambda: _failed(at, 1))
+        seen = (await at.app.look.overview()).counts
+        assert (seen["reversal.open"], seen["reversal.stopped"]) == (1, 0)
+        [waits] = await at.app.look.unhandled()
+        assert waits.next_at_ms is not None
+        assert waits.next_at_ms - waits.seen_at_ms > 50_000
+        error = at.app.look.reversal_error(waits) or {}
+        assert error["reason"] == "LookupError: no books today"
+        assert re.fullmatch(r".*reversing\.py:\d+, in note", error["at"])
+        [told] = shop.seen(ReversalFailed)
+        assert (told.cause, told.at) == (error["reason"], error["at"])
+        assert (await at.app.reconcile()).found == []  # it may pass by itself
+        [found] = (await at.app.reconcile(only=["reversals"])).found
+        monkeypatch.setattr(core, "LATE_MS", 0)
+        [late] = (await at.app.reconcile(apply=True)).found
+        assert late.finding == found.finding
+        assert late.finding.detail.endswith("failed 1 times: LookupError: no books today; a worker tries it")
+
+
+async def test_one_that_is_dismissed_is_not_tried(shop, monkeypatch):
+    """P10, P11: an operator has put the rows right by hand; a handler that waits would do it a second time."""
+    monkeypatch.setattr(core, "WAIT_MS", (300,))
+    monkeypatch.setattr(core, "LATE_MS", 0)
+    async with reversing(shop) as at:
+        payment = await at.buy()
+        Bookkeeping.fails = True
+        dispute = at.sim.do("dispute", payment)
+        await at.until(lambda: _failed(at, 1))
+        [found] = (await at.app.reconcile(apply=True)).found
+        what = ("RF-REVERSAL-UNHANDLED", found.finding.subject)
+        assert (await at.app.dismiss(*what, why="by hand", who="ann", dry_run=True)).changed
+        assert [each.next_at_ms is None for each in await at.app.look.unhandled()] == [False]
+        await at.app.dismiss(*what, why="by hand", who="ann")
+        Bookkeeping.fails = False
+        at.sim.do("win_dispute", dispute.id)
+        await at.until(lambda: _handled(at, 2))
+        assert [row[2:] for row in await at.stored()] == [
+            ("disputed", CHARGED, "dismissed by ann"), ("dispute_won", CHARGED, "note"),
+        ]  # fmt: skip
+        assert await at.visits() == [f"1 dispute_won {CHARGED}"]
+        assert ((await at.app.reconcile(apply=True)).found, await at.app.look.unhandled()) == ([], [])
+
+
+async def test_where_a_handler_fails_is_logged(shop, monkeypatch, caplog):
+    """P9: with the stack, when it fails first and when it is stopped."""
+    monkeypatch.setattr(core, "WAIT_MS", (5,))
+    async with reversing(shop) as at:
+        payment = await at.buy()
+        Bookkeeping.fails = True
+        at.sim.do("refund", payment, amount=700)
+        await at.until(lambda: _found(at))
+    logged = [each.getMessage() for each in caplog.records if "on_reversal failed for refunded" in each.getMessage()]
+    assert len(logged) == 2
+    assert all("in note\n" in each for each in logged)
+    assert {each.at for each in shop.seen(ReversalStopped)} == {each.at for each in shop.seen(ReversalFailed)}
 
 
 async def test_without_a_handler_it_is_a_finding(shop, monkeypatch):
@@ -257,12 +350,15 @@ async def test_without_a_handler_it_is_a_finding(shop, monkeypatch):
             patch.setattr(charge, "reversal", None)
             at.sim.do("refund", payment, amount=700)
             await at.taken_up()
+            [kept] = await at.app.look.findings()  # at once, before any reconcile
             [found] = (await at.app.reconcile(apply=True)).found
-            assert (found.finding.code, found.repaired) == ("RF-REVERSAL-UNHANDLED", None)
+            assert (found.finding.code, found.repaired, found.is_new) == ("RF-REVERSAL-UNHANDLED", None, False)
+            assert (kept.subject, kept.detail) == (found.finding.subject, found.finding.detail)
             assert f"refunded {next(iter(at.sim.api.books.refunds.all)).id} of 700 usd" in found.finding.detail
         await at.app.dismiss("RF-REVERSAL-UNHANDLED", found.finding.subject, why="put right by hand", who="ann")
         again = await at.app.reconcile(apply=True, only=["reversals"])
-        assert (again.found, again.dismissed, await at.visits()) == ([], 1, [])
+        assert (again.found, await at.visits()) == ([], [])
+        assert await at.stored() == [(KEY, 1, "refunded", 700, "dismissed by ann")]
         at.sim.do("refund", payment, amount=100)
         await at.taken_up()
         assert await at.visits() == ["1 refunded 100"]

@@ -29,7 +29,7 @@ from tests.engine.double import Server
 from tests.references.program import Archive, Mirror
 from tests.restores.copies import FileCopies
 
-_EXAMPLES = ("pi_1", "transfer 7")
+_EXAMPLES = ("pi_1", "re_1", "transfer 7")
 """What the page shows for example, and everybody has another of."""
 HERE = Path(__file__).parent
 _PATIENCE_S = 100.0

@@ -94,12 +94,17 @@ def events_missed(desk: Desk) -> None:
 
 
 def reversal_stopped(desk: Desk) -> None:
-    desk.sell("42")
+    refunded_by_hand(desk)
     columns = "app, hash, key, attempt, number, kind, id, amount_minor, currency, happened_at_ms, seen_at_ms"
     columns += ", found_by, tries, error"
-    what = "'refunded', 're_1', 500, 'usd', 1, 1, 'evt_1', 8"
+    what = f"'refunded', '{refund_of_42(desk)['re_1']}', 1999, 'usd', 1, 1, 'evt_1', 8"
     values = f"'shop', 'h1', 'order:42:charge', 1, 1, {what}, '{{\"reason\": \"no\"}}'"
     desk.execute(f"INSERT INTO {desk.table('reversal')} ({columns}) VALUES ({values})")
+
+
+def refund_of_42(desk: Desk) -> dict[str, str]:
+    [refund] = desk.outside.stripe.api.books.refunds.all
+    return {"re_1": refund.id}
 
 
 # ── the record ──────────────────────────────────────────────────────────────

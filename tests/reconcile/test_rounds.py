@@ -20,6 +20,7 @@ class Stops:
     name = "stops"
     codes: tuple[str, ...] = ("RF-WORKFLOW-STOPPED",)
     full_scan = False
+    dated = False
 
     async def pages(self, scope, position):
         yield Page([], 1, "p")

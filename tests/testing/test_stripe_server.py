@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,8 +15,10 @@ from urllib.request import Request, urlopen
 
 import aiohttp
 import pytest
+from click.testing import CliRunner
 
 from recordfirst.testing import Faults, SimClock, StripeSimulator
+from recordfirst.testing.stripe.__main__ import main
 
 FORM = "amount=1999&currency=usd&confirm=true&payment_method=pm_card_visa"
 
@@ -114,3 +118,15 @@ def test_testing_needs_no_provider_package():
     """P10: recordfirst.testing imports where no provider's SDK is installed."""
     code = "import sys; sys.modules['stripe'] = None; import recordfirst.testing"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+
+
+def test_a_process_says_in_one_line_what_it_cannot_do():
+    """Where its port is taken; and what it takes, by -h as other commands."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        ended = CliRunner().invoke(main, ["--port", str(port)])
+    assert (ended.exit_code, ended.stdout) == (1, "")
+    assert re.fullmatch(rf"Error: cannot listen on 127\.0\.0\.1:{port}: .*address already in use.*\n", ended.stderr)
+    assert "--events-to URL" in CliRunner().invoke(main, ["-h"]).stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, get_args
 
 import click
@@ -37,7 +38,7 @@ _STATES = get_args(EventState.__value__)
 @click.option("--reveal", is_flag=True, help="Of one event: print its body, too; it may hold personal data.")
 @click.option("--replay", is_flag=True, help="Have it taken up again: handlers that have not run, run.")
 @click.option("--catch-up", is_flag=True, help="Ask the providers for events that never arrived, and take them up.")
-@click.option("--since", default="3d", show_default=True, metavar="AGE", help="With --catch-up: how far back.")
+@click.option("--since", metavar="AGE", help="With --catch-up: how far back. Default: 3d; Stripe lists 30d.")
 @click.option("--forget", metavar="AGE", help="Drop the bodies of what is over and came so long ago, such as 90d.")
 @audited
 @dry_run_option
@@ -51,7 +52,7 @@ async def events(
     reveal: bool,
     replay: bool,
     catch_up: bool,
-    since: str,
+    since: str | None,
     forget: str | None,
     who: str,
     why: str | None,
@@ -70,9 +71,11 @@ async def events(
         raise click.UsageError("name an event, or --catch-up, or --forget: one at a time")
     if replay and event is None:
         raise click.UsageError("--replay needs the id of an event")
+    if since is not None and not catch_up:
+        raise click.UsageError("--since is for --catch-up; --limit says how many events are listed")
     app = load_app(app_path)
     if catch_up:
-        await _catch_up(app, age_in_s("--since", since), (who, why), dry_run=dry_run, as_json=as_json)
+        await _catch_up(app, age_in_s("--since", since or "3d"), (who, why), dry_run=dry_run, as_json=as_json)
     elif forget is not None:
         await _forget(app, age_in_s("--forget", forget), (who, why), dry_run=dry_run)
     elif event is None:
@@ -108,13 +111,26 @@ async def _catch_up(app: App, since_s: float, said_by: tuple[str, str | None], *
     async with app:
         done = await app.operations.events.catch_up(since_s=since_s, who=who, why=why, dry_run=dry_run)
     if as_json:
-        print_json({"looked": done.looked, "missed": done.missed, "cannot": done.cannot})
-        return
-    for provider, count in done.looked.items():
-        say(f"{provider}: {count:,} events listed")
-    for provider in done.cannot:
-        say(f"{provider}: its events cannot be listed")
-    say(f"{len(done.missed):,} had never arrived" + (", and would be taken up" if dry_run else ", and are taken up"))
+        print_json({"looked": done.looked, "missed": done.missed, "cannot": done.cannot, "failed": done.failed})
+    else:
+        for provider, count in done.looked.items():
+            say(f"{provider}: {count:,} events listed")
+        for provider in done.cannot:
+            say(f"{provider}: its events cannot be listed")
+        if done.looked:
+            say(_caught_up(len(done.missed), dry_run=dry_run))
+    if done.failed:
+        fail("; ".join(done.failed.values()))
+    if not done.looked and not as_json:
+        fail("nothing was asked: no provider whose events the app takes in can list them")
+    if not done.looked:
+        sys.exit(1)
+
+
+def _caught_up(missed: int, *, dry_run: bool) -> str:
+    if not missed:
+        return "none is missing: all of them had arrived"
+    return f"{missed:,} had never arrived, and {'would be' if dry_run else 'are'} taken up"
 
 
 async def _forget(app: App, older_than_s: float, said_by: tuple[str, str | None], *, dry_run: bool) -> None:
@@ -134,7 +150,8 @@ def _print(found: list[StoredEvent], *, as_json: bool) -> None:
         say("no events")
         return
     rows = [
-        (each.id or each.hash[:12], each.provider, each.type, each.state, _time(each), _error(each)) for each in found
+        (each.id or each.hash[:12], each.provider, each.type, each.state, _time(each), _error(each) or "")
+        for each in found
     ]
     table([("ID", "PROVIDER", "TYPE", "STATE", "CAME", "ERROR"), *rows])
 
@@ -170,4 +187,7 @@ def _time(event: StoredEvent) -> str | None:
 
 
 def _error(event: StoredEvent) -> str | None:
-    return None if event.error is None else str(codec.decode(event.error).get("reason"))
+    if event.error is None:
+        return None
+    error = codec.decode(event.error)
+    return str(error.get("reason")) + (f" ({error['at']})" if "at" in error else "")

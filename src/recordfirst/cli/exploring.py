@@ -6,12 +6,13 @@ import contextlib
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
+from click.core import ParameterSource
 
 from recordfirst.cli.common import fail, json_option, load_app, load_object, parse_json, print_json
 from recordfirst.cli.programs import explore_programs
@@ -76,8 +77,8 @@ _SAY_EVERY_S = 10.0
 @click.option("--programs", is_flag=True, help="Explore programs that are made up, instead of a workflow of yours.")
 @click.option("--runs", type=click.IntRange(1), help="Of programs: so many at most.")
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Of programs: so long at most.  [default: 60]")
-@click.option("--only", type=click.IntRange(0), help="Of programs: this one of the seed alone.")
-@click.option("--since", type=click.IntRange(0), default=0, help="Of programs: go on with the one of this number.")
+@click.option("--only", type=click.IntRange(0, 999_999), help="Of programs: this one of the seed alone.")
+@click.option("--since", type=click.IntRange(0, 999_999), help="Of programs: go on with the one of this number.")
 @click.option(
     "--keep", metavar="FOLDER", type=click.Path(file_okay=False, path_type=Path), help="Of programs: write a test here."
 )
@@ -105,7 +106,10 @@ def explore(ctx: click.Context, /, **given: Any) -> None:
       recordfirst explore --programs --seed 7 --seconds 120 --keep found
     """
     if given["programs"]:
-        ctx.exit(0 if explore_programs(given) else 1)
+        others = [name for name in given if name not in _OF_BOTH | _OF_PROGRAMS]
+        _refuse(ctx, others, "--programs makes its own workflows; give it no case")
+        ctx.exit(explore_programs(given))
+    _refuse(ctx, _OF_PROGRAMS - {"programs"}, "it is for --programs")
     try:
         report = _explore(given)
     except RecordfirstError as error:
@@ -114,6 +118,19 @@ def explore(ctx: click.Context, /, **given: Any) -> None:
         fail("interrupted", status=130)
     _show(report, given)
     ctx.exit(0 if report.ok else 1)
+
+
+_OF_PROGRAMS = {"programs", "runs", "seconds", "only", "since", "keep", "pairs"}
+"""Options that mean something with ``--programs`` alone."""
+_OF_BOTH = {"seed", "quiet", "as_json"}
+
+
+def _refuse(ctx: click.Context, names: Collection[str], why: str) -> None:
+    """Refuse what was given and would not be heard."""
+    for param in ctx.command.params:
+        given = ctx.get_parameter_source(str(param.name)) is ParameterSource.COMMANDLINE
+        if given and param.name in names:
+            raise click.UsageError(f"{param.get_error_hint(ctx)} has no meaning here: {why}")
 
 
 def _explore(given: Mapping[str, Any]) -> Exploration:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import click
@@ -11,7 +12,7 @@ from recordfirst.cli.screen import say
 from recordfirst.client.app import App
 from recordfirst.core import codec
 from recordfirst.core.receipt import Receipt
-from recordfirst.core.reversal import StoredReversal
+from recordfirst.core.reversal import DISMISSED, StoredReversal
 from recordfirst.core.start import Start
 from recordfirst.operations.look import Listed, Unsettled
 
@@ -29,6 +30,8 @@ from recordfirst.operations.look import Listed, Unsettled
 async def status(app_path: str, state: Listed | None, limit: int, as_json: bool) -> None:
     """Count workflows and effects by state, say when a worker was last seen, and list what is open or failed.
 
+    Reversals are listed that nobody has dealt with: their on_reversal fails, or there is none.
+
     \b
     Examples:
       recordfirst status --app shop.app:app
@@ -39,10 +42,12 @@ async def status(app_path: str, state: Listed | None, limit: int, as_json: bool)
         seen = await app.look.overview()
         states: list[Listed] = [state] if state else ["open", "failed"]
         starts = [start for one in states for start in await app.look.starts(one, limit)]
+        unhandled = [] if state else [_reversal(app, each) for each in await app.look.unhandled(limit)]
     held = None if seen.held is None else {"code": seen.held, "since": time_of(seen.held_at_ms)}
     if as_json:
         more = {"findings": seen.findings, "held": held, "worker_seen_s": seen.worker_seen_s}
-        print_json({"counts": seen.counts, "workflows": [_start(start) for start in starts]} | more)
+        shown = {"workflows": [_start(start) for start in starts], "reversals": unhandled}
+        print_json({"counts": seen.counts} | shown | more)
         return
     rows = [(name.replace(".", "s "), count) for name, count in sorted(seen.counts.items())]
     worker_seen = "never" if seen.worker_seen_s is None else f"{seen.worker_seen_s:,} s ago"
@@ -53,6 +58,11 @@ async def status(app_path: str, state: Listed | None, limit: int, as_json: bool)
         say()
         head = ("ID", "WORKFLOW", "STATE", "EPOCH", "SINCE", "ERROR")
         table([head, *(_row(start) for start in starts)])
+    if unhandled:
+        say()
+        names = ("key", "kind", "id", "tries", "next", "error")
+        head = ("REVERSAL OF", "KIND", "ID", "TRIES", "NEXT", "ERROR")
+        table([head, *(tuple("" if each[name] is None else each[name] for name in names) for each in unhandled)])
 
 
 def _row(start: Start) -> tuple[Any, ...]:
@@ -79,13 +89,17 @@ async def show(app_path: str, name: str, reveal: bool, as_json: bool) -> None:
     async with app.looking():
         start = await app.look.start(name)
         receipts = await app.look.receipts(name) if start else await app.look.attempts(name)
-        reversals = [await app.look.reversals(receipt) if receipt.kind == "effect" else [] for receipt in receipts]
+        reversals = [
+            [_reversal(app, each) for each in await app.look.reversals(receipt)] if receipt.kind == "effect" else []
+            for receipt in receipts
+        ]
+        known = [await app.look.references(receipt) if receipt.kind == "effect" else {} for receipt in receipts]
     if start is None and not receipts:
         fail(f"app {app.name!r} has no workflow and no key {name!r}")
     if as_json:
         shown_receipts = [
-            _receipt(app, receipt, reveal=reveal) | {"reversals": [_reversal(each) for each in taken]}
-            for receipt, taken in zip(receipts, reversals, strict=True)
+            _receipt(app, receipt, reveal=reveal) | {"references": ids, "reversals": taken}
+            for receipt, ids, taken in zip(receipts, known, reversals, strict=True)
         ]
         body: dict[str, Any] = {"receipts": shown_receipts}
         if start is not None:
@@ -95,16 +109,19 @@ async def show(app_path: str, name: str, reveal: bool, as_json: bool) -> None:
     if start is not None:
         none = {"engine": "none yet: no worker has taken it"} if start.state == "open" else {}
         facts = {key: none.get(key) if value is None else value for key, value in _start(start).items()}
-        lines: list[tuple[Any, ...]] = [(key, value) for key, value in facts.items() if value is not None]
-        table(lines + list(_hidden(app, start, ("arguments", "result"), reveal=reveal).items()))
+        facts |= _hidden(app, start, ("arguments", "result"), reveal=reveal)
+        table([(key, _cell(value)) for key, value in facts.items() if value is not None])
     for number, receipt in enumerate(receipts):
         if number or start is not None:
             say()
         shown = {
             key: value for key, value in _receipt(app, receipt, reveal=reveal).items() if value not in (None, 0, False)
         }
-        taken_back = [("taken back", f"{each.told}, {_handled(each)}") for each in reversals[number]]
-        table([(name.replace("_", " "), value) for name, value in shown.items()] + taken_back)
+        lines: list[tuple[Any, ...]] = [(name.replace("_", " "), _cell(value)) for name, value in shown.items()]
+        lines += [("at provider", f"{kind} {id}") for kind, id in known[number].items()]
+        for at, taken in enumerate(reversals[number], 1):
+            lines += [(f"reversal {at}" if line == 0 else "", said) for line, said in enumerate(_told(taken))]
+        table(lines)
 
 
 @click.command()
@@ -182,20 +199,42 @@ def _receipt(app: App, receipt: Receipt, *, reveal: bool) -> dict[str, Any]:
     } | _hidden(app, receipt, ("request", "frozen", "result", "reply"), reveal=reveal)
 
 
-def _reversal(each: StoredReversal) -> dict[str, Any]:
+def _reversal(app: App, each: StoredReversal) -> dict[str, Any]:
+    error = app.look.reversal_error(each)
     return {
+        "key": each.key,
+        "attempt": each.attempt,
         "kind": each.kind,
         "id": each.id,
         "amount_minor": each.amount_minor,
         "currency": each.currency,
+        "taken_minor": each.taken_minor,
+        "made": time_of(each.at_ms),
         "seen": time_of(each.seen_at_ms),
         "found_by": each.found_by,
         "handled_by": each.handled_by,
+        "tries": each.tries,
+        "next": time_of(each.next_at_ms),
+        "error": None if error is None else _reason(error),
     }
 
 
-def _handled(each: StoredReversal) -> str:
-    return f"handled by {each.handled_by}" if each.handled_by is not None else "not handled"
+def _told(shown: dict[str, Any]) -> tuple[str, ...]:
+    """One reversal, in words: what it is, whence it is known, what has become of it."""
+    taken, currency = shown["taken_minor"], shown["currency"]
+    moves = f"{'takes back' if taken > 0 else 'gives back'} {abs(taken):,} {currency} (minor units)"
+    what = f"{shown['kind']} {shown['id']} {moves if taken else 'moves no money'}"
+    return what, f"made {shown['made']}, found {shown['seen']} by {shown['found_by']}", _handled(shown)
+
+
+def _handled(shown: dict[str, Any]) -> str:
+    """What has become of it."""
+    by = shown["handled_by"]
+    if by is not None:
+        return by if by.startswith(DISMISSED) else f"handled by {by}"
+    error = "" if shown["error"] is None else f", on_reversal failed {shown['tries']} times: {shown['error']}"
+    ahead = "nothing tries it" if shown["next"] is None else f"tried next at {shown['next']}"
+    return f"not handled{error}; {ahead}"
 
 
 def _hidden(app: App, row: Start | Receipt, names: tuple[str, ...], *, reveal: bool) -> dict[str, Any]:
@@ -204,14 +243,29 @@ def _hidden(app: App, row: Start | Receipt, names: tuple[str, ...], *, reveal: b
     for name in names:
         text: str | None = getattr(row, name)
         if text is not None and not (isinstance(row, Start) and row.state == "collected"):
-            shown[name] = app.look.reveal(text) if reveal else f"({len(text)} bytes, --reveal shows them)"
+            shown[name] = _revealed(app, name, text) if reveal else f"({len(text)} bytes, --reveal shows them)"
     return shown
+
+
+def _revealed(app: App, name: str, text: str) -> Any:
+    value = app.look.reveal(text)
+    if name == "reply":  # an answer that could not be stored as an outcome yet is kept as it would be stored
+        value |= {"text": codec.decode(value["text"])}
+    return value
+
+
+def _cell(value: Any) -> Any:
+    """A value as JSON, as a machine gets it; what is no container as it is."""
+    return json.dumps(codec.to_builtins(value), ensure_ascii=False) if isinstance(value, dict | list) else value
 
 
 def _error(error: str | None) -> str:
     if error is None:
         return ""
-    what = codec.decode(error)
+    return _reason(codec.decode(error))
+
+
+def _reason(what: dict[str, str]) -> str:
     text = f"{what['type']}: {what['message']}" if "type" in what else what.get("reason", "")
     more = what.get("code") or what.get("at")
     return text + (f" ({more})" if more else "")

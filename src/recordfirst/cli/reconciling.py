@@ -24,7 +24,7 @@ from recordfirst.cli.explaining import plain
 from recordfirst.cli.screen import say, say_over
 from recordfirst.core.finding import KINDS
 from recordfirst.errors.pages import page
-from recordfirst.reconcile.reconciler import Report, Sighting
+from recordfirst.reconcile.reconciler import OPEN, PASSES, Report, Sighting
 
 _ASK_THE_ENGINE = frozenset({"timeline", "epochs"})
 """Passes that compare the record with the engine; the others miss nothing without it."""
@@ -32,8 +32,9 @@ _ASK_THE_ENGINE = frozenset({"timeline", "epochs"})
 
 _LINE = 40
 """As long as the longest line of progress, which a shorter one is to cover."""
-_DATED = frozenset({"epochs", "intents", "unknown", "pending", "providers"})
-"""Passes that look at what has a beginning; the others look at all of theirs, whatever ``--since`` says."""
+_DATED = {each.name for each in PASSES if each.dated}
+_NAMED = ", ".join(each.name for each in OPEN), ", ".join(each.name for each in PASSES if each.full_scan)
+"""Passes that run by themselves, and those that run only if they are named."""
 
 
 @click.command()
@@ -51,11 +52,19 @@ _DATED = frozenset({"epochs", "intents", "unknown", "pending", "providers"})
     type=click.IntRange(0),
     help="After --accept-restore: for this number of hours a new start may be a workflow that was lost.",
 )
-@click.option("--pass", "only", multiple=True, metavar="NAME", help="Run only this pass. May be given more than once.")
+@click.option(
+    "--pass",
+    "only",
+    multiple=True,
+    metavar="NAME",
+    help=f"Run only this pass: {_NAMED[0]}. Or one that compares everything, and runs only if it is named: "
+    f"{_NAMED[1]}. May be given more than once.",
+)
 @click.option(
     "--since",
     metavar="TIME",
-    help="Look only at what began since then: 2026-11-24T15:00, in UTC. For epochs, intents, unknown and providers.",
+    help="Look only at what began since then: 2026-11-24T15:00, in UTC. For "
+    f"{', '.join(sorted(_DATED))}; the other passes look at everything.",
 )
 @audited
 @dry_run_option
@@ -213,7 +222,7 @@ def _checked(apply_: bool, accept_restore: bool, dry_run: bool, only: tuple[str,
 
 def _print(report: Report, only: tuple[str, ...], *, applied: bool, as_json: bool) -> None:
     if as_json:
-        shown = {"accepted": report.accepted, "engine_asked": report.engine_asked}
+        shown = {"accepted": report.accepted, "engine_asked": report.engine_asked, "notes": report.notes}
         print_json(
             {"found": report.found, "looked": report.looked, "left": len(report.left), "dismissed": report.dismissed}
             | shown
@@ -226,6 +235,8 @@ def _print(report: Report, only: tuple[str, ...], *, applied: bool, as_json: boo
     looked = ", ".join(f"{name} {count:,}" for name, count in report.looked.items() if count) or _nothing(only)
     dismissed = f" ({report.dismissed:,} more were dismissed)" if report.dismissed else ""
     say(f"{len(report.found)} found, {len(report.left)} left{dismissed}; looked at: {looked}")
+    for note in report.notes:
+        say(note)
     if not report.engine_asked and _ASK_THE_ENGINE & report.looked.keys():
         say("The engine was not asked: it is in a worker's process, and the worker looks.")
     if any(finding.code in _RESTORES for finding in report.left):
@@ -237,7 +248,8 @@ def _print(report: Report, only: tuple[str, ...], *, applied: bool, as_json: boo
 
 
 def _done(seen: Sighting) -> str:
-    return seen.repaired or (f"failed: {seen.failed}" if seen.failed is not None else "")
+    begun = f"begun: {seen.begun}" if seen.begun is not None else ""
+    return seen.repaired or begun or (f"failed: {seen.failed}" if seen.failed is not None else "")
 
 
 _RESTORES = ("RF-RECORD-BEHIND", "RF-RECORD-MOVED")

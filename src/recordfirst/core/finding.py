@@ -253,9 +253,10 @@ KINDS = {
             "RF-REVERSAL-UNHANDLED",
             "A provider has taken back what an effect did (a refund by hand, a dispute, a returned debit, a refund of "
             "the app's that failed), it is stored, and no code of the app has dealt with it.",
-            "The effect has no `on_reversal`, or that has failed too often.",
-            "With `--pass reversals`: tries the `on_reversal` that was stopped, or was not there when it was found. "
-            "Nothing without.",
+            "The effect has no `on_reversal`, or that has failed eight times, or has not dealt with it within five "
+            "minutes: no worker runs, say.",
+            "With `--pass reversals`: has a worker try the `on_reversal` that was stopped, or was not there when "
+            "it was found. The finding closes when that has run. Nothing without.",
             "Write an `on_reversal`, or fix it, deploy, and run `recordfirst reconcile --pass reversals --apply`. Or "
             "put your rows right by hand, and dismiss it: then it is not tried.",
             dismissible=True,

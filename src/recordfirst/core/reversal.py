@@ -15,6 +15,8 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from recordfirst.core.finding import NewFinding
+
 type ReversalKind = Literal[
     "refunded", "refund_failed", "disputed", "dispute_won", "dispute_lost", "returned", "return_ended", "failed"
 ]
@@ -38,6 +40,13 @@ WAIT_MS = (1_000, 2_000, 5_000, 10_000, 30_000, 60_000)
 """Between two tries of a handler that fails; the last one stays."""
 TRIES_MOST = 8
 """How often a handler may fail; then it is stopped."""
+LATE_MS = 5 * 60_000
+"""A fact that has no handler's rows so long after it was stored is a finding. The tries of one handler take less."""
+
+UNHANDLED = "RF-REVERSAL-UNHANDLED"
+"""The finding."""
+DISMISSED = "dismissed by "
+"""How the name begins of an operator who has dealt with one, in ``handled_by``."""
 
 FIRST: tuple[ReversalKind, ...] = ("refunded", "disputed", "returned")
 """The fact that something takes back. A receipt's reference of this kind is the provider's id of that."""
@@ -98,7 +107,7 @@ class Reversal(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def told(self) -> str:
         """In words, for an operator."""
-        return f"{self.kind} {self.id} of {self.amount_minor} {self.currency}"
+        return f"{self.kind} {self.id} of {self.amount_minor} {self.currency} (minor units)"
 
 
 class StoredReversal(Reversal, frozen=True, kw_only=True):
@@ -114,7 +123,7 @@ class StoredReversal(Reversal, frozen=True, kw_only=True):
     """The event that was the reason to look, or ``reconcile``."""
     seen_at_ms: int
     handled_by: str | None
-    """Whose transaction has stored it: the ``on_reversal``. ``None``: nobody's."""
+    """Whose transaction has dealt with it: the ``on_reversal``, or ``dismissed by`` whom. ``None``: nobody's."""
     tries: int
     """How often that has failed."""
     error: str | None
@@ -126,6 +135,26 @@ class StoredReversal(Reversal, frozen=True, kw_only=True):
         """What a finding about it is about."""
         named = self.key if self.attempt == 1 else f"{self.key}#{self.attempt}"
         return f"{named}/{self.kind}/{self.id}"
+
+    def is_late(self, now_ms: int) -> bool:
+        """Whether nobody has dealt with it although it is time, or nothing tries it by itself."""
+        return self.handled_by is None and (self.next_at_ms is None or now_ms - self.seen_at_ms > LATE_MS)
+
+    def why_unhandled(self, reason: str | None) -> str:
+        """Why no handler has dealt with it, in words. ``reason``: its error, readable."""
+        if reason is not None:
+            times = f" {self.tries} times" if self.tries else ""
+            why = f"on_reversal failed{times}: {reason}"
+        elif self.next_at_ms is None:
+            why = "the app had no on_reversal for it"
+        else:
+            why = "its on_reversal has not run yet"
+        return why if self.next_at_ms is None else f"{why}; a worker tries it"
+
+    def finding(self, workflow: str | None, reason: str | None) -> NewFinding:
+        """What an operator is told of one that nobody has dealt with."""
+        detail = f"{self.told}, found by {self.found_by}: {self.why_unhandled(reason)}"
+        return NewFinding(code=UNHANDLED, subject=self.subject, workflow=workflow, detail=detail)
 
 
 class Comparison(NamedTuple):

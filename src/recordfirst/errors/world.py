@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from recordfirst.errors.base import RecordfirstError
 from recordfirst.errors.pages import page
 
@@ -45,7 +47,8 @@ class SchemaMismatch(RecordfirstError):
                 f"({self.wanted}); upgrade it: pip install -U recordfirst"
             )
         state = "are missing" if self.found == 0 else f"are at version {self.found}, {self.wanted} is needed"
-        return f"recordfirst's tables in {self.where} {state}; run: recordfirst migrate --record {self.where} --apply"
+        url = shlex.quote(self.where if "://" in self.where else f"sqlite:///{self.where}")
+        return f"recordfirst's tables in {self.where} {state}; run: recordfirst migrate --record {url} --apply"
 
 
 class MigrationBlocked(RecordfirstError):

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple, TypeGuard
 import msgspec
 
 from recordfirst.core.event import NewEvent
+from recordfirst.errors import NotDone
 from recordfirst.events.endpoint import EventEndpoint
 from recordfirst.events.store import EventStore
 from recordfirst.execution.runtime import Runtime
+from recordfirst.providers.contract import describe
 from recordfirst.providers.events import EventSource, ListsEvents
 
 
@@ -23,6 +25,8 @@ class CaughtUp(msgspec.Struct, kw_only=True):
     """Ids of those that had never arrived: taken up now, or, in a dry run, to be."""
     cannot: list[str] = []
     """Providers whose events cannot be listed."""
+    failed: dict[str, str] = {}
+    """Why a provider did not list its events to the end, by provider. What it had listed before was taken up."""
 
 
 class Missed(NamedTuple):
@@ -41,10 +45,17 @@ def listing(sources: Sequence[EventSource]) -> list[ListsEvents]:
 
 
 async def missed(runtime: Runtime, source: ListsEvents, *, since_ms: int, after: str | None) -> AsyncIterator[Missed]:
-    """List a source's events since then, newest first, page by page."""
+    """List a source's events since then, newest first, page by page.
+
+    Raises:
+        NotDone: if its provider does not answer, or refuses.
+    """
     client = await runtime.injector.get(source.client)
     while True:
-        page, after = await source.page(client, since_ms, after)
+        try:
+            page, after = await source.page(client, since_ms, after)
+        except Exception as error:
+            raise NotDone(f"{source.name} did not list its events: {describe(error)}") from error
         yield Missed(len(page), [event for event in page if await _is_missing(runtime, event)], after)
         if after is None:
             return
@@ -59,12 +70,15 @@ async def catch_up(runtime: Runtime, sources: list[EventSource], *, since_ms: in
     """List each source's events since then, and take up what never arrived."""
     done = CaughtUp(cannot=sorted({source.name for source in sources if not _lists(source)}))
     for source in listing(sources):
-        async for page in missed(runtime, source, since_ms=since_ms, after=None):
-            done.looked[source.name] = done.looked.get(source.name, 0) + page.looked
-            for event in page.events:
-                done.missed.append(event.id)
-                if not dry_run:
-                    await take_up(runtime, source, event)
+        try:
+            async for page in missed(runtime, source, since_ms=since_ms, after=None):
+                done.looked[source.name] = done.looked.get(source.name, 0) + page.looked
+                for event in page.events:
+                    if not dry_run:
+                        await take_up(runtime, source, event)
+                    done.missed.append(event.id)
+        except NotDone as error:
+            done.failed[source.name] = str(error)
     return done
 
 

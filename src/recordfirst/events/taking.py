@@ -22,8 +22,9 @@ from recordfirst.events.store import EventStore, names_of
 from recordfirst.execution.patience import fault_of
 from recordfirst.execution.reversals import CallUnderWay
 from recordfirst.execution.runtime import Runtime
-from recordfirst.observe import EventFailed, EventStopped
+from recordfirst.observe import EventFailed, EventStopped, log_place
 from recordfirst.providers.contract import Provider, describe
+from recordfirst.steps.function import RAISED_AT
 from recordfirst.steps.on_event import EventHandler
 
 CLAIM_MS = 15_000
@@ -102,10 +103,13 @@ class Taker:
         await self._came_to(event, came_to, failed or look_failed)
 
     async def _came_to(self, event: StoredEvent, came_to: matching.EventVerdict, failed: Exception | None) -> None:
-        runtime, error = self._runtime, None
+        runtime, error, at = self._runtime, None, None
         if failed is not None:
-            runtime.observe(EventFailed(event.provider, event.id or event.hash, describe(failed)))
-            reason = {"reason": describe(failed), "code": type(failed).__name__}
+            if event.tries == 1 or came_to.state == "stopped":  # the same place each time, most likely
+                log_place(f"taking event {event.id!r} up failed", failed)
+            at = getattr(failed, RAISED_AT, None)
+            runtime.observe(EventFailed(event.provider, event.id or event.hash, describe(failed), at))
+            reason = {"reason": describe(failed)} | ({"at": at} if at is not None else {})
             error = codec.encode({name: codec.told(text) for name, text in reason.items()}, "an error")
 
         async def store() -> bool:
@@ -114,7 +118,7 @@ class Taker:
 
         stored = await runtime.patiently(f"event {event.id!r}", store, release=False)
         if stored and came_to.state == "stopped":
-            runtime.observe(EventStopped(event.provider, event.id or event.hash, safe_text(failed)))
+            runtime.observe(EventStopped(event.provider, event.id or event.hash, safe_text(failed), at))
 
     # ── the user's handlers ─────────────────────────────────────────────────
 
@@ -129,6 +133,7 @@ class Taker:
             except Exception as error:
                 if fault_of(self._runtime.record, error) is not None:
                     raise
+                handler.function.raised_at(error)  # it is noted on the error
                 failed = error
         return failed
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-import traceback
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from resonate.context import Context
@@ -23,7 +21,7 @@ from recordfirst.execution.execution import Execution
 from recordfirst.execution.runtime import Runtime
 from recordfirst.execution.undo import close_undone, undo_all, withdraw_uncalled
 from recordfirst.execution.undone import taken_back_before
-from recordfirst.observe import Failed, StaleEpoch, Stopped
+from recordfirst.observe import Failed, StaleEpoch, Stopped, log_place
 from recordfirst.providers.contract import describe
 from recordfirst.steps.function import Function
 
@@ -31,8 +29,6 @@ if TYPE_CHECKING:
     from recordfirst.steps.effect import Effect
     from recordfirst.steps.workflow import Workflow
 
-
-_log = logging.getLogger("recordfirst")
 
 _CROWD = 250
 """Bodies that run here. Each has some four tasks."""
@@ -224,8 +220,7 @@ async def _stop(name: str, ctx: WorkflowContext, execution: Execution, failure: 
             return stopped
 
     if await runtime.patiently(f"stop of {id!r}", store) is not None:
-        where = "".join(traceback.format_tb(defect.error.__traceback__))
-        _log.error("workflow %r is stopped by a defect, raised here:\n%s", id, where)
+        log_place(f"workflow {id!r} is stopped by a defect", defect.error)
         said = describe(defect.error), defect.at, defect.step
         runtime.observe(Stopped(id, name, *said, runtime.version, undoing=stop["undoing"]))
     runtime.over.add((id, execution.epoch))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from recordfirst.core.event import EventState, StoredEvent
 from recordfirst.core.finding import Audit, NewFinding
 from recordfirst.errors import Misuse
-from recordfirst.events.catching_up import CaughtUp, catch_up
+from recordfirst.events.catching_up import CaughtUp, catch_up, listing
 from recordfirst.events.store import EventStore
 from recordfirst.events.taking import STOPPED
 from recordfirst.execution.runtime import Runtime
@@ -68,16 +68,23 @@ class EventOperations:
     async def catch_up(
         self, *, since_s: float = 3 * 86_400, who: str = "app", why: str | None = None, dry_run: bool = False
     ) -> CaughtUp:
-        """Ask the providers for their events of so long, and take up what never arrived. Stripe keeps 30 days.
+        """Ask the providers for their events of so long, and take up what never arrived. Stripe lists those of 30 days.
 
-        What the app has an endpoint for (``App.events``) is asked, if it can list.
+        What the app has an endpoint for (``App.events``) is asked, if it can list. A provider that does not answer is
+        in :attr:`CaughtUp.failed`, and stops no other.
 
         Raises:
-            Misuse: if the app takes in no provider's events.
+            Misuse: if the app takes in no provider's events, or a provider lists them for less long.
         """
         self._runtime.owned.check()
         if not self._sources:
             raise Misuse(f"app {self._runtime.app!r} takes in no events: its module calls app.events(...) for none")
+        for source in listing(self._sources):
+            if since_s > source.lists_s:
+                days = f"{source.lists_s / 86_400:g}"
+                raise Misuse(
+                    f"{source.name} lists the events of {days} days, so what is older cannot be caught up with"
+                )
         async with self._runtime.record.session() as session:
             since_ms = await session.now_ms() - int(since_s * 1000)
         done = await catch_up(self._runtime, [*self._sources], since_ms=since_ms, dry_run=dry_run)

@@ -42,7 +42,8 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     """How an app is doing, as its record has it."""
 
     counts: dict[str, int]
-    """How many workflows and effects there are by state: ``start.open``, ``effect.unknown`` and so on."""
+    """How many workflows and effects there are by state: ``start.open``, ``effect.unknown`` and so on; and reversals
+    that nobody has dealt with: ``reversal.open`` (a handler is to be tried) and ``reversal.stopped`` (none is)."""
     findings: int
     """How many findings are open; 1,000 stands for more, too."""
     held: str | None = None
@@ -63,6 +64,7 @@ class Look:
 
     def __init__(self, runtime: Runtime, registered: Registrations) -> None:
         self._runtime, self._registered = runtime, registered
+        self._reversals = Reversals(runtime, registered.effects)
 
     async def overview(self) -> Overview:
         """How the app is doing: counts by state, open findings, whether effects are held, and a worker's last sign."""
@@ -70,7 +72,7 @@ class Look:
             line = await session.find_timeline()
             now_ms = await session.now_ms()
             return Overview(
-                counts=await session.counts(),
+                counts=await self._counts(session),
                 findings=len(await session.findings(FINDINGS_MOST)),
                 held=line.held if line is not None else None,
                 held_at_ms=line.held_at_ms if line is not None and line.held is not None else None,
@@ -78,9 +80,9 @@ class Look:
             )
 
     async def counts(self) -> dict[str, int]:
-        """How many workflows and effects there are by state: ``start.open``, ``effect.unknown`` and so on."""
+        """What there is by state, as in an :class:`Overview`."""
         async with self._session() as session:
-            return await session.counts()
+            return await self._counts(session)
 
     async def starts(self, state: Listed, limit: int = 100) -> list[Start]:
         """Workflows of one state, newest first; stopped ones longest stopped first."""
@@ -105,7 +107,25 @@ class Look:
     async def reversals(self, receipt: Receipt) -> list[StoredReversal]:
         """What was taken back of what an effect has done, in the order in which it was stored."""
         async with self._session() as session:
-            return await Reversals(self._runtime, self._registered.effects).of(session, receipt)
+            return await self._reversals.of(session, receipt)
+
+    async def references(self, receipt: Receipt) -> dict[str, str]:
+        """By what ids its provider knows what an effect has made, by kind: ``payment_intent``, ``refund``."""
+        async with self._session() as session:
+            return await session.references_of(receipt.key, receipt.attempt)
+
+    async def unhandled(self, limit: int = 100) -> list[StoredReversal]:
+        """What was taken back, and nobody has dealt with, in no order: no handler is there, or it fails."""
+        async with self._session() as session:
+            return await self._reversals.unhandled(session, "", limit)
+
+    def reversal_error(self, reversal: StoredReversal) -> dict[str, str] | None:
+        """Why its ``on_reversal`` failed last: ``reason``, and ``at``, where in the user's code; ``None``: it did not.
+
+        Raises:
+            WrongEncryptor: if that is encrypted, and not with what this app has.
+        """
+        return self._reversals.error_of(reversal)
 
     async def unsettled(self, state: Unsettled, limit: int = 100) -> list[Receipt]:
         """Effects that have not succeeded, of one state, oldest first."""
@@ -159,6 +179,9 @@ class Look:
     def under_way(self) -> list[str]:
         """What this process runs now, as a worker: each workflow, with the steps that it is in. Asks nothing."""
         return self._runtime.under_way()
+
+    async def _counts(self, session: Session[Any]) -> dict[str, int]:
+        return await session.counts() | await self._reversals.counts(session)
 
     @contextlib.asynccontextmanager
     async def _session(self) -> AsyncIterator[Session[Any]]:

@@ -6,6 +6,7 @@ the attempts that were undone or declined behind the workflow, so that the next 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -91,8 +92,8 @@ async def _plan(tx: Session[Any], start: Start, *, again: bool) -> Retry:
     if undone and not again:
         raise Misuse(
             f"workflow {start.id!r} has failed, and what it had done was undone: {', '.join(undone)}; a retry would "
-            f"have to do it anew: recordfirst retry {start.id} --again --dry-run shows what, --again does it, under "
-            "new keys. To leave it as it is, start a workflow with another id"
+            f"have to do it anew: recordfirst retry {shlex.quote(start.id)} --again --dry-run shows what, --again does "
+            "it, under new keys. To leave it as it is, start a workflow with another id"
         )
     if not again:
         return Retry(start=start)

@@ -51,5 +51,9 @@ class ListsEvents(EventSource, Protocol):
     def client(self) -> Any:
         """What the app provides, and :meth:`page` is called with."""
 
+    @property
+    def lists_s(self) -> float:
+        """How far back it can be asked, in seconds."""
+
     async def page(self, client: Any, since_ms: int, after: str | None) -> tuple[list[NewEvent], str | None]:
         """Events since then, newest first, and what ``after`` is for the next page; ``None`` at the end."""

@@ -51,6 +51,8 @@ class Discrepancy(NamedTuple):
     """Whether the repair leaves its audit row itself, in the transaction that repairs: then a death in between loses it
     never.
     """
+    ends: bool = True
+    """Whether it is put right by then. If not, somebody else is at it, and it is found until that is done."""
 
 
 class Page(NamedTuple):
@@ -60,6 +62,8 @@ class Page(NamedTuple):
     looked: int
     position: str
     """Where the next one goes on."""
+    notes: tuple[str, ...] = ()
+    """What an operator is to know of what was not looked at."""
 
 
 class Pass(Protocol):
@@ -70,6 +74,8 @@ class Pass(Protocol):
     """All that it can find."""
     full_scan: bool
     """It costs what there is, not what is open: it runs only when it is named."""
+    dated: bool
+    """It looks at what has a beginning, so at a part of it by ``since_ms``; others look at all of theirs."""
 
     def pages(self, scope: PassContext, position: str | None) -> AsyncIterator[Page]:
         """Look at all that is open, from this position on."""

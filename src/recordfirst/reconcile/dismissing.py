@@ -13,8 +13,10 @@ import msgspec
 
 from recordfirst.core import codec
 from recordfirst.core.finding import KINDS, Audit, NewFinding
+from recordfirst.core.reversal import UNHANDLED
 from recordfirst.core.text import masked
 from recordfirst.errors import Misuse
+from recordfirst.execution.reversals import Reversals
 from recordfirst.execution.runtime import Runtime
 from recordfirst.reconcile.contract import Discrepancy
 from recordfirst.records.contract import Session
@@ -62,6 +64,10 @@ async def dismiss(runtime: Runtime, code: str, subject: str, *, said_by: tuple[s
             finding = await tx.open_finding(code, subject)
             if finding is not None:
                 if not dry_run:
+                    if code == UNHANDLED and not await Reversals(runtime, {}).dismiss(tx, subject, who):
+                        raise Misuse(
+                            f"its on_reversal has dealt with {subject!r} meanwhile: nothing is left to dismiss"
+                        )
                     await tx.close_findings([finding], f"dismissed: {why}")
                     detail = _told(finding)
                     await tx.add_audit(Audit(who=who, command=_COMMAND, subject=subject, why=why, detail=detail))

@@ -65,6 +65,8 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True):
     finding: NewFinding
     repaired: str | None = None
     """What was done about it."""
+    begun: str | None = None
+    """What somebody else does about it now, so that it is still to be found until then."""
     failed: str | None = None
     """Why it could not be repaired, if that was tried."""
     is_new: bool = True
@@ -81,6 +83,8 @@ class Report(msgspec.Struct, kw_only=True):
     """What was seen and is no longer a finding, because an operator has dismissed it."""
     accepted: str | None = None
     """What accepting a restore came to, if it was asked for."""
+    notes: list[str] = []
+    """What was not looked at, and why, in words."""
     engine_asked: bool = True
     """Whether the engine could be asked; one that lives in another process cannot."""
 
@@ -152,9 +156,12 @@ async def _run(scope: PassContext, each: Pass, report: Report, tell: Callable[[s
         for discrepancy in discrepancies:
             done, failed = await _repaired(scope, discrepancy)
             if done is not None:
-                await _close(scope, discrepancy, done)
+                await _done(scope, discrepancy, done)
+            repaired, begun = (done, None) if discrepancy.ends else (None, done)
             is_new = (discrepancy.finding.code, discrepancy.finding.subject) not in known
-            report.found.append(Sighting(finding=discrepancy.finding, repaired=done, failed=failed, is_new=is_new))
+            report.found.append(
+                Sighting(finding=discrepancy.finding, repaired=repaired, begun=begun, failed=failed, is_new=is_new)
+            )
         if whole:
             async with record.session() as session:
                 await session.save_pass(each.name, round, page.position, finished=False)
@@ -197,9 +204,10 @@ async def _standing(scope: PassContext, page: Page, report: Report) -> list[Disc
     return discrepancies
 
 
-async def _close(scope: PassContext, discrepancy: Discrepancy, done: str) -> None:
+async def _done(scope: PassContext, discrepancy: Discrepancy, done: str) -> None:
     async with scope.runtime.record.transaction() as tx:
-        await tx.close_findings([discrepancy.finding], f"repaired: {done}")
+        if discrepancy.ends:
+            await tx.close_findings([discrepancy.finding], f"repaired: {done}")
         if not discrepancy.audits:
             await tx.add_audit(scope.audit(discrepancy.finding, done))
 
@@ -217,6 +225,7 @@ _ONCE = frozenset({"RF-EFFECT-LATE"})
 
 def _count(report: Report, each: Pass, page: Page, tell: Callable[[str, int], None]) -> None:
     report.looked[each.name] = report.looked.get(each.name, 0) + page.looked
+    report.notes += [note for note in page.notes if note not in report.notes]
     tell(each.name, report.looked[each.name])
 
 

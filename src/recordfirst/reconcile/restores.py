@@ -36,6 +36,7 @@ class Timelines:
     name = "timeline"
     codes: tuple[str, ...] = ("RF-RECORD-BEHIND", "RF-RECORD-MOVED", "RF-ENGINE-BEHIND")
     full_scan = False
+    dated = False
 
     async def pages(self, scope: PassContext, position: str | None) -> AsyncIterator[Page]:
         """Look once."""

@@ -70,7 +70,7 @@ def test_the_command_line():
     """P10: how many were run; and a test for each that breaks a promise, with the status 1."""
     done = CliRunner().invoke(main, ["explore", "--programs", "--seed", "5", "--runs", "3", "--quiet"])
     assert done.exit_code == 0, done.output
-    assert "3 runs of 1 programs" in done.output
+    assert "3 runs of 1 program " in done.output
     said = CliRunner().invoke(main, ["explore", "--programs", "--seed", "5", "--only", "1", "--runs", "2", "--json"])
     assert json.loads(said.output)["runs"] == 2
 

@@ -18,7 +18,9 @@ from recordfirst.core import codec, identity
 from recordfirst.core.identity import ID_BYTES_MOST
 from recordfirst.core.receipt import Receipt
 from recordfirst.core.reversal import (
+    DISMISSED,
     FIRST,
+    TRIES_MOST,
     Comparison,
     Reversal,
     StoredReversal,
@@ -32,7 +34,7 @@ from recordfirst.errors import Misuse, NotDone, RecordfirstError
 from recordfirst.execution.flush import Gathered, run_hook
 from recordfirst.execution.patience import fault_of
 from recordfirst.execution.runtime import Runtime
-from recordfirst.observe import ReversalFailed, ReversalStopped
+from recordfirst.observe import ReversalFailed, ReversalStopped, log_place
 from recordfirst.providers.contract import describe
 from recordfirst.records.contract import Session
 from recordfirst.steps.effect import Effect
@@ -43,6 +45,9 @@ CLOCKS_MS = 10_000
 AT_ONCE = 16
 """Handlers that are tried in one round."""
 _FIELDS = StoredReversal.__struct_fields__
+
+type _Hook = tuple[Function, str | None]
+"""An ``on_reversal``, and the parameter by which it takes the fact."""
 
 
 class CallUnderWay(Exception):  # noqa: N818 - control flow of those who look
@@ -172,26 +177,29 @@ class Reversals:
         except Exception as error:
             if fault_of(self._runtime.record, error) is not None:
                 raise
-            await self._add(receipt, reversal, found_by, error)
-            self._tell(receipt, reversal, 1, error)
+            if await self._add(receipt, reversal, found_by, error):
+                self._tell(receipt, reversal, 1, error, self._hook(receipt))
 
-    async def _add(self, receipt: Receipt, reversal: Reversal, found_by: str, failed: Exception | None) -> None:
-        """``failed``: the handler has, so that the fact is stored without it, and it is tried again."""
+    async def _add(self, receipt: Receipt, reversal: Reversal, found_by: str, failed: Exception | None) -> bool:
+        """``failed``: the handler has, so that the fact is stored without it, and it is tried again. Return whether it
+        is stored now, and was not before.
+        """
         runtime, hook = self._runtime, self._hook(receipt)
         provider = self._effects[receipt.function].provider.name
         if hook is not None:
             await runtime.injector.resolve(hook[0])  # before the transaction is open: a factory may take its time
 
-        async def once() -> Gathered | None:
+        async def once() -> tuple[bool, Gathered | None]:
             async with runtime.record.transaction() as tx:
                 if not await tx.run(self._sql["lock"], key=receipt.key, attempt=receipt.attempt):
                     raise NotDone(f"the receipt of {receipt.key!r} was collected meanwhile")
                 known = await self.of(tx, receipt)
                 behind = any(each.next_at_ms is not None for each in known)
+                hash = reversal_hash(provider, reversal)
                 runs = hook is not None and failed is None and not behind
                 added = await tx.run(
                     self._sql["add"],
-                    hash=reversal_hash(provider, reversal),
+                    hash=hash,
                     key=receipt.key,
                     attempt=receipt.attempt,
                     number=len(known) + 1,
@@ -203,20 +211,24 @@ class Reversals:
                     found_by=found_by,
                     handled_by=hook[0].name if hook is not None and runs else None,
                     tries=0 if failed is None else 1,
-                    error=self._error(failed),
+                    error=self._error(failed, hook),
                     wait_ms=None if hook is None or runs else 0 if failed is None else next_try_ms(1),
                 )
                 if not added:
-                    return None  # another was faster; or it was us, and the reply to COMMIT was lost
+                    return False, None  # another was faster; or it was us, and the reply to COMMIT was lost
                 if reversal.kind in FIRST and len(reversal.id.encode()) <= ID_BYTES_MOST:
                     await tx.refer(receipt.key, receipt.attempt, {reversal.kind: reversal.id})
-                return await self._run(tx, receipt, reversal) if runs else None
+                if hook is None:
+                    [stored] = [each for each in await self.of(tx, receipt) if each.hash == hash]
+                    await tx.saw_findings([stored.finding(receipt.workflow, None)], found_by)
+                return True, await self._run(tx, receipt, reversal) if runs else None
 
-        gathered = await runtime.patiently(f"a reversal of {receipt.key!r}", once, release=False)
+        added, gathered = await runtime.patiently(f"a reversal of {receipt.key!r}", once, release=False)
         if gathered is not None:
             gathered.committed()
+        return added
 
-    def _hook(self, receipt: Receipt) -> tuple[Function, str | None] | None:
+    def _hook(self, receipt: Receipt) -> _Hook | None:
         effect = self._effects.get(receipt.function)
         return effect.reversal if effect is not None else None
 
@@ -244,9 +256,29 @@ class Reversals:
         return bool(await session.run(self._sql["again"], hash=stored.hash))
 
     async def unhandled(self, session: Session[Any], after: str, limit: int) -> list[StoredReversal]:
-        """What has no handler, or whose handler is stopped, behind this hash."""
+        """What nobody has dealt with, behind this hash: it has no handler, or that is to be tried, or is stopped."""
         rows = await session.run(self._sql["unhandled"], after=after, limit=limit)
-        return [self._shown(_stored(row)) for row in rows]
+        return [_stored(row) for row in rows]
+
+    async def counts(self, session: Session[Any]) -> dict[str, int]:
+        """How many nobody has dealt with: ``reversal.open``, to be tried, and ``reversal.stopped``, not by itself."""
+        return dict(await session.run(self._sql["left"]))
+
+    async def dismiss(self, tx: Session[Any], subject: str, who: str) -> bool:
+        """Say that an operator has dealt with it, so that no handler does; ``False`` if one has."""
+        return bool(await tx.run(self._sql["dismissed"], subject=subject, by=f"{DISMISSED}{who}"))
+
+    def reason_of(self, stored: StoredReversal) -> str | None:
+        """Why its handler failed last, readable; ``None`` if it did not."""
+        error = self.error_of(stored)
+        return None if error is None else error.get("reason")
+
+    def error_of(self, stored: StoredReversal) -> dict[str, str] | None:
+        """What is stored of that: ``reason``, and ``at``, the place in the user's code."""
+        if stored.error is None:
+            return None
+        error: dict[str, str] = codec.decode(self._runtime.sealing.unseal_error(stored.error))
+        return error
 
     async def _try(self, stored: StoredReversal) -> None:
         runtime = self._runtime
@@ -257,7 +289,7 @@ class Reversals:
         except Exception as error:
             if fault_of(runtime.record, error) is not None:
                 raise
-            await self._failed(stored, error)
+            await self._failed(receipt, stored, error)
 
     async def _handle(self, receipt: Receipt | None, stored: StoredReversal) -> None:
         runtime, hook = self._runtime, self._hook(receipt) if receipt is not None else None
@@ -270,37 +302,50 @@ class Reversals:
                 await tx.run(self._sql["lock"], key=receipt.key, attempt=receipt.attempt)
                 if not await tx.run(self._sql["handled"], hash=stored.hash, by=hook[0].name):
                     return None
+                await tx.close_findings([stored.finding(receipt.workflow, None)], f"handled by {hook[0].name}")
                 return await self._run(tx, receipt, _told(stored))
 
         gathered = await runtime.patiently(f"a reversal of {receipt.key!r}", once, release=False)
         if gathered is not None:
             gathered.committed()
 
-    async def _failed(self, stored: StoredReversal, error: Exception) -> None:
+    async def _failed(self, receipt: Receipt | None, stored: StoredReversal, error: Exception) -> None:
         tries, runtime = stored.tries + 1, self._runtime
+        wait_ms, workflow = next_try_ms(tries), receipt.workflow if receipt is not None else None
+        hook = self._hook(receipt) if receipt is not None else None
+        stopped = msgspec.structs.replace(stored, tries=tries, next_at_ms=None)
 
         async def once() -> bool:
-            async with runtime.record.session() as session:
-                given = {"hash": stored.hash, "tries": stored.tries, "error": self._error(error)}
-                return bool(await session.run(self._sql["failed"], **given, wait_ms=next_try_ms(tries)))
+            async with runtime.record.transaction() as tx:
+                given = {"hash": stored.hash, "tries": stored.tries, "error": self._error(error, hook)}
+                if not await tx.run(self._sql["failed"], **given, wait_ms=wait_ms):
+                    return False
+                if wait_ms is None:
+                    await tx.saw_findings([stopped.finding(workflow, codec.told(describe(error)))], "stopped")
+                return True
 
         if await runtime.patiently(f"a reversal of {stored.key!r}", once, release=False):
-            self._tell(stored, stored, tries, error)
+            self._tell(stored, stored, tries, error, hook)
 
-    def _tell(self, receipt: Receipt | StoredReversal, reversal: Reversal, tries: int, error: Exception) -> None:
+    def _tell(
+        self, receipt: Receipt | StoredReversal, reversal: Reversal, tries: int, error: Exception, hook: _Hook | None
+    ) -> None:
+        if tries in (1, TRIES_MOST):  # where it was raised is the same each time, most likely
+            log_place(f"on_reversal failed for {reversal.kind} {reversal.id!r} of {receipt.key!r}", error)
         told = ReversalFailed if next_try_ms(tries) is not None else ReversalStopped
-        self._runtime.observe(told(receipt.key, reversal.kind, reversal.id, describe(error)))
+        self._runtime.observe(told(receipt.key, reversal.kind, reversal.id, describe(error), _raised_at(error, hook)))
 
-    def _error(self, error: Exception | None) -> str | None:
+    def _error(self, error: Exception | None, hook: _Hook | None) -> str | None:
         if error is None:
             return None
-        reason = {"reason": codec.told(describe(error)), "code": codec.told(type(error).__name__)}
-        return self._runtime.sealing.seal_error(codec.encode(reason, "an error"))
+        said, at = {"reason": codec.told(describe(error))}, _raised_at(error, hook)
+        if at is not None:
+            said["at"] = codec.told(at)
+        return self._runtime.sealing.seal_error(codec.encode(said, "an error"))
 
-    def _shown(self, stored: StoredReversal) -> StoredReversal:
-        if stored.error is None:
-            return stored
-        return msgspec.structs.replace(stored, error=self._runtime.sealing.unseal_error(stored.error))
+
+def _raised_at(error: Exception, hook: _Hook | None) -> str | None:
+    return hook[0].raised_at(error) if hook is not None else None
 
 
 def _stored(row: tuple[Any, ...]) -> StoredReversal:

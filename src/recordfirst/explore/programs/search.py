@@ -54,6 +54,7 @@ def search(
     only: int | None = None,
     since: int = 0,
     tell: TellSum = lambda _: None,
+    interrupted: Callable[[], bool] = lambda: False,
 ) -> Sum:
     """Run programs until the budget is used up.
 
@@ -64,6 +65,7 @@ def search(
         only: the number of the only program to run.
         since: the number of the first program.
         tell: gets reports of the progress.
+        interrupted: whether to end after this run, with the results so far.
     """
     whole, began = Sum(seed=seed), time.perf_counter()
     kinds: set[tuple[str, str]] = set()
@@ -91,7 +93,8 @@ def search(
                             whole.found.append(each)
                     whole.seconds = time.perf_counter() - began
                     tell(whole)
-                    if (runs is not None and whole.runs >= runs) or (seconds is not None and whole.seconds >= seconds):
+                    used_up = seconds is not None and whole.seconds >= seconds
+                    if used_up or interrupted() or (runs is not None and whole.runs >= runs):
                         return whole
                 if only is not None:
                     return whole

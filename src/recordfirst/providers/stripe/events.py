@@ -42,6 +42,8 @@ class StripeEvents:
     name = "stripe"
     client = stripe.StripeClient
     """What lists events."""
+    lists_s = 30 * 86_400.0
+    """Stripe lists the events of 30 days."""
 
     def __init__(
         self,

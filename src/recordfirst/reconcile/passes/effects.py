@@ -41,6 +41,7 @@ class Intents:
     name = "intents"
     codes: tuple[str, ...] = ("RF-EFFECT-OVERDUE", "RF-EFFECT-ABANDONED", "RF-CREDENTIAL-REFUSED")
     full_scan = False
+    dated = True
 
     async def pages(self, scope: PassContext, position: str | None) -> AsyncIterator[Page]:
         """Look at every intent whose call was begun."""
@@ -79,6 +80,7 @@ class Late:
     name = "late"
     codes: tuple[str, ...] = (CODE,)
     full_scan = False
+    dated = False
 
     async def pages(self, scope: PassContext, position: str | None) -> AsyncIterator[Page]:
         """Look at what is open of them."""
@@ -99,6 +101,7 @@ class Unknowns:
     name = "unknown"
     codes: tuple[str, ...] = ("RF-EFFECT-UNKNOWN",)
     full_scan = False
+    dated = True
 
     async def pages(self, scope: PassContext, position: str | None) -> AsyncIterator[Page]:
         """Look at every unknown outcome."""
@@ -116,6 +119,7 @@ class Pendings:
     name = "pending"
     codes: tuple[str, ...] = ("RF-EFFECT-PENDING",)
     full_scan = False
+    dated = True
 
     async def pages(self, scope: PassContext, position: str | None) -> AsyncIterator[Page]:
         """Look at all that is pending."""

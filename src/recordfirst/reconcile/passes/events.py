@@ -23,6 +23,7 @@ class Events:
     name = "events"
     codes: tuple[str, ...] = (STOPPED, WAITING)
     full_scan = False
+    dated = False
 
     async def pages(self, scope: PassContext, position: str | None) -> AsyncIterator[Page]:
         """Look at what is not done, oldest first."""

@@ -15,6 +15,7 @@ class Indexes:
     name = "indexes"
     codes: tuple[str, ...] = ("RF-INDEX-MISSING",)
     full_scan = False
+    dated = False
 
     async def pages(self, scope: PassContext, position: str | None) -> AsyncIterator[Page]:
         """Look once."""

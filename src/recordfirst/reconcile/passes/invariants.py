@@ -41,6 +41,7 @@ class Invariants:
     name = "invariants"
     codes: tuple[str, ...] = ("RF-INVARIANT", "RF-INVARIANT-FAILED")
     full_scan = False
+    dated = False
 
     async def pages(self, scope: PassContext, position: str | None) -> AsyncIterator[Page]:
         """Ask each invariant."""

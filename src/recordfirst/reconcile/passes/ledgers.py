@@ -38,6 +38,7 @@ class Ledgers:
     name = "ledger"
     codes: tuple[str, ...] = tuple(CODES.values())
     full_scan = True
+    dated = False
 
     async def pages(self, scope: PassContext, position: str | None) -> AsyncIterator[Page]:
         """Add each ledger up; a page is one of them."""

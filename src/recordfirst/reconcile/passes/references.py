@@ -39,6 +39,7 @@ class Projections:
     name = "projections"
     codes: tuple[str, ...] = ("RF-MIRROR-BEHIND",)
     full_scan = False
+    dated = False
 
     async def pages(self, scope: PassContext, position: str | None) -> AsyncIterator[Page]:
         """Look at every mirror that is behind."""
@@ -59,6 +60,7 @@ class References:
     name = "references"
     codes: tuple[str, ...] = ("RF-MIRROR-DRIFT", "RF-STAGE-DRIFT")
     full_scan = True
+    dated = False
 
     async def pages(self, scope: PassContext, position: str | None) -> AsyncIterator[Page]:
         """Compare all of it: each projection's own list, what was ever projected, then each stage."""

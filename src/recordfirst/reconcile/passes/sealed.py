@@ -15,6 +15,7 @@ class Sealed:
     name = "sealing"
     codes: tuple[str, ...] = ("RF-NOT-SEALED", "RF-UNREADABLE")
     full_scan = True
+    dated = False
 
     async def pages(self, scope: PassContext, position: str | None) -> AsyncIterator[Page]:
         """Look at every row, from the beginning: a row says itself how it is covered."""

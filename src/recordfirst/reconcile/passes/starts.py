@@ -30,6 +30,7 @@ class Epochs:
     name = "epochs"
     codes: tuple[str, ...] = ("RF-START-LOST", "RF-START-ENDED", "RF-START-UNTAKEN", "RF-START-UNFIT", stops.CODE)
     full_scan = False
+    dated = True
 
     async def pages(self, scope: PassContext, position: str | None) -> AsyncIterator[Page]:
         """Look at every open start."""

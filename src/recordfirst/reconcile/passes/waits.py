@@ -18,6 +18,7 @@ class Waits:
     name = "waits"
     codes: tuple[str, ...] = (waits.CODE,)
     full_scan = False
+    dated = False
 
     async def pages(self, scope: PassContext, position: str | None) -> AsyncIterator[Page]:
         """Look at what is open of them."""

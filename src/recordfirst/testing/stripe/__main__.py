@@ -24,7 +24,7 @@ _RATE = click.FloatRange(0, 1)
 _SECONDS = click.FloatRange(0)
 
 
-@click.command(context_settings={"show_default": True})
+@click.command(context_settings={"show_default": True, "help_option_names": ["-h", "--help"]})
 @click.option("--host", default="127.0.0.1", help="Address to listen on.")
 @click.option("--port", type=_PORT, default=0, help="Port to listen on; 0 takes a free one.")
 @click.option("--search-lag-s", type=_SECONDS, default=60.0, help="How late search finds a new object.")
@@ -74,7 +74,10 @@ def main(host: str, port: int, search_lag_s: float, **given: Any) -> None:
         )
     except msgspec.ValidationError as error:
         raise click.UsageError(str(error)) from None
-    asyncio.run(_serve(simulator))
+    try:
+        asyncio.run(_serve(simulator))
+    except OSError as error:
+        raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
 
 
 _SENDING = {f"events_{name}" for name in Sending.__struct_fields__}

@@ -1,4 +1,4 @@
--- What no handler has stored and none is to be tried for, behind the hash `after`. By reversal_unhandled.
+-- What nobody has dealt with, behind the hash `after`. By reversal_unhandled.
 SELECT {reversal} FROM recordfirst.reversal
-WHERE app = %(app)s AND handled_by IS NULL AND next_at IS NULL AND hash > %(after)s
+WHERE app = %(app)s AND handled_by IS NULL AND hash > %(after)s
 ORDER BY hash LIMIT %(limit)s

@@ -74,6 +74,7 @@ class Providers:
     name = "providers"
     codes: tuple[str, ...] = (_ORPHAN, _MISSING, _DIFFERS, _REVERSED, _INCOMPLETE)
     full_scan = True
+    dated = True
 
     async def pages(self, scope: PassContext, position: str | None) -> AsyncIterator[Page]:
         """Compare window after window, for each listing."""
