@@ -9,8 +9,10 @@ from typing import Any
 import msgspec
 
 from recordfirst.core import identity
+from recordfirst.core.event import NewEvent
 from recordfirst.errors import Misuse
 from recordfirst.steps.invariant import Invariant as AppInvariant
+from recordfirst.steps.on_event import EventHandler
 from recordfirst.steps.workflow import Workflow
 from recordfirst.testing.outside import Outside
 
@@ -34,6 +36,11 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     """SQL that makes the tables which the writes need."""
     provide: Callable[[Outside], Mapping[Any, Any]] = lambda _: {}
     """What steps have injected, by its key; doubles of providers keep their books in the ``Outside``."""
+    events: Callable[[Outside], Iterable[NewEvent]] | None = None
+    """What providers tell by themselves, by what was done outside: each event with its time, which may be still to
+    come. The world delivers them then, and lets go wrong what can."""
+    event_handlers: tuple[EventHandler, ...] = ()
+    """The app's, as ``App(event_handlers=)`` has them."""
     invariants: tuple[GivenInvariant, ...] = ()
     """What must hold in the end."""
     always: tuple[GivenInvariant, ...] = ()
@@ -67,6 +74,7 @@ def _check(case: Case) -> None:
         ("always", tuple, "a tuple of queries and functions"),
         ("versions", tuple, "a tuple of workflows"),
         ("ignore", frozenset, "a frozenset of 'table.column'"),
+        ("event_handlers", tuple, "a tuple of @on_event handlers"),
         ("app", str, "a name"),
     ):
         if not isinstance(getattr(case, name), kind):
@@ -74,6 +82,11 @@ def _check(case: Case) -> None:
     identity.check_id(case.id)
     if not callable(case.provide):
         raise Misuse(f"provide= must be a function that takes the Outside and returns a mapping, not {case.provide!r}")
+    if case.events is not None and not callable(case.events):
+        raise Misuse(f"events= must be a function that takes the Outside and returns NewEvents, not {case.events!r}")
+    for handler in case.event_handlers:
+        if not isinstance(handler, EventHandler):
+            raise Misuse(f"event_handlers= takes what @on_event has made, not {handler!r}")
     for invariant in (*case.invariants, *case.always):
         if not isinstance(invariant, str | AppInvariant) and not callable(invariant):
             raise Misuse(f"an invariant must be a query, a function or an @invariant, not {invariant!r}")

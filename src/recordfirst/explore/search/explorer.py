@@ -21,7 +21,10 @@ from recordfirst.explore.worlds.world import World
 
 _FAILURES_MOST = 20
 """Kept and made smaller. Others are counted."""
-_FIRST = ("crash-after", "lose", "stall", "crash", "hang", "redeliver", "contend", "fail")
+_FIRST = (
+    "never", "twice", "early", "overtaken", "late",
+    "crash-after", "lose", "stall", "crash", "hang", "redeliver", "contend", "fail",
+)  # fmt: skip
 """The faults in the order in which they are tried: those that break most come first."""
 _THREE = 0.2
 """Of the drawn schedules, those with a third fault."""

@@ -30,10 +30,21 @@ class SqlitePlace(WithFiles):
             [due for due in (*(due for (due,) in found), self._process.next_due()) if due is not None], default=None
         )
 
+    def has_open_events(self) -> bool:
+        return self.record.peek().execute(_OPEN_EVENTS).fetchone() is not None
+
 
 _DUE = """
 SELECT min(next_at_ms) FROM recordfirst_receipt WHERE next_at_ms > :now_ms
 UNION SELECT min(claim_until_ms) FROM recordfirst_receipt WHERE claim_until_ms > :now_ms
+UNION SELECT min(next_at_ms) FROM recordfirst_event WHERE next_at_ms > :now_ms
+UNION SELECT min(next_at_ms) FROM recordfirst_reversal WHERE next_at_ms > :now_ms
+"""
+
+
+_OPEN_EVENTS = """
+SELECT 1 FROM recordfirst_event WHERE next_at_ms IS NOT NULL
+UNION SELECT 1 FROM recordfirst_reversal WHERE next_at_ms IS NOT NULL
 """
 
 

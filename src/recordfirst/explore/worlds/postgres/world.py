@@ -81,8 +81,14 @@ WHERE datname = current_database() AND application_name LIKE 'recordfirst % leas
 _DUE = """
 SELECT (extract(epoch FROM least(
     (SELECT min(next_at) FROM recordfirst.receipt WHERE next_at > clock_timestamp()),
-    (SELECT min(claim_until) FROM recordfirst.receipt WHERE claim_until > clock_timestamp())
+    (SELECT min(claim_until) FROM recordfirst.receipt WHERE claim_until > clock_timestamp()),
+    (SELECT min(next_at) FROM recordfirst.event WHERE next_at > clock_timestamp()),
+    (SELECT min(next_at) FROM recordfirst.reversal WHERE next_at > clock_timestamp())
 )) * 1000)::bigint
+"""
+_OPEN_EVENTS = """
+SELECT 1 FROM recordfirst.event WHERE next_at IS NOT NULL
+UNION SELECT 1 FROM recordfirst.reversal WHERE next_at IS NOT NULL
 """
 
 
@@ -271,6 +277,9 @@ class PostgresPlace(WithFiles):
         self.tell_time()
         [due] = self.looks().execute(_DUE).fetchone() or (None,)
         return min([each for each in (due, self._process.next_due()) if each is not None], default=None)
+
+    def has_open_events(self) -> bool:
+        return self.looks().execute(_OPEN_EVENTS).fetchone() is not None
 
     def tell_time(self) -> None:
         now_ms = self._process.clock.now_ms()

@@ -21,6 +21,8 @@ from recordfirst.explore.worlds.virtual.errors import Errors
 from recordfirst.explore.worlds.virtual.kept import KeptConnection, Role, opened
 from recordfirst.testing.outside import Asked
 
+_EARLY_S = 3.0
+"""How long a reply takes that events overtake: they are delivered, and taken up, by then."""
 _HANG_S = 3_600.0
 """Longer than anybody waits for an answer."""
 _REDELIVERED_S = 3.0
@@ -28,6 +30,14 @@ _REDELIVERED_S = 3.0
 
 
 _DIES = "and dies"
+
+
+class Mishap(Exception):  # noqa: N818 - control flow of who delivers events
+    """An event does not arrive as it was sent."""
+
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
+        super().__init__(fault)
 
 
 class Process:
@@ -112,6 +122,7 @@ class Process:
         changes: bool = True,
         detail: str = "",
         blind: bool = False,
+        tells: bool = False,
         honoured_ms: int | None = None,
     ) -> T:
         """Cross a boundary: ``do`` what was asked, unless a fault strikes here.
@@ -123,7 +134,7 @@ class Process:
             raise asyncio.CancelledError
         if self.died:
             await _never()
-        point = Point(len(self.points) + 1, boundary, name, self.in_transaction, detail, blind or self._blind > 0)
+        point = Point(len(self.points) + 1, boundary, name, self.in_transaction, detail, blind or self._blind > 0, tells)
         if point.number > self._points_most:
             self.overran = True
             asyncio.get_running_loop().stop()
@@ -175,6 +186,9 @@ class Process:
             case "contend":
                 self._crosses(point, at.fault)
                 raise self._errors.contended()
+            case "twice" | "never" | "late" | "overtaken":
+                self._crosses(point, at.fault)
+                raise Mishap(at.fault)
             case "stall":
                 self._crosses(point, at.fault)
                 if self.stalled is None:  # else the whole process stalls already, and goes on as a whole
@@ -204,6 +218,9 @@ class Process:
             case "lose":
                 self.note("and the reply is lost", point=point.number, fault=at.fault)
                 raise self._errors.lost(boundary)
+            case "early":
+                self.note("and the reply takes its time", point=point.number, fault=at.fault)
+                await asyncio.sleep(_EARLY_S)
             case "hang":
                 self.note("and the reply does not come", point=point.number, fault=at.fault)
                 await asyncio.sleep(_HANG_S)

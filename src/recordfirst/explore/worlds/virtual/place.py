@@ -20,6 +20,8 @@ class Place(Protocol):
     def engine(self) -> Embedded | str: ...
     @property
     def outside(self) -> Outside: ...
+    @property
+    def files(self) -> Path: ...
 
     def arrived(self) -> tuple[Asked, ...]:
         """What has arrived outside since this was last asked."""
@@ -32,6 +34,9 @@ class Place(Protocol):
 
     def next_due_ms(self) -> int | None:
         """When the next thing happens by itself, as record and engine have it."""
+
+    def has_open_events(self) -> bool:
+        """Whether the record has provider events, or reversals, that are to be taken up."""
 
 
 class OwnOutside(Outside):
@@ -53,6 +58,7 @@ class WithFiles:
     def __init__(self, files: Path, host: str, process: Process, outside: type[Outside] = Outside) -> None:
         self.engine: Embedded | str = Embedded(files / ("engine" if host == "1" else f"engine-{host}"))
         self.outside = outside(files / "outside", process.clock.now_ms)
+        self.files = files
         self._process = process
         self._arrived = len(self.outside.asked)
 

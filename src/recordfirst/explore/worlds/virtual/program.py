@@ -6,7 +6,8 @@ Where an operator is needed, one is there: what became of an effect is looked up
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from recordfirst.client.app import App
@@ -16,6 +17,7 @@ from recordfirst.explore.worlds.operator import answer, provided
 from recordfirst.explore.worlds.virtual.boundary import Process
 from recordfirst.explore.worlds.virtual.place import Place
 from recordfirst.explore.worlds.virtual.seams import ProcessSeams
+from recordfirst.explore.worlds.virtual.telling import Teller
 from recordfirst.observe import Event, Stopped
 from recordfirst.steps.workflow import Workflow
 
@@ -60,14 +62,16 @@ async def _work(case: Case, workflow: Workflow[..., Any], place: Place, process:
         case.app,
         record=place.record,
         workflows=[workflow],
+        event_handlers=case.event_handlers,
         engine=place.engine,
         random=process.chance.random,
-        seams=ProcessSeams(process),
+        seams=ProcessSeams(process, tells=case.events is not None),
         observer=observe,
     )
     for key, value in provided(case, place.outside).items():
         app.provide(value, as_=key)
-    async with app.worker() as worker:
+    teller = Teller(case, app, place, process) if case.events is not None else None
+    async with app.worker() as worker, _telling(teller):
         try:
             await asyncio.wait_for(worker.working.wait(), _BEGIN_S)
         except TimeoutError:
@@ -78,14 +82,34 @@ async def _work(case: Case, workflow: Workflow[..., Any], place: Place, process:
             handle = await app.start(workflow, *case.args, id=case.id, **case.kwargs)
         process.accepted.add(case.id)
         ending = asyncio.ensure_future(handle.result())
-        await _until(ending, stops, app, place, process)
+        await _until(ending, stops, app, place, process, teller)
         try:
             process.note(f"the workflow has ended: {ending.result()!r}")
         except WorkflowFailed as failed:
             process.note(f"the workflow has failed: {failed}")
+        if teller is not None:
+            await _until_all_is_told(teller, place, process)
 
 
-async def _until(ending: asyncio.Future[Any], stops: Sequence[str], app: App, place: Place, process: Process) -> None:
+@contextlib.asynccontextmanager
+async def _telling(teller: Teller | None) -> AsyncIterator[None]:
+    """Have events delivered for as long as the block lasts."""
+    telling = asyncio.create_task(teller.keep_telling()) if teller is not None else None
+    try:
+        yield
+    finally:
+        if telling is not None:
+            telling.cancel()
+
+
+async def _until(
+    ending: asyncio.Future[Any],
+    stops: Sequence[str],
+    app: App,
+    place: Place,
+    process: Process,
+    teller: Teller | None,
+) -> None:
     waits, changes = 0, process.changes
     while True:
         done, _ = await asyncio.wait({ending}, timeout=_LOOK_S)
@@ -100,13 +124,29 @@ async def _until(ending: asyncio.Future[Any], stops: Sequence[str], app: App, pl
                 raise Stuck("nothing happens")
             waits += 1
             if not await answer(app, place.outside, process.note):
-                await _wait(place, process)
+                await _wait(place, process, teller)
         changes = process.changes
 
 
-async def _wait(place: Place, process: Process) -> None:
+async def _until_all_is_told(teller: Teller, place: Place, process: Process) -> None:
+    """The workflow has ended: wait until each event has come, and all that it leads to is done."""
+    waits, changes = 0, process.changes
+    while not teller.is_over() or place.has_open_events() or await teller.catch_up():
+        await asyncio.sleep(_LOOK_S)
+        if process.changes == changes:
+            if waits == _WAITS_MOST:
+                raise Stuck("provider events do not come to an end")
+            waits += 1
+            await _wait(place, process, teller)
+        changes = process.changes
+
+
+async def _wait(place: Place, process: Process, teller: Teller | None) -> None:
     now_ms = process.clock.now_ms()
-    due_ms = place.next_due_ms()
+    due_ms = min(
+        [each for each in (place.next_due_ms(), teller and teller.next_due_ms()) if each is not None and each > now_ms],
+        default=None,
+    )
     until_ms = due_ms if due_ms is not None and due_ms > now_ms else now_ms + _HOUR_MS
     passed_s = (until_ms - now_ms) / 1000
     await process.passes(
