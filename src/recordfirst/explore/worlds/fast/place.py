@@ -30,21 +30,21 @@ class SqlitePlace(WithFiles):
             [due for due in (*(due for (due,) in found), self._process.next_due()) if due is not None], default=None
         )
 
-    def has_open_events(self) -> bool:
-        return self.record.peek().execute(_OPEN_EVENTS).fetchone() is not None
+    def events_due_ms(self) -> int | None:
+        [due] = self.record.peek().execute(_EVENTS_DUE).fetchone()
+        return None if due is None else int(due)
 
 
 _DUE = """
 SELECT min(next_at_ms) FROM recordfirst_receipt WHERE next_at_ms > :now_ms
 UNION SELECT min(claim_until_ms) FROM recordfirst_receipt WHERE claim_until_ms > :now_ms
-UNION SELECT min(next_at_ms) FROM recordfirst_event WHERE next_at_ms > :now_ms
-UNION SELECT min(next_at_ms) FROM recordfirst_reversal WHERE next_at_ms > :now_ms
 """
 
 
-_OPEN_EVENTS = """
-SELECT 1 FROM recordfirst_event WHERE next_at_ms IS NOT NULL
-UNION SELECT 1 FROM recordfirst_reversal WHERE next_at_ms IS NOT NULL
+_EVENTS_DUE = """
+SELECT min(next_at_ms) FROM (
+    SELECT next_at_ms FROM recordfirst_event UNION SELECT next_at_ms FROM recordfirst_reversal
+)
 """
 
 

@@ -81,14 +81,13 @@ WHERE datname = current_database() AND application_name LIKE 'recordfirst % leas
 _DUE = """
 SELECT (extract(epoch FROM least(
     (SELECT min(next_at) FROM recordfirst.receipt WHERE next_at > clock_timestamp()),
-    (SELECT min(claim_until) FROM recordfirst.receipt WHERE claim_until > clock_timestamp()),
-    (SELECT min(next_at) FROM recordfirst.event WHERE next_at > clock_timestamp()),
-    (SELECT min(next_at) FROM recordfirst.reversal WHERE next_at > clock_timestamp())
+    (SELECT min(claim_until) FROM recordfirst.receipt WHERE claim_until > clock_timestamp())
 )) * 1000)::bigint
 """
-_OPEN_EVENTS = """
-SELECT 1 FROM recordfirst.event WHERE next_at IS NOT NULL
-UNION SELECT 1 FROM recordfirst.reversal WHERE next_at IS NOT NULL
+_EVENTS_DUE = """
+SELECT (extract(epoch FROM least(
+    (SELECT min(next_at) FROM recordfirst.event), (SELECT min(next_at) FROM recordfirst.reversal)
+)) * 1000)::bigint
 """
 
 
@@ -278,8 +277,9 @@ class PostgresPlace(WithFiles):
         [due] = self.looks().execute(_DUE).fetchone() or (None,)
         return min([each for each in (due, self._process.next_due()) if each is not None], default=None)
 
-    def has_open_events(self) -> bool:
-        return self.looks().execute(_OPEN_EVENTS).fetchone() is not None
+    def events_due_ms(self) -> int | None:
+        [due] = self.looks().execute(_EVENTS_DUE).fetchone() or (None,)
+        return due
 
     def tell_time(self) -> None:
         now_ms = self._process.clock.now_ms()

@@ -35,8 +35,8 @@ class Place(Protocol):
     def next_due_ms(self) -> int | None:
         """When the next thing happens by itself, as record and engine have it."""
 
-    def has_open_events(self) -> bool:
-        """Whether the record has provider events, or reversals, that are to be taken up."""
+    def events_due_ms(self) -> int | None:
+        """When the next event or reversal that the record has is to be taken up, or was; ``None``: there is none."""
 
 
 class OwnOutside(Outside):

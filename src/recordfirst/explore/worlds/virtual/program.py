@@ -27,6 +27,8 @@ _BEGIN_S = 600.0
 """By then a worker that can work has begun."""
 _MOST_S = 7_200.0
 """Of time that the process has seen pass. Nothing takes so long but a wait without end."""
+_BUSY_S = 60.0
+"""For so long who has something to do is left to do it. Nobody waits for an answer for longer."""
 _HOUR_MS = 3_600_000
 _WAITS_MOST = 60
 """How many times at most; then the workflow does not end."""
@@ -131,7 +133,7 @@ async def _until(
 async def _until_all_is_told(teller: Teller, place: Place, process: Process) -> None:
     """The workflow has ended: wait until each event has come, and all that it leads to is done."""
     waits, changes = 0, process.changes
-    while not teller.is_over() or place.has_open_events() or await teller.catch_up():
+    while not teller.is_over() or place.events_due_ms() is not None or await teller.catch_up():
         await asyncio.sleep(_LOOK_S)
         if process.changes == changes:
             if waits == _WAITS_MOST:
@@ -143,10 +145,11 @@ async def _until_all_is_told(teller: Teller, place: Place, process: Process) -> 
 
 async def _wait(place: Place, process: Process, teller: Teller | None) -> None:
     now_ms = process.clock.now_ms()
-    due_ms = min(
-        [each for each in (place.next_due_ms(), teller and teller.next_due_ms()) if each is not None and each > now_ms],
-        default=None,
-    )
+    told = (place.events_due_ms(), teller.next_due_ms()) if teller is not None else ()
+    if any(each is not None and each <= now_ms for each in told):
+        await asyncio.sleep(_BUSY_S)  # it is about to be done, or waits for somebody who does not answer
+        return
+    due_ms = min([each for each in (place.next_due_ms(), *told) if each is not None], default=None)
     until_ms = due_ms if due_ms is not None and due_ms > now_ms else now_ms + _HOUR_MS
     passed_s = (until_ms - now_ms) / 1000
     await process.passes(

@@ -140,8 +140,7 @@ class Teller:
         """When the next event is delivered."""
         left = [event for event in self.events() if not self._is_over(event)]
         times = [max(_at_ms(each), fate.not_before_ms) for each in left if (fate := self._fate(each)).behind is None]
-        # One that is to be overtaken, where nothing comes that could do it.
-        return min(times, default=self.now_ms() if left else None)
+        return min(times, default=None)
 
     def is_over(self) -> bool:
         """Whether nothing is left to be delivered."""
