@@ -20,7 +20,7 @@ import click
 from recordfirst.explore import Budget, Exploration
 from recordfirst.explore.running import explore
 from recordfirst.explore.runs.schedule import CHANGES, FAULTS
-from tests.explore.stories import CASES
+from tests.explore.cases import CASES
 from tests.explore.test_stripe import CASE as DEMO
 
 STORIES = {"create_order (the demo's, with Stripe's client)": DEMO} | CASES

@@ -19,8 +19,8 @@ from recordfirst.explore.worlds.virtual.seams import ProcessSeams
 from recordfirst.explore.worlds.virtual.underway import Running
 from recordfirst.testing.outside import Outside
 from tests.explore import shop
+from tests.explore.cases import CASES
 from tests.explore.conftest import at, then
-from tests.explore.stories import CASES
 
 
 def test_a_record_that_fails_as_a_worker_begins_keeps_it_from_nothing_later(world: FastWorld) -> None:

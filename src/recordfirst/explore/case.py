@@ -82,11 +82,7 @@ def _check(case: Case) -> None:
     identity.check_id(case.id)
     if not callable(case.provide):
         raise Misuse(f"provide= must be a function that takes the Outside and returns a mapping, not {case.provide!r}")
-    if case.events is not None and not callable(case.events):
-        raise Misuse(f"events= must be a function that takes the Outside and returns NewEvents, not {case.events!r}")
-    for handler in case.event_handlers:
-        if not isinstance(handler, EventHandler):
-            raise Misuse(f"event_handlers= takes what @on_event has made, not {handler!r}")
+    _check_events(case)
     for invariant in (*case.invariants, *case.always):
         if not isinstance(invariant, str | AppInvariant) and not callable(invariant):
             raise Misuse(f"an invariant must be a query, a function or an @invariant, not {invariant!r}")
@@ -98,3 +94,13 @@ def _check(case: Case) -> None:
         if not isinstance(column, str) or column.count(".") != 1:
             raise Misuse(f"ignore= names columns as 'table.column', not {column!r}")
     case.workflow.function.bind(case.args, case.kwargs)
+
+
+def _check_events(case: Case) -> None:
+    given: Any = case.events
+    if given is not None and not callable(given):
+        raise Misuse(f"events= must be a function that takes the Outside and returns NewEvents, not {given!r}")
+    handlers: tuple[Any, ...] = case.event_handlers
+    for handler in handlers:
+        if not isinstance(handler, EventHandler):
+            raise Misuse(f"event_handlers= takes what @on_event has made, not {handler!r}")

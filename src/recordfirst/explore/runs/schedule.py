@@ -1,8 +1,9 @@
 """What is done to a workflow, and where: points, faults, and schedules of them. Pure.
 
-A *point* is one crossing of a boundary by one process: a statement to the record, a request to the engine, a call of a
-provider, or a provider event that comes in. Processes and points are counted from 1, and a run is the same each time, so ``1.17:crash`` names one moment
-and nothing else. A *schedule* is a few of those, as one line of text that an operator can keep and give back.
+A *point* is one crossing of a boundary by one process: a statement to the record, a request to the engine, a call of
+a provider, or a provider event that comes in. Processes and points are counted from 1, and a run is the same each
+time, so ``1.17:crash`` names one moment and nothing else. A *schedule* is a few of those, as one line of text that an
+operator can keep and give back.
 """
 
 from __future__ import annotations
@@ -76,10 +77,10 @@ class Point(msgspec.Struct, frozen=True):
     """Whether a call that no key protects is this, or is under way: if its process stalls, nobody can know that
     it will yet be made, and nothing is promised.
     """
-    tells: bool = False
-    """Whether it is a call of which the provider may tell by itself."""
     label: str = ""
     """Its name in a schedule, where numbers do not hold from run to run: in the real world."""
+    tells: bool = False
+    """Whether it is a call of which the provider may tell by itself."""
 
 
 class At(msgspec.Struct, frozen=True, order=True):
@@ -167,9 +168,7 @@ def worth_trying(points: Iterable[Point]) -> list[Point]:
     return found
 
 
-_POLLS = frozenset(
-    {"find_timeline", "find_starts", "wakes", "undispatched", "due", "event_is_due", "reversal_due"}
-)
+_POLLS = frozenset({"find_timeline", "find_starts", "wakes", "undispatched", "due", "event_is_due", "reversal_due"})
 _POLLS_TRIED = 4
 
 

@@ -13,7 +13,6 @@ import msgspec
 from recordfirst.explore.runs.observed import Observed, SeenEvent, SeenPromise, SeenReceipt, SeenReversal, SeenStart
 from recordfirst.testing.outside import Asked
 
-
 _EVENTS = "SELECT coalesce(id, hash), state FROM recordfirst_event ORDER BY 1"
 _REVERSALS = "SELECT key, attempt, kind, id, handled_by FROM recordfirst_reversal ORDER BY key, attempt, kind, id"
 

@@ -20,8 +20,8 @@ from psycopg.pq import TransactionStatus
 
 from recordfirst.explore.runs.schedule import Boundary
 from recordfirst.explore.worlds.virtual.boundary import Process
-from recordfirst.explore.worlds.virtual.known import names_by_text
 from recordfirst.explore.worlds.virtual.errors import elsewhere
+from recordfirst.explore.worlds.virtual.known import names_by_text
 from recordfirst.records.postgres.lent import Lent
 
 _LONG_S = 86_400.0

@@ -279,7 +279,7 @@ class PostgresPlace(WithFiles):
 
     def events_due_ms(self) -> int | None:
         [due] = self.looks().execute(_EVENTS_DUE).fetchone() or (None,)
-        return due
+        return None if due is None else int(due)
 
     def tell_time(self) -> None:
         now_ms = self._process.clock.now_ms()

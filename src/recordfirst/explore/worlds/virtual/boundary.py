@@ -15,7 +15,7 @@ from typing import Any, cast
 import msgspec
 
 from recordfirst.explore.runs.event import BoundaryEvent
-from recordfirst.explore.runs.schedule import At, Boundary, Fault, Point, faults_at
+from recordfirst.explore.runs.schedule import MISHAPS, At, Boundary, Fault, Point, faults_at
 from recordfirst.explore.worlds.virtual.clock import Chance, Time
 from recordfirst.explore.worlds.virtual.errors import Errors
 from recordfirst.explore.worlds.virtual.kept import KeptConnection, Role, opened
@@ -134,7 +134,8 @@ class Process:
             raise asyncio.CancelledError
         if self.died:
             await _never()
-        point = Point(len(self.points) + 1, boundary, name, self.in_transaction, detail, blind or self._blind > 0, tells)
+        blinded = blind or self._blind > 0
+        point = Point(len(self.points) + 1, boundary, name, self.in_transaction, detail, blinded, tells=tells)
         if point.number > self._points_most:
             self.overran = True
             asyncio.get_running_loop().stop()
@@ -176,19 +177,16 @@ class Process:
         self, at: At, point: Point, do: Callable[[], Awaitable[T] | T], *, changes: bool, honoured_ms: int | None
     ) -> T:
         boundary = point.boundary
+        if at.fault in MISHAPS:
+            self._crosses(point, at.fault)
+            raise Mishap(at.fault)
         match at.fault:
             case "crash":
                 self._crosses(point, at.fault)
                 await self._dies()
-            case "fail":
+            case "fail" | "contend":
                 self._crosses(point, at.fault)
-                raise self._errors.not_applied(boundary)
-            case "contend":
-                self._crosses(point, at.fault)
-                raise self._errors.contended()
-            case "twice" | "never" | "late" | "overtaken":
-                self._crosses(point, at.fault)
-                raise Mishap(at.fault)
+                raise self._errors.not_applied(boundary) if at.fault == "fail" else self._errors.contended()
             case "stall":
                 self._crosses(point, at.fault)
                 if self.stalled is None:  # else the whole process stalls already, and goes on as a whole
@@ -218,12 +216,9 @@ class Process:
             case "lose":
                 self.note("and the reply is lost", point=point.number, fault=at.fault)
                 raise self._errors.lost(boundary)
-            case "early":
-                self.note("and the reply takes its time", point=point.number, fault=at.fault)
-                await asyncio.sleep(_EARLY_S)
-            case "hang":
+            case "early" | "hang":
                 self.note("and the reply does not come", point=point.number, fault=at.fault)
-                await asyncio.sleep(_HANG_S)
+                await asyncio.sleep(_EARLY_S if at.fault == "early" else _HANG_S)
         return result
 
     async def _dies(self) -> None:

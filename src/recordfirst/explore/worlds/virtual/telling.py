@@ -8,7 +8,7 @@ way of one that an endpoint has verified.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -177,7 +177,7 @@ class Teller:
         fate = self._fate(event)
         try:
             await self._process.passes(
-                "event", f"event {event.type}", lambda: self._taken(event), changes=False, detail=event.id
+                "event", f"event {event.type}", partial(self._taken, event), changes=False, detail=event.id
             )
         except Mishap as mishap:
             await self._befalls(event, mishap)
@@ -206,7 +206,7 @@ class Teller:
                 self._fates.put(Fate(id=event.id, taken=taken, not_before_ms=again_ms + (LONG_MS if taken else 0)))
 
 
-def told(case: Case, outside: Outside) -> Iterable[NewEvent]:
+def told(case: Case, outside: Outside) -> list[NewEvent]:
     """What the case says that providers tell.
 
     Raises:
@@ -214,7 +214,7 @@ def told(case: Case, outside: Outside) -> Iterable[NewEvent]:
     """
     assert case.events is not None
     try:
-        events = list(case.events(outside))
+        events: list[Any] = list(case.events(outside))
     except Exception as error:
         raise Misuse(f"events= of the case raised {type(error).__name__}: {error}") from error
     for event in events:
