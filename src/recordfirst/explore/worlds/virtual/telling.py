@@ -32,7 +32,7 @@ LONG_MS = 40 * 24 * 3_600_000
 """How long an event is on its way that comes late: longer than a provider keeps it."""
 
 
-class Sent(msgspec.Struct, frozen=True, kw_only=True):
+class TellingState(msgspec.Struct, frozen=True, kw_only=True):
     """What has become of an event so far."""
 
     id: str
@@ -45,28 +45,28 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     """It arrives when more events than so many were taken."""
 
 
-class Sendings:
+class TellingStates:
     """Of all events, in a file that outlives every process."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._read = path, 0
-        self._known: dict[str, Sent] = {}
+        self._known: dict[str, TellingState] = {}
 
-    def of(self, id: str) -> Sent:
+    def of(self, id: str) -> TellingState:
         """What has become of an event."""
         self._look()
-        return self._known.get(id, Sent(id=id))
+        return self._known.get(id, TellingState(id=id))
 
-    def put(self, sent: Sent) -> None:
+    def put(self, state: TellingState) -> None:
         """Something has become of it."""
         with self._path.open("ab") as file:
-            file.write(msgspec.json.encode(sent) + b"\n")
+            file.write(msgspec.json.encode(state) + b"\n")
 
     @property
     def taken(self) -> int:
         """How many were taken."""
         self._look()
-        return sum(sent.taken for sent in self._known.values())
+        return sum(state.taken for state in self._known.values())
 
     def _look(self) -> None:
         if not self._path.exists() or self._path.stat().st_size == self._read:
@@ -74,12 +74,12 @@ class Sendings:
         with self._path.open("rb") as file:
             file.seek(self._read)
             for line in file:
-                sent = _decode(line)
-                self._known[sent.id] = sent
+                state = _decode(line)
+                self._known[state.id] = state
             self._read = file.tell()
 
 
-_decode = msgspec.json.Decoder(Sent).decode
+_decode = msgspec.json.Decoder(TellingState).decode
 
 
 class _Books:
@@ -117,7 +117,7 @@ class Teller:
     def __init__(self, case: Case, app: App, place: Place, process: Process) -> None:
         self._case, self._app, self._process = case, app, process
         self._outside = place.outside
-        self._sendings = Sendings(place.files / "told")
+        self._states = TellingStates(place.files / "told")
         app.provide(self._outside, as_=_Books)
 
     def now_ms(self) -> int:
@@ -139,7 +139,7 @@ class Teller:
     def next_due_ms(self) -> int | None:
         """When the next event is delivered."""
         left = [event for event in self.events() if not self._is_over(event)]
-        times = [max(_at_ms(each), sent.not_before_ms) for each in left if (sent := self._sent(each)).behind is None]
+        times = [max(_at_ms(each), state.not_before_ms) for each in left if (state := self._state(each)).behind is None]
         return min(times, default=None)
 
     def is_over(self) -> bool:
@@ -148,33 +148,33 @@ class Teller:
 
     async def catch_up(self) -> int:
         """Be the operator who asks the provider for what never arrived; return how many it were."""
-        lost = [event for event in self.events() if self._sent(event).lost and not self._sent(event).taken]
+        lost = [event for event in self.events() if self._state(event).lost and not self._state(event).taken]
         for name in sorted({event.provider for event in lost}):
             await catch_up(self._app.runtime, [_Source(name, self)], since_ms=0, dry_run=False)
         for event in lost:
             self._process.note(f"an operator catches up with event {event.id}")
-            self._sendings.put(msgspec.structs.replace(self._sent(event), taken=True))
+            self._states.put(msgspec.structs.replace(self._state(event), taken=True))
         return len(lost)
 
     # ── one event ───────────────────────────────────────────────────────────
 
-    def _sent(self, event: NewEvent) -> Sent:
-        return self._sendings.of(event.id)
+    def _state(self, event: NewEvent) -> TellingState:
+        return self._states.of(event.id)
 
     def _is_over(self, event: NewEvent) -> bool:
-        sent = self._sent(event)
-        return sent.lost or (sent.taken and not sent.not_before_ms)
+        state = self._state(event)
+        return state.lost or (state.taken and not state.not_before_ms)
 
     def _is_due(self, event: NewEvent) -> bool:
-        sent = self._sent(event)
-        if self._is_over(event) or self.now_ms() < max(_at_ms(event), sent.not_before_ms):
+        state = self._state(event)
+        if self._is_over(event) or self.now_ms() < max(_at_ms(event), state.not_before_ms):
             return False
-        if sent.behind is None or self._sendings.taken > sent.behind:
+        if state.behind is None or self._states.taken > state.behind:
             return True
-        return all(self._sent(each).behind is not None or self._is_over(each) for each in self.events())
+        return all(self._state(each).behind is not None or self._is_over(each) for each in self.events())
 
     async def _deliver(self, event: NewEvent) -> None:
-        sent = self._sent(event)
+        state = self._state(event)
         try:
             said: str = await self._process.passes(
                 "event", f"event {event.type}", partial(self._taken, event), changes=False, detail=event.id
@@ -183,28 +183,30 @@ class Teller:
             await self._befalls(event, mishap)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is no answer of 200
             self._process.note(f"event {event.id} was not answered: {error}")
-            self._sendings.put(msgspec.structs.replace(sent, not_before_ms=self.now_ms() + _AGAIN_MS))
+            self._states.put(msgspec.structs.replace(state, not_before_ms=self.now_ms() + _AGAIN_MS))
         else:
             self._process.note(f"event {event.id} is answered: it is {said}")
-            self._sendings.put(Sent(id=event.id, taken=True))
+            self._states.put(TellingState(id=event.id, taken=True))
 
     async def _taken(self, event: NewEvent) -> str:
         return await EventEndpoint(self._app.runtime, _Source(event.provider, self)).take(event)
 
     async def _befalls(self, event: NewEvent, mishap: Mishap) -> None:
-        sent = self._sent(event)
+        state = self._state(event)
         match mishap.fault:
             case "never":
-                self._sendings.put(msgspec.structs.replace(sent, lost=True))
+                self._states.put(msgspec.structs.replace(state, lost=True))
             case "late":
-                self._sendings.put(msgspec.structs.replace(sent, not_before_ms=self.now_ms() + LONG_MS))
+                self._states.put(msgspec.structs.replace(state, not_before_ms=self.now_ms() + LONG_MS))
             case "overtaken":
-                self._sendings.put(msgspec.structs.replace(sent, behind=self._sendings.taken))
+                self._states.put(msgspec.structs.replace(state, behind=self._states.taken))
             case _:
                 again_ms = self.now_ms() + _AGAIN_MS
                 done = await asyncio.gather(self._taken(event), self._taken(event), return_exceptions=True)
                 taken = any(isinstance(each, str) for each in done)
-                self._sendings.put(Sent(id=event.id, taken=taken, not_before_ms=again_ms + (LONG_MS if taken else 0)))
+                self._states.put(
+                    TellingState(id=event.id, taken=taken, not_before_ms=again_ms + (LONG_MS if taken else 0))
+                )
 
 
 def told(case: Case, outside: Outside) -> list[NewEvent]:
