@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from recordfirst.core.reversal import TakenBack
-from tests.events.banking import TAKEN, Bank, banking, pay, pay_elsewhere, returned
+from tests.events.banking import TAKEN, Bank, banking, pay, pay_elsewhere, returned, send
 from tests.starts.harness import Shop
 
 
@@ -37,3 +37,24 @@ async def test_a_provider_that_does_not_answer_delays_its_own_events_alone(shop:
         assert await at.visits() == ["2 sent returned 30"]
         answers.set()
         await at.over()
+
+
+async def test_what_takes_back_is_asked_for_as_long_as_a_probe(shop: Shop, monkeypatch: Any) -> None:
+    """P9, P11: its client knows no time limit, and it does not answer; the event is looked into again, and told."""
+    asked: list[str] = []
+
+    async def taken_back(self: Bank, get: Any, references: Any) -> list[TakenBack]:
+        del get, references
+        asked.append(self.name)
+        if len(asked) == 1:
+            await asyncio.Event().wait()
+        return [returned()]
+
+    monkeypatch.setattr(Bank, "taken_back", taken_back)
+    monkeypatch.setattr(send, "timeout_s", 0.2)
+    async with banking(shop) as at:
+        assert await (await at.app.start(pay, "1", id="1")).result() == "1"
+        await at.event("back", transfer="1")
+        await at.over()
+        assert await at.visits() == ["1 sent returned 30"]
+        assert len(asked) == 2
