@@ -66,7 +66,8 @@ class TellingBank(Bank, frozen=True, kw_only=True):
     async def taken_back(self, get: Any, references: Mapping[str, str]) -> list[TakenBack]:
         """What takes back one debit: refunds of ours, too."""
         outside: Outside = await get(Outside)
-        debit = next((asked for asked in outside.applied if asked.result in references.values()), None)
+        ids = set(references.values())
+        debit = next((asked for asked in outside.applied if asked.kind == "debit" and asked.result in ids), None)
         if debit is None:
             return []
         since = {what: debit.at_ms + after_ms for what, after_ms in self.takes_back}
