@@ -90,7 +90,7 @@ async def _work(case: Case, workflow: Workflow[..., Any], place: Place, process:
         except WorkflowFailed as failed:
             process.note(f"the workflow has failed: {failed}")
         if teller is not None:
-            await _until_all_is_told(teller, place, process)
+            await _until_all_is_told(teller, app, place, process)
 
 
 @contextlib.asynccontextmanager
@@ -130,7 +130,7 @@ async def _until(
         changes = process.changes
 
 
-async def _until_all_is_told(teller: Teller, place: Place, process: Process) -> None:
+async def _until_all_is_told(teller: Teller, app: App, place: Place, process: Process) -> None:
     """The workflow has ended: wait until each event has come, and all that it leads to is done."""
     waits, changes = 0, process.changes
     while not teller.is_over() or place.events_due_ms() is not None or await teller.catch_up():
@@ -139,7 +139,8 @@ async def _until_all_is_told(teller: Teller, place: Place, process: Process) -> 
             if waits == _WAITS_MOST:
                 raise Stuck("provider events do not come to an end")
             waits += 1
-            await _wait(place, process, teller)
+            if not await answer(app, place.outside, process.note):
+                await _wait(place, process, teller)
         changes = process.changes
 
 
