@@ -642,6 +642,18 @@ def test_every_page_is_reached() -> None:
     assert pages - listed == {"index"}
 
 
+def test_pages_say_where_their_code_is() -> None:
+    """Who reads a page in the clone sees no code that it includes: its first words name the folder or file."""
+    silent = []
+    for page in text_files("docs", suffixes=(".md",)):
+        first, _, _ = page.read_text().partition("```{literalinclude}")
+        for file in set(re.findall(r"^```\{literalinclude\} \.\./\.\./(\S+)$", page.read_text(), re.MULTILINE)):
+            above = page.read_text().partition(f"{{literalinclude}} ../../{file}")[0]
+            if f"`{file}`" not in above and f"`{file.rpartition('/')[0]}`" not in first:
+                silent.append(f"{page.name}: {file}")
+    assert silent == []
+
+
 def test_docs_are_named_by_their_address() -> None:
     """A wheel has no docs: an error or a command names the address of a page, which only one module knows."""
     assert found(list(text_files("src", suffixes=(".py", ".sql"))), r"docs/[\w/-]*\.md|https?://recordfirst\b") == [

@@ -1,13 +1,13 @@
 """A shop on FastAPI that is paid with Stripe: 3-D Secure, webhooks, refunds at the dashboard, disputes.
 
-Web and worker are processes of their own, on one record. Either may die at any time.
+Web and worker are processes of their own, on one record. Either may die at any time. README.md says how to run them.
 """
 
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import FastAPI, HTTPException, Request
@@ -41,11 +41,14 @@ from recordfirst.providers.stripe import (
 )
 from recordfirst.records.postgres import PostgresRecord
 
+type Name = Annotated[str, msgspec.Meta(pattern=r"^[\w-]{1,64}\Z")]
+"""An id, as it may come from outside: one line of 64 characters at most, and never empty."""
+
 
 class Order(msgspec.Struct, frozen=True):
-    id: str
-    amount_minor: int
-    payment_method: str
+    id: Name
+    amount_minor: Annotated[int, msgspec.Meta(ge=1, le=99_999_999)]  # Stripe takes no more
+    payment_method: Name
 
 
 async def change(tx: AsyncConnection, order_id: str, status: str, *, secret: str | None = None) -> None:
@@ -140,7 +143,10 @@ web = FastAPI(lifespan=opened, routes=[Route("/stripe/events", stripe_events, me
 @web.post("/orders", status_code=202)
 async def post_order(request: Request) -> dict[str, str]:
     """Take an order: its row and its workflow commit together. Sent again, it is the same order."""
-    order = msgspec.json.decode(await request.body(), type=Order)
+    try:
+        order = msgspec.json.decode(await request.body(), type=Order)
+    except ValueError as error:  # malformed JSON, an empty id, no money, ...: nothing of it may be stored
+        raise HTTPException(422, str(error)) from error
     try:
         async with app.record.write() as w:
             # An order that is there already is the same one: the start of another with its id is refused.

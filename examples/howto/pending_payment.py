@@ -32,10 +32,6 @@ async def insert_order(w: Write[AsyncConnection], order: Order) -> None:
     )
 
 
-async def find_charge(call: Call, order: Order, *, stripe: StripeClient = inject()) -> Probed:
-    return await find_payment_intent(stripe, marker=call.marker, since_ms=call.since_ms, known=call.references)
-
-
 # [cancel]
 @effect(key="order:{order.id}:cancel-charge", provider=Stripe, after=insert_order)
 async def cancel_charge(call: Call, order: Order, pending: Pending, *, stripe: StripeClient = inject()) -> str:
@@ -48,6 +44,10 @@ async def cancel_charge(call: Call, order: Order, pending: Pending, *, stripe: S
 
 
 # [charge]
+async def find_charge(call: Call, order: Order, *, stripe: StripeClient = inject()) -> Probed:
+    return await find_payment_intent(stripe, marker=call.marker, since_ms=call.since_ms, known=call.references)
+
+
 @effect(
     key="order:{order.id}:charge",
     provider=Stripe,

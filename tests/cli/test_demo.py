@@ -64,7 +64,7 @@ def test_demo_on_a_record_that_was_used(sqlite_path):
     ended = demo(f"sqlite:///{sqlite_path}", "--orders", "1", "--kills", "0")
     assert (ended.returncode, ended.stdout) == (1, "")
     [line] = ended.stderr.splitlines()
-    assert "holds orders of an earlier demo" in line
+    assert "has orders of an earlier demo" in line
 
 
 def test_demo_that_stays(tmp_path):

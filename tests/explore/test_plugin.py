@@ -134,7 +134,7 @@ def test_mistakes_are_one_line_where_they_were_made(run):
     """P8: an argument that is none, a budget that is none, a loop that runs already."""
     told = run("-q", "test_order.py", "-k", "stranger or budget or async or whole").stdout
     assert "Misuse: explore has no invariant=; it takes the workflow, its arguments, and always=, app=, budget=" in told
-    assert "Misuse: 'a week' is no budget; write a time, such as 60s" in told
+    assert "Misuse: 'a week' is not a budget; write a time, such as 60s" in told
     assert "Misuse: explore(Case) is a whole case: give it no arguments, or args=(...)" in told
     assert "1 passed" in told  # what the command line takes, a whole case, the fixture takes, too
     assert "Misuse: explore(...) has event loops of its own" in told

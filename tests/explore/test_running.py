@@ -61,7 +61,7 @@ def test_what_was_found_is_found_again(explored):
 
 def test_a_replay_of_a_point_that_is_not_there_is_refused():
     """P8: a replay that tries nothing must not look like one that held."""
-    with pytest.raises(Misuse, match=r"nothing comes to 1\.999:crash"):
+    with pytest.raises(Misuse, match=r"no process reaches 1\.999:crash"):
         replay(CASE, parse("1.999:crash"))
 
 
@@ -78,8 +78,8 @@ def test_what_is_broken_without_faults_is_said_so():
         ({"provide": lambda _: {}}, r"MissingDependency: .* let provide= of the case return it:.* needs bank: Bank"),
         ({"provide": lambda _: 1 / 0}, r"provide= of the case raised ZeroDivisionError"),
         ({"provide": lambda _: {Bank: 1}}, r"fails without faults: EffectStopped: .*AttributeError: 'int' object"),
-        ({"tables": "", "invariants": ()}, r"fails without faults: .*no such table: orders; look at tables="),
-        ({"tables": "CREATE TABEL x"}, r"tables= of the case cannot be made: near \"TABEL\": syntax error"),
+        ({"tables": "", "invariants": ()}, r"fails without faults: .*no such table: orders; check tables="),
+        ({"tables": "CREATE TABEL x"}, r"tables= of the case cannot be created: near \"TABEL\": syntax error"),
         ({"invariants": ("SELECT x FROM y",)}, r"the invariant SELECT x FROM y cannot be asked: OperationalError"),
         ({"invariants": (lambda _: [],)}, r"the invariant <lambda> cannot be asked: TypeError"),
     ],

@@ -34,7 +34,7 @@ def test_rates_are_kept(kind):
 @pytest.mark.parametrize("wrong", [{"decline": -0.1}, {"decline": 0.6, "slow": 0.6}, {"slow": 0.1, "slow_s": -1}])
 def test_rates_that_cannot_be_are_refused(wrong):
     """P8: a plan that makes no sense is an error where it is made."""
-    with pytest.raises(ValueError, match=r"fault rates|not negative"):
+    with pytest.raises(ValueError, match=r"fault rates|not be negative"):
         Faults(**wrong)
 
 

@@ -1,4 +1,4 @@
-"""The end of the demo: do the file, the record and the provider tell the same story, to the cent?"""
+"""The end of the demo: compares the file, the record and the provider, to the cent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from recordfirst.demo.orders import minor_units
 
 
 class OrderRow(msgspec.Struct, frozen=True):
-    """An order as the record has it at the end."""
+    """An order, as it is in the record at the end."""
 
     id: str
     amount_minor: int
@@ -30,13 +30,13 @@ class OrderBooks(msgspec.Struct, frozen=True, kw_only=True):
     duplicates: int
     """Orders that were charged, or shipped, more than once."""
     missing: int
-    """Orders of the file that are not settled alike in the record, at the provider and in the warehouse."""
+    """Orders of the file on which the record, the provider and the warehouse do not agree."""
     sum_file: int
-    """All dollars of the file's orders."""
+    """The sum of the file's orders."""
     sum_record: int
-    """What the record says was paid, and what it says was declined."""
+    """The amounts that are paid or declined in the record."""
     sum_provider: int
-    """What the provider charged, and what it declined."""
+    """The amounts that the provider charged or declined."""
     paid_record: int
     paid_provider: int
     kills: int
@@ -46,7 +46,7 @@ class OrderBooks(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def sum_of_file(text: str, orders: int) -> int:
-    """Add up the file's dollars by themselves, not by the orders made of them."""
+    """Add up the dollars in the file itself, not in the orders that were parsed from it."""
     return sum(minor_units(line.split()[-1]) for line in text.splitlines()[:orders])
 
 
@@ -105,7 +105,7 @@ def _agrees(
     declined: Mapping[str, int],
     shipments: Mapping[str, int],
 ) -> bool:
-    """Whether record, provider and warehouse say the same of one order."""
+    """Whether record, provider and warehouse agree on one order."""
     if row is None or row.amount_minor != amount:
         return False
     amounts = charged.get(row.id, [])

@@ -1,4 +1,4 @@
-"""The demo's engine: its worker's own, or one that all its workers share."""
+"""The demo's engine: embedded in a worker, or shared by all workers."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ IN_THE_RECORD = "resonate-pg"
 
 
 async def engine_for(given: str | None, resonate_sql: str | None, record_url: str) -> str | None:
-    """Return what ``App(engine=...)`` takes; apply ``resonate_sql`` to the record's database if it is named.
+    """Return the value for ``App(engine=...)``; if ``resonate_sql`` is given, apply it to the record's database.
 
     Raises:
-        Misuse: if the options do not go together.
+        Misuse: if the options contradict each other.
     """
     if resonate_sql is not None and given != IN_THE_RECORD:
         raise Misuse(f"--resonate-sql is for --engine {IN_THE_RECORD}")
     if given != IN_THE_RECORD:
         return given
     if not record_url.startswith(("postgresql://", "postgres://")):
-        raise Misuse(f"--engine {IN_THE_RECORD} is in the record's database: give a Postgres, as in --record postgres")
+        raise Misuse(f"--engine {IN_THE_RECORD} needs a record in Postgres, such as --record postgres")
     if resonate_sql is not None:
         await asyncio.to_thread(_apply, Path(resonate_sql), record_url)
     return record_url

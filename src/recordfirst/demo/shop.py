@@ -1,6 +1,6 @@
 """The demo's shop: an order is inserted, its card is charged, it is marked paid, and fulfilment is requested.
 
-The same code runs on SQLite and on Postgres; only the marks of bound values differ, and :func:`sql` sees to them.
+The same code runs on SQLite and on Postgres. Only the placeholders of bound values differ; :func:`sql` converts them.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ CREATE TABLE IF NOT EXISTS orders (
 
 
 class OrderStatus(enum.Enum):
-    """What an order can come to."""
+    """The ways in which an order can end."""
 
     PAID = "paid"
     DECLINED = "declined"
@@ -66,7 +66,7 @@ class Shipment(msgspec.Struct, frozen=True):
 
 
 class Warehouse:
-    """Client of the warehouse's API, which takes idempotency keys."""
+    """A client of the warehouse's API, which honours idempotency keys."""
 
     def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
         self._url, self._session = url, session
@@ -84,13 +84,13 @@ WAREHOUSE = Provider(name="warehouse", retention_s=7 * 24 * 3600)
 
 
 def sql(tx: Any, text: str) -> str:
-    """Write bound values as this connection's driver wants them."""
+    """Write placeholders in the style of this connection's driver."""
     return text if type(tx).__module__.startswith("aiosqlite") else text.replace("?", "%s")
 
 
 @write
 async def insert_order(w: Write[Any], order: Order) -> None:
-    """The record first. An order that exists with other values is a conflict, not a success."""
+    """Insert the order before anything is called. If it exists with other values, that is a conflict, not a success."""
     values = {
         "customer": order.customer,
         "day": order.day.isoformat(),
@@ -98,19 +98,19 @@ async def insert_order(w: Write[Any], order: Order) -> None:
         "amount_minor": order.amount_minor,
     }
     if await insert_or_same(w.tx, "orders", {"id": order.id}, {**values, "status": "new"}) and order.amount_minor:
-        # The intent rides in this transaction, so that the charge costs one commit after the call and none before.
+        # This transaction also stores the intent, so the charge costs no commit before the call, and one after it.
         w.intend(charge_card, order)
 
 
 @write
 async def mark_free(w: Write[Any], order: Order) -> None:
-    """An order of nothing is paid as it is; Stripe charges no such amounts."""
+    """Mark an order of 0.00 as paid: Stripe does not charge such an amount."""
     await _mark(w, order, "paid", None)
 
 
 async def find_charge(call: Call, order: Order, *, client: StripeClient = inject()) -> Probed:
     """Ask Stripe what became of the charge."""
-    # One customer's payments, not everybody's of the last minutes.
+    # This reads the payments of one customer, not all payments of the last minutes.
     customer = f"cus_{order.customer}"
     found = await find_payment_intent(
         client, marker=call.marker, since_ms=call.since_ms, known=call.references, customer=customer
@@ -122,7 +122,7 @@ async def find_charge(call: Call, order: Order, *, client: StripeClient = inject
 
 @effect(key="order:{order.id}:charge", provider=STRIPE, after=insert_order, probe=find_charge, timeout_s=10)
 async def charge_card(call: Call, order: Order, *, client: StripeClient = inject()) -> Payment | Pending:
-    """Charge the card, with the key that stays the same however often this is sent."""
+    """Charge the card. The key is the same each time that the request is sent."""
     intent = await client.v1.payment_intents.create_async(
         {
             "amount": order.amount_minor,
@@ -139,13 +139,13 @@ async def charge_card(call: Call, order: Order, *, client: StripeClient = inject
 
 @charge_card.on_success
 async def mark_paid(w: Write[Any], order: Order, payment: Payment) -> None:
-    """In one transaction with the receipt of the charge."""
+    """Runs in the transaction that stores the receipt of the charge."""
     await _mark(w, order, "paid", payment.id)
 
 
 @charge_card.on_decline
 async def mark_declined(w: Write[Any], order: Order, declined: Declined) -> None:
-    """In one transaction with the receipt of the decline."""
+    """Runs in the transaction that stores the receipt of the decline."""
     await _mark(w, order, "declined", declined.code)
 
 
@@ -157,7 +157,7 @@ async def request_fulfilment(call: Call, order: Order, *, warehouse: Warehouse =
 
 @request_fulfilment.on_success
 async def mark_shipped(w: Write[Any], order: Order, shipment: Shipment) -> None:
-    """In one transaction with the receipt of the request."""
+    """Runs in the transaction that stores the receipt of the request."""
     cursor = await w.tx.execute(sql(w.tx, "UPDATE orders SET shipment = ? WHERE id = ?"), (shipment.id, order.id))
     changed_one(cursor, f"order {order.id}, to be marked shipped")
 
@@ -187,7 +187,7 @@ async def create_order(ctx: Context, order: Order) -> OrderStatus:
 
 @invariant(name="paid orders without exactly one charge")
 async def paid_orders_have_one_charge(r: Read[Any]) -> list[tuple[Any, ...]]:
-    """What the whole shop is about, as one query."""
+    """The purpose of the shop, as one query."""
     receipts = "recordfirst_receipt" if type(r.tx).__module__.startswith("aiosqlite") else "recordfirst.receipt"
     cursor = await r.tx.execute(
         f"""

@@ -1,4 +1,4 @@
-"""The demo's warehouse: an HTTP API that ships once per idempotency key, and now and then cuts off its answer."""
+"""The demo's warehouse: an HTTP API that ships once per idempotency key, and sometimes cuts the connection."""
 
 from __future__ import annotations
 

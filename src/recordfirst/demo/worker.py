@@ -1,4 +1,4 @@
-"""A worker process of the demo: works, or stands by, until it is told to end or is killed."""
+"""A worker process of the demo: works or stands by, until it gets SIGTERM or is killed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def work(record_url: str, stripe_url: str, warehouse_url: str, engine: str
 
 
 async def work_with(app: App) -> None:
-    """Work until SIGTERM; print ``working`` when it is our turn, or at once on an engine that workers share."""
+    """Work until SIGTERM. Print ``working`` when this process begins to work: at once, if workers share an engine."""
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     async with app.worker() as worker:
@@ -33,8 +33,8 @@ async def work_with(app: App) -> None:
 
 
 if __name__ == "__main__":
-    # What goes wrong is meant to: the table at the end tells.
+    # The faults are intended, so only errors are logged; the table at the end shows the outcome.
     logging.getLogger("recordfirst").setLevel(logging.ERROR)
-    # The demo's own processes are killed by the dozen; an interrupt ends them without a traceback each.
+    # An interrupt goes to all processes of the demo. It must not print a traceback for each of them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     asyncio.run(work(*sys.argv[1:5]))

@@ -28,6 +28,8 @@ from recordfirst.steps.on_event import EventHandler
 
 CLAIM_MS = 15_000
 """How long an event that was taken up is nobody else's; a handler that takes longer may run twice, and counts once."""
+_ASKS_MOST = 4
+"""How often a provider is asked whose something is: a dispute's payment, and its charge."""
 AT_ONCE = 16
 """Events that are claimed, and taken up side by side."""
 STOPPED = "RF-EVENT-STOPPED"
@@ -198,18 +200,23 @@ class Taker:
         else the provider says what calls left there.
         """
         names = names_of(event)
+        named, asked = await self._receipts(names), set[str]()
+        provider, left = self._providers.get(event.provider), [*names.references]
+        while not named and provider is not None and left and len(asked) < _ASKS_MOST:
+            reference = left.pop(0)
+            if reference not in asked:
+                asked.add(reference)
+                found = await provider.names_under(self._runtime.injector.get, reference)
+                named = await self._receipts(found)
+                left += found.references
+        return named
+
+    async def _receipts(self, names: EventNames) -> list[tuple[str, int]]:
         named = matching.receipts_named(self._runtime.app, names)
         if not named and names.references:
             async with self._runtime.record.session() as session:
                 named = [found for id in names.references for found in await session.referred_to(id)]
-        provider = self._providers.get(event.provider)
-        if provider is None or named:
-            return named
-        for reference in names.references:
-            marker = await provider.marker_under(self._runtime.injector.get, reference)
-            if marker is not None:
-                return matching.receipts_named(self._runtime.app, EventNames(markers=(marker,)))
-        return []
+        return named
 
 
 def providers_by_name(effects: Mapping[str, Any]) -> dict[str, Provider]:

@@ -1,9 +1,9 @@
-"""Is my workflow safe if the process dies right here? For every *here*, in seconds.
+"""Answers one question: is my workflow safe if the process dies right here? For every *here*, in seconds.
 
 A workflow is run once without faults, to find its points: each statement to the record, request to the engine, call of
-a provider, and wait. Then it is run again for each point and each fault, and for two and more of them, in a fresh world
-each time; processes die there, others go on from what they left. Whatever comes of it is judged by what was seen from
-outside, never by what the code says of itself.
+a provider, and wait. Then it is run again for each point and each fault, and for two and more of them, each time in a
+fresh world. Processes die, and others go on from what they left. The judge goes by what was seen from outside, never by
+what the code reports about itself.
 """
 
 from recordfirst.core.event import NewEvent

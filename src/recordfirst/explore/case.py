@@ -1,4 +1,4 @@
-"""What is to be explored: a workflow with its arguments, the world that it needs, and what must hold in the end."""
+"""A case: a workflow with its arguments, what it needs from its world, and what must hold in the end."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from recordfirst.steps.workflow import Workflow
 from recordfirst.testing.outside import Outside
 
 type GivenInvariant = str | AppInvariant | Callable[[sqlite3.Connection, Outside], Iterable[Any]]
-"""What must never be: a query that returns the rows which offend, a function that does, or an ``@invariant``."""
+"""An invariant: a query that returns the rows which break it, a function that returns them, or an ``@invariant``."""
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
     """One workflow, started once.
 
     Raises:
-        Misuse: if an argument is not of its type, or a version has another name than the workflow.
-        BadId: if ``id`` cannot be a workflow's.
+        Misuse: if an argument has the wrong type, or a version has another name than the workflow.
+        BadId: if ``id`` is not a valid id of a workflow.
     """
 
     workflow: Workflow[..., Any]
@@ -33,22 +33,22 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     kwargs: Mapping[str, Any] = {}
     id: str = "explored"
     tables: str = ""
-    """SQL that makes the tables which the writes need."""
+    """SQL that creates the tables of the writes."""
     provide: Callable[[Outside], Mapping[Any, Any]] = lambda _: {}
-    """What steps have injected, by its key; doubles of providers keep their books in the ``Outside``."""
+    """Returns what is injected into steps, by its key. Doubles of providers keep their books in the ``Outside``."""
     events: Callable[[Outside], Iterable[NewEvent]] | None = None
-    """What providers tell by themselves, by what was done outside: each event with its time, which may be still to
-    come. The world delivers them then, and lets go wrong what can."""
+    """Returns the events that providers send, by what was done outside. Each has its time, which may be in the future.
+    The world delivers it then, and lets go wrong what can."""
     event_handlers: tuple[EventHandler, ...] = ()
-    """The app's, as ``App(event_handlers=)`` has them."""
+    """The app's handlers of events, as ``App(event_handlers=)`` has them."""
     invariants: tuple[GivenInvariant, ...] = ()
-    """What must hold in the end."""
+    """The invariants that must hold in the end."""
     always: tuple[GivenInvariant, ...] = ()
-    """What must hold whenever something was committed, and in what a death leaves: whether anybody goes on or not."""
+    """The invariants that must hold after each commit, and after each death, whether another process goes on or not."""
     versions: tuple[Workflow[..., Any], ...] = ()
-    """Later versions of the workflow, for deploys: under the same name."""
+    """Later versions of the workflow, for deploys. They have the same name."""
     ignore: frozenset[str] = frozenset()
-    """What may differ from the run without faults, a time, say: columns, as ``table.column``, and fields of a step's
+    """What may differ from the run without faults, such as a time: columns, as ``table.column``, and fields of a step's
     result, as ``step.field``."""
     app: str = "explored"
 
@@ -63,9 +63,9 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _check(case: Case) -> None:
-    """Raise ``Misuse`` for whatever could only go wrong, where the person who wrote it sees it."""
+    """Raise ``Misuse`` for mistakes that would surface later, so that the author sees them where the case is made."""
     if not isinstance(case.workflow, Workflow):
-        raise Misuse(f"what is explored must be a @workflow, not {case.workflow!r}")
+        raise Misuse(f"workflow= must be a @workflow, not {case.workflow!r}")
     for name, kind, wanted in (
         ("args", tuple, "a tuple"),
         ("kwargs", Mapping, "a mapping"),

@@ -1,4 +1,4 @@
-"""A whole exploration, and the replay of one schedule: what the command line and pytest's fixture do."""
+"""A whole exploration, and the replay of one schedule, for the command line and the fixture of pytest."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ from recordfirst.explore.worlds.world import World
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _TELL_EVERY = 10
-"""Schedules between two words of a process about how far it is."""
+"""How many schedules a process runs between two reports of its progress."""
 
 _RARELY = 50_000
-"""Objects more than at the last time."""
+"""How many new objects trigger a garbage collection."""
 
 _LEAVES_S = 20.0
-"""How long to wait for a process that is told to end: a schedule is over by then."""
+"""How long to wait for a process that was asked to end. A schedule does not take longer."""
 
 _SINGLES = Budget()
 _FAST = Where()
 
 type Tell = Callable[[int, int], None]
-"""Is told how many schedules were run, and how many of them broke a promise."""
+"""Gets the number of schedules that were run, and of those that broke a promise."""
 
 
 def _littering[**P, R](run: Callable[P, R]) -> Callable[P, R]:
-    """Collect rarely what processes that died leave in memory, and say nothing of the coroutines among it.
+    """Collect garbage of dead processes rarely, and suppress the warnings about their coroutines.
 
-    What such a process had begun is never gone on with. Looking for it as often as Python does by itself took a
+    The coroutines of a dead process are never resumed. Collecting them as often as Python does by default took a
     twentieth of the time.
     """
 
@@ -62,7 +62,7 @@ def _littering[**P, R](run: Callable[P, R]) -> Callable[P, R]:
                 return run(*args, **kwargs)
             finally:
                 gc.set_threshold(*often)
-                gc.collect()  # they are noticed when memory is collected
+                gc.collect()  # the warnings are raised during a collection
 
     return cleaning_up
 
@@ -78,19 +78,20 @@ def explore(
     part: tuple[int, int] = (0, 1),
     tell: Tell = lambda _done, _failed: None,
 ) -> Exploration:
-    """Explore a case: every fault at every point, and what more the budget allows.
+    """Explore a case: every fault at every point, and more as the budget allows.
 
     Args:
-        case: what is explored.
-        budget: when to stop. With none, at the end of the single faults.
+        case: the case.
+        budget: when to stop. Default: after all single faults.
         where: the world.
-        seed: of what is drawn. The same seed, budget of schedules and code try the same schedules.
+        seed: the seed of what is drawn. The same seed, budget of schedules and code try the same schedules.
         jobs: how many processes share the work.
-        part: which of how many parts, counted from 0: others see to the rest, on other machines for all that matters.
-        tell: is told how far it is.
+        part: the index of this part, from 0, and the number of parts. Other runs, on other machines perhaps, take the
+            other parts.
+        tell: gets reports of the progress.
 
     Raises:
-        Misuse: if the case cannot be run without faults, or there is nothing to be done, or no such world to be had.
+        Misuse: if the case cannot be run without faults, there is nothing to do, or the world cannot be opened.
     """
     if jobs < 1:
         raise Misuse(f"jobs must be at least 1, not {jobs}")
@@ -101,34 +102,34 @@ def explore(
 
 
 def parse_budget(text: str | None) -> Budget:
-    """Read ``60s``, ``5m``, ``1h`` or ``10000``: when to stop. Without one: at the end of the single faults.
+    """Parse ``60s``, ``5m``, ``1h`` or ``10000``: when to stop. ``None``: after all single faults.
 
     Raises:
-        Misuse: if it is none of these.
+        Misuse: if the text is none of these.
     """
     if text is None:
         return _SINGLES
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])|(\d+)", text.strip())
     if found is None:
-        raise Misuse(f"{text!r} is no budget; write a time, such as 60s, 5m or 1h, or a number of schedules")
+        raise Misuse(f"{text!r} is not a budget; write a time, such as 60s, 5m or 1h, or a number of schedules")
     number, unit, schedules = found.groups()
     budget = Budget(schedules=int(schedules)) if unit is None else Budget(seconds=float(number) * _SECONDS[unit])
     if not (budget.schedules or budget.seconds):
-        raise Misuse(f"a budget of {text!r} tries nothing")
+        raise Misuse(f"a budget of {text!r} tries nothing; write a larger one")
     return budget
 
 
 @_littering
 def replay(case: Case, schedule: Schedule, *, where: Where = _FAST, seed: int = 1) -> Exploration:
-    """Run one schedule, and nothing else.
+    """Run one schedule and no other.
 
     Raises:
-        Misuse: if the case cannot be run without faults, or the schedule's points or faults are not there.
+        Misuse: if the case cannot be run without faults, or the schedule's points or faults do not exist here.
     """
     with ready(where) as there, _world(case, there, seed) as world:
         strangers = {what for at in schedule.faults for what in (at.fault, at.change) if what} - world.tries
         if strangers:
-            raise Misuse(f"the {there.world} world does not do {', '.join(sorted(strangers))} here")
+            raise Misuse(f"the {there.world} world cannot do {', '.join(sorted(strangers))} here")
         explorer = Explorer(world, case.workflow.name, seed=seed)
         report = explorer.report
         report.world = there.world
@@ -136,7 +137,7 @@ def replay(case: Case, schedule: Schedule, *, where: Where = _FAST, seed: int = 
         outcome = _until_struck(world, schedule) if schedule.faults else report.reference
         if len(outcome.struck) < len(schedule.faults):
             missed = [str(at) for at in schedule.faults if at not in outcome.struck]
-            raise Misuse(f"nothing comes to {', '.join(missed)}: the workflow, its case or recordfirst has changed")
+            raise Misuse(f"no process reaches {', '.join(missed)}: the workflow, its case or recordfirst has changed")
         report.schedules, report.replayed = 1, outcome
         if outcome.violations:
             report.failed = 1
@@ -145,7 +146,7 @@ def replay(case: Case, schedule: Schedule, *, where: Where = _FAST, seed: int = 
 
 
 def _until_struck(world: World, schedule: Schedule) -> RunOutcome:
-    """Run it; in real time no two runs are alike, so one that has not come to its points is run again."""
+    """Run a schedule. In real time no two runs are alike, so a run that has not reached its points is repeated."""
     for _ in range(world.replays - 1):
         outcome = world.run(schedule)
         if len(outcome.struck) == len(schedule.faults):
@@ -155,7 +156,7 @@ def _until_struck(world: World, schedule: Schedule) -> RunOutcome:
 
 @contextlib.contextmanager
 def _world(case: Case, where: Where, seed: int) -> Iterator[World]:
-    # Processes that die and requests that fail are what it is all about: nobody wants to read each in a log.
+    # Processes die and requests fail on purpose here, so they are not logged.
     loggers = [logging.getLogger(name) for name in ("resonate", "recordfirst", "asyncio")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -174,12 +175,12 @@ def _explore(case: Case, budget: Budget, where: Where, seed: int, shard: tuple[i
         explorer.report.world = where.world
         mistakes.check(case, explorer.report.reference)
         if explorer.report.failed:
-            return explorer.report  # it is broken without any fault: what faults add says nothing
+            return explorer.report  # a promise is broken without any fault, so faults would show nothing more
         return explorer.explore(budget, lambda report: tell(report.schedules, report.failed))
 
 
 def _share(budget: Budget, parts: int) -> Budget:
-    """What each of so many gets: its part of the schedules, and all of the time, since they run side by side."""
+    """The budget of each of ``parts``: its part of the schedules, and all of the time, since they run side by side."""
     return budget if budget.schedules is None else Budget(-(-budget.schedules // parts), budget.seconds)
 
 
@@ -224,7 +225,7 @@ def _received(side: Connection) -> tuple[int, int] | Exploration:
     try:
         said = side.recv()
     except EOFError:
-        raise RuntimeError("a process that explored is gone; run it with --jobs 1 to see why") from None
+        raise RuntimeError("a process of the exploration has died; to see why, run it with --jobs 1") from None
     if isinstance(said, BaseException):
         raise said
     assert isinstance(said, tuple | Exploration)
@@ -236,7 +237,7 @@ def _one_of(side: Connection, case: Case, budget: Budget, where: Where, seed: in
     signal.signal(signal.SIGTERM, lambda *_: is_to_end.set())
 
     def tell(done: int, failed: int) -> None:
-        if is_to_end.is_set():  # behind a schedule, so that what it has made on somebody's server goes, too
+        if is_to_end.is_set():  # after a schedule, so that what it has made on a server is deleted, too
             sys.exit(1)
         if done % _TELL_EVERY == 0:
             side.send((done, failed))
@@ -248,7 +249,7 @@ def _one_of(side: Connection, case: Case, budget: Budget, where: Where, seed: in
 
 
 def merge(reports: list[Exploration]) -> Exploration:
-    """Make one of what several processes have found."""
+    """Merge the reports of several processes into one."""
     first = reports[0]
     whole = msgspec.structs.replace(first, cells={}, struck=set(), failures=[], tried=first.tried.copy())
     for other in reports[1:]:

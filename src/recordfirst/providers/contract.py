@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from recordfirst.core.event import EventNames
 from recordfirst.core.reversal import TakenBack
 from recordfirst.core.text import class_name, safe_text, storable_text
 from recordfirst.errors import Declined, Misuse, NotDone, Undeclared, Unknown
@@ -138,13 +139,18 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
             return NotDone(describe(error))
         return Unknown(describe(error)) if _is_connections(error) else Undeclared(describe(error))
 
-    async def marker_under(self, get: Callable[[Any], Awaitable[Any]], reference: str) -> str | None:
-        """Say what a call of ours left at an object, by the provider's name for it: an event may tell no more.
+    async def names_under(self, get: Callable[[Any], Awaitable[Any]], reference: str) -> EventNames:
+        """Say what is known of an object, by the provider's name for it: an event may tell no more than that name.
 
+        What a call of ours left there, and the names of what the object is about: the payment of a dispute, say.
         ``get`` gives what the app provides: ``await get(StripeClient)``. Default: nothing can be said.
         """
         del get, reference
-        return None
+        return EventNames()
+
+    def event_type(self, type: str) -> str:
+        """Return the type of an event as it is stored, of one that a handler names. Default: the same."""
+        return type
 
     async def taken_back(
         self,

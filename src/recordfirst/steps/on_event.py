@@ -84,6 +84,8 @@ def on_event(
     if not types or not all(types):
         raise Misuse(f"@on_event({named!r}): name the types of events, such as 'charge.dispute.created', not {types}")
 
+    taken = types if isinstance(provider, str) else tuple(provider.event_type(each) for each in types)
+
     def decorate(fn: Callable[..., Any]) -> EventHandler:
         function = Function(fn, kind="on_event", name=name)
         function.refuse_unstorable_result()
@@ -97,6 +99,6 @@ def on_event(
                 f"@on_event {function.place}: besides the write it takes {gets}; it has "
                 f"({', '.join(f'{name}: {shown(type_)}' for name, type_ in function.parameters.items())})"
             )
-        return EventHandler(function, asks, named, tuple(types))
+        return EventHandler(function, asks, named, taken)
 
     return decorate

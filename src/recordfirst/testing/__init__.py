@@ -1,4 +1,4 @@
-"""What users test their own workflows with: simulators of providers, and clocks that a test can move.
+"""Tools with which users test their own workflows: simulators of providers, and clocks that a test can move.
 
 Nothing here imports a provider's own package: ``recordfirst.testing`` works without any extra.
 """

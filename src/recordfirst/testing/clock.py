@@ -1,4 +1,4 @@
-"""A clock that a test can move: it runs like the machine's, from where it was last put, and never backwards."""
+"""A clock that a test can move forward. Between moves it runs like the machine's clock, and never backwards."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 
 class SimClock:
-    """Milliseconds since 1970, by the machine's clock plus whatever :meth:`advance` added.
+    """Milliseconds since 1970: the machine's clock, plus what :meth:`advance` has added.
 
-    ``monotonic_ms`` is what makes it run; a test that wants time to stall passes ``lambda: 0``.
+    ``monotonic_ms`` makes it run. If time must stand in a test, pass ``lambda: 0``.
     """
 
     def __init__(self, start_ms: int | None = None, monotonic_ms: Callable[[], int] | None = None) -> None:
@@ -25,10 +25,10 @@ class SimClock:
         """Move forward by ``seconds`` and return the new time, in milliseconds since 1970.
 
         Raises:
-            ValueError: if they are negative.
+            ValueError: if ``seconds`` is negative.
         """
         if seconds < 0:
-            raise ValueError(f"a clock does not run backwards: {seconds} s")
+            raise ValueError(f"a clock cannot move backwards: {seconds} s")
         self._offset_ms += round(seconds * 1000)
         return self.now_ms()
 

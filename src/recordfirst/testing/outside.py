@@ -1,7 +1,7 @@
-"""The rest of the world, for tests: what others were asked to do and did, in a file that outlives every process.
+"""The outside world, for tests: a file that outlives processes has the requests that doubles of providers got.
 
-A double of a provider is a few lines on top of it, and behaves as a good provider does: the same idempotency key gets
-the first answer again, for as long as keys are honoured, and another request under it is refused::
+A double of a provider is a few lines on top of it, and behaves like a provider that honours keys. A repeated
+idempotency key gets the first answer again until its retention has passed; another request under the key is refused::
 
     class Bank:
         def __init__(self, outside: Outside) -> None:
@@ -26,11 +26,11 @@ DAY_S = 24 * 3600
 
 
 class KeyReused(Exception):  # noqa: N818 - a provider's answer, not an error of ours
-    """The key was used for another request; nothing was done."""
+    """The key was used for another request. Nothing was applied."""
 
 
 class Refused(Exception):  # noqa: N818 - a provider's answer, not an error of ours
-    """The provider says no, for good; nothing was done."""
+    """The provider has refused the request for good. Nothing was applied."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -38,7 +38,7 @@ class Refused(Exception):  # noqa: N818 - a provider's answer, not an error of o
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """One request that arrived."""
+    """One request that has arrived."""
 
     kind: str
     request: Any
@@ -46,35 +46,35 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     marker: str | None = None
     at_ms: int
     repeats: bool = False
-    """Its key was known: it got the first answer again, and nothing was done."""
+    """Its key was known: it got the first answer again, and nothing was applied."""
     result: Any = None
     refused: str | None = None
     differs: bool = False
-    """Its key was known, for another request: it was refused, and nothing was done."""
+    """Its key was known for another request: it was refused, and nothing was applied."""
 
 
 class Outside:
-    """What others were asked, kept in a file.
+    """The requests that doubles got, in a file.
 
     Args:
-        path: the file; made when something is first asked.
-        now_ms: the time outside, in milliseconds since 1970.
+        path: the file; the first request creates it.
+        now_ms: returns the time outside, in milliseconds since 1970.
     """
 
     kept_here = 0
-    """How many requests this process has kept, in whichever file."""
+    """How many requests this process has stored, in all files."""
 
     def __init__(self, path: Path, now_ms: Callable[[], int]) -> None:
         self.now_ms = now_ms
         self.lock = threading.RLock()
-        """Held by a caller that looks and then keeps: functions that block run in threads."""
+        """A caller holds it between a look and :meth:`keep`, because functions that block run in threads."""
         self._path = path
         self._read = 0
         self._asked: list[Asked] = []
 
     @property
     def asked(self) -> list[Asked]:
-        """Every request that arrived, from whichever process, oldest first."""
+        """Every request that has arrived, from all processes, oldest first."""
         with self.lock:
             try:
                 size = self._path.stat().st_size
@@ -90,7 +90,7 @@ class Outside:
 
     @property
     def applied(self) -> list[Asked]:
-        """What was done."""
+        """The requests that were applied."""
         return [asked for asked in self.asked if asked.refused is None and not asked.repeats]
 
     def apply(
@@ -104,20 +104,20 @@ class Outside:
         refuse: str | None = None,
         retention_s: int = DAY_S,
     ) -> Any:
-        """Do it, once per key; without a key, once more.
+        """Apply a request: once per key or, without a key, each time.
 
         Args:
-            kind: what is asked for, such as ``"charge"``.
+            kind: the kind of request, such as ``"charge"``.
             request: all that was sent, as JSON builtins.
             key: the idempotency key.
-            marker: what a probe finds it by.
-            result: what to answer. Default: a name made of ``kind`` and the marker or, without one, a number.
-            refuse: say no, for good, with this reason.
-            retention_s: how long the key is honoured, in seconds.
+            marker: the text by which a probe finds the request.
+            result: the answer. Default: ``kind`` and the marker or, without one, a number.
+            refuse: if given, refuse for good, with this reason.
+            retention_s: for how many seconds the key is honoured.
 
         Raises:
             KeyReused: if the key was used for another request.
-            Refused: if ``refuse`` is given, or was when the key was first used.
+            Refused: if ``refuse`` is given, or was given when the key was first used.
         """
         with self.lock:
             first = self._first(kind, key, retention_s * 1000)
@@ -144,24 +144,24 @@ class Outside:
             return _answer(asked)
 
     def find(self, kind: str, marker: str) -> Asked | None:
-        """Return what was done under this marker or, if nothing was, what was refused."""
+        """Return the request that was applied under this marker or, if there is none, the one that was refused."""
         found = [asked for asked in self.asked if (asked.kind, asked.marker) == (kind, marker) and not asked.repeats]
         return next((asked for asked in found if asked.refused is None), found[0] if found else None)
 
     def repeated(self) -> list[str]:
-        """Say what was done more than once: the same thing under one marker or, without one, by the same request."""
+        """Return a text for each request that was applied more than once: the same marker or, without one, request."""
         times = Counter((asked.kind, identity_of(asked)) for asked in self.applied)
         return [f"{kind} {identity} was done {n} times" for (kind, identity), n in times.items() if n > 1]
 
     def _first(self, kind: str, key: str | None, retention_ms: int) -> Asked | None:
-        """The request that the key stands for, while it is honoured."""
+        """The first request under this key, if the key is still honoured."""
         if key is None:
             return None
         uses = [asked for asked in self.asked if (asked.kind, asked.key) == (kind, key) and not asked.repeats]
         return uses[-1] if uses and self.now_ms() < uses[-1].at_ms + retention_ms else None
 
     def keep(self, asked: Asked) -> None:
-        """Keep a request that arrived: for doubles that judge by themselves what is to be done."""
+        """Store a request that has arrived: for doubles that decide by themselves what to apply."""
         file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         try:
             os.write(file, msgspec.json.encode(asked) + b"\n")
@@ -174,7 +174,7 @@ _decode = msgspec.json.Decoder(Asked).decode
 
 
 def identity_of(asked: Asked) -> str:
-    """By what two requests are about one thing: the marker or, without one, the request itself."""
+    """The identity of what is requested: the marker or, without one, the request itself."""
     return asked.marker or msgspec.json.encode(asked.request).decode()
 
 

@@ -1,4 +1,4 @@
-"""An :class:`Outside` in another process, reached over HTTP: what a case's doubles get in the real world."""
+"""An :class:`Outside` in another process, reached over HTTP. In the real world a case's doubles get this one."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import msgspec
 from recordfirst.testing.outside import Asked, KeyReused, Outside, Refused
 
 _TIMEOUT_S = 5.0
-"""A double that blocks its process gives up after that."""
+"""The time limit of a double's request, which blocks its process."""
 _PATIENCE_S = 60.0
-"""What is no double does not."""
+"""The time limit of requests that no double makes."""
 
 
 class ReachedOutside(Outside):
-    """Asks the one at ``url``; a request that is cut, or gets no answer, raises an ``OSError``."""
+    """Asks the outside at ``url``. A request that is cut off, or gets no answer, raises an ``OSError``."""
 
     def __init__(self, url: str, now_ms: Callable[[], int]) -> None:
         super().__init__(Path("unused"), now_ms)
@@ -49,7 +49,7 @@ class ReachedOutside(Outside):
         self._ask("POST", "keep", body=msgspec.json.encode(asked))
 
     def forget(self) -> None:
-        """Begin anew."""
+        """Delete everything that is stored."""
         self._ask("POST", "forget", timeout_s=_PATIENCE_S)
 
     def _ask(
@@ -68,9 +68,9 @@ class ReachedOutside(Outside):
             reply = connection.getresponse()
             answer = reply.read()
         except http.client.HTTPException as error:
-            raise ConnectionResetError(f"no whole answer: {type(error).__name__}") from error
+            raise ConnectionResetError(f"the answer is incomplete: {type(error).__name__}") from error
         finally:
             connection.close()
         if reply.status != http.client.OK:
-            raise ConnectionError(f"the outside answers {reply.status}")
+            raise ConnectionError(f"the outside answered {reply.status}")
         return answer

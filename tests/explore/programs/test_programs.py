@@ -20,7 +20,7 @@ def test_a_seed_is_a_program():
 
 
 def test_a_run_is_the_same_each_time(world):
-    """What was to be seen of it, whole."""
+    """What was seen of it, whole."""
     first, again = ([found.history for found in runs_of(world, 4)] for _ in range(2))
     assert first == again
 

@@ -182,7 +182,7 @@ def test_points_read_well(boundary, name, detail, said):
 
 
 def test_what_arrives_outside_reads_well():
-    """P4, P3: done, known, refused for good, or under a key that stands for another request."""
+    """P4, P3: done, known, refused for good, or under a key that was used for another request."""
     asked = Asked(kind="charge", request={"amount": 5}, key="k", at_ms=0, result="charge 1")
     told = [
         deed(msgspec.structs.replace(asked, **changed))
@@ -192,7 +192,7 @@ def test_what_arrives_outside_reads_well():
         """charge {"amount":5} done, answers 'charge 1'""",
         """charge {"amount":5}: its key is known, so nothing is done; answers 'charge 1' again""",
         """charge {"amount":5} refused: no funds""",
-        """charge {"amount":5} refused: key 'k' stands for another request""",
+        """charge {"amount":5} refused: key 'k' was used for another request""",
     ]
 
 

@@ -1,1 +1,1 @@
-"""The demo's second story: money held while an order is fulfilled, in a ledger."""
+"""The demo's second scenario: a ledger holds the money while an order is fulfilled."""

@@ -1,6 +1,6 @@
-"""The end of the second story: does every account hold what the file says, to the cent?
+"""The end of the second scenario: compares every account with the file, to the cent.
 
-The file is read anew here, line by line, and by nothing that the shop uses.
+This reads the file again, line by line, with none of the shop's code.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from recordfirst.demo.orders import minor_units
 from recordfirst.ledgers.contract import Account
 
 POOR, SCARCE = 25, 50
-"""Every so manieth customer has no funds; every so manieth order is out of stock."""
+"""Every 25th customer has no funds; every 50th order is out of stock."""
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
-    """What the file says must come of it. Sums are US cents."""
+    """The outcome that the file requires. Sums are US cents."""
 
     orders: int
     funds: Mapping[str, int]
-    """What each customer is given: all that their orders cost, or nothing."""
+    """What each customer is given: the cost of all their orders, or nothing."""
     spent: Mapping[str, int]
     """What each customer's paid orders cost."""
     status: Mapping[str, str]
-    """What must come of each order."""
+    """The status that each order must end with."""
     sum_file: int
 
 
@@ -38,7 +38,7 @@ def out_of_stock(order: str) -> bool:
 
 
 def statement(text: str, orders: int) -> Statement:
-    """Work out what the first so many lines of the file must come to."""
+    """Compute the outcome that the first ``orders`` lines of the file require."""
     funds: Counter[str] = Counter()
     spent: Counter[str] = Counter()
     status: dict[str, str] = {}
@@ -61,7 +61,7 @@ def statement(text: str, orders: int) -> Statement:
 
 
 class TransferBooks(msgspec.Struct, frozen=True, kw_only=True):
-    """The table that the story ends with. Sums are US cents."""
+    """The table that the scenario ends with. Sums are US cents."""
 
     orders: int
     paid: int
@@ -69,17 +69,17 @@ class TransferBooks(msgspec.Struct, frozen=True, kw_only=True):
     out_of_stock: int
     accounts: int
     wrong_accounts: int
-    """Accounts that do not hold what the file says."""
+    """Accounts whose balance is not that of the file."""
     wrong_orders: int
-    """Orders of which the record does not say what the file says, or that were sent out wrongly."""
+    """Orders whose status is not that of the file, or that were shipped wrongly."""
     debits: int
     credits: int
     pending: int
-    """What is still held."""
+    """The amount that is still held."""
     sum_file: int
     sum_paid_file: int
     sum_shop: int
-    """What the shop's account holds."""
+    """The balance of the shop's account."""
     kills: int
     seconds: float
     orders_per_second: float

@@ -1,4 +1,4 @@
-"""Runs the second story: opens and funds the accounts, sells while workers are killed, and balances every account."""
+"""Runs the second scenario: opens and funds accounts, sells while workers are killed, and balances every account."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from recordfirst.ledgers.open import ledger_from_url
 from recordfirst.records.open import record_from_url
 
 _TOGETHER = 200
-"""Accounts of one request; a TigerBeetle that was started for development takes few more."""
+"""Accounts in one request; a TigerBeetle server in development mode takes few more."""
 
 
 async def run(
@@ -37,12 +37,12 @@ async def run(
     progress: Progress,
     say: Callable[[str], None],
 ) -> TransferBooks:
-    """Run it; see ``recordfirst demo --help``.
+    """Run the scenario; see ``recordfirst demo --help``.
 
     Raises:
         Misuse: if an option cannot be met.
         RecordUnavailable: if the record cannot be reached.
-        LedgerUnavailable: if the ledger cannot.
+        LedgerUnavailable: if the ledger cannot be reached.
     """
     wanted = data.load(orders)
     said = books.statement(data.text(), len(wanted))

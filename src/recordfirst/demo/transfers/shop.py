@@ -1,6 +1,6 @@
-"""The shop whose money is in a ledger: an order's amount is held, the order is fulfilled, the amount is posted.
+"""A shop that keeps its money in a ledger: the order's amount is held, the order is fulfilled, the amount is posted.
 
-Every customer has an account, and may not overdraw it. The shop has one: the hot one, on which every purchase meets.
+Every customer has an account, and may not overdraw it. The shop has one account, which every purchase changes.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ from recordfirst.records.contract import Record
 
 USD, SALE, FUNDING, CUSTOMER, SHOP, BANK = 1, 1, 2, 1, 2, 3
 _HOLD_S = 24 * 3600
-"""Longer than any outage of the warehouse that the shop wants to survive."""
+"""Longer than any outage of the warehouse that the shop must survive."""
 
 
 class Chart:
-    """Which account is whose."""
+    """Says whose each account is."""
 
     run = ""
-    """Keeps runs apart on a ledger that keeps everything; set once per process."""
+    """Separates runs on a ledger that deletes nothing; set once per process."""
 
     @property
     def shop(self) -> int:
@@ -55,7 +55,7 @@ class Chart:
 
     @property
     def bank(self) -> int:
-        """Where customers' funds come from."""
+        """The account that the customers' funds come from."""
         return account_id(f"{self.run} bank")
 
     def customer(self, customer: str) -> int:
@@ -66,7 +66,7 @@ class Chart:
         return account_id(f"{self.run} funds of {customer}")
 
     def accounts(self, customers: list[str]) -> list[Account]:
-        """All accounts, as they are opened."""
+        """All accounts, ready to be opened."""
         limited = AccountFlags.DEBITS_MUST_NOT_EXCEED_CREDITS
         return [
             Account(id=self.shop, ledger=USD, code=SHOP),
@@ -80,7 +80,7 @@ CHART = Chart()
 
 @write
 async def insert_order(w: Write[Any], order: Order) -> None:
-    """The record first."""
+    """Insert the order before any money is held."""
     values = {
         "customer": order.customer,
         "day": order.day.isoformat(),
@@ -112,7 +112,7 @@ def hold(order: Order) -> Transfer:
 
 @hold.on_decline
 async def mark_declined(w: Write[Any], order: Order) -> None:
-    """In one transaction with the receipt of the refusal."""
+    """Runs in the transaction that stores the receipt of the decline."""
     await _mark(w, order, "declined")
 
 
@@ -122,7 +122,7 @@ async def request_fulfilment(call: Call, order: Order, *, warehouse: Warehouse =
     try:
         return await warehouse.request(order.id, order.quantity, call.key)
     except aiohttp.ClientResponseError as error:
-        if error.status == 409:  # noqa: PLR2004 - the warehouse's word for it
+        if error.status == 409:  # noqa: PLR2004 - the warehouse's answer if an order is out of stock
             raise Declined("out of stock") from error
         raise
 
@@ -135,13 +135,13 @@ def pay(order: Order, held: Transfer) -> Transfer:  # noqa: ARG001 - the key rea
 
 @pay.on_success
 async def mark_paid(w: Write[Any], order: Order) -> None:
-    """In one transaction with the receipt of the posting."""
+    """Runs in the transaction that stores the receipt of the post."""
     await _mark(w, order, "paid")
 
 
 @release.on_success
 async def mark_out_of_stock(w: Write[Any], order: Order) -> None:
-    """In one transaction with the receipt of the voiding."""
+    """Runs in the transaction that stores the receipt of the void."""
     await _mark(w, order, "out of stock")
 
 
@@ -154,7 +154,7 @@ async def _mark(w: Write[Any], order: Order, status: str) -> None:
 
 @workflow
 async def sell(ctx: Context, order: Order) -> str:
-    """Hold, fulfil, post; what cannot be fulfilled is released."""
+    """Hold, fulfil, post; if the order cannot be fulfilled, release the amount."""
     await insert_order(ctx, order)
     try:
         held = await hold(ctx, order)

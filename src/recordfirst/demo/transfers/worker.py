@@ -1,4 +1,4 @@
-"""A worker process of the second story."""
+"""A worker process of the second scenario."""
 
 from __future__ import annotations
 

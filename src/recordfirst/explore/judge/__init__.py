@@ -1,1 +1,1 @@
-"""What was broken: the promises and the user's own invariants, by what was seen from outside."""
+"""Finds the promises and the user's own invariants that a run has broken, by what was seen from outside."""

@@ -1,13 +1,13 @@
-"""What providers answered otherwise than in the run without faults, and what of it stands in the record. Pure.
+"""Replaces in a record what providers have answered otherwise than in the run without faults. Pure.
 
-A provider answers with values of its own: when a payment was made, under which reference. The same request, asked a
-second later or after another one, gets others. So two runs are compared as if each request had been answered the same
-in both. Only the same request counts: if the workflow asks for something else, the answers are its own doing, and are
-compared as they are.
+A provider answers with values of its own: the time of a payment, its reference. The same request, a second later or
+after another one, gets other values. So two runs are compared as if each request had been answered the same in both.
+This covers only the same request: if the workflow asks for something else, that is a difference of its own, and the
+answers are compared as they are.
 
-Replaced are whole values, and parts of texts where they stand alone; a short value (below :data:`_SHORT` characters)
-only as a whole. References stay apart: an order with the reference of another order's payment is still seen. Times that
-are one in one run and two in the other are taken for one in both.
+Whole values are replaced, and words or numbers within texts; a short value (below :data:`_SHORT` characters) only as a
+whole. References remain distinct: an order with the reference of another order's payment is still noticed. If two times
+are equal in one run and differ in the other, they count as equal in both.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from recordfirst.testing.outside import Asked, identity_of
 
 _SHORT = 6
 _TIMES_S = range(1_000_000_000, 10_000_000_000)
-"""Whole numbers that may be seconds since 1970: such an answer may be stored as milliseconds, or as a time."""
+"""Whole numbers that may be seconds since 1970. Such an answer may be stored as milliseconds, or as a time."""
 
 type Pairs = dict[Any, set[Any]]
-"""By a value of one run, those in its place in the other."""
+"""By a value of one run, the values at the same place in the other run."""
 
 
 def alike(seen: Observed, reference: Observed) -> tuple[Observed, Observed]:
-    """Return both as if each request had been answered the same; what differs then is not the providers' doing.
+    """Return both as if each request had been answered the same, so that other differences remain.
 
     Args:
-        seen: what a run has come to, or is at.
-        reference: what the run without faults has come to, or was at.
+        seen: the state of a run, at its end or before.
+        reference: the state of the run without faults, at its end or before.
     """
     ours, theirs = _names(_pairs(seen.applied, reference.applied))
     return _named(seen, _Replaced(ours)), _named(reference, _Replaced(theirs))
@@ -54,7 +54,7 @@ def _named(seen: Observed, replaced: _Replaced) -> Observed:
             for each in seen.starts
         ),
         tables={
-            # They are looked at in the order of their values, and these may be others now.
+            # Rows are compared in the order of their values, which may have changed.
             name: tuple(sorted((tuple(map(replaced.value, row)) for row in rows), key=repr))
             for name, rows in seen.tables.items()
         },
@@ -69,7 +69,7 @@ def _asked(asked: Asked, replaced: _Replaced) -> Asked:
 
 
 def _pairs(applied: Iterable[Asked], reference: Iterable[Asked]) -> Pairs:
-    """Compare answers to the same requests. Later requests may hold what earlier ones were answered."""
+    """Compare the answers to the same requests. Later requests may contain answers to earlier ones."""
     times = Counter(map(_about, reference))
     wanted = {_about(asked): asked for asked in reference if times[_about(asked)] == 1}
     pairs: Pairs = defaultdict(set)
@@ -87,7 +87,7 @@ def _about(asked: Asked) -> tuple[str, str]:
 
 
 def _beside(has: Any, wants: Any) -> Iterator[tuple[Any, Any]]:
-    """The values at the same places of two answers, also those that are equal: they stand for themselves."""
+    """The values at the same places of two answers. Equal values are among them: they keep their own name."""
     if isinstance(has, dict) and isinstance(wants, dict):
         for name in has.keys() & wants.keys():
             yield from _beside(has[name], wants[name])
@@ -101,13 +101,13 @@ def _beside(has: Any, wants: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _times(seconds: int) -> tuple[int, str, str]:
-    """A time as a record may hold it; Postgres and ISO's form differ in one character."""
+    """A time in the forms that a record may hold. Those of Postgres and of ISO differ in one character."""
     at = dt.datetime.fromtimestamp(seconds, dt.UTC)
     return seconds * 1000, at.strftime("%Y-%m-%dT%H:%M:%S"), at.strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _names(pairs: Pairs) -> tuple[dict[Any, Any], dict[Any, Any]]:
-    """One name for the values of either run that stand for each other; what has its own name already is left out."""
+    """One name for the values of the two runs that correspond; a value that has its own name already is left out."""
     groups: list[tuple[set[Any], set[Any]]] = []
     for has, wants in pairs.items():
         together = [group for group in groups if group[1] & wants]
@@ -123,13 +123,13 @@ def _names(pairs: Pairs) -> tuple[dict[Any, Any], dict[Any, Any]]:
 
 
 class _Replaced:
-    """Puts names in the place of values."""
+    """Replaces values by names."""
 
     def __init__(self, names: Mapping[Any, Any]) -> None:
         self._names = names
         self._texts = {str(each): str(name) for each, name in names.items() if len(str(each)) >= _SHORT}
         alone = "|".join(map(re.escape, sorted(self._texts, key=len, reverse=True)))
-        # Alone: within no longer word or number. Behind a time may stand the Z of its zone.
+        # Only whole words and numbers match. The Z of its zone may follow a time.
         self._pattern = re.compile(rf"(?<!\w)(?:{alone})(?!(?!Z\b)\w)") if alone else None
 
     def value(self, value: Any) -> Any:

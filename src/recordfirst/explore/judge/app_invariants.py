@@ -1,4 +1,4 @@
-"""An app's own ``@invariant``, held against the blocking connection that an exploration looks through."""
+"""Runs an app's own ``@invariant`` on the blocking connection of an exploration."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from recordfirst.steps.read import Read
 
 
 def found(invariant: Invariant, connection: Any, provided: Callable[[], Mapping[Any, Any]]) -> list[Any]:
-    """What it returns; with what it wants injected, as the case provides it.
+    """Return what the invariant returns. The case provides what it has injected.
 
     Raises:
-        Misuse: if nothing provides that, or it waits for something that is not the record.
+        Misuse: if the case does not provide that, or the invariant waits for something that is not the record.
     """
     source = invariant.source
     if isinstance(source, str):
@@ -23,7 +23,7 @@ def found(invariant: Invariant, connection: Any, provided: Callable[[], Mapping[
         return rows
     missing = [key for key in source.injected.values() if key not in provided()]
     if missing:
-        raise Misuse(f"it needs {missing[0]}, which provide= does not have")
+        raise Misuse(f"it needs {missing[0]}, which provide= does not return")
     given = {name: provided()[key] for name, key in source.injected.items()}
     if not source.is_async:
         return list(source.fn(Read(connection), **given) or ())
@@ -31,24 +31,24 @@ def found(invariant: Invariant, connection: Any, provided: Callable[[], Mapping[
 
 
 def _at_once[T](coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run what waits for nothing."""
+    """Run a coroutine that does not wait."""
     try:
         coroutine.send(None)
     except StopIteration as done:
         result: T = done.value
         return result
     coroutine.close()
-    raise Misuse("it waits for something that is not the record; say it as a query, or as a sync function")
+    raise Misuse("it waits for something that is not the record; write it as a query, or as a sync function")
 
 
 def _awaited(connection: Any) -> Any:
-    """An async view; its module says to a caller which driver's connection it stands for."""
+    """An async view of a connection. Its ``__module__`` tells callers which driver's connection it is."""
     driver = "aiosqlite" if isinstance(connection, sqlite3.Connection) else "psycopg"
     return type("Connection", (_Awaited,), {"__module__": driver})(connection)
 
 
 class _Awaited:
-    """A connection or cursor that blocks, as one that is awaited: whatever it returns is there at once."""
+    """An awaitable view of a connection or cursor that blocks: its results are available at once."""
 
     def __init__(self, target: Any) -> None:
         self._target = target
@@ -70,7 +70,7 @@ class _Awaited:
 
 
 class _Given:
-    """A value that can be awaited, or entered, as drivers let their cursors be."""
+    """A value that can be awaited or entered, like a driver's cursor."""
 
     def __init__(self, value: Any) -> None:
         self._value = value
@@ -83,4 +83,4 @@ class _Given:
         return self._value
 
     async def __aexit__(self, *exc: object) -> None:
-        """Nothing: it closes with the connection."""
+        """Do nothing: it is closed with the connection."""

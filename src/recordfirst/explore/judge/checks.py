@@ -1,4 +1,4 @@
-"""The promises, judged by what was seen at the boundary, whatever the code under test says of itself. Pure."""
+"""The promises, checked by what was seen at the boundary, not by what the code under test reports. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from recordfirst.testing.outside import Asked, identity_of
 
 
 def at_a_call(called: SeenCall) -> list[Violation]:
-    """P1: when a call goes out, the receipt of the write that it depends on is committed."""
+    """P1: when a call is sent, the receipt of the write that it depends on is committed."""
     if called.is_there:
         return []
     return [Violation("P1", f"{called.effect} was called ({called.key!r}) before {called.after!r} was committed")]
@@ -32,13 +32,13 @@ def called_while_pending(called: SeenCall, last: Observed | None) -> list[Violat
 
 
 def repeated(applied: Iterable[Asked]) -> list[Violation]:
-    """P3: nobody outside did one thing twice."""
+    """P3: nothing was done twice outside."""
     times = Counter((asked.kind, identity_of(asked)) for asked in applied)
     return [Violation("P3", f"{kind} {about} was done {n} times") for (kind, about), n in times.items() if n > 1]
 
 
 def changed_requests(asked: Iterable[Asked]) -> list[Violation]:
-    """P4: a retry sends what was first sent."""
+    """P4: a retry sends the request that was first sent."""
     return [
         Violation("P4", f"{each.kind} was sent again under key {each.key!r} with another request, {each.request}")
         for each in asked
@@ -47,7 +47,7 @@ def changed_requests(asked: Iterable[Asked]) -> list[Violation]:
 
 
 def changed_outcomes(before: Observed, after: Observed) -> list[Violation]:
-    """P5: what is final stays as it is. Only that it was undone may be added."""
+    """P5: a final outcome does not change. Only the note that it was undone may be added."""
     now = {(receipt.key, receipt.attempt): receipt for receipt in after.receipts}
     found = []
     for was in before.receipts:
@@ -68,15 +68,15 @@ def _outcome(receipt: SeenReceipt) -> tuple[str | None, ...]:
 def rows_without_receipts(
     seen: Observed, known: Mapping[frozenset[str], dict[str, Rows]], reference: Observed | None
 ) -> list[Violation]:
-    """P2: with the same receipts there are the same rows, as in the run without faults: never half of either.
+    """P2: the same receipts come with the same rows as in the run without faults, never with a part of them.
 
     Args:
-        seen: what there is.
+        seen: the state to check.
         known: the rows that belong to each set of receipts.
-        reference: what there is after the run without faults, if ``known`` is from there.
+        reference: the end of the run without faults, if ``known`` is from it.
     """
     if not seen.done:
-        return []  # nothing of recordfirst is there to go by
+        return []  # there are no receipts to compare by
     rows = known.get(seen.done)
     if rows is None or rows == seen.tables:
         return []
@@ -109,13 +109,13 @@ def _is_of(receipt: SeenReceipt, marker: str) -> bool:
 
 
 def lost_starts(accepted: Iterable[str], seen: Observed) -> list[Violation]:
-    """P7: what was accepted is there."""
+    """P7: a workflow that was accepted exists."""
     there = {start.id for start in seen.starts}
     return [Violation("P7", f"workflow {id!r} was accepted, and is gone") for id in accepted if id not in there]
 
 
 def not_ended(seen: Observed, why: str) -> list[Violation]:
-    """P7: what was accepted ends, once the provider and the operator have answered."""
+    """P7: a workflow that was accepted ends after the provider and the operator have answered."""
     still_open = [f"workflow {start.id!r}" for start in seen.starts if start.state == "open"]
     if not seen.starts:
         still_open = ["what was to be done"]
@@ -134,7 +134,7 @@ def events_not_done(seen: Observed) -> list[Violation]:
 def another_end(reference: Observed, seen: Observed) -> list[Violation]:
     """P6, P9: the end is that of a run without faults: rows, receipts, workflows, and what was done outside.
 
-    What a provider answers otherwise to the same request, such as a time, is nobody's fault.
+    A provider may answer the same request with other values, such as a time. That is allowed.
     """
     found = _another_end(reference, seen)
     if not found:
@@ -164,9 +164,9 @@ def _another_end(reference: Observed, seen: Observed) -> list[Violation]:
 
 
 def another_result(reference: Observed, seen: Observed) -> list[Violation]:
-    """P9: the workflow comes to what it comes to without faults.
+    """P9: the workflow has the same result as without faults.
 
-    Of one that goes on as a later version nothing more can be said: which steps were done before is its own matter.
+    If it goes on as a later version, nothing more is checked: the result depends on which steps were done before.
     """
     found = _another_result(reference, seen)
     if not found:
@@ -183,7 +183,7 @@ def _another_result(reference: Observed, seen: Observed) -> list[Violation]:
 
 
 def _same_end(wanted: SeenStart, has: SeenStart) -> bool:
-    """Whether it ends the same. An epoch that finishes an undo of one that was lost fails as well, and says that."""
+    """Whether it ends the same. An epoch that finishes the undo of a lost epoch also fails, and its error says so."""
     return wanted == has or (has.state == "failed" and '"type":"Undone"' in (has.error or ""))
 
 
@@ -197,16 +197,16 @@ def at_the_end(
     later: Observed | None,
     pending: Collection[str] = (),
 ) -> list[Violation]:
-    """What is judged once nobody works.
+    """The checks after the last process has ended.
 
     Args:
-        seen: what there is.
-        accepted: the workflows that were.
-        asked: whatever arrived outside.
-        why: why the last process came to no good end, if so.
-        reference: what there is after a run without faults.
-        later: the same of a later version, if one has taken over.
-        pending: the receipts that were pending once.
+        seen: the final state.
+        accepted: the workflows that were accepted.
+        asked: the requests that arrived outside.
+        why: why the last process did not end well, if so.
+        reference: the final state of a run without faults.
+        later: the same for a later version, if one has taken over.
+        pending: the receipts that were pending at some time.
     """
     found = lost_starts(accepted, seen) + repeated(seen.applied) + changed_requests(asked)
     found += untrue_outcomes(seen, pending) + events_not_done(seen)
@@ -230,7 +230,7 @@ def _ends(seen: Observed) -> str:
 
 
 def _apart[T](these: Sequence[T], those: Sequence[T]) -> str:
-    """How these differ from those of the run without faults."""
+    """How these differ from the ones of the run without faults."""
     more, less = (
         ", ".join(map(str, (Counter(one) - Counter(other)).elements()))
         for one, other in ((these, those), (those, these))

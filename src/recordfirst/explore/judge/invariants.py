@@ -1,4 +1,4 @@
-"""The user's own invariants, held against a record and an outside."""
+"""Checks the user's own invariants against a record and an outside."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _SHOWN = 5
 def offenders(
     invariants: Iterable[GivenInvariant], connection: Any, outside: Outside, provide: Provide
 ) -> Iterator[str]:
-    """What offends: rows that a query finds, what a function returns, or an ``assert`` of its own that fails.
+    """What breaks an invariant: rows that a query finds, what a function returns, or an ``assert`` that fails in it.
 
     Raises:
-        Misuse: if an invariant cannot be held against anything.
+        Misuse: if an invariant cannot be checked.
     """
     for invariant in invariants:
         name = _name(invariant)
         try:
             rows = _found(invariant, connection, outside, provide)
         except AssertionError as error:
-            said = next(iter(str(error).splitlines()), "")  # pytest adds lines about its parts
+            said = next(iter(str(error).splitlines()), "")  # pytest adds lines about the parts of the expression
             yield f"{name}: {said or 'its assertion fails'}"
         except Exception as error:
             raise Misuse(f"the invariant {name} cannot be asked: {type(error).__name__}: {error}") from error

@@ -1,6 +1,6 @@
-"""The judge: takes a run, whichever world it comes from, and says what it broke. Pure.
+"""The judge: takes a run of any world and says what it broke. Pure.
 
-What is right is known from the runs without faults: the rows that belong to each set of receipts, and the end.
+The runs without faults define what is right: the rows that belong to each set of receipts, and the end.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ class Judge:
     def __init__(self) -> None:
         self._known: KnownRows = {}
         self.reference: Observed | None = None
-        """What comes of a run without faults."""
+        """The final state of a run without faults."""
         self.later: Observed | None = None
-        """The same of the version that a deploy brings."""
+        """The same for the version that a deploy brings."""
 
     def take_as_reference(self, run: Run) -> None:
-        """What was right in this run is so in all others."""
+        """Take this run as the measure of all others."""
         self._known, self.reference = {}, run.seen
         for event in run.events:
             if event.seen is not None:
                 self._known.setdefault(event.seen.done, event.seen.tables)
 
     def judged(self, run: Run) -> RunOutcome:
-        """The run, with what it broke."""
+        """Return the run with the promises that it broke."""
         events = tuple(self._in_order(run.events))
         found = [violation for event in events for violation in event.broken]
         found += checks.at_the_end(
@@ -54,7 +54,7 @@ class Judge:
         return RunOutcome(**fields | {"events": events, "violations": tuple(dict.fromkeys(found))})
 
     def _in_order(self, events: Iterable[BoundaryEvent]) -> Iterator[BoundaryEvent]:
-        """The events of a run, one after the other, each with what it broke."""
+        """The events of a run, in order, each with the promises that it broke."""
         own: KnownRows = {}
         last: Observed | None = None
         for event in events:
@@ -70,7 +70,7 @@ class Judge:
             yield msgspec.structs.replace(event, broken=tuple(broken)) if broken else event
 
     def _rows(self, seen: Observed, own: KnownRows) -> list[Violation]:
-        """Whatever is committed must be right at once, whether anybody goes on from it or not."""
+        """Everything that is committed must be right at once, whether another process goes on or not."""
         if seen.done in own:
             return checks.rows_without_receipts(seen, own, None)
         own[seen.done] = seen.tables

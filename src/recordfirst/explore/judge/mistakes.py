@@ -1,4 +1,4 @@
-"""Mistakes in a case: what went wrong without any fault is told in one line, and is no broken promise."""
+"""Mistakes in a case: an error without any fault is reported in one line. It is not a broken promise."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from recordfirst.explore.runs.run import RunOutcome
 _OF_THE_RECORD = frozenset(
     name for name, value in vars(sqlite3).items() if isinstance(value, type) and issubclass(value, sqlite3.Error)
 ) | {"UndefinedTable", "UndefinedColumn", "SyntaxError"}
-"""Errors of a driver that say that a statement or a table is wrong; a workflow of a good case does not end with one."""
+"""Errors of a driver about a wrong statement or table. The workflow of a correct case does not end with one."""
 _OF_CODE = frozenset(
     {"AttributeError", "NameError", "ImportError", "ModuleNotFoundError", "UnboundLocalError", "TypeError"}
 )
@@ -31,25 +31,25 @@ class _Failed(msgspec.Struct):
 
 
 def check(case: Case, reference: RunOutcome) -> None:
-    """Look at the run without faults.
+    """Check the run without faults.
 
     Raises:
-        Misuse: if the case itself cannot be run, saying why.
+        Misuse: if the case itself cannot be run; the text says why.
     """
     name = case.workflow.name
     stop = _STOPPED.search(reference.why or "")
     if stop is not None:
         kind = stop["type"].rpartition(".")[2]
-        hint = "; look at tables= of the case" if kind in _OF_THE_RECORD else ""
+        hint = "; check tables= of the case" if kind in _OF_THE_RECORD else ""
         raise Misuse(f"{name} fails without faults: {stop['type']}: {stop['message']}{hint}")
     if reference.why:
-        raise Misuse(f"{name} cannot be explored, since it does not end without faults: {_cause(reference)}")
+        raise Misuse(f"{name} cannot be explored, because it does not end without faults: {_cause(reference)}")
     for start in reference.seen.starts:
         if start.state != "failed" or start.error is None:
             continue
         error = msgspec.json.decode(start.error, type=_Failed)
         if error.type in _OF_THE_RECORD:
-            raise Misuse(f"{name} fails without faults: {error.type}: {error.message}; look at tables= of the case")
+            raise Misuse(f"{name} fails without faults: {error.type}: {error.message}; check tables= of the case")
         if error.type in _OF_CODE:
             raise Misuse(f"{name} fails without faults: {error.type}: {error.message}")
 
@@ -57,6 +57,6 @@ def check(case: Case, reference: RunOutcome) -> None:
 def _cause(reference: RunOutcome) -> str:
     errors = [event.detail for event in reference.events if event.what == "arrived" and event.detail]
     said = f"a call raised {errors[-1]}" if errors else ""
-    why = re.sub(r"^\w*\d+ processes came to no end; the last: ", "", reference.why)
+    why = re.sub(r"^\w*\d+ processes have not ended the workflow; the last: ", "", reference.why)
     why = why.replace("call app.provide(...) before the app starts", "let provide= of the case return it")
     return "; ".join(each for each in (said, why) if each)

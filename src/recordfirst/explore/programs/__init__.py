@@ -1,5 +1,5 @@
-"""Whole programs that nobody wrote: generated, run under faults, and judged by a model that never asks the product.
+"""Whole programs that are generated, run under faults, and judged by a model that never asks the product.
 
-``recordfirst.explore`` varies deaths over a given workflow. Here the workflow itself is varied: its steps, what they
-are given and raise, how its body combines them, how providers answer, and what the next version of it changes.
+``recordfirst.explore`` varies the faults of a given workflow. This package also varies the workflow itself: its steps,
+their arguments and exceptions, how its body combines them, how providers answer, and what its next version changes.
 """

@@ -1,4 +1,4 @@
-"""The source of a program as a module, and the module as what the explorer runs."""
+"""Makes a module of a program's source, and a case of the module."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from recordfirst.explore.programs.tree import Program
 from recordfirst.steps.workflow import Workflow
 
 MODULE = "generated"
-"""The package of a program: exception classes that it makes are the app's own."""
+"""The package of a program: its exception classes count as the app's own."""
 
 
 class Version(msgspec.Struct, frozen=True):
-    """One version of a program, as a worker has it."""
+    """One version of a program, as a worker runs it."""
 
     name: str
     module: ModuleType
@@ -32,12 +32,12 @@ class Version(msgspec.Struct, frozen=True):
         return self.workflows[0]
 
     def enter(self) -> None:
-        """Be what is imported under the program's name."""
+        """Make this version the module that is imported under the program's name."""
         sys.modules[MODULE] = self.module
 
 
 def build(text: str, name: str = "first") -> Version:
-    """Run the source of a version."""
+    """Execute the source of a version."""
     module = ModuleType(MODULE)
     before, sys.modules[MODULE] = sys.modules.get(MODULE), module
     try:
@@ -49,13 +49,13 @@ def build(text: str, name: str = "first") -> Version:
 
 
 def versions(program: Program) -> list[Version]:
-    """The first version and, if it has changes, the next one."""
+    """The first version and, if the program has changes, the next one."""
     next_one = [build(source(later(program)), "next")] if program.changes else []
     return [build(source(program)), *next_one]
 
 
 def case(made: list[Version]) -> Case:
-    """What the explorer is to run."""
+    """The case that the explorer runs."""
     first, *others = (each.main for each in made)
     return Case(
         workflow=first,

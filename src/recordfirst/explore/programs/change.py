@@ -1,4 +1,4 @@
-"""What the next version of a program is: the program, with its changes made. Pure."""
+"""Makes the next version of a program: applies its changes. Pure."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from recordfirst.explore.programs.tree import (
 )
 
 MISTAKES = frozenset({"rename", "rekey", "undo", "retype", "return"})
-"""A workflow that meets one of these may be stopped by it. What is safe besides must be so."""
+"""Changes that may stop a workflow. All other changes are safe, and must not."""
 ANEW = "{n}:{name}:anew"
-"""The template of a key that has changed: what it is about stands where it stood."""
+"""The template of a changed key. Number and name stand where they stood before."""
 
 
 def later(program: Program, *, fixed: bool = True) -> Program:
-    """The next version; ``fixed=False``: as it is for a workflow that has stored what the version before came to."""
+    """The next version. ``fixed=False``: without its fixes, for a workflow that has stored outcomes of the last one."""
     changes = [each for each in program.changes if fixed or each.kind != "fix"]
     return msgspec.structs.replace(reduce(_changed, changes, program), changes=())
 
@@ -45,7 +45,7 @@ def _changed(program: Program, change: Edit) -> Program:
         case "undo":
             steps = _with_undo(steps, change)
         case "retype" if any(getattr(each, "undo", None) == change.step for each in steps):
-            pass  # what takes back takes what it takes back takes
+            pass  # an undo takes the parameters of the effect that it undoes
         case _:
             steps = tuple(_of(each, change) if each.name == change.step else each for each in steps)
     return msgspec.structs.replace(program, steps=steps, body=body)
@@ -59,7 +59,7 @@ def _exchanged(before: _Block, statement: Statement, behind: _Block) -> _Block:
 
 
 def _at(body: _Block, place: int, change: Callable[[_Block, Statement, _Block], _Block]) -> _Block:
-    """A body in which the block of one statement, counted through all blocks, is another."""
+    """A body with one statement changed. Statements are counted through all blocks."""
     for index, statement in enumerate(body):
         if place == 0:
             return change(body[:index], statement, body[index + 1 :])

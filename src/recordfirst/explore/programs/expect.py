@@ -1,7 +1,7 @@
-"""What a program may come to, by its text alone: the alternatives, and why there are several. Pure.
+"""The possible outcomes of a program, by its text alone, and the reason if there are several. Pure.
 
-A body is read statement by statement. Where others decide (who of two branches raises first, whether a wait is given
-up in time), each way is an alternative.
+A body is read statement by statement. If the outcome depends on others (which of two branches raises first, whether a
+wait times out), each way is an alternative.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from recordfirst.explore.programs.tree import (
 from recordfirst.explore.programs.values import KINDS
 
 type Flow = Literal["next", "stop", "Declined", "Sold", "Odd", "Timeout", "group", "odd group", "Sold group"]
-"""How a statement ends: the next one follows, or it raises; ``stop``: by a defect, of which no body sees anything."""
+"""How a statement ends: the next one follows, or it raises. ``stop``: by a defect, which no body sees."""
 
 BUSINESS: frozenset[Flow] = frozenset({"Declined", "Sold", "group", "Sold group"})
-"""What the program declares, in a group, too."""
+"""The exceptions that the program declares, also in a group."""
 _FLOWS: dict[Ending, Flow] = {
     "ok": "next",
     "declines": "Declined",
@@ -51,7 +51,7 @@ _FLOWS: dict[Ending, Flow] = {
     "cancels": "stop",
 }
 _MOST = 64
-"""Alternatives; a program with more may come to anything."""
+"""The most alternatives that are computed. A program with more may have any outcome."""
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -59,15 +59,15 @@ class Way(msgspec.Struct, frozen=True):
 
     flow: Flow = "next"
     done: frozenset[str] = frozenset()
-    """What is done outside, as ``effect:number``."""
+    """The effects that are done outside, as ``effect:number``."""
     perhaps: frozenset[str] = frozenset()
-    """What may be done besides: by a branch that nobody waits for."""
+    """The effects that may also be done: by a branch for which nothing waits."""
     known: frozenset[tuple[str, str]] = frozenset()
-    """How steps have ended, as ``step:number`` and flow: a second call is answered the same."""
+    """How steps have ended, as ``step:number`` and flow: a second call gets the same answer."""
     why: str = ""
 
     def then(self, other: Way) -> Way:
-        """This way, and from there another."""
+        """This way, followed by another."""
         return Way(
             other.flow,
             self.done | other.done,
@@ -78,13 +78,13 @@ class Way(msgspec.Struct, frozen=True):
 
 
 class TooManyError(Exception):
-    """It may come to anything."""
+    """There are too many alternatives: the program may have any outcome."""
 
 
 def ways(program: Program, there: frozenset[str] = frozenset()) -> frozenset[Way] | None:
-    """All ways through a program; ``None`` if there are too many to tell.
+    """All ways through a program; ``None`` if there are too many.
 
-    ``there``: steps that an earlier version of it may have done, as ``step:number``. Their receipts answer.
+    ``there``: steps that an earlier version may have done, as ``step:number``. Their receipts answer.
     """
     try:
         return frozenset(_Reader(program).block(program.body, Way(), there))
@@ -97,7 +97,7 @@ class _Reader:
         self._program = program
 
     def block(self, body: Sequence[Statement], since: Way, beside: frozenset[str]) -> set[Way]:
-        """``beside``: writes that branches beside this one make, which may be there in time."""
+        """``beside``: writes of parallel branches, which may have committed in time."""
         found = {since}
         for statement in body:
             following: set[Way] = set()
@@ -139,7 +139,7 @@ class _Reader:
         if (known := dict(since.known).get(where)) is not None:
             return [Way(known)]  # type: ignore[arg-type]
         if spec.value is not None and not KINDS[spec.value].is_sound:
-            return [Way("stop", why=f"{where} is given what would not come back")]
+            return [Way("stop", why=f"{where} is given a value that would not come back equal")]
         match spec:
             case EffectSpec():
                 return self._effect(spec, do, where, since, beside)
@@ -151,14 +151,14 @@ class _Reader:
                 ]
 
     def _write(self, spec: WriteSpec, do: Do, where: str, since: Way, beside: frozenset[str]) -> list[Way]:
-        """What it announces must come after itself, or after a write that has committed (P1)."""
+        """An effect that the write announces must come after this write, or after one that has committed (P1)."""
         ends = self._ended(spec, do, where)
         intended = spec.intends is not None and spec.savepoint != "taken back" and ends.flow == "next"
         after = (self._program.effect(spec.intends or "").after or spec.name) if intended else spec.name
         before = f"{after}:{do.n}"
         if after == spec.name or dict(since.known).get(before) == "next":
             return [ends]
-        stop = Way("stop", why=f"{where} announces what comes after another write")
+        stop = Way("stop", why=f"{where} announces an effect that comes after another write")
         return [stop, ends] if before in beside else [stop]
 
     @staticmethod
@@ -174,7 +174,7 @@ class _Reader:
             stop = Way("stop", why=f"{where} comes before its write")
             return [stop, *self._called(spec, do, where)] if f"{spec.after}:{do.n}" in beside else [stop]
         if do.attempt > 1 and known.get(f"{do.step}:{do.n}") != "Declined":
-            stop = Way("stop", why=f"{where} is an attempt behind one that was not declined")
+            stop = Way("stop", why=f"{where} is an attempt after one that was not declined")
             return [stop, *self._called(spec, do, where)] if f"{do.step}:{do.n}" in beside else [stop]
         return self._called(spec, do, where)
 
@@ -190,7 +190,7 @@ class _Reader:
             done = frozenset() if is_refused else frozenset({f"{do.step}:{do.n}"})
             found.append(Way(flow, done, known=frozenset({(where, flow)}), why=f"{where}: {answer}"))
             if answer != "late":
-                break  # what is late may be overtaken by the next call, and what that is answered counts for the key
+                break  # the next call may overtake a late one, and its answer then counts for the key
         return found
 
     def _together(self, statement: Together, since: Way, beside: frozenset[str]) -> list[Way]:
@@ -218,7 +218,7 @@ class _Reader:
 
     @staticmethod
     def _joined(how: str, branches: Sequence[Way], *, at_once: bool) -> list[Way]:
-        """``at_once``: a branch begins with a defect, so nobody can have failed before it is in flight."""
+        """``at_once``: a branch begins with a defect, so no other can have failed before that one is in flight."""
         done = frozenset[str]().union(*(way.done for way in branches))
         perhaps = frozenset[str]().union(*(way.perhaps for way in branches))
         known = frozenset[tuple[str, str]]().union(*(way.known for way in branches))
@@ -229,7 +229,7 @@ class _Reader:
             stop = Way("stop", frozenset(), perhaps | done, known, why)
             if how in ("settled", "checked") or not raised or (how == "gather" and at_once):
                 return [stop]
-            # The branch that failed first may have ended the body, and then no branch begins anything more.
+            # The branch that failed first may have ended the body, and then no branch begins another step.
             flows = [_group_of(raised)] if how == "group" else raised
             return [
                 stop,
@@ -240,7 +240,7 @@ class _Reader:
         if how == "checked":
             return [Way("Declined", done, perhaps, known, "one of them failed")]
         if how == "gather":
-            # The first is what the body sees; the others go on, some of them to their end.
+            # The body sees the first; the others go on, some of them to their end.
             return [
                 Way(way.flow, frozenset(), perhaps | done, way.known, way.why) for way in branches if way.flow in raised
             ]
@@ -281,7 +281,7 @@ class _Reader:
 
 
 NOTHING = frozenset({"not done", "unknown", "dropped"})
-"""Answers by which nothing is done, and nothing said: it is called again."""
+"""Answers by which nothing is done and nothing is known: the effect is called again."""
 
 
 def _group_of(raised: Iterable[Flow]) -> Flow:
@@ -289,5 +289,5 @@ def _group_of(raised: Iterable[Flow]) -> Flow:
 
 
 def _parts(raised: Sequence[Flow]) -> list[Sequence[Flow]]:
-    """The groups that may come of it: of all that raised, or of those that came first."""
+    """The possible groups: of all branches that raised, or of those that raised first."""
     return [raised, *([each] for each in raised)]

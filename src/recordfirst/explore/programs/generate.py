@@ -1,7 +1,7 @@
-"""Programs by chance: the same seed makes the same one. Pure.
+"""Random programs: the same seed makes the same program. Pure.
 
-A program is small, three to eight calls, so that what it shows can be read; what is rare alone is likely in some
-thousand of them.
+A program is small, three to eight calls, so that its failures can be read. What is rare in one program is likely among
+some thousand.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _BAD: tuple[Ending, ...] = ("declines", "sold", "sold out", "rich", "odd", "nest
 _OF_BODIES: tuple[Ending, ...] = ("sold", "sold out", "rich", "declines", "odd", "bug", "nested")
 _REPLIES: tuple[Reply, ...] = (*ANSWERS, "refused in a group")
 _UNREADABLE: tuple[Reply, ...] = ("lost", "odd", "unreadable")
-"""What a `classify` that fails has to read; done, all of them."""
+"""The answers that a failing `classify` must read. The effect is done with each of them."""
 
 
 def generate(seed: int) -> Program:
@@ -61,13 +61,13 @@ class _Generator:
         self._steps: list[Spec] = []
         self._numbers = self._parts = self._fails = 0
         self._reusing: set[str] = set()
-        """Effects that are called with one dict: another call would have another request."""
+        """Effects that are called with one shared dict: another call would have another request."""
 
     def program(self) -> Program:
         writes = [self._write(f"w{i}") for i in range(self._times(1, 2))]
         effects = [e for i in range(self._times(1, 3)) for e in self._effects(f"e{i}", writes)]
         reads = [self._read(f"r{i}") for i in range(self._times(0, 1))]
-        # What announces an effect names one of those that take the same values.
+        # A write can only announce an effect that takes the same values.
         self._steps = [*self._announcing(writes, effects), *effects, *reads]
         body = [*self._first(), *self._block(self._times(1, 4), depth=0)]
         if self._is(0.4):
@@ -105,7 +105,7 @@ class _Generator:
         return found
 
     def _effects(self, name: str, writes: Sequence[WriteSpec]) -> list[EffectSpec]:
-        """An effect, behind the one that takes it back."""
+        """An effect, after the one that undoes it."""
         undo = None
         found = []
         value = self._value()
@@ -155,7 +155,7 @@ class _Generator:
     def _read(self, name: str) -> ReadSpec:
         ends = self._one(*_WELL, *_BAD)
         if self._is(0.4):
-            return ReadSpec(name=name, ends=ends, is_plain=True)  # what it takes and returns is the engine's own matter
+            return ReadSpec(name=name, ends=ends, is_plain=True)  # its arguments and results are left to the engine
         return ReadSpec(name=name, ends=ends, value=self._value(), result=self._result())
 
     def _value(self) -> str | None:
@@ -169,7 +169,7 @@ class _Generator:
     # ── the body ────────────────────────────────────────────────────────────
 
     def _first(self) -> list[Statement]:
-        """The writes that effects come after, mostly."""
+        """Mostly, the writes that effects come after."""
         afters = [each.name for each in self._steps if isinstance(each, WriteSpec)]
         return [Do(name, 1) for name in afters if self._is(0.8)]
 
@@ -201,7 +201,7 @@ class _Generator:
                 return self._reused()
 
     def _failing(self) -> list[Statement]:
-        """A call that does not end well, mostly: else there is little to catch. It is there for that alone."""
+        """A call that mostly fails, so that there is something to catch. It has no other purpose."""
         if not self._is(0.7):
             return []
         name = f"f{self._fails}"
@@ -223,7 +223,7 @@ class _Generator:
         return Do(spec.name, self._number(spec))
 
     def _number(self, spec: Spec) -> int:
-        """Mostly the first: what comes after a write has its number."""
+        """Mostly 1, because an effect has the number of the write that it comes after."""
         del spec
         if self._is(0.75):
             return 1

@@ -1,4 +1,4 @@
-"""All that generated programs use of the explorer: what else moves there is adapted to here."""
+"""Everything that generated programs use of the explorer. If that changes, adapt it here."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ _process: ContextVar[Process | None] = ContextVar("process", default=None)
 
 
 def enter(process: Process) -> None:
-    """Say which process all is that is begun from here on."""
+    """Set the process to which everything belongs that is begun from now on."""
     _process.set(process)
 
 
 def is_alive() -> bool:
-    """Whether the process that runs now is one that lives."""
+    """Whether the current process is alive."""
     process = _process.get()
     return process is None or not (process.died or process.disposed)

@@ -1,4 +1,4 @@
-"""What was to be seen of one run at the boundary: all that the model goes by. Pure."""
+"""Everything that was seen of one run at the boundary. The model judges by nothing else. Pure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class FinalStart(msgspec.Struct, frozen=True):
     error: str | None
     is_stopped: bool
     stop: str | None
-    """What stopped it."""
+    """The defect that stopped it."""
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,33 +42,33 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     program: Program
     schedule: str
     faults: tuple[str, ...]
-    """Those that struck, and the changes behind them."""
+    """The faults that struck, and the changes after them."""
     points: tuple[Point, ...]
-    """Of the first process."""
+    """The points of the first process."""
     processes: int
     asked: tuple[Asked, ...]
-    """Whatever arrived outside."""
+    """Every request that arrived outside."""
     receipts: tuple[FinalReceipt, ...]
     starts: tuple[FinalStart, ...]
     findings: tuple[tuple[str, str], ...]
-    """What is open: code, subject."""
+    """The open findings: code, subject."""
     rows: tuple[tuple[Any, ...], ...]
-    """Of the one table: step, number, part."""
+    """The rows of the one table: step, number, part."""
     commits: tuple[Observed, ...]
-    """What was there after each commit."""
+    """The state after each commit."""
     notes: tuple[Note, ...]
     why: str
-    """Why its last process came to no good end, if so."""
+    """Why its last process did not end well, if so."""
     versions: int
-    """How many versions of the program had a part in it."""
+    """How many versions of the program took part."""
     refused: str = ""
     """Why the program was refused when it was declared, or started."""
 
     @property
     def applied(self) -> list[Asked]:
-        """What was done outside."""
+        """The requests that were applied outside."""
         return [each for each in self.asked if each.refused is None and not each.repeats]
 
     def start(self, id: str) -> FinalStart | None:
-        """The start of that id."""
+        """The start with this id."""
         return next((each for each in self.starts if each.id == id), None)

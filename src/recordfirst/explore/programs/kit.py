@@ -1,4 +1,4 @@
-"""What the source of a generated program stands on: others who answer as they are told, and notes of what was seen."""
+"""What the source of a generated program imports: others who answer as the program says, and notes of what was seen."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from recordfirst.explore.programs.values import told
 from recordfirst.providers.contract import Probed, Verdict
 
 _FAILS = 2
-"""How often a probe fails first."""
+"""How often a probe fails before it answers."""
 _LATE_MS = 240_000
-"""How late a late request is done: sooner than ``arrives_within_s`` says."""
+"""After how long a late request is done: earlier than ``arrives_within_s``."""
 _DECIDES_MS = 7_200_000
-"""How long it takes to decide what is pending."""
+"""How long a pending request waits for its decision."""
 NOT_DONE, SAYS_NO, ON_ITS_WAY, TAKEN_ON = "not done", "no", "on its way", "taken on"
-"""Why something that arrived was not done, or not yet."""
+"""Why a request that arrived was not done, or not yet."""
 
 
 class Note(msgspec.Struct, frozen=True):
-    """What somebody saw."""
+    """One observation."""
 
     what: str
-    """``took``: a step, of its argument; ``saw``: the body, of a result; ``raised``: that this is an exception;
-    ``told``: an observer, of an event; ``called``: an effect, of the writes that have rows by then; ``by``: by which
-    version it was called."""
+    """``took``: the argument that a step got; ``saw``: the result that the body saw; ``raised``: the result is an
+    exception; ``told``: an event that the observer got; ``called``: the writes that had rows when an effect was called;
+    ``by``: the version that called it."""
     where: str
     value: str
 
 
 class Notes:
-    """What was seen in one run, by whichever of its processes: no record keeps it, so the boundary does."""
+    """What all processes of one run have seen. No record keeps it, so the boundary does."""
 
     all: list[Note]
 
@@ -46,27 +46,27 @@ class Notes:
         self.all = []
 
     def tell(self, event: object) -> None:
-        """Note what the app was told by recordfirst."""
+        """Note an event that the app's observer got."""
         if is_alive():
             self.all.append(Note("told", type(event).__name__, str(event)))
 
     def add(self, what: str, where: str, value: object) -> None:
-        """Note it, unless the process that saw it has died."""
+        """Add a note, unless the process that saw it has died."""
         if is_alive():
             self.all.append(Note(what, where, told(value)))
 
 
 notes = Notes()
-"""Of the run that is under way."""
+"""The notes of the current run."""
 
 
 def took(where: str, *values: Any) -> None:
-    """Note what a step was given."""
+    """Note the arguments of a step."""
     notes.add("took", where, values)
 
 
 async def saw(where: str, step: Awaitable[Any]) -> Any:
-    """Note what a body sees of a step."""
+    """Note what the body sees of a step."""
     try:
         result = await step
     except Exception as error:
@@ -85,7 +85,7 @@ class Unreadable(Exception):  # noqa: N818 - what a client raises
 
 
 class OwnBank(Provider, frozen=True, kw_only=True):
-    """Knows its refusal."""
+    """A provider that recognises its own refusal."""
 
     def classify(self, error: Exception) -> Verdict:
         """Read it."""
@@ -93,7 +93,7 @@ class OwnBank(Provider, frozen=True, kw_only=True):
 
 
 class OddBank(Provider, frozen=True, kw_only=True):
-    """Cannot read what it does not know."""
+    """A provider whose ``classify`` fails on unknown errors."""
 
     def classify(self, error: Exception) -> Verdict:
         """Fail."""
@@ -101,14 +101,14 @@ class OddBank(Provider, frozen=True, kw_only=True):
 
 
 class Others:
-    """Everybody outside, as one run has them."""
+    """Everything outside, in one run."""
 
     def __init__(self, outside: Outside, rows: Callable[[], list[str]] = list, version: str = "first") -> None:
-        """``rows``: which writes have committed rows just now. ``version``: which one asks."""
+        """``rows`` returns the writes that have committed rows now. ``version`` is the one that asks."""
         self._outside, self._rows, self._version = outside, rows, version
 
     def land(self) -> None:
-        """Do what was on its way and has arrived by now: at its own time, when its key was honoured still."""
+        """Apply requests that have arrived by now, each at the time of its arrival, which decides if its key counts."""
         asked = [*self._outside.asked]
         landed = {each.request["of"] for each in asked if each.kind == "landed"}
         for number, each in enumerate(asked):
@@ -116,11 +116,11 @@ class Others:
             if due_ms is None or number in landed or self._outside.now_ms() < due_ms:
                 continue
             self._outside.keep(Asked(kind="landed", request={"of": number}, at_ms=due_ms, refused=NOT_DONE))
-            # Anew each time: what has landed just now is there already, and its key is known.
+            # This is read each time, because a request that has just arrived is there already, and its key is known.
             same = [e for e in self._outside.asked if (e.kind, e.marker) == (each.kind, each.marker)]
             key = each.result["key"]
             if any(e.refused == SAYS_NO for e in same):
-                continue  # under its key, or by an operator who has decided about it meanwhile
+                continue  # it is done under its key, or an operator has decided about it meanwhile
             if each.result["answer"] == "pending, refused":
                 if not any(e.refused is None for e in same):  # another call under its key was faster
                     self._outside.keep(msgspec.structs.replace(each, at_ms=due_ms, refused=SAYS_NO, result="refused"))
@@ -130,7 +130,7 @@ class Others:
             self._outside.keep(msgspec.structs.replace(arrived, repeats=repeats))
 
     def lands_at_ms(self) -> int | None:
-        """When the last of what is on its way arrives."""
+        """When the last request that is on its way arrives."""
         asked = self._outside.asked
         landed = {each.request["of"] for each in asked if each.kind == "landed"}
         due = [due_ms for n, e in enumerate(asked) if (due_ms := _due_ms(e)) is not None and n not in landed]
@@ -139,7 +139,7 @@ class Others:
     async def ask(
         self, what: str, call: Call, value: Any, answers: tuple[Reply, ...], result: Any, *, keyed: bool
     ) -> Any:
-        """Have it done, as the next of the answers says."""
+        """Request it. The next one of the answers says what happens."""
         self.land()
         notes.add("called", what, self._rows())
         notes.add("by", what, self._version)
@@ -148,11 +148,11 @@ class Others:
         before = [each for each in self._outside.asked if (each.kind, each.marker) == (what, call.marker)]
         said = next((each.result for each in before if each.refused == SAYS_NO), None)
         if said is not None:
-            raise _refusal(what, said)  # a bank that has said no says so again
+            raise _refusal(what, said)  # a bank that has refused refuses again
         answer: Reply = answers[len(before)] if call.attempt == 1 and len(before) < len(answers) else "ok"
         is_done = any(each.refused is None for each in before)
         if is_done:
-            answer = answer if answer in DONE else "ok"  # what is done is refused no longer
+            answer = answer if answer in DONE else "ok"  # what is done cannot be refused
         on_its_way = {"key": key, "result": codec.to_builtins(result), "answer": answer}
         if not is_done and key is not None and self._has(before):
             return Pending(f"{what} at the bank")
@@ -175,16 +175,16 @@ class Others:
         return result
 
     def ask_now(self, *args: Any, **options: Any) -> Any:
-        """Have it done, for a caller that cannot wait: no answer may be one that does not come."""
+        """Request it, for a caller that blocks: no answer may be one that never comes."""
         asking = self.ask(*args, **options)
         try:
             asking.send(None)
         except StopIteration as done:
             return done.value
-        raise AssertionError("a function that blocks was to wait for ever")
+        raise AssertionError("a function that blocks would wait for ever")
 
     def find(self, what: str, call: Call, mode: str, result: Any) -> Probed:
-        """Look what became of it."""
+        """Look up the outcome of a call."""
         self.land()
         if mode == "cannot tell":
             return CannotTell("the bank has no such page")
@@ -202,12 +202,12 @@ class Others:
         return Pending(f"{what} at the bank") if any(each.refused == TAKEN_ON for each in found) else Absent()
 
     def _has(self, before: list[Asked]) -> bool:
-        """Whether the bank knows by its key that it has taken this on."""
+        """Whether the bank knows by the key that it has accepted this."""
         since_ms = self._outside.now_ms() - DAY_S * 1_000
         return any(each.refused == TAKEN_ON and each.at_ms > since_ms for each in before)
 
     def _do(self, what: str, request: Any, key: str | None, marker: str | None, result: Any) -> None:
-        with contextlib.suppress(KeyReused):  # noted as such
+        with contextlib.suppress(KeyReused):  # the outside has noted it
             self._outside.apply(
                 what, request, key=key, marker=marker, retention_s=DAY_S, result=codec.to_builtins(result)
             )
@@ -218,13 +218,13 @@ class Others:
 
 
 def _due_ms(asked: Asked) -> int | None:
-    """When what has arrived, or was taken on, is decided; ``None``: it was decided at once."""
+    """When a request that has arrived, or was accepted, is decided; ``None``: it was decided at once."""
     after_ms = {ON_ITS_WAY: _LATE_MS, TAKEN_ON: _DECIDES_MS}.get(asked.refused or "")
     return None if after_ms is None else asked.at_ms + after_ms
 
 
 async def _replies(what: str, answer: Reply) -> None:
-    """What the client makes of it, when it is done."""
+    """Reply as the client does after the request is done."""
     match answer:
         case "lost":
             raise ConnectionResetError(what)

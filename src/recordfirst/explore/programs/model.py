@@ -1,6 +1,6 @@
-"""What may be true after a run, as rules over its history: the promises, as ``promises.md`` has them. Pure.
+"""The promises of ``promises.md`` as rules over the history of a run. Pure.
 
-No rule asks the product what it has decided, or why. A rule that allows several outcomes says which.
+No rule asks the product what it has decided, or why. If a rule allows several outcomes, it names them.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def judge(history: History, told: Callable[[str], str]) -> list[Broken]:
     """Everything that is wrong with a run.
 
     Args:
-        history: what was to be seen of it.
-        told: how a kind of value is told, as its Python.
+        history: what was seen of the run.
+        told: returns the text of a value with its types, from the value's Python expression.
     """
     if history.refused:
         return list(_refused(history))
@@ -47,7 +47,7 @@ def judge(history: History, told: Callable[[str], str]) -> list[Broken]:
 
 
 def _refused(history: History) -> Iterator[Broken]:
-    """P8, P12: what is refused when it is declared or started must be something that cannot work."""
+    """P8, P12: only what cannot work may be refused when it is declared or started."""
     yield Broken("P8", "declared", f"it was refused: {history.refused}")
 
 
@@ -55,7 +55,7 @@ def _refused(history: History) -> Iterator[Broken]:
 
 
 def _before(history: History) -> Iterator[Broken]:
-    """P1: at each call of an effect the rows of its write are committed."""
+    """P1: when an effect is called, the rows of its write are committed."""
     for note in history.notes:
         if note.what != "called" or note.where.startswith("child"):
             continue
@@ -66,13 +66,13 @@ def _before(history: History) -> Iterator[Broken]:
 
 
 def _once(history: History) -> Iterator[Broken]:
-    """P3: what has a key, or can be looked for, is done once."""
+    """P3: an effect whose provider honours keys or can be probed is done once."""
     times = Counter((each.kind, each.marker) for each in history.applied)
     by_kind = Counter(each.kind for each in history.applied)
     for (kind, marker), n in times.items():
         spec = _effect(history, kind.partition(":")[0])
         if spec is not None and spec.repeats and not spec.is_sure:
-            continue  # its author has said that it may be repeated
+            continue  # its author allows that it is repeated
         if n > 1:
             yield Broken("P3", "once", f"{kind} was done {n} times under {marker!r}")
     attempts = {
@@ -93,13 +93,13 @@ def _once(history: History) -> Iterator[Broken]:
 
 
 def _has_two_keys(history: History, name: str) -> bool:
-    """Two versions that make two keys of a call, each of which stalled while the other worked: a limit of P3."""
+    """Whether two versions made two keys of one call, and one stalled while the other worked: a limit of P3."""
     is_rekeyed = any(each.kind == "rekey" and each.step == name for each in history.program.changes)
     return is_rekeyed and "beside" in history.faults and history.schedule.count(":stall") > 1
 
 
 def _same_request(history: History) -> Iterator[Broken]:
-    """P4: a retry sends what was first sent."""
+    """P4: a retry sends the request that was first sent."""
     first: dict[tuple[str, str | None], object] = {}
     # Requests that were stored before a parameter was added get its default.
     bare = {each.name for each in history.program.steps if getattr(each, "default", 0) is None}
@@ -109,12 +109,12 @@ def _same_request(history: History) -> Iterator[Broken]:
             continue
         if first.setdefault((each.kind, each.marker), each.request) != each.request:
             yield Broken(
-                "P4", "same request", f"{each.kind} was sent as {each.request} behind {first[each.kind, each.marker]}"
+                "P4", "same request", f"{each.kind} was sent as {each.request} after {first[each.kind, each.marker]}"
             )
 
 
 def _undone(history: History) -> Iterator[Broken]:
-    """P9: a workflow that failed takes back what it did; one that did not takes back nothing, but by its body."""
+    """P9: a workflow that failed undoes its effects. Others undo nothing, except by their bodies."""
     start = history.start(ID)
     failed = start is not None and start.state == "failed"
     error = (start.error if start is not None else None) or ""
@@ -127,20 +127,20 @@ def _undone(history: History) -> Iterator[Broken]:
         backs = {f"{undo}:{n}" for undo in undos.get(name, ()) if undo is not None}
         has = backs & done
         if kind in own and has - by_body - {f"{own[kind]}:{n}"}:
-            yield Broken("P9", "undone", f"{kind} is taken back by {own[kind]}, and was by {', '.join(sorted(has))}")
+            yield Broken("P9", "undone", f"{kind} is undone by {own[kind]}, and was undone by {', '.join(sorted(has))}")
         if not may_have_failed and has - by_body:
-            yield Broken("P9", "undone", f"{kind} was taken back, and the workflow has not failed")
+            yield Broken("P9", "undone", f"{kind} was undone, and the workflow has not failed")
         if len(has - by_body) > 1:
-            yield Broken("P9", "undone", f"{kind} was taken back by each of {', '.join(sorted(has))}")
+            yield Broken("P9", "undone", f"{kind} was undone by each of {', '.join(sorted(has))}")
         if failed and backs and not has and None not in undos[name] and "NOT UNDONE" not in error:
-            yield Broken("P9", "not undone", f"{kind} was not taken back, and nothing says so: {error}")
+            yield Broken("P9", "not undone", f"{kind} was not undone, and nothing says so: {error}")
         taken = {f"{each}:{n}" for each, by in undos.items() if name in by}
         if taken and kind not in by_body and not taken & done:
             yield Broken("P3", "undid what was not done", f"{kind}, and none of {', '.join(sorted(taken))} was done")
 
 
 def _may_fail(history: History) -> bool:
-    """Whether it is stopped, and may have been failing before: a stop keeps the failure."""
+    """Whether it is stopped, and may have begun to fail before: a stop preserves the failure."""
     start = history.start(ID)
     if start is None or not start.is_stopped:
         return False
@@ -149,12 +149,12 @@ def _may_fail(history: History) -> bool:
 
 
 def _texts(history: History) -> list[Program]:
-    """The versions that had a part in it."""
+    """The versions that took part."""
     return [history.program, later(history.program)] if history.versions > 1 else [history.program]
 
 
 def _undos(history: History) -> dict[str, set[str | None]]:
-    """By what each effect may be taken back, version by version: what was called names the one of its own."""
+    """The effects that may undo each effect, version by version: a call names the undo of its own version."""
     found: dict[str, set[str | None]] = defaultdict(set)
     for text in _texts(history):
         for spec in text.steps:
@@ -164,7 +164,7 @@ def _undos(history: History) -> dict[str, set[str | None]]:
 
 
 def _undos_of_callers(history: History) -> dict[str, str | None]:
-    """By what is taken back what the first version has called, and so intended, before there was another."""
+    """The undo of each effect that the first version has called, and so intended, before there was another version."""
     announced = {each.intends for each in history.program.steps if isinstance(each, WriteSpec)}
     undos = {each.name: each.undo for each in history.program.steps if isinstance(each, EffectSpec)}
     found: dict[str, str | None] = {}
@@ -182,7 +182,7 @@ def _undos_of_callers(history: History) -> dict[str, str | None]:
 
 
 def _rows(history: History) -> Iterator[Broken]:
-    """P2: the rows of a write are there if and only if its receipt is; all of them, and once."""
+    """P2: the rows of a write exist if and only if its receipt does: all of them, once."""
     if any(_has_two_keys(history, each.name) for each in history.program.steps):
         return
     moments = [(commit.receipts, commit.tables.get("rows", ())) for commit in history.commits]
@@ -199,7 +199,7 @@ def _rows_at(
         there[step, n].append(part)
     for (key, kind), state in states.items():
         n, _, name = key.partition(":") if ":" in key else ("0", "", key.removeprefix(f"{ID}/"))
-        name = name.removesuffix(":anew")  # as a next version has it
+        name = name.removesuffix(":anew")  # the key of a next version
         spec = next((each for each in program.steps if each.name == name), None)
         if kind == "write" and isinstance(spec, WriteSpec):
             wanted = list(range(spec.rows - (spec.savepoint == "taken back"))) if state == "succeeded" else []
@@ -212,7 +212,7 @@ def _rows_at(
             for hook, at in (("on_success", "succeeded"), ("on_decline", "declined"), ("on_pending", "pending")):
                 wanted = [0] if getattr(spec, hook) and state == at else []
                 has = there.get((f"{hook} {name}", int(n)), [])
-                if wanted and (has[:1] if at == "pending" else has) != wanted:  # more news, more rows
+                if wanted and (has[:1] if at == "pending" else has) != wanted:  # on_pending may have run several times
                     yield Broken("P2", "rows", f"{key} is {state}, and {hook} has left {has}, not {wanted}")
     for (step, number), parts in there.items():
         if not str(step).startswith("on_"):
@@ -220,7 +220,7 @@ def _rows_at(
 
 
 def _outcomes(history: History) -> Iterator[Broken]:
-    """P5: what is final stays; what is declined was not done."""
+    """P5: a final outcome does not change; an effect that is declined was not done."""
     final: dict[tuple[str, int], tuple[str, str | None]] = {}
     for commit in history.commits:
         for r in commit.receipts:
@@ -244,11 +244,11 @@ def _outcomes(history: History) -> Iterator[Broken]:
             yield Broken("P5", "succeeded", f"{receipt.key} has succeeded, and was not done")
 
 
-# ── what becomes of it ──────────────────────────────────────────────────────
+# ── outcomes ────────────────────────────────────────────────────────────────
 
 
 def _there(history: History) -> Iterator[Broken]:
-    """P2, P7: what was accepted is there, and what a savepoint took back is not."""
+    """P2, P7: a workflow that was accepted exists, and one whose start was rolled back to a savepoint does not."""
     if history.start(ID) is None:
         yield Broken("P7", "lost", "the workflow is gone")
     writes = {each.name: each for each in history.program.steps if isinstance(each, WriteSpec)}
@@ -260,14 +260,14 @@ def _there(history: History) -> Iterator[Broken]:
     has = {each.id for each in history.starts}
     if has - wanted:
         yield Broken(
-            "P2", "started", f"{', '.join(sorted(has - wanted))} was started, and what asked for it was taken back"
+            "P2", "started", f"{', '.join(sorted(has - wanted))} was started, and the request for it was rolled back"
         )
     if wanted - has:
-        yield Broken("P7", "lost", f"{', '.join(sorted(wanted - has))} was asked for in a write that committed")
+        yield Broken("P7", "lost", f"{', '.join(sorted(wanted - has))} was requested in a write that committed")
 
 
 def _open(history: History) -> Iterator[Broken]:
-    """P7: what was accepted ends, or is stopped, and then it is told."""
+    """P7: a workflow that was accepted ends, or is stopped and reported."""
     told = {note.where for note in history.notes if note.what == "told"}
     for start in history.starts:
         if start.state != "open":
@@ -280,7 +280,7 @@ def _open(history: History) -> Iterator[Broken]:
         if not start.is_stopped:
             yield Broken("P7", "open", f"{start.id} is open, and nothing says why: {history.why}")
         elif "Stopped" not in told and history.processes == 1:
-            yield Broken("P7", "told", f"{start.id} is stopped, and nobody was told")
+            yield Broken("P7", "told", f"{start.id} is stopped, and the observer was not told")
         elif ("RF-WORKFLOW-STOPPED", start.id) not in history.findings:
             yield Broken("P7", "told", f"{start.id} is stopped, and no finding says so")
     if (
@@ -288,11 +288,11 @@ def _open(history: History) -> Iterator[Broken]:
         and not _pending_and_unasked(history)
         and all(start.state != "open" or start.is_stopped for start in history.starts)
     ):
-        yield Broken("P7", "open", f"a process came to no good end: {history.why}")
+        yield Broken("P7", "open", f"a process did not end well: {history.why}")
 
 
 def _pending_and_unasked(history: History) -> list[str]:
-    """Keys of what is pending and is never asked about: it has no probe, or another name in the next version."""
+    """Keys of pending effects that are never probed: they have no probe, or another name in the next version."""
     renamed = {each.step for each in history.program.changes if each.kind == "rename" and history.versions > 1}
     blind = {each.name for each in history.program.steps if isinstance(each, EffectSpec) and each.probe == "none"}
     pending = [each for each in history.receipts if each.state == "pending"]
@@ -300,7 +300,7 @@ def _pending_and_unasked(history: History) -> list[str]:
 
 
 def _ends(history: History) -> Iterator[Broken]:
-    """P6, P9: the program comes to what its text says, whatever strikes."""
+    """P6, P9: the program has an outcome that its text allows, whatever faults strike."""
     start = history.start(ID)
     if start is None:
         return
@@ -321,13 +321,13 @@ def _ends(history: History) -> Iterator[Broken]:
         fitting = _of_both(allowed, fitting, [each for text in _texts(history) for each in walk(text.body)])
     if not any(_is_done(way, done, undos) for way in fitting):
         ways_ = " or ".join(f"{sorted(way.done)} and perhaps {sorted(way.perhaps)}" for way in fitting)
-        yield Broken("P9", "done", f"it is {state}, and done is {sorted(done)}; it may be {ways_}")
+        yield Broken("P9", "done", f"it is {state}, and {sorted(done)} was done; allowed is {ways_}")
 
 
 def _of_both(allowed: list[Way], fitting: list[Way], statements: list[Statement]) -> list[Way]:
-    """The ways that fit, when another version may have done what it does before.
+    """The ways that fit if another version may have run before.
 
-    A part that has ended is not run again, so what is new in it need not be done.
+    A part that has ended is not run again, so its new steps need not be done.
     """
     perhaps = frozenset[str]().union(*(way.done | way.perhaps for way in allowed))
     surely = not any(isinstance(each, Part) for each in statements)
@@ -335,13 +335,13 @@ def _of_both(allowed: list[Way], fitting: list[Way], statements: list[Statement]
 
 
 def _is_done(way: Way, done: set[str], undos: set[str | None]) -> bool:
-    """Whether what was done is what this way does. An undo that the body calls may also be called for it."""
+    """Whether exactly this way's effects were done. An undo that the body calls may also be called for the workflow."""
     surely = {each for each in done if each.partition(":")[0] not in undos}
     return way.done <= done and surely <= way.done | way.perhaps
 
 
 def end_of(way: Way) -> str:
-    """The state in which a workflow ends that went this way."""
+    """The state in which a workflow ends after this way."""
     if way.flow == "next":
         return "succeeded"
     return "failed" if way.flow in BUSINESS else "stopped"
@@ -353,7 +353,7 @@ def _allowed(history: History) -> list[Way] | None:
         return None
     allowed = [*found]
     if history.versions > 1:
-        # What the first version has written is there, whatever the next one has removed or moved.
+        # The receipts of the first version exist, even if the next version has removed or moved their steps.
         before = frozenset(_called_by_body(history.program))
         for text in (later(history.program), later(history.program, fixed=False)):
             after = ways(text, before)
@@ -369,7 +369,7 @@ def _allowed(history: History) -> list[Way] | None:
 
 
 def _values(history: History, told: Callable[[str], str]) -> Iterator[Broken]:
-    """P12: a step gets what it was given, and the body sees one result, now and on every replay."""
+    """P12: a step gets the argument that it was given, and the body sees one result, now and on every replay."""
     seen: dict[str, str] = {}
     kinds: dict[str, list[str | None]] = defaultdict(list)
     for text in _texts(history):
@@ -383,7 +383,7 @@ def _values(history: History, told: Callable[[str], str]) -> Iterator[Broken]:
             if wanted and None not in kinds[name] and not any(each in note.value for each in wanted):
                 yield Broken("P12", "given", f"{note.where} got {note.value}, and was given {' or '.join(wanted)}")
         if note.value.startswith("Undone") and (history.start(ID) or _NONE).state == "failed":
-            continue  # an epoch that finishes the undo of one that was lost
+            continue  # this epoch finishes the undo of a lost one
         if note.what == "saw" and seen.setdefault(note.where, note.value) != note.value and not changes:
             yield Broken("P12", "same", f"the body saw {seen[note.where]} of {note.where}, and then {note.value}")
 
@@ -392,12 +392,12 @@ _NONE = FinalStart("", "", None, None, is_stopped=False, stop=None)
 
 
 def _is_one(history: History, name: str) -> bool:
-    """Whether it is always given the same."""
+    """Whether it is always given the same value."""
     return not any(isinstance(each, Reused) and each.step == name for each in walk(history.program.body))
 
 
 def _reused(history: History) -> Iterator[Broken]:
-    """P12: each call gets what the dict held when it was made."""
+    """P12: each call gets the content that the dict had when the call was made."""
     reused = {each.step for each in walk(history.program.body) if isinstance(each, Reused)}
     for note in history.notes:
         name, _, n = note.where.partition(":")
@@ -406,7 +406,7 @@ def _reused(history: History) -> Iterator[Broken]:
 
 
 def _in_order(history: History) -> Iterator[Broken]:
-    """P9: a step begins when what stands before it has ended: no body that waits, or is given back, begins anything."""
+    """P9: a step begins after the steps before it have ended. A body that waits, or is released, begins nothing."""
     if history.versions > 1:
         return
     waiting = {order.step: order for order in orders(history.program)}

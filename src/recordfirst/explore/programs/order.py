@@ -1,6 +1,6 @@
 """What must have ended before a step begins, by a program's text alone. Pure.
 
-Nothing is said of a step that is called in two places, is an undo, or is another attempt: who called it cannot be told.
+Nothing is known of a step that is called in two places, is an undo, or is another attempt: its caller is unknown.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from recordfirst.explore.programs.tree import (
 
 
 class BlockEnd(msgspec.Struct, frozen=True):
-    """What has ended: all of ``seen`` was seen by the body, unless one of ``unless`` has raised."""
+    """The end of a block: the body has seen all of ``seen``, unless one of ``unless`` has raised."""
 
     seen: frozenset[str]
     unless: frozenset[str] = frozenset()
 
 
 class Order(msgspec.Struct, frozen=True):
-    """A step, and what has ended when it begins for the first time."""
+    """A step, and what must have ended before it begins for the first time."""
 
     step: str
     behind: tuple[BlockEnd, ...]
 
 
 def orders(program: Program) -> list[Order]:
-    """What a program says of its steps' order."""
+    """The order of steps that a program implies."""
     times = Counter(f"{each.step}:{each.n}" for each in walk(program.body) if isinstance(each, Do))
     undos = {spec.undo for spec in program.steps if isinstance(spec, EffectSpec)}
     return [
@@ -53,7 +53,7 @@ def orders(program: Program) -> list[Order]:
 
 
 def _in_block(body: Sequence[Statement], *, may_be_given_up: bool) -> Iterator[Order]:
-    """``may_be_given_up``: by a time-out or a task group, and then whatever stands in a ``finally`` begins."""
+    """``may_be_given_up``: by a time-out or a task group. Then the statements of a ``finally`` begin."""
     for before, statement in zip((None, *body), body, strict=False):
         if before is not None:
             yield from _behind(statement, _ended_well(before))
@@ -78,7 +78,7 @@ def _in_block(body: Sequence[Statement], *, may_be_given_up: bool) -> Iterator[O
 
 
 def _behind(statement: Statement, ends: tuple[BlockEnd, ...]) -> Iterator[Order]:
-    """Of what a statement begins with."""
+    """The orders of the steps with which a statement begins."""
     match statement:
         case Do(attempt=1):
             yield Order(_where(statement), ends)
@@ -90,7 +90,7 @@ def _behind(statement: Statement, ends: tuple[BlockEnd, ...]) -> Iterator[Order]
 
 
 def _ended_well(statement: Statement) -> tuple[BlockEnd, ...]:
-    """What is seen when the next statement begins."""
+    """What was seen when the next statement begins."""
     match statement:
         case Together("settled", branches):
             return tuple(end for branch in branches for end in _ended(branch))
@@ -101,17 +101,17 @@ def _ended_well(statement: Statement) -> tuple[BlockEnd, ...]:
 
 
 def _ended(body: Sequence[Statement]) -> tuple[BlockEnd, ...]:
-    """What is seen when a block has ended, well or not."""
+    """What was seen when a block has ended, well or not."""
     return (BlockEnd(_seen_in(body), _called(body)),) if _is_told(body) else ()
 
 
 def _is_told(body: Sequence[Statement]) -> bool:
-    """Whether the body sees whatever makes this block fail."""
+    """Whether the body sees everything that can make this block fail."""
     return not any(isinstance(each, Fail | Within) for each in walk(tuple(body)))
 
 
 def _seen_in(body: Sequence[Statement]) -> frozenset[str]:
-    """What is certainly seen in a block that ends well."""
+    """What was certainly seen in a block that ended well."""
     found: set[str] = set()
     for statement in body:
         match statement:
@@ -131,7 +131,7 @@ def _seen_in(body: Sequence[Statement]) -> frozenset[str]:
 
 
 def _called(body: Sequence[Statement]) -> frozenset[str]:
-    """Whatever may raise in a block."""
+    """Everything that may raise in a block."""
     found = {_where(each) for each in walk(tuple(body)) if isinstance(each, Do)}
     found |= {f"{each.step}:{n}" for each in walk(tuple(body)) if isinstance(each, Reused) for n in each.numbers}
     return frozenset(found)

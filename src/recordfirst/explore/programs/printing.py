@@ -1,4 +1,4 @@
-"""A run that broke a promise, as a test that can be kept: its program, its schedule, and what was to be seen. Pure."""
+"""Prints a run that broke a promise as a test to keep: its program, its schedule, and what was seen. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ The program, as it ran:
 
 {_indented(own)}
 
-What was to be seen of the run under `{schedule}`:
+What was seen of the run under `{schedule}`:
 
 {_indented(chr(10).join(story(history)))}
 """
@@ -46,7 +46,7 @@ _TOLD = ("took", "saw", "told")
 
 
 def story(history: History) -> list[str]:
-    """What was to be seen, in order, in as few lines as say it."""
+    """What was seen, in order, in few lines."""
     lines = [f"{note.what} {note.where}: {note.value[:160]}" for note in history.notes if note.what in _TOLD]
     lines += [f"outside: {each.kind} {_became(each.refused, repeats=each.repeats)}" for each in history.asked]
     lines += [f"receipt: {each.key}#{each.attempt} {each.state}" for each in history.receipts]
@@ -61,7 +61,7 @@ def _became(refused: str | None, *, repeats: bool) -> str:
 
 
 def lines_of(program: Program) -> int:
-    """How many lines its steps and body have: how much there is to read."""
+    """The number of lines of its steps and body, as a measure of how much there is to read."""
     text = source(program)
     own = text[text.index("class Odd") :].split("\n\n\n", 1)[1]
     return sum(bool(line.strip()) for line in own.splitlines())

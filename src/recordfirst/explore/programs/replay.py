@@ -1,4 +1,4 @@
-"""One program under one schedule, run again: for tests that are kept."""
+"""Runs one program under one schedule again, for tests that are kept."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from recordfirst.explore.programs.world import ProgramWorld
 
 
 def check(program: str, schedule: str) -> list[str]:
-    """What a program, as JSON, breaks under a schedule."""
+    """Return what a program, given as JSON, breaks under a schedule."""
     world = ProgramWorld()
     try:
         with quiet():

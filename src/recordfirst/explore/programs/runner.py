@@ -1,4 +1,4 @@
-"""Runs program after program, each without faults and under a few, and keeps what broke a promise."""
+"""Runs program after program, each without faults and with a few, and keeps the runs that broke a promise."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from recordfirst.explore.programs.values import kinds, told, types
 from recordfirst.explore.programs.world import REFUSED, ProgramWorld
 
 RUNS = 3
-"""Of each program: one without faults, the others with one to three."""
+"""Runs of each program: one without faults, the others with one to three."""
 _RARELY = 50_000
 
 
@@ -39,7 +39,7 @@ class FoundRun(msgspec.Struct, frozen=True):
 
 @cache
 def told_of(expression: str) -> str:
-    """How a value is told, as its Python."""
+    """The text of a value with its types, from its Python expression."""
     names = _names()
     return told(eval(expression, names))  # noqa: S307 - of our own table
 
@@ -53,7 +53,7 @@ def _names() -> dict[str, Any]:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Processes that die and providers that fail are what it is all about: nobody wants to read each in a log."""
+    """Log nothing: processes die and providers fail on purpose here."""
     loggers = [logging.getLogger(name) for name in ("resonate", "recordfirst", "asyncio")]
     levels = [logger.level for logger in loggers]
     often = gc.get_threshold()
@@ -72,7 +72,7 @@ def quiet() -> Iterator[None]:
 
 
 def try_one(world: ProgramWorld, program: Program, schedule: Schedule) -> tuple[Broken, ...]:
-    """Load a program and run it once: what it breaks."""
+    """Load a program, run it once, and return what it broke."""
     try:
         world.load(program)
     except REFUSED as error:
@@ -98,11 +98,11 @@ def runs_of(world: ProgramWorld, seed: int, most: int = RUNS) -> Iterator[FoundR
 
 
 def schedules(history: History, chance: random.Random, versions: int, most: int) -> list[Schedule]:
-    """So many schedules of one to three faults, at points that the run without faults has crossed."""
+    """Draw ``most`` schedules of one to three faults, at points that the run without faults has crossed."""
     points = worth_trying(history.points)
     singles = every_single(1, points, versions=versions)
     if versions > 1:
-        # The next version alone, or beside the first, which stalls meanwhile.
+        # The next version runs alone, or beside the first, which stalls meanwhile.
         deploys = [at for at in singles if at.change == "deploy"]
         deploys += [msgspec.structs.replace(at, change="deploy") for at in singles if at.fault == "stall"]
         singles += deploys * (len(singles) // max(1, 3 * len(deploys)))
@@ -118,7 +118,7 @@ def schedules(history: History, chance: random.Random, versions: int, most: int)
                 if second.since is None
                 else second
             )
-        if any(at.fault == "stall" for at in drawn):  # its files are its own: nobody dies in them but itself
+        if any(at.fault == "stall" for at in drawn):  # its files are its own: no other process dies in them
             drawn = [at for at in drawn if at.fault not in ENDS]
         by_place = {(at.process, at.point): at for at in drawn}
         found.append(Schedule(tuple(sorted(by_place.values(), key=lambda at: (at.process, at.point)))))

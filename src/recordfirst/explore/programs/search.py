@@ -1,4 +1,4 @@
-"""The search through programs: seed after seed until the budget is used up; what fails is made smaller and printed."""
+"""The search through programs: seed after seed, until the budget is used up. Failures are shrunk and printed."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from recordfirst.explore.programs.world import REFUSED, ProgramWorld
 
 _FAILURES_MOST = 10
 _SHRINKS_S = 60.0
-"""How long a failure is made smaller at most: the seed is what counts."""
+"""The most time that is spent on shrinking a failure: its seed is enough to reproduce it."""
 _NEARBY = 6
-"""So many schedules of the same kind are tried for a smaller program, which has other points."""
+"""How many schedules of the same kind are tried for a smaller program, which has other points."""
 
 
 class Sum(msgspec.Struct, kw_only=True):
-    """What was run."""
+    """What was run, and what was found."""
 
     seed: int
     runs: int = 0
@@ -34,13 +34,13 @@ class Sum(msgspec.Struct, kw_only=True):
     seconds: float = 0.0
     failed: int = 0
     following: int = 0
-    """The number of the program that comes next: where another sitting goes on."""
+    """The number of the next program, with which a later search goes on."""
     shapes: set[str] = msgspec.field(default_factory=set)
     faults: Counter[str] = msgspec.field(default_factory=Counter)
     pairs: Counter[str] = msgspec.field(default_factory=Counter)
     ends: Counter[str] = msgspec.field(default_factory=Counter)
     found: list[FoundRun] = []
-    """Different ones, as they were found."""
+    """Distinct failures, in the order in which they were found."""
 
 
 type TellSum = Callable[[Sum], None]
@@ -58,12 +58,12 @@ def search(
     """Run programs until the budget is used up.
 
     Args:
-        seed: programs are ``seed * 1,000,000`` and those that follow.
-        runs: so many runs at most.
-        seconds: so long at most.
-        only: this one program of the seed, and no other.
+        seed: the programs are ``seed * 1,000,000`` and the following ones.
+        runs: the most runs.
+        seconds: the most time.
+        only: the number of the only program to run.
         since: the number of the first program.
-        tell: is told how far it is.
+        tell: gets reports of the progress.
     """
     whole, began = Sum(seed=seed), time.perf_counter()
     kinds: set[tuple[str, str]] = set()
@@ -101,7 +101,7 @@ def search(
 
 
 def smallest(found: FoundRun, world: ProgramWorld) -> tuple[Program, Schedule]:
-    """Make it smaller."""
+    """Shrink a failure."""
     wanted = {(each.promise, each.rule) for each in found.broken}
 
     until = time.perf_counter() + _SHRINKS_S
@@ -118,7 +118,7 @@ def smallest(found: FoundRun, world: ProgramWorld) -> tuple[Program, Schedule]:
 def schedule_that_breaks(
     world: ProgramWorld, program: Program, schedule: Schedule, wanted: set[tuple[str, str]]
 ) -> Schedule | None:
-    """The schedule, or one with the same faults at other points, under which a program breaks the same rule."""
+    """Return this schedule, or one with the same faults at other points, if a program breaks the same rule under it."""
     if not program.steps:
         return None
     if _breaks(world, program, schedule, wanted):
@@ -148,7 +148,7 @@ def _breaks(world: ProgramWorld, program: Program, schedule: Schedule, wanted: s
 
 
 def told(found: FoundRun) -> str:
-    """A failure, made smaller, as a test; with the command that runs it again."""
+    """Return a failure, shrunk, as a test, with the command that runs it again."""
     seed, number = divmod(found.seed, 1_000_000)
     again = f"PYTHONHASHSEED=0 recordfirst explore --programs --seed {seed} --only {number}"
     with quiet():

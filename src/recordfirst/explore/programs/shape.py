@@ -1,4 +1,4 @@
-"""What a program has in it: its shape, and which features stand together. Pure."""
+"""What a program contains: its shape, and the features that occur together. Pure."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FEATURES = (
 
 
 def shape(program: Program) -> str:
-    """A program without its values: two that differ in these alone have one shape."""
+    """A program without its values: two programs that differ only in these have the same shape."""
     bare = []
     for spec in program.steps:
         fields = {field: getattr(spec, field) for field in spec.__struct_fields__ if field not in ("value", "result")}
@@ -44,7 +44,7 @@ def shape(program: Program) -> str:
 
 
 def features(program: Program, history: History) -> set[str]:  # noqa: C901, PLR0912 - one line per feature
-    """Which of the features it has, and the run."""
+    """The features of the program and of the run."""
     found: set[str] = set()
     for statement in walk(program.body):
         match statement:
@@ -115,7 +115,7 @@ def _of_effect(spec: EffectSpec) -> set[str]:
 
 
 def coverage(pairs: Counter[str]) -> str:
-    """The table of features by pairs: how many runs had both."""
+    """The table of pairs of features: how many runs had both."""
     head = "| | " + " | ".join(FEATURES) + " |\n|---" + "|---" * len(FEATURES) + "|"
     rows = []
     for one in FEATURES:
@@ -125,7 +125,7 @@ def coverage(pairs: Counter[str]) -> str:
 
 
 def missing(pairs: Counter[str]) -> list[str]:
-    """Each two features that no run had together."""
+    """The pairs of features that no run had."""
     return [pair for pair in starmap(_pair, combinations(FEATURES, 2)) if not pairs[pair]]
 
 
@@ -134,5 +134,5 @@ def _pair(one: str, other: str) -> str:
 
 
 def pairs(program: Program, history: History) -> list[str]:
-    """Each two features that stand together in a run."""
+    """The pairs of features of a run."""
     return [*starmap(_pair, combinations(features(program, history), 2))]

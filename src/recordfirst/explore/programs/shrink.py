@@ -1,4 +1,4 @@
-"""A program that breaks a promise made smaller: fewer statements, steps, answers, faults; the same rule must break."""
+"""Shrinks a program that breaks a promise: fewer statements, steps, answers and faults, but the same broken rule."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from recordfirst.explore.programs.tree import (
 )
 
 type Breaks = Callable[[Program, Schedule], bool]
-"""Whether a program still breaks the same rule under a schedule, or under one that strikes it likewise."""
+"""Returns whether a program still breaks the same rule under a schedule, or under a similar one."""
 
 _TRIES_MOST = 400
 
 
 def shrink(program: Program, schedule: Schedule, breaks: Breaks) -> tuple[Program, Schedule]:
-    """Return the smallest that is found.
+    """Return the smallest program and schedule that are found.
 
-    What is smaller has other points, so a schedule is tried as it is, and with its faults at other points: the caller's
-    ``breaks`` does that.
+    A smaller program has other points, so the caller's ``breaks`` tries a schedule as it is, and with its faults at
+    other points.
     """
     tries = 0
     smaller = True
@@ -69,7 +69,7 @@ def _smaller(program: Program, schedule: Schedule) -> Iterator[tuple[Program, Sc
 
 
 def _less(body: tuple[Statement, ...]) -> Iterator[tuple[Statement, ...]]:
-    """A block without one of its statements, or with one that is less."""
+    """A block without one of its statements, or with a smaller one."""
     for index, statement in enumerate(body):
         before, after = body[:index], body[index + 1 :]
         yield before + after
@@ -115,7 +115,7 @@ def _plainer(spec: Spec) -> Iterator[Spec]:
 
 
 def _tidy(program: Program) -> Program:
-    """Without the steps that nothing names."""
+    """Remove the steps that nothing names."""
     named = {each.step for each in walk(program.body) if isinstance(each, Do | Reused)}
     named |= {change.step for change in program.changes}
     while True:

@@ -1,5 +1,5 @@
-"""A program as Python: what is run is what is printed. Pure."""
-# ruff: noqa: S608 - the statements are text of the program's, which nobody else gives anything to
+"""A program as Python source. The source that is printed is the source that runs. Pure."""
+# ruff: noqa: S608 - the statements are the program's own text, without any input
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from recordfirst.explore.programs.kit import OddBank, Others, OwnBank, Refused, 
 from recordfirst.providers.contract import Provider
 """
 TABLES = "CREATE TABLE rows (step TEXT NOT NULL, n INTEGER NOT NULL, part INTEGER NOT NULL);\n"
-"""Nothing is unique: only receipts keep rows from being stored twice."""
+"""The table has no unique key: only receipts prevent that rows are stored twice."""
 _CLASSES = '''
 class Sold(Exception):
     """Declared."""
@@ -47,7 +47,7 @@ class Sold(Exception):
 
 
 class SoldOut(Sold):
-    """Of a declared class, so declared, too."""
+    """A subclass of a declared class is declared, too."""
 
 
 def with_more(**more: Any) -> Sold:
@@ -58,7 +58,7 @@ def with_more(**more: Any) -> Sold:
 
 
 class Odd(Exception):
-    """Of the program's own, and not declared."""
+    """A class of the program's own that is not declared."""
 '''
 _RAISES: dict[Ending, str] = {
     "declines": "raise Declined('no')",
@@ -77,7 +77,7 @@ _BANKS = {"plain": "Provider", "own": "OwnBank", "raises": "OddBank"}
 
 
 def source(program: Program) -> str:
-    """The module that declares its steps and its workflow, ``program``."""
+    """The module that declares the program's steps and its workflow, ``program``."""
     kinds = {each for spec in program.steps for each in (spec.value, spec.result)}
     written: list[str] = [IMPORTS, types(kinds), _CLASSES]
     effects = [each for each in program.steps if isinstance(each, EffectSpec)]
@@ -87,7 +87,7 @@ def source(program: Program) -> str:
     announcing = [w for w in program.steps if isinstance(w, WriteSpec) and w.intends is not None]
     early = [e for e in undone_first if e.after is None or any(w.name == e.after for w in plain_writes)]
     written += [_effect(e) for e in early]
-    # A write that announces an effect which comes after it names it when it runs, and no earlier.
+    # A write may announce an effect that is declared later: it looks up the name only when it runs.
     written += [_write(w) for w in announcing]
     written += [_effect(e) for e in undone_first if e not in early]
     written += [_read(r) for r in program.steps if isinstance(r, ReadSpec)]
@@ -128,7 +128,7 @@ async def {name}(ctx: Context) -> str:
 
 
 def parameters(spec: Spec) -> str:
-    """What its function takes, behind the first."""
+    """The parameters of its function, after the first one."""
     text = "n: int"
     if spec.value is not None:
         text += f", v: {KINDS[spec.value].type}"
@@ -143,7 +143,7 @@ def _given(spec: Spec) -> str:
 
 
 def _returns(spec: Spec) -> tuple[str, str]:
-    """The type of its result, and the result."""
+    """The type of its result, and its result."""
     return (KINDS[spec.result].type, KINDS[spec.result].value) if spec.result is not None else ("str", "'done'")
 
 
@@ -255,5 +255,5 @@ def _function(decorator: str, head: str, lines: list[str]) -> str:
 
 
 def may_block(spec: EffectSpec) -> bool:
-    """Whether its function can be one that blocks: every answer comes at once."""
+    """Whether its function may block: every answer comes at once."""
     return all(answer not in ("dropped", "late", "hangs") for answer in spec.answers)

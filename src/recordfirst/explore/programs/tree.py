@@ -11,37 +11,37 @@ type Reply = Literal[
     "hangs", "exits", "cancelled", "pending", "pending, refused",
 ]  # fmt: skip
 ANSWERS: dict[Reply, str] = {
-    "ok": "does it, and says so",
-    "refused": "says no, for good",
-    "refused in a group": "says no, by an exception group of one",
+    "ok": "does it, and answers",
+    "refused": "refuses for good",
+    "refused in a group": "refuses, in an exception group of one",
     "not done": "refuses the connection",
-    "unknown": "does nothing, and the client says that nobody knows",
+    "unknown": "does nothing, and the client says that the outcome is unknown",
     "dropped": "does nothing, and never answers",
-    "late": "does it minutes later, when the call was given up",
+    "late": "does it minutes later, after the call was given up",
     "lost": "does it, and the connection breaks",
-    "odd": "does it, and the client raises a KeyError on its page",
+    "odd": "does it, and the client raises a KeyError on its answer",
     "unreadable": "does it, and the client raises an exception whose text cannot be read",
     "hangs": "does it, and never answers",
     "exits": "does it, and the client raises SystemExit",
     "cancelled": "does it, and the client raises CancelledError",
-    "pending": "has it, and does it hours later",
-    "pending, refused": "has it, and says no hours later",
+    "pending": "accepts it, and does it hours later",
+    "pending, refused": "accepts it, and refuses it hours later",
 }
 DONE: frozenset[Reply] = frozenset({"ok", "late", "lost", "odd", "unreadable", "hangs", "exits", "cancelled"})
-"""With these it is done, sooner or later."""
+"""After these answers it is done, sooner or later."""
 REFUSED: frozenset[Reply] = frozenset({"refused", "refused in a group"})
 PENDING: frozenset[Reply] = frozenset({"pending", "pending, refused"})
-"""With these it is decided later, and the probe knows."""
+"""After these answers it is decided later, and the probe knows the decision."""
 
 type Keys = Literal["day", "none"]
-"""For how long the provider honours a key."""
+"""How long the provider honours a key."""
 type Probing = Literal["none", "true", "fails first", "cannot tell"]
 type Classify = Literal["plain", "own", "raises"]
-"""How the provider's errors are read: by default, by a method that knows its refusal, or by one that fails."""
+"""How the provider's errors are read: by the default, by a method that recognises its refusal, or by one that fails."""
 type Ending = Literal[
     "ok", "declines", "sold", "sold out", "rich", "unstorable", "odd", "nested", "bug", "exits", "cancels"
 ]
-"""How a write, a read or a plain function ends: well, or by which exception."""
+"""How a write, a read or a plain function ends: well, or with which exception."""
 ENDINGS: dict[Ending, str] = {
     "ok": "returns",
     "declines": "raises Declined",
@@ -59,34 +59,34 @@ type Savepoint = Literal["none", "kept", "taken back"]
 
 
 class WriteSpec(msgspec.Struct, frozen=True, kw_only=True, tag="write"):
-    """A write: rows, and what it announces and starts."""
+    """A write: its rows, and what it announces and starts."""
 
     name: str
     rows: int = 1
     ends: Ending = "ok"
     savepoint: Savepoint = "none"
-    """Around its last row, and what it intends and starts."""
+    """A savepoint around its last row and what it announces and starts."""
     intends: str | None = None
-    """The effect, for the same number."""
+    """The effect that it announces, for the same number."""
     starts: bool = False
-    """A workflow of its own, that calls one effect."""
+    """It starts another workflow, which calls one effect."""
     asks: bool = False
-    """It reads what it has written."""
+    """It reads the rows that it has written."""
     session: bool = False
-    """It changes the session."""
+    """It changes the state of the session."""
     is_async: bool = True
     has_key: bool = True
     value: str | None = None
     result: str | None = None
     default: int | None = None
-    """Of a parameter that no call gives."""
+    """The default of a parameter that no call gives."""
     template: str = "{n}:{name}"
     function: str | None = None
     """The name of its function, if not its own."""
 
 
 class EffectSpec(msgspec.Struct, frozen=True, kw_only=True, tag="effect"):
-    """An effect, and how whom it calls answers, arrival by arrival; behind the last: well."""
+    """An effect, and the answers to its calls in the order of their arrival. After the last one, calls succeed."""
 
     name: str
     answers: tuple[Reply, ...] = ()
@@ -110,7 +110,7 @@ class EffectSpec(msgspec.Struct, frozen=True, kw_only=True, tag="effect"):
 
     @property
     def is_sure(self) -> bool:
-        """Whether its outcome can be told in the end without an operator, whatever happens in time."""
+        """Whether its outcome becomes known in the end without an operator, whatever happens before."""
         return self.keys == "day" or self.probe in ("true", "fails first")
 
 
@@ -129,7 +129,7 @@ type Spec = WriteSpec | EffectSpec | ReadSpec
 
 
 class Do(msgspec.Struct, frozen=True, tag="do"):
-    """Call a step, for a number."""
+    """A call of a step, for a number."""
 
     step: str
     n: int
@@ -140,19 +140,19 @@ class Together(msgspec.Struct, frozen=True, tag="together"):
     """Branches side by side."""
 
     how: Literal["gather", "settled", "checked", "group"]
-    """``settled``: their errors are results; ``checked``: and the body declines if one is there."""
+    """``settled``: errors are returned as results; ``checked``: the body also declines if there is one."""
     branches: tuple[tuple[Statement, ...], ...]
 
 
 class Reused(msgspec.Struct, frozen=True, tag="reused"):
-    """One dict that is filled anew for each call of an effect that takes one."""
+    """One dict that is changed before each call of an effect that takes a dict."""
 
     step: str
     numbers: tuple[int, ...]
 
 
 class Within(msgspec.Struct, frozen=True, tag="within"):
-    """Give up waiting after some seconds."""
+    """A block with a time-out of some seconds."""
 
     seconds: int
     body: tuple[Statement, ...]
@@ -184,7 +184,7 @@ class Part(msgspec.Struct, frozen=True, tag="part"):
 
     body: tuple[Statement, ...]
     number: int = 0
-    """Its name, which it keeps from version to version."""
+    """Its name, which is the same in every version."""
 
 
 class Fail(msgspec.Struct, frozen=True, tag="fail"):
@@ -199,29 +199,29 @@ type EditKind = Literal["rename", "rekey", "undo", "remove", "add", "reorder", "
 CHANGES: dict[EditKind, str] = {
     "rename": "a step's function has another name",
     "rekey": "the key of an effect or a write has another template",
-    "undo": "an effect is taken back by another effect, or by none",
-    "remove": "a statement is gone",
-    "add": "a call stands before all others",
-    "reorder": "two statements, one behind the other, have changed places",
+    "undo": "an effect is undone by another effect, or by none",
+    "remove": "a statement is removed",
+    "add": "a call is added before all others",
+    "reorder": "two consecutive statements change places",
     "default": "a parameter that no call gives has another default",
     "retype": "a step takes another type",
     "return": "a step returns another type",
-    "fix": "what was a bug is none",
+    "fix": "a bug is fixed",
 }
 
 
 class Edit(msgspec.Struct, frozen=True):
-    """What the next version does otherwise, and to which step or statement."""
+    """A change in the next version, and the step or statement that it changes."""
 
     kind: EditKind
     step: str = ""
     place: int = 0
-    """Which statement, counted through all blocks; of an undo: by none if even, by another effect if odd."""
+    """Which statement, counted through all blocks. For ``undo``: no undo if even, another effect if odd."""
 
 
 type Begin = Literal["start", "transaction", "savepoint", "savepoint taken back"]
-"""Who starts it: ``app.start``, a transaction of the caller's own, or a savepoint in one; with another start that a
-savepoint takes back."""
+"""How it is started: by ``app.start``, in a transaction of the caller, or within a savepoint of one. In the last case
+another start may be rolled back to a savepoint."""
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):
@@ -233,18 +233,18 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     changes: tuple[Edit, ...] = ()
 
     def step(self, name: str) -> Spec:
-        """The step of that name."""
+        """The step with this name."""
         return next(each for each in self.steps if each.name == name)
 
     def effect(self, name: str) -> EffectSpec:
-        """The effect of that name."""
+        """The effect with this name."""
         found = self.step(name)
         assert isinstance(found, EffectSpec)
         return found
 
 
 def blocks_of(statement: Statement) -> tuple[tuple[Statement, ...], ...]:
-    """The statements that stand in it, block by block."""
+    """The statements within a statement, block by block."""
     match statement:
         case Together():
             return statement.branches
@@ -259,7 +259,7 @@ def blocks_of(statement: Statement) -> tuple[tuple[Statement, ...], ...]:
 
 
 def with_blocks(statement: Statement, blocks: tuple[tuple[Statement, ...], ...]) -> Statement:
-    """The statement with other blocks in it, of which there are as many as :func:`blocks_of` gives."""
+    """The statement with other blocks: as many as :func:`blocks_of` returns."""
     replace = msgspec.structs.replace
     match statement:
         case Together():
@@ -275,7 +275,7 @@ def with_blocks(statement: Statement, blocks: tuple[tuple[Statement, ...], ...])
 
 
 def walk(body: tuple[Statement, ...]) -> list[Statement]:
-    """Every statement, also those that stand in others."""
+    """Every statement, also those within others."""
     found: list[Statement] = []
     for statement in body:
         found.append(statement)

@@ -1,4 +1,4 @@
-"""Values that steps are given and return: of every type that can be stored, and of some that cannot. Pure."""
+"""Values that steps take and return: of every type that can be stored, and of some that cannot. Pure."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import msgspec
 
 
 class ValueKind(msgspec.Struct, frozen=True):
-    """A value, and the type that a step declares for it, as Python."""
+    """A value, and the type that a step declares for it, both as Python expressions."""
 
     type: str
     value: str
     is_sound: bool = True
     """It comes back equal. If it does not, it is refused before anything is stored."""
     arrives: str | None = None
-    """What the step gets, if that is no text of the value itself."""
+    """The value that the step gets, if it is written otherwise."""
     is_model: bool = False
-    """It needs Pydantic."""
+    """Whether it needs Pydantic."""
 
 
 SOUND: dict[str, ValueKind] = {
@@ -139,7 +139,7 @@ _HAS_MODELS = importlib.util.find_spec("pydantic") is not None
 
 
 def kinds(*, sound: bool) -> list[str]:
-    """The kinds that there are here."""
+    """The kinds that are available here."""
     return [name for name, kind in (SOUND if sound else UNSOUND).items() if _HAS_MODELS or not kind.is_model]
 
 
@@ -292,7 +292,7 @@ class Counted(pydantic.BaseModel):
 class Aliased(pydantic.BaseModel):
     name: str = pydantic.Field(alias="fullName")
 """
-"""Those of Pydantic: in the source of a program that has a value of them."""
+"""The Pydantic classes: in the source of a program that has such a value."""
 
 
 def types(program_kinds: Iterable[str | None]) -> str:
@@ -301,7 +301,7 @@ def types(program_kinds: Iterable[str | None]) -> str:
 
 
 def told(value: object) -> str:  # noqa: PLR0911 - one return per kind
-    """A value with its types, as text: two that are equal and of the same types are told the same."""
+    """The text of a value with its types: two values that are equal and of the same types have the same text."""
     name = type(value).__name__
     match value:
         case dict():
@@ -318,7 +318,7 @@ def told(value: object) -> str:  # noqa: PLR0911 - one return per kind
             own = {k: v for k, v in vars(value).items() if not k.startswith(("__", "_recordfirst"))}
             return f"{name}{told(value.args)}{told(own)}"
         case datetime.datetime() if value.tzinfo is not None:
-            return f"{name} {value.isoformat()}"  # a zone comes back as its offset, of whichever class
+            return f"{name} {value.isoformat()}"  # a zone comes back as its offset, of another class
         case bool() | int() | float() | str() | bytes() | None:
             return f"{name} {value!r}"
         case _:

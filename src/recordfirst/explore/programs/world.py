@@ -1,7 +1,7 @@
 """The fast world for programs: one template of files for all of them, and a history of each run instead of a verdict.
 
-What a workflow that somebody wrote is judged by, the run without faults, says little here: a program may well be one
-that stops. It is judged by the model.
+A handwritten workflow is judged by its run without faults. That says little here, because a program may stop without
+any fault. So the model judges it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from recordfirst.explore.programs.tree import Program
 
 
 class OfVersion(Running):
-    """A process in which the module of its own version is what is imported, whichever runs beside it."""
+    """A process that imports the module of its own version, even if another version runs beside it."""
 
     def __init__(self, version: Version, *given: Any) -> None:
         super().__init__(*given)
@@ -46,7 +46,7 @@ class ProgramTrial(VirtualTrial):
     world: ProgramWorld
 
     def history(self) -> History:
-        """Run it, and return what was to be seen."""
+        """Run it, and return what was seen."""
         notes.all = []
         self._commits: list[Observed] = []
         self._go()
@@ -77,7 +77,7 @@ class ProgramTrial(VirtualTrial):
         return OfVersion(made, work(self.world.case.app, made, begin, place, process), process)
 
     def _called(self, *_: Any) -> None:
-        """The double tells of it."""
+        """Do nothing: the double notes the call."""
 
     def _committed(self, process: Process, connection: Any, outside: Outside, *_: Any) -> None:
         del process
@@ -97,7 +97,7 @@ _FINDINGS = "SELECT code, subject FROM recordfirst_finding WHERE closed_at_ms IS
 
 
 class ProgramWorld(FastWorld):
-    """Runs one program after the other."""
+    """Runs one program after another."""
 
     def __init__(self, *, seed: int = 1) -> None:
         self.program = Program(steps=(), body=())
@@ -105,20 +105,20 @@ class ProgramWorld(FastWorld):
         super().__init__(case(self._versions), deaths="abandoned", seed=seed)
 
     def load(self, program: Program) -> None:
-        """Have a program run from now on.
+        """Load the program that runs from now on.
 
         Raises:
-            RecordfirstError: if it is refused when it is declared.
+            RecordfirstError: if the program is refused when it is declared.
         """
         self._versions = versions(program)
         self.program, self.case = program, case(self._versions)
 
     def of(self, workflow: Any) -> Version:
-        """The version that a workflow is of."""
+        """The version to which a workflow belongs."""
         return next(each for each in self._versions if each.main is workflow)
 
     def observe(self, schedule: Schedule) -> History:
-        """Run it under a schedule."""
+        """Run the program under a schedule."""
         run = ProgramTrial(self, schedule, 0, briefly=True)
         try:
             return run.history()
@@ -126,9 +126,9 @@ class ProgramWorld(FastWorld):
             run.clean_up()
 
     def snapshot(self, first: At | None, *, briefly: bool) -> None:
-        """Keep none: each program is run a few times."""
+        """Keep no snapshot: each program is run only a few times."""
         del first, briefly
 
 
 REFUSED = RecordfirstError
-"""What a program may be refused with when it is declared."""
+"""The exceptions with which a program may be refused when it is declared."""

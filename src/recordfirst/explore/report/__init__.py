@@ -1,1 +1,1 @@
-"""What an exploration has found, told: as text, as a page, as JUnit XML. Pure."""
+"""Reports of an exploration: as text, as a page, as JUnit XML. Pure."""

@@ -1,4 +1,4 @@
-"""What explorations have found, as one page that needs nothing else: no script, nothing from elsewhere. Pure."""
+"""Reports of explorations as one self-contained page: no script, no other files. Pure."""
 
 from __future__ import annotations
 

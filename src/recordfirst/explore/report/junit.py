@@ -1,4 +1,4 @@
-"""What explorations have found, as JUnit XML: a test case for each fault and each kind of point. Pure."""
+"""Reports of explorations as JUnit XML: a test case for each fault at each kind of point. Pure."""
 
 from __future__ import annotations
 
@@ -60,5 +60,5 @@ def _place(each: Failure) -> tuple[str, str]:
 
 
 def _clean(text: str) -> str:
-    """Without what XML cannot hold, and what a terminal would obey."""
+    """Remove characters that XML cannot hold, or that control a terminal."""
     return escaped_lines(text)

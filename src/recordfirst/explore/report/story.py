@@ -1,6 +1,6 @@
-"""One run as an operator can read it: who did what when, where the fault struck, what was there, what broke. Pure.
+"""One run for an operator to read: what each process did, where faults struck, what was stored, what broke. Pure.
 
-What a worker does for itself, and what one transaction does, are one line each. Whatever is shown is from the events of
+Everything that a worker does for itself is one line, and so is a transaction. All that is shown is from the events of
 the run; nothing is guessed.
 """
 
@@ -47,25 +47,25 @@ class Line(msgspec.Struct, kw_only=True):
     kind: LineKind
     process: int
     at_ms: int
-    """Since the run began."""
+    """Milliseconds since the run began."""
     points: str = ""
-    """``1.26-29``: as in a schedule."""
+    """The points, ``1.26-29``, as in a schedule."""
     text: str
     record: list[str] = []
-    """What it changed there, or at a death and at the end all that is there."""
+    """Its changes there; after a death and at the end, all that is stored there."""
     engine: list[str] = []
     outside: list[str] = []
     is_whole: bool = False
-    """Whether the three say all that is there."""
+    """Whether the three lists hold all that is stored, not only changes."""
 
 
 class Story(msgspec.Struct, kw_only=True):
-    """One schedule, told."""
+    """What happened under one schedule."""
 
     schedule: str
     lines: list[Line]
     broken: list[Violation]
-    """What says most first."""
+    """The broken promises, the most telling first."""
 
 
 def tell(outcome: RunOutcome) -> Story:
@@ -122,7 +122,7 @@ class _Teller:
             self._strikes(event)
             return
         if event.boundary == "time":
-            self._add("time", event, f"nobody has anything to do: {event.what}")
+            self._add("time", event, f"nothing is left to do: {event.what}")
             return
         keeping = is_keeping(event.boundary, event.what, event.detail)
         kind: LineKind = "keeping" if keeping else event.boundary

@@ -1,4 +1,4 @@
-"""What an exploration has found, for a terminal: plain text, in colour where there is one. Pure."""
+"""Reports of an exploration for a terminal: plain text, in colour if the terminal has it. Pure."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from recordfirst.explore.runs.violation import by_weight
 from recordfirst.explore.search.explorer import Cell, Exploration, Failure
 
 type Style = Callable[[str, str], str]
-"""Makes text bold, red or dim, by name; or leaves it as it is."""
+"""Makes text bold, red or dim, by the style's name, or leaves it unchanged."""
 
 _WIDTH = 118
 _INDENT = 18
 _WHOLE = 10
-"""Schedules a second from which on nobody wants to read a fraction."""
+"""From this many schedules a second on, the rate is shown without a fraction."""
 _MARKS: dict[LineKind, str] = {"fault": "FAULT", "broken": "BROKEN"}
 _COLUMNS = ("crash", "crash-after", "+change", "fail", "lose", "contend", "stall", "redeliver", "hang")
 _TABLE = re.compile(r"\btable \w+ (?:has|ends) ")
@@ -36,13 +36,13 @@ def plain(text: str, style: str) -> str:  # noqa: ARG001 - a style that is none
 
 
 def render(report: Exploration, replay: Callable[[Failure], str], *, style: Style = plain, table: bool = True) -> str:
-    """All of it.
+    """The whole report.
 
     Args:
-        report: what was found.
-        replay: the command that replays a failure.
+        report: the exploration.
+        replay: returns the command that replays a failure.
         style: the terminal's colours.
-        table: also say what was tried at which point.
+        table: whether to add the table of what was tried at each point.
     """
     parts = [headline(report)]
     if table and report.cells:
@@ -79,7 +79,7 @@ def _extent(report: Exploration) -> str:
 
 
 def failure(found: Failure, index: int, report: Exploration, replay: str, style: Style = plain) -> str:
-    """One failure: what broke, the smallest schedule, its history, and how to see it again."""
+    """One failure: what broke, the smallest schedule, its history, and the command that replays it."""
     story = tell(found.smallest)
     more = "" if len(report.failures) == 1 else f" {index} of {len(report.failures)}"
     head = [style(f"Failure{more}: {titled(story.broken[0])}", "bold")]
@@ -93,7 +93,7 @@ def failure(found: Failure, index: int, report: Exploration, replay: str, style:
 
 
 def timeline(story: Story, style: Style = plain) -> Iterator[str]:
-    """A story, line by line."""
+    """The lines of a story."""
     shown = ""
     for line in story.lines:
         if line.kind == "process":
@@ -119,7 +119,7 @@ def _state(line: Line, style: Style) -> Iterator[str]:
 
 
 def columns_of(report: Exploration) -> list[str]:
-    """The faults that were tried, the changes before a successor as one."""
+    """The faults that were tried; all changes before a successor are one column."""
     used = {column_of(what) for row in report.cells.values() for what in row}
     return [*(fault for fault in _COLUMNS if fault in used)]
 
@@ -130,7 +130,7 @@ def column_of(what: str) -> str:
 
 
 def cells_of(report: Exploration, name: str) -> dict[str, Cell]:
-    """A row of the table, by its columns."""
+    """The cells of a row of the table, by column."""
     row: dict[str, Cell] = {}
     for what, cell in report.cells[name].items():
         into = row.setdefault(column_of(what), Cell())
@@ -156,7 +156,7 @@ def _table(report: Exploration, style: Style) -> Iterator[str]:
 
 
 def as_data(report: Exploration, replay: Callable[[Failure], str]) -> dict[str, Any]:
-    """All of it, as JSON builtins, for a machine."""
+    """The whole report as JSON builtins, for programs."""
     return {
         "workflow": report.workflow,
         "world": report.world,

@@ -1,4 +1,4 @@
-"""How states read for an operator: what there is, what has changed, what was broken. Pure."""
+"""Text for an operator: what is stored, what has changed, what was broken. Pure."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ PROMISES = {
 
 
 def titled(violation: Violation) -> str:
-    """A broken promise with its name."""
+    """A broken promise with its title."""
     if violation.promise == "yours":
         return f"your invariant: {violation.what}"
     return f"{violation.promise}, {PROMISES.get(violation.promise, 'a promise')}: {violation.what}"
 
 
 def duration(milliseconds: int) -> str:
-    """A time as people say it."""
+    """A duration in a readable unit."""
     seconds = milliseconds / 1000
     for unit, name in ((86_400, "days"), (3_600, "h"), (60, "min")):
         if seconds >= 2 * unit:
@@ -44,15 +44,15 @@ def duration(milliseconds: int) -> str:
 
 
 def fault_of(at: At) -> str:
-    """What a schedule does at a point, for an operator."""
+    """The text of a fault at a point."""
     return FAULTS[at.fault] + ("" if at.change is None else f"; {CHANGES[at.change]}")
 
 
-# ── what is there ───────────────────────────────────────────────────────────
+# ── what is stored ──────────────────────────────────────────────────────────
 
 
 def record_lines(seen: Observed) -> list[str]:
-    """All that the record holds."""
+    """Everything that the record holds."""
     rows = [f"{table}: {_row(seen, table, row)}" for table, all_rows in seen.tables.items() for row in all_rows]
     receipts = [f"receipt {receipt.name}: {receipt.state}" for receipt in seen.receipts]
     starts = [f"workflow {start.id}: {start.state}" for start in seen.starts]
@@ -60,29 +60,29 @@ def record_lines(seen: Observed) -> list[str]:
 
 
 def engine_lines(promises: Iterable[SeenPromise]) -> list[str]:
-    """What the engine has of workflows and steps."""
+    """The workflows and steps in the engine."""
     return [f"{engine_name(promise.id)}: {promise.state}" for promise in promises] or ["nothing"]
 
 
 def outside_lines(applied: Iterable[Asked]) -> list[str]:
-    """What was done outside."""
+    """The requests that were applied outside."""
     return [deed(asked) for asked in applied] or ["nothing"]
 
 
 def deed(asked: Asked) -> str:
-    """What arrived outside, and what became of it."""
+    """A request that arrived outside, and its outcome."""
     request = shorten(msgspec.json.encode(asked.request).decode(), 70)
     if asked.refused is not None:
         return f"{asked.kind} {request} refused: {asked.refused}"
     if asked.differs:
-        return f"{asked.kind} {request} refused: key {asked.key!r} stands for another request"
+        return f"{asked.kind} {request} refused: key {asked.key!r} was used for another request"
     if asked.repeats:
         return f"{asked.kind} {request}: its key is known, so nothing is done; answers {asked.result!r} again"
     return f"{asked.kind} {request} done, answers {asked.result!r}"
 
 
 def changes_of(before: Observed | None, after: Observed) -> list[str]:
-    """What a commit has changed in the record."""
+    """The changes of a commit in the record."""
     was, found = before or Observed(), []
     for table, rows in after.tables.items():
         old = was.tables.get(table, ())

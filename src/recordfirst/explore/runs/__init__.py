@@ -1,1 +1,1 @@
-"""What a run is: the schedule it was given, what happened, what was there to be seen, and how that is called. Pure."""
+"""A run: its schedule, its events, what was seen of it, and the names of all that. Pure."""

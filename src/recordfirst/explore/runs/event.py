@@ -1,4 +1,4 @@
-"""What happens in a run, one thing after the other. Pure."""
+"""The events of a run, in order. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from recordfirst.testing.outside import Asked
 
 
 class SeenCall(msgspec.Struct, frozen=True):
-    """An effect's call that goes out, and whether the receipt that it depends on is committed just then."""
+    """A call of an effect, and whether the receipt that it depends on was committed when the call was sent."""
 
     key: str
     effect: str
@@ -20,10 +20,10 @@ class SeenCall(msgspec.Struct, frozen=True):
 
 
 class BoundaryEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened at a boundary, or what was there to be seen just then."""
+    """Something that happened at a boundary, or the state that was seen then."""
 
     order: int
-    """Its place among all events of the run."""
+    """Its position among all events of the run."""
     process: int
     point: int
     at_ms: int
@@ -31,13 +31,13 @@ class BoundaryEvent(msgspec.Struct, frozen=True, kw_only=True):
     fault: str | None = None
     detail: str = ""
     boundary: Boundary | None = None
-    """Which one was crossed, if one was."""
+    """The boundary that was crossed, if one was."""
     seen: Observed | None = None
-    """What was there, after a commit, a death or a call."""
+    """The state after a commit, a death or a call."""
     offending: tuple[str, ...] = ()
-    """What the user's own invariants found in that."""
+    """The rows that break the user's own invariants in that state."""
     called: SeenCall | None = None
     asked: tuple[Asked, ...] = ()
-    """What arrived outside, and what became of it."""
+    """The requests that arrived outside, and their outcomes."""
     broken: tuple[Violation, ...] = ()
-    """The promises that this broke, once the run was judged."""
+    """The promises that this event broke, after the run was judged."""

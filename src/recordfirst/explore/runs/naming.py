@@ -1,4 +1,4 @@
-"""How points are called, for an operator. Pure."""
+"""The names of points, for an operator. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from recordfirst.core import identity
 from recordfirst.explore.runs.schedule import Boundary
 
 _MOST = 110
-"""Characters of a detail that are shown."""
+"""How many characters of a detail are shown."""
 
 
 _KEEPING = "what a worker does for itself"
@@ -38,7 +38,7 @@ _RECORD = {
     "reversal_handled": "note that a reversal is handled",
     "COMMIT": "COMMIT",
 }
-"""What is done for a workflow, by the name of its statement. Other statements of ours are a worker's own."""
+"""What each statement for a workflow does, by its name. Other statements of recordfirst are a worker's own."""
 
 
 _OURS = re.compile(r"[a-z_]+")
@@ -60,7 +60,7 @@ _ENGINE = {
 
 
 def is_keeping(boundary: Boundary, name: str, detail: str) -> bool:
-    """Whether a point is a worker's own: it looks for work, compares record and engine, keeps marks."""
+    """Whether a point belongs to a worker's own work: it looks for work, compares record and engine, stores marks."""
     if boundary == "engine":
         return "recordfirst~mark" in detail or name.endswith("heartbeat")
     ours = _OURS.fullmatch(name) is not None or "sqlite_master" in name
@@ -68,7 +68,7 @@ def is_keeping(boundary: Boundary, name: str, detail: str) -> bool:
 
 
 def name_of(boundary: Boundary, name: str, detail: str) -> str:
-    """What is done at a point."""
+    """The text of what is done at a point."""
     if is_keeping(boundary, name, detail):
         return _KEEPING
     if boundary == "engine":
@@ -88,7 +88,7 @@ def _filled(text: str, detail: str) -> str:
 
 
 def engine_name(id: str) -> str:
-    """A promise's id as the workflow's and the step's."""
+    """A promise's id, written as workflow and step."""
     if id.count("~") < 1 or id.startswith("recordfirst~"):
         return id
     _, workflow, epoch, lineage = identity.parse_engine_id(id)
@@ -97,6 +97,6 @@ def engine_name(id: str) -> str:
 
 
 def shorten(text: str, most: int = _MOST) -> str:
-    """On one line, and not too long."""
+    """Put text on one line, and cut it if it is too long."""
     text = " ".join(text.split())
     return text if len(text) <= most else text[: most - 1] + "…"

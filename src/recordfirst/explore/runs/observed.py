@@ -1,4 +1,4 @@
-"""What is to be seen from outside of the code under test: rows, receipts, starts, and what providers did."""
+"""What can be seen from outside the code under test: rows, receipts, starts, and what providers did."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from recordfirst.testing.outside import Asked
 
 
 class SeenReceipt(msgspec.Struct, frozen=True, order=True):
-    """What a receipt says, as far as it is a promise."""
+    """The part of a receipt that a promise is about."""
 
     key: str
     attempt: int
@@ -23,12 +23,12 @@ class SeenReceipt(msgspec.Struct, frozen=True, order=True):
 
     @property
     def name(self) -> str:
-        """The key and, behind the first attempt, its number."""
+        """The key and, after the first attempt, the number of the attempt."""
         return self.key if self.attempt == 1 else f"{self.key}#{self.attempt}"
 
 
 class SeenStart(msgspec.Struct, frozen=True, order=True):
-    """What a start says."""
+    """The part of a start that a promise is about."""
 
     id: str
     state: str
@@ -57,7 +57,7 @@ type Rows = tuple[tuple[Any, ...], ...]
 
 
 class SeenPromise(msgspec.Struct, frozen=True, order=True):
-    """What the engine has of a workflow or of one of its steps."""
+    """A workflow, or one of its steps, in the engine."""
 
     id: str
     state: str
@@ -65,7 +65,7 @@ class SeenPromise(msgspec.Struct, frozen=True, order=True):
 
 
 class Observed(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """A record and the outside, at one moment; the engine too, where somebody looked."""
+    """A record and the outside at one moment; also the engine, if it was read."""
 
     receipts: tuple[SeenReceipt, ...] = ()
     starts: tuple[SeenStart, ...] = ()
@@ -74,7 +74,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     tables: dict[str, Rows] = {}
     applied: tuple[Asked, ...] = ()
     columns: dict[str, tuple[str, ...]] = {}
-    """Of each table, the names of what its rows hold."""
+    """The names of the columns of each table."""
     engine: tuple[SeenPromise, ...] = ()
 
     @cached_property

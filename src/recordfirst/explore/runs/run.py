@@ -1,4 +1,4 @@
-"""What every world returns: a run, as it was seen from outside; and the same with what it broke. Pure."""
+"""What every world returns: a run, as it was seen from outside; and a run with the promises that it broke. Pure."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from recordfirst.testing.outside import Asked
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of a case under a schedule. Nothing in it is a judgement: that is the judge's."""
+    """One run of a case under a schedule. It has no verdict: the judge adds that."""
 
     schedule: Schedule
     events: tuple[BoundaryEvent, ...]
-    """In the order in which they happened."""
+    """The events, in the order in which they happened."""
     points: tuple[tuple[Point, ...], ...]
-    """Of each process, what it crossed."""
+    """The points that each process crossed."""
     seen: Observed
-    """What there was in the end."""
+    """The final state."""
     asked: tuple[Asked, ...] = ()
-    """Whatever arrived outside, also what was refused, or answered again."""
+    """Every request that arrived outside, also those that were refused, or answered again."""
     accepted: frozenset[str] = frozenset()
-    """The workflows that were accepted, as clients know."""
+    """The workflows of which a client knows that they were accepted."""
     offending: tuple[str, ...] = ()
-    """What the user's own invariants found in the end."""
+    """The rows that break the user's own invariants in the end."""
     struck: tuple[At, ...]
-    """The faults whose point was reached; one that was not, was not tried."""
+    """The faults whose point was reached. The others were not tried."""
     version: int = 0
-    """Of the workflow's versions, the one that the last process ran."""
+    """The version of the workflow that the last process ran."""
     why: str = ""
-    """Why its last process came to no good end, if so."""
+    """Why its last process did not end well, if so."""
     briefly: bool = False
-    """What only an operator would read was left out."""
+    """Whether details that only an operator reads were left out."""
 
     def crossed(self, at: At) -> Point:
-        """The point of a fault that has struck."""
+        """The point at which a fault has struck."""
         return next(point for point in self.points[at.process - 1] if at.meets(point))
 
 
 class RunOutcome(Run, frozen=True, kw_only=True):
-    """A run that was judged: its events say what each of them broke."""
+    """A run that was judged: each event has the promises that it broke."""
 
     violations: tuple[Violation, ...]

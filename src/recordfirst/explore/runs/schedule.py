@@ -1,4 +1,4 @@
-"""What is done to a workflow, and where: points, faults, and schedules of them. Pure.
+"""Points, faults, and schedules: what is done to a workflow, and where. Pure.
 
 A *point* is one crossing of a boundary by one process: a statement to the record, a request to the engine, a call of
 a provider, or a provider event that comes in. Processes and points are counted from 1, and a run is the same each
@@ -25,7 +25,7 @@ type Fault = Literal[
 ]  # fmt: skip
 FAULTS: dict[Fault, str] = {
     "crash": "the process dies before it",
-    "crash-after": "the process dies after it was applied, before the reply is seen",
+    "crash-after": "the process dies after it was applied, before it sees the reply",
     "fail": "it is not applied, and an error comes back",
     "lose": "it is applied, and the reply is lost",
     "contend": "the record refuses it: deadlock, serialization failure, busy",
@@ -48,7 +48,7 @@ _OF_BOUNDARY: dict[Boundary, tuple[Fault, ...]] = {
 }
 
 ENDS: tuple[Fault, ...] = ("crash", "crash-after")
-"""After these the process is gone."""
+"""The faults that end the process."""
 
 MISHAPS: tuple[Fault, ...] = ("twice", "never", "late", "overtaken")
 """What befalls a provider event on its way; the process has no part in it."""
@@ -63,40 +63,40 @@ CHANGES: dict[ChangeBetween, str] = {
 
 
 class Point(msgspec.Struct, frozen=True):
-    """One crossing of a boundary, as a process came to it."""
+    """One crossing of a boundary by a process."""
 
     number: int
     boundary: Boundary
     name: str
-    """What crosses, for an operator: ``commit``, ``promise.create``, ``call charge_card``."""
+    """The name of what crosses, for an operator: ``commit``, ``promise.create``, ``call charge_card``."""
     in_transaction: bool = False
-    """Whether the record's transaction is open here: a process that stalls would hold its locks."""
+    """Whether a transaction of the record is open here: a process that stalls would hold its locks."""
     detail: str = ""
-    """What it is about: a key, an id, a state."""
+    """The subject: a key, an id, a state."""
     blind: bool = False
-    """Whether a call that no key protects is this, or is under way: if its process stalls, nobody can know that
-    it will yet be made, and nothing is promised.
+    """Whether this is a call that no key protects, or one is under way. If its process stalls, no other process can
+    know that the call will still be made, and nothing is promised.
     """
     label: str = ""
-    """Its name in a schedule, where numbers do not hold from run to run: in the real world."""
+    """Its name in a schedule of the real world, where numbers differ from run to run."""
     tells: bool = False
-    """Whether it is a call of which the provider may tell by itself."""
+    """Whether it is a call of which the provider may send events."""
 
 
 class At(msgspec.Struct, frozen=True, order=True):
-    """A fault at a point of a process, and what changes before that process's successor begins."""
+    """A fault at a point of a process, and the change before that process's successor begins, if any."""
 
     process: int
     point: int
     fault: Fault
     change: ChangeBetween | None = None
     since: int | None = None
-    """With ``engine-older``: the point of this process at which the engine is copied."""
+    """For ``engine-older``: the point of this process at which the engine is copied."""
     label: str = ""
-    """The point's, where it has one; its number says no more than where it was when the fault was thought of."""
+    """The point's label, if it has one. Its number then only says where it was when the fault was chosen."""
 
     def meets(self, point: Point) -> bool:
-        """Whether this is the point."""
+        """Whether the fault strikes at this point."""
         return self.label == point.label if self.label else self.point == point.number
 
     def __str__(self) -> str:
@@ -119,15 +119,15 @@ class Schedule(msgspec.Struct, frozen=True):
         return [at for at in self.faults if at.process == process]
 
     def but(self, index: int) -> Schedule:
-        """Without one of its faults."""
+        """The schedule without one of its faults."""
         return Schedule((*self.faults[:index], *self.faults[index + 1 :]))
 
 
 def parse(text: str) -> Schedule:
-    """Read what :class:`Schedule` prints.
+    """Parse the text of a :class:`Schedule`.
 
     Raises:
-        Misuse: naming the word that is no fault at a point.
+        Misuse: if a word is not a fault at a point; the text names the word.
     """
     return Schedule(tuple(_parse_at(word) for word in text.split() if word != "none"))
 
@@ -141,7 +141,7 @@ def _parse_at(word: str) -> At:
     fits = colon and dot and process.isdigit() and (not label or _LABEL.fullmatch(label)) and fault in FAULTS
     if not fits or (change and change not in CHANGES) or (since and not since.isdigit()):
         raise Misuse(
-            f"{word!r} is no fault at a point; write PROCESS.POINT:FAULT, such as 1.17:crash or "
+            f"{word!r} is not a fault at a point; write PROCESS.POINT:FAULT, such as 1.17:crash or "
             f"1.17:crash+engine-lost; faults are {', '.join(FAULTS)}; changes are {', '.join(CHANGES)}"
         )
     number = 0 if label else int(point)
@@ -152,13 +152,13 @@ _LABEL = re.compile(r"[\w.-]+#\d+")
 
 
 def faults_at(point: Point) -> list[Fault]:
-    """What can befall a process at a point."""
+    """The faults that can strike at a point."""
     faults = (*_OF_BOUNDARY[point.boundary], *(("early",) if point.tells else ()))
     return [fault for fault in faults if not (fault == "stall" and (point.in_transaction or point.blind))]
 
 
 def worth_trying(points: Iterable[Point]) -> list[Point]:
-    """Without the looks that a worker repeats while nothing happens: a few of each are as good as all."""
+    """Drop most of the polls that a worker repeats while nothing happens: a few of each kind are enough."""
     times: Counter[str] = Counter()
     found = []
     for point in points:
@@ -173,7 +173,7 @@ _POLLS_TRIED = 4
 
 
 def every_single(process: int, points: list[Point], *, versions: int) -> list[At]:
-    """Each fault at each of these points of a process, and with each death each change before its successor."""
+    """Each fault at each of these points of a process; for a death, also with each change before its successor."""
     found: list[At] = []
     for point in points:
         for fault in faults_at(point):
@@ -182,7 +182,7 @@ def every_single(process: int, points: list[Point], *, versions: int) -> list[At
             if fault != "crash-after":
                 continue
             found += [msgspec.structs.replace(at, change=change) for change in ("engine-lost", "keys-expired")]
-            # As it was before all, or half-way: what it had by then may or may not have been told to the record.
+            # The engine is restored to the beginning, or half-way: the record may or may not know what it had by then.
             since = 1 if point.number % 2 else (1 + point.number) // 2
             if since < point.number:
                 found.append(msgspec.structs.replace(at, change="engine-older", since=since))

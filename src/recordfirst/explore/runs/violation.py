@@ -1,4 +1,4 @@
-"""What is said of a promise that was broken, and which of several says most. Pure."""
+"""A promise that was broken, and the order of several by importance. Pure."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Violation(msgspec.Struct, frozen=True, order=True):
 
 _FIRST = ("P1", "P3", "P2", "P5", "yours", "P7", "P8", "P4", "P6", "P11", "P9", "P10")
 _WEIGHT = {promise: weight for weight, promise in enumerate(_FIRST)}
-"""What says most of a failure comes first; that the end is another (P9) mostly follows from it."""
+"""The most telling promise comes first; a different end (P9) mostly follows from another one."""
 
 
 def by_weight(violations: tuple[Violation, ...]) -> list[Violation]:
-    """Those that say most first."""
+    """Sort violations, the most telling first."""
     return sorted(violations, key=lambda violation: _WEIGHT.get(violation.promise, 99))

@@ -1,1 +1,1 @@
-"""Which schedules are tried, and how those that break a promise are made smaller."""
+"""Chooses the schedules to try, and shrinks those that break a promise."""

@@ -1,7 +1,7 @@
-"""The search: every fault at every point, then two and more, until the budget is used up; what fails is made smaller.
+"""The search: every fault at every point, then two and more, until the budget is used up. Failures are shrunk.
 
-Singles are tried exhaustively. Of pairs, all are tried if they fit the budget, else as many as fit, drawn by a seed; so
-are a few of three. The same seed, budget of schedules and code try the same ones.
+Single faults are tried exhaustively. All pairs are tried if they fit the budget; otherwise a seed draws as many as fit,
+and a few threes. The same seed, budget of schedules and code try the same schedules.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from recordfirst.explore.search.shrinking import kind_of, shrink
 from recordfirst.explore.worlds.world import World
 
 _FAILURES_MOST = 20
-"""Kept and made smaller. Others are counted."""
+"""How many failures are kept and shrunk. Others are only counted."""
 _FIRST = (
     "never", "twice", "early", "overtaken", "late",
     "crash-after", "lose", "stall", "crash", "hang", "redeliver", "contend", "fail",
 )  # fmt: skip
-"""The faults in the order in which they are tried: those that break most come first."""
+"""The order in which faults are tried: those that break most come first."""
 _THREE = 0.2
-"""Of the drawn schedules, those with a third fault."""
+"""The share of drawn schedules that get a third fault."""
 
 
 assert set(_FIRST) == set(FAULTS)
 
 
 class Budget(msgspec.Struct, frozen=True):
-    """When to stop: at whichever comes first. With neither, all singles are tried and nothing more."""
+    """When to stop: at the limit that is reached first. Without limits, only all single faults are tried."""
 
     schedules: int | None = None
     seconds: float | None = None
@@ -45,18 +45,18 @@ class Cell(msgspec.Struct):
 
     tried: int = 0
     failed: int = 0
-    """Schedules with it in them that broke a promise."""
+    """How many schedules with this fault broke a promise."""
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """A schedule that broke a promise: as it was found, and the smallest that still breaks one."""
+    """A schedule that broke a promise, as it was found, and the smallest one that still breaks it."""
 
     found: Schedule
     smallest: RunOutcome
 
 
 class Exploration(msgspec.Struct, kw_only=True):
-    """What an exploration has tried and found."""
+    """The report: what an exploration has tried and found."""
 
     workflow: str
     world: str = "fast"
@@ -64,27 +64,27 @@ class Exploration(msgspec.Struct, kw_only=True):
     reference: RunOutcome
     """The run without faults."""
     tried: Counter[str] = msgspec.field(default_factory=Counter)
-    """Schedules by their faults, and the boundary of the first: ``crash at record``."""
+    """How often each fault was tried at each boundary: ``crash at record``."""
     cells: dict[str, dict[str, Cell]] = {}
-    """By what is done at a point, and what befell it: how often that was tried."""
+    """How often each fault was tried, by what is done at the point, and by the fault."""
     schedules: int = 0
     struck: set[tuple[int, int, str]] = set()
-    """Different points at which a fault struck: of the first process and of its successors."""
+    """The distinct points at which a fault struck, of the first process and of its successors."""
     failed: int = 0
-    """Schedules that broke a promise."""
+    """How many schedules broke a promise."""
     failures: list[Failure] = []
-    """Different ones, made smaller."""
+    """The distinct failures, shrunk."""
     singles: int = 0
-    """How many schedules of one fault there are."""
+    """How many schedules with a single fault there are."""
     pairs: str = "none"
     """``all``, ``sampled`` or ``none``."""
     seconds: float = 0.0
     replayed: RunOutcome | None = None
-    """What came of the one schedule that was run, if that was all."""
+    """The outcome of a replay: the one schedule that was run."""
 
     @property
     def points(self) -> int:
-        """How many different points a fault struck at."""
+        """The number of distinct points at which a fault struck."""
         return len(self.struck)
 
     @property
@@ -94,7 +94,7 @@ class Exploration(msgspec.Struct, kw_only=True):
 
 
 class Explorer:
-    """Searches one world. ``shard`` of ``shards``: the part of the schedules that this one tries."""
+    """Searches one world. It tries part ``shard`` of ``shards`` of the schedules."""
 
     def __init__(
         self, world: World, name: str, *, seed: int = 1, versions: int = 1, shard: tuple[int, int] = (0, 1)
@@ -127,8 +127,8 @@ class Explorer:
         self._seen: dict[Schedule, tuple[tuple[Point, ...], ...]] = {}
         crossed = self.report.reference.points[0]
         kept = {point.number for point in crossed if is_keeping(point.boundary, point.name, point.detail)}
-        # A small budget begins with what is done for the workflow, not with what a worker does for itself, and with one
-        # fault at each point.
+        # A small budget begins with the statements for the workflow, not with a worker's own, and with one fault at
+        # each point.
         first = sorted(
             self._every_single(1, worth_trying(crossed)),
             key=lambda at: (at.point in kept, at.change is not None, _FIRST.index(at.fault)),
@@ -161,13 +161,13 @@ class Explorer:
                 yield Schedule(tuple(sorted([at, *drawn], key=lambda at: (at.process, at.point))))
 
     def _followers(self, at: At, points: tuple[tuple[Point, ...], ...]) -> list[At]:
-        """Faults that can strike after this one, by what was crossed when it struck alone."""
+        """The faults that can strike after this one, at the points that were crossed when it struck alone."""
         return [fault for each in _behind(at, points) for fault in self._after(at, *each)]
 
     def _after(self, at: At, process: int, point: Point) -> list[At]:
         faults = self._every_single(process, [point])
         if at.fault == "stall":
-            # A process that stalls has the files open: nobody dies in them but itself.
+            # A process that stalls has the files open, so no other process can die in them.
             return [fault for fault in faults if fault.fault not in ENDS]
         return faults
 
@@ -198,7 +198,7 @@ class Explorer:
         report.failed += 1
         found = kind_of(outcome)
         if found in self._kinds or len(report.failures) >= _FAILURES_MOST:
-            return  # to make smaller what was made smaller before says nothing new, and takes many runs
+            return  # shrinking the same failure again shows nothing new, and takes many runs
         whole = self._world.run(outcome.schedule) if outcome.briefly else outcome
         smallest = shrink(self._world.run, whole, report.reference)
         if kind_of(smallest) not in self._kinds:
@@ -207,7 +207,7 @@ class Explorer:
 
 
 def _behind(at: At, points: tuple[tuple[Point, ...], ...]) -> list[tuple[int, Point]]:
-    """The points that come after a fault, each with its process."""
+    """The points after a fault, each with its process."""
     return [
         (process, point)
         for process, crossed in enumerate(points, 1)

@@ -1,4 +1,4 @@
-"""The smallest schedule that still breaks a promise: what an operator has to understand, and nothing beside it."""
+"""Finds the smallest schedule that still breaks a promise, so that an operator reads nothing superfluous."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from recordfirst.explore.runs.violation import by_weight
 
 
 def kind_of(outcome: RunOutcome) -> tuple[str, ...]:
-    """By what two failures are one: what they broke, whichever number or time stands in it."""
+    """The kind of a failure: the broken promises, without numbers and times. Failures of one kind count as the same."""
     return tuple(re.sub(r"\d+", "#", str(violation)) for violation in by_weight(outcome.violations))
 
 
 def shrink(run: Callable[[Schedule], RunOutcome], outcome: RunOutcome, reference: RunOutcome) -> RunOutcome:
     """Return the smallest schedule found that breaks the same promise as this one.
 
-    Fewer faults, no change before a successor, the same in the first process instead of a successor, a plain death
-    instead of a process that stalls: whichever still breaks it, again and again, until none does.
+    Smaller means: fewer faults, no change before a successor, the same fault in the first process instead of a
+    successor, or a plain death instead of a process that stalls. This is repeated until no smaller one breaks it.
     """
     promise = _promise(outcome)
     smaller = True
@@ -43,7 +43,7 @@ def _less(outcome: RunOutcome, reference: RunOutcome) -> Iterator[Schedule]:
     schedule = outcome.schedule
     if len(outcome.struck) < len(schedule.faults):
         yield Schedule(tuple(at for at in schedule.faults if at in outcome.struck))
-    if len(schedule.faults) > 2:  # noqa: PLR2004 - with two, what is left when one goes is a single
+    if len(schedule.faults) > 2:  # noqa: PLR2004 - of two, one remains, and that is a single fault
         for at in schedule.faults:
             yield Schedule((at,))
     for index in range(len(schedule.faults)):
@@ -57,7 +57,7 @@ def _less(outcome: RunOutcome, reference: RunOutcome) -> Iterator[Schedule]:
 
 
 def _earlier(outcome: RunOutcome, reference: RunOutcome) -> Iterator[Schedule]:
-    """Let what befell a successor befall the first process alone, where that comes to the same point."""
+    """Move the fault of a successor to the first process alone, if that one comes to the same point."""
     for at in outcome.struck:
         if at.process == 1 or len(outcome.struck) == 1:
             continue

@@ -1,1 +1,1 @@
-"""Where a case is run: in the fast, the forked, the Postgres or the real world; ``named.py`` opens one by name."""
+"""The worlds in which a case can run: fast, forked, Postgres or real. ``named.py`` opens one by name."""

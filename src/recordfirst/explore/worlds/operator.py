@@ -1,4 +1,4 @@
-"""Who is there beside the workers in every world: an operator, who looks outside and answers."""
+"""The operator of every world, who looks outside and answers for unknown outcomes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from recordfirst.testing.outside import Outside
 
 
 def provided(case: Case, outside: Outside) -> Mapping[Any, Any]:
-    """What steps have injected.
+    """The values that are injected into steps.
 
     Raises:
-        Misuse: if the case's own function does not say.
+        Misuse: if the case's own function does not return them.
     """
     try:
         given: Any = case.provide(outside)
@@ -29,24 +29,24 @@ def provided(case: Case, outside: Outside) -> Mapping[Any, Any]:
 
 
 async def answer(app: App, outside: Outside, note: Callable[[str], None]) -> bool:
-    """Be the person who looks what became of an effect. Whether there was something to answer."""
+    """Look up unknown outcomes outside and answer, as an operator does. Return whether there was one."""
     async with app.runtime.record.session() as session:
         unknown: list[Receipt] = await session.unsettled("unknown", None, 0, 100)
     for receipt in unknown:
         marker = identity.marker(app.name, receipt.key, receipt.attempt, 255)
-        # A double that keeps no marker has the key, which begins as the same text.
+        # A double that stores no marker has the key, which begins with the same text.
         done = next((asked for asked in outside.applied if marker in (asked.marker, asked.key)), None)
         note(f"an operator looks for {receipt.key!r} outside: {'done' if done is not None else 'not done'}")
         if done is None:
             await _says(app, note, receipt, outcome="not done")
-        # What the provider answered is mostly what the effect returns; one that returns nothing wants nothing.
+        # An effect mostly returns what the provider answered. If it returns nothing, no result is given.
         elif not await _says(app, note, receipt, outcome="succeeded", result=done.result):
             await _says(app, note, receipt, outcome="succeeded", result=None)
     return bool(unknown)
 
 
 async def _says(app: App, note: Callable[[str], None], receipt: Receipt, **said: Any) -> bool:
-    """Answer. Whether it was taken."""
+    """Answer. Return whether the answer was accepted."""
     try:
         await app.resolve(receipt.key, attempt=receipt.attempt, **said)
     except Misuse as refused:

@@ -1,4 +1,4 @@
-"""What a case is run in, whichever world it is: each run begins anew, and one judge says what it broke."""
+"""The base of all worlds: each run begins in a fresh world, and one judge says what it broke."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from recordfirst.explore.runs.run import Run, RunOutcome
 from recordfirst.explore.runs.schedule import CHANGES, FAULTS, Schedule
 
 type End = Literal["ended", "died", "stalled", "stuck", "failed"]
-"""How a process leaves off: it is done, is gone, stalls, gets nowhere, or raised."""
+"""How a process stops: it is done, has died, stalls, makes no progress, or raised."""
 
 
 class World(abc.ABC):
     """One case, run under schedules.
 
     Args:
-        case: what is explored.
-        seed: of whatever chance there is.
+        case: the case.
+        seed: the seed of everything random.
     """
 
     tries: frozenset[str] = frozenset((*FAULTS, *CHANGES))
-    """The faults and changes that it can make."""
+    """The faults and changes that this world can apply."""
     replays = 1
-    """How often a replay is run at most, until its faults strike: once, where each run is the same."""
+    """How often a replay is run until its faults strike. Once is enough if all runs are the same."""
 
     def __init__(self, case: Case, *, seed: int) -> None:
         self.case, self.seed = case, seed
@@ -33,29 +33,29 @@ class World(abc.ABC):
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Leave nothing behind."""
+        """Delete everything that this world has created."""
 
     @abc.abstractmethod
     def play(self, schedule: Schedule, version: int = 0, *, briefly: bool = False) -> Run:
         """Run a version of the workflow under a schedule, in a fresh world. See :meth:`run` for ``briefly``."""
 
     def run(self, schedule: Schedule = Schedule(), *, briefly: bool = False) -> RunOutcome:  # noqa: B008 - frozen
-        """Run the workflow under a schedule, in a fresh world, and judge what came of it.
+        """Run the workflow under a schedule, in a fresh world, and judge the run.
 
         Args:
-            schedule: what befalls it.
-            briefly: leave out what is only there for an operator to read: what each death has left, and what the engine
-                has. What is committed is judged all the same, whenever it is.
+            schedule: the faults.
+            briefly: leave out details that only an operator reads: the state after each death, and that of the engine.
+                Every commit is still judged.
         """
         return self.judge.judged(self.play(schedule, briefly=briefly))
 
     def refer(self) -> RunOutcome:
-        """Run without faults: what comes of that is what must come of every other run.
+        """Run without faults. Every other run must have the same outcome.
 
-        One that took a second process was disturbed, by a machine with too much to do, say, and is run again.
+        If the run took a second process, something disturbed it, such as a busy machine, and it is repeated.
 
         Raises:
-            Exception: what the workflow's own world raised, if it cannot be run at all.
+            Exception: the error of the workflow's own world, if it cannot be run at all.
         """
         run = self.play(Schedule())
         for _ in range(self.replays - 1):

@@ -27,10 +27,11 @@ from typing import Any
 import aiohttp
 import stripe
 
+from recordfirst.core.event import EventNames
 from recordfirst.core.reversal import TakenBack
 from recordfirst.errors import REFUSED_CREDENTIAL, Declined, NotDone, Unknown
 from recordfirst.providers.contract import Provider, Verdict, describe
-from recordfirst.providers.stripe.events import marker_under
+from recordfirst.providers.stripe.events import names_under, snapshot_type
 from recordfirst.providers.stripe.reversing import may_reverse, references_of, taken_back
 
 SEARCH_LAG_S = 60.0
@@ -75,9 +76,13 @@ class Stripe(Provider, frozen=True, kw_only=True):
             return Unknown(f"no answer from Stripe: {describe(root)}")
         return Provider.classify(self, error)
 
-    async def marker_under(self, get: Callable[[Any], Awaitable[Any]], reference: str) -> str | None:
-        """The marker in an object's metadata, or in that of the payment that it is about."""
-        return await marker_under(await get(stripe.StripeClient), reference)
+    async def names_under(self, get: Callable[[Any], Awaitable[Any]], reference: str) -> EventNames:
+        """The marker in an object's metadata, and the ids of the payment that it is about."""
+        return await names_under(await get(stripe.StripeClient), reference)
+
+    def event_type(self, type: str) -> str:
+        """A thin event's type, ``v1.charge.refunded``, is that of the snapshot event: ``charge.refunded``."""
+        return snapshot_type(type)
 
     async def taken_back(
         self, get: Callable[[Any], Awaitable[Any]], references: Mapping[str, str]

@@ -2,17 +2,20 @@
 
 An event holds the object as it was (https://docs.stripe.com/api/events/object); events come twice, late and in any
 order (https://docs.stripe.com/webhooks#best-practices), so nothing is taken from them but names. Thin events
-(``v2.core.event``, https://docs.stripe.com/event-destinations#thin-payload) hold no object, only its id.
+(``v2.core.event``, https://docs.stripe.com/event-destinations#thin-payload) hold no object, only its id. One that has a
+snapshot event, too, is the same event: by that one's id and type, so that it counts once whichever of the two comes
+(https://docs.stripe.com/webhooks/migrate-snapshot-to-thin-events).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import stripe
 
-from recordfirst.core.event import NewEvent
+from recordfirst.core.event import EventNames, NewEvent
 from recordfirst.providers.events import MOST_BYTES, TOLERANCE_S, BadSignature, NotAnEvent
 from recordfirst.providers.signed import check_secrets, decoded
 from recordfirst.providers.stripe.probe import METADATA_KEY
@@ -92,33 +95,73 @@ def event_of(data: dict[str, Any], body: str) -> NewEvent:
     id, kind = data.get("id"), data.get("type")
     if not isinstance(id, str) or not isinstance(kind, str):
         raise NotAnEvent("it has no id or no type")
-    thin = data.get("object") == "v2.core.event"
-    found = data.get("related_object") if thin else (data.get("data") or {}).get("object")
-    made: dict[str, Any] = found if isinstance(found, dict) else {}
-    request, created = data.get("request") or data.get("reason") or {}, data.get("created")
-    key = request.get("idempotency_key") if isinstance(request, dict) else None
-    marker = (made.get("metadata") or {}).get(METADATA_KEY)
-    named = [made.get("id"), *(_id(made.get(name)) for name in _NAMING)]
+    if data.get("object") == "v2.core.event":
+        return _thin(data, id, kind, body)
+    found, request, created = (data.get("data") or {}).get("object"), data.get("request") or {}, data.get("created")
+    names = _names(found)
     return NewEvent(
         provider=StripeEvents.name,
         id=id,
         type=kind,
         livemode=bool(data.get("livemode")),
-        account=data.get("account") or data.get("context"),
+        account=data.get("account"),
         at_ms=created * 1000 if isinstance(created, int) else None,
-        keys=(key,) if key else (),
-        markers=(marker,) if marker else (),
-        references=tuple(dict.fromkeys(each for each in named if isinstance(each, str) and each.startswith(_KINDS))),
+        keys=_key(request),
+        markers=names.markers,
+        references=names.references,
         body=body,
     )
+
+
+def _thin(data: dict[str, Any], id: str, kind: str, body: str) -> NewEvent:
+    reason, snapshot, context = data.get("reason") or {}, data.get("snapshot_event"), str(data.get("context") or "")
+    accounts = [part for part in context.split("/") if part.startswith("acct_")]
+    return NewEvent(
+        provider=StripeEvents.name,
+        id=snapshot if isinstance(snapshot, str) and snapshot else id,
+        type=snapshot_type(kind),
+        livemode=bool(data.get("livemode")),
+        account=accounts[-1] if accounts else None,
+        at_ms=_ms(data.get("created")),
+        keys=_key(reason.get("request") if isinstance(reason, dict) else None),
+        references=_names(data.get("related_object")).references,
+        body=body,
+    )
+
+
+def snapshot_type(kind: str) -> str:
+    """Return what a thin event's type is called in snapshot events: ``v1.charge.refunded`` is ``charge.refunded``."""
+    return kind.removeprefix("v1.")
+
+
+def _key(request: Any) -> tuple[str, ...]:
+    key = request.get("idempotency_key") if isinstance(request, dict) else None
+    return (key,) if isinstance(key, str) and key else ()
+
+
+def _ms(created: Any) -> int | None:
+    try:
+        return int(datetime.fromisoformat(created).timestamp() * 1000)
+    except (TypeError, ValueError):
+        return None
+
+
+def _names(made: Any) -> EventNames:
+    """What an object is known by: the marker that a call of ours left, and Stripe's ids of it and of what it is of."""
+    if not isinstance(made, dict):
+        return EventNames()
+    marker = (made.get("metadata") or {}).get(METADATA_KEY)
+    named = [made.get("id"), *(_id(made.get(name)) for name in _NAMING)]
+    references = tuple(dict.fromkeys(each for each in named if isinstance(each, str) and each.startswith(_KINDS)))
+    return EventNames(markers=(marker,) if marker else (), references=references)
 
 
 def _id(named: Any) -> Any:
     return named.get("id") if isinstance(named, dict) else named
 
 
-async def marker_under(client: stripe.StripeClient, reference: str) -> str | None:
-    """Return the marker of what Stripe has under a reference, or of the payment that it is about."""
+async def names_under(client: stripe.StripeClient, reference: str) -> EventNames:
+    """Return what is known of what Stripe has under a reference; nothing, if it is not there, or another account's."""
     service: Any = None
     match reference.partition("_")[0]:
         case "pi":
@@ -127,11 +170,11 @@ async def marker_under(client: stripe.StripeClient, reference: str) -> str | Non
             service = client.v1.charges
         case "re" | "pyr":
             service = client.v1.refunds
+        case "du" | "dp":
+            service = client.v1.disputes
     if service is None:
-        return None
+        return EventNames()
     try:
-        made = await service.retrieve_async(reference)
+        return _names((await service.retrieve_async(reference)).to_dict())
     except stripe.InvalidRequestError:
-        return None  # it is not there, or another account's
-    metadata = made.metadata
-    return metadata[METADATA_KEY] if metadata and METADATA_KEY in metadata else None
+        return EventNames()

@@ -1,6 +1,6 @@
-"""A simulator of the Stripe API endpoints that payments need, refunds, disputes and payouts too, for the real SDK.
+"""A simulator of Stripe's endpoints for payments, refunds, disputes, payouts and events. Stripe's own SDK calls it.
 
-It follows https://docs.stripe.com/api/idempotent_requests to the letter, and breaks on demand. In a test::
+It follows https://docs.stripe.com/api/idempotent_requests to the letter, and fails on request. In a test::
 
     async with StripeSimulator(faults=Faults(seed=7, lost_reply=0.03)) as sim:
         sim.next("error_after")
@@ -8,24 +8,24 @@ It follows https://docs.stripe.com/api/idempotent_requests to the letter, and br
             ...
         assert not sim.ledger().duplicates()
 
-What is accepted is not always paid: test payment methods of https://docs.stripe.com/testing wait for their customer
-(``pm_card_threeDSecure2Required``) or a bank (``pm_usBankAccount_success``, ``..._insufficientFunds``), are disputed
-(``pm_card_createDispute``), or get refunds that take time or fail (``pm_card_pendingRefund``, ``pm_card_refundFail``).
-What comes later comes by the simulator's clock (:class:`Delays`), or when a test says so::
+A payment that is accepted is not always paid. The test payment methods of https://docs.stripe.com/testing wait for a
+customer (``pm_card_threeDSecure2Required``) or a bank (``pm_usBankAccount_success``, ``..._insufficientFunds``), are
+disputed (``pm_card_createDispute``), or have refunds that take time or fail (``pm_card_pendingRefund``,
+``pm_card_refundFail``). Later changes happen by the simulator's clock (:class:`Delays`), or when a test says so::
 
         sim.do("complete", intent.id)           # the customer confirms, or the bank pays
-        sim.do("refund", intent.id, amount=500) # somebody does, at the dashboard
+        sim.do("refund", intent.id, amount=500) # somebody refunds it at the dashboard
 
-Events can be listed, and with ``events_to=`` are sent to a URL, signed: by seed some twice, late, in another order, or
-never (:class:`Sending`).
+Events can be listed. With ``events_to=`` they are also sent to a URL, signed. A seed decides which of them are sent
+twice, late, in another order, or never (:class:`Sending`).
 
-As a process: ``python -m recordfirst.testing.stripe --port 0`` prints its URL as one line of JSON. Inside of the
-process that asks, without a socket: :func:`stripe_double`.
+As a process: ``python -m recordfirst.testing.stripe --port 0`` prints its URL as one line of JSON. In the process of
+the caller, without a socket: :func:`stripe_double`.
 
-Everything lives in memory and is gone with the process: about 7 KB per payment with its events. What it does not know
-(an endpoint, a parameter) it refuses with an error that says so. It is laxer than Stripe in two things: customers need
-not exist, and parameters that change nothing about a test card's answer are taken as they come. One core serves about
-4,000 payments a second of the SDK's.
+All state is in memory and lost with the process: about 7 KB per payment with its events. An unknown endpoint or
+parameter is refused with an error that says so. The simulator is laxer than Stripe in two things: customers need not
+exist, and it does not check parameters that do not change a test card's answer. One core serves about 4,000 payments
+a second to the SDK.
 """
 
 from recordfirst.testing.stripe.faults import FaultKind, Faults

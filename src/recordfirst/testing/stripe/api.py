@@ -1,12 +1,12 @@
-"""The API as a function from request and state to reply: no server, no waiting, no clock but the one given.
+"""The API as a function from request and state to reply. It has no server, does not wait, and is given its clock.
 
-``begin`` takes a request as far as its endpoint's execution: through authentication, the rate limiter, the
-idempotency layer and validation, in Stripe's order. It returns the reply, or the execution that is now due (at once,
-or after ``wait_s``); ``finish`` executes it. Between the two, the key is in use.
+``begin`` takes a request through authentication, the rate limiter, the idempotency layer and validation, in Stripe's
+order. It returns the reply, or an execution that is due at once or after ``wait_s``; ``finish`` executes it. Between
+the two, the key is in use.
 
-Which refusals are stored under the key follows from that line: what ``begin`` refuses is not, what ``finish``
-refuses is. So a missing or malformed parameter may be corrected under the same key; an amount below the minimum, an
-unknown payment method or a charge already refunded is found in execution, and is replayed.
+A refusal of ``begin`` is not stored under the key; a refusal of ``finish`` is. So a missing or malformed parameter may
+be corrected under the same key. An amount below the minimum, an unknown payment method or a charge that was already
+refunded is found during execution, and is replayed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Delayed(msgspec.Struct, frozen=True, kw_only=True):
-    """A reply that is ready, and goes out late."""
+    """A reply that is ready, and is sent late."""
 
     reply: Reply
     wait_s: float
@@ -65,12 +65,12 @@ class Api:
         self.books = Books(delays, livemode=livemode)
         self.keys = KeyStore()
         self.requests: dict[str, int] = {}
-        """How often each idempotency key was seen, whatever became of the request."""
+        """How many requests came with each idempotency key, whatever their outcome."""
         self.count = 0
         self._endpoints = Endpoints(self.books, clock, search_lag_s)
 
     def ledger(self) -> ReplyStore:
-        """Return what was applied until now."""
+        """Return everything that was applied until now."""
         return ReplyStore(
             entries=[
                 msgspec.structs.replace(entry, requests=self.requests.get(entry.key, 0)) for entry in self.books.entries
@@ -78,7 +78,7 @@ class Api:
         )
 
     def begin(self, request: Request) -> Reply | Delayed | Started:
-        """Take a request up to its execution, or to its reply."""
+        """Process a request up to its execution, or to its reply."""
         self.count += 1
         self.books.agenda.run_until(self.clock.now_ms())
         request_id = f"req_sim{self.count:012d}"
@@ -116,7 +116,7 @@ class Api:
         )
 
     def finish(self, started: Started) -> Reply:
-        """Execute, and store the reply under the key."""
+        """Execute the request, and store the reply under its key."""
         self.books.agenda.run_until(self.clock.now_ms())
         self.books.events.cause = (started.request_id, started.request.idempotency_key)
         try:
@@ -148,7 +148,7 @@ class Api:
         return _reply(200, msgspec.json.encode(shown), started.request_id)
 
     def handle(self, request: Request) -> Reply:
-        """Answer without waiting: for tests of the logic alone."""
+        """Answer without waiting, for tests of the logic."""
         step = self.begin(request)
         if isinstance(step, Started):
             return self.finish(step)
@@ -190,6 +190,6 @@ def _refused(refusal: Refusal, request_id: str) -> Reply:
 
 
 def _server_error() -> Refusal:
-    """Stripe asks not to retry these: its idempotency layer would only replay them."""
+    """Stripe says not to retry these: its idempotency layer would only replay them."""
     error = {"message": "An unknown error occurred", "type": "api_error"}
     return Refusal(500, error, {"Stripe-Should-Retry": "false"})

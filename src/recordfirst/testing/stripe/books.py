@@ -1,7 +1,7 @@
-"""The account's books: payments, and what happens to them. Pure state, no I/O; the time is given.
+"""The account's books: payments, and what happens to them. Pure state, no I/O; the time is an argument.
 
-A payment intent moves as https://docs.stripe.com/payments/paymentintents/lifecycle draws it. The cost of every
-operation is independent of how many objects there are, up to a logarithm.
+The states of a payment intent are those of https://docs.stripe.com/payments/paymentintents/lifecycle. The cost of
+every operation grows at most with the logarithm of the number of objects.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Books:
         self.timeline = StripeTimeline[PaymentIntent]()
         self.by_customer: dict[str, StripeTimeline[PaymentIntent]] = {}
         self.by_metadata: dict[tuple[str, str], list[tuple[int, PaymentIntent]]] = {}
-        """With the time of creation in milliseconds, from which the search index lags."""
+        """The payment intents, each with its time of creation in milliseconds, which says when search finds it."""
         self.charges: dict[str, Charge] = {}
         self.entries: list[StoredReply] = []
         self.events, self.agenda = EventLog(), Agenda()
@@ -94,10 +94,10 @@ class Books:
         refuses_action: bool = False,
         return_url: str | None = None,
     ) -> PaymentIntent:
-        """Charge the card, or authorise it, or wait for the customer or a bank, as the payment method has it.
+        """Charge the card, or authorise it, or wait for the customer or a bank, as the payment method says.
 
         Raises:
-            Refusal: 402 if the issuer declines: the intent stays, and waits for another payment method.
+            Refusal: 402 if the issuer declines. The intent remains, and waits for another payment method.
         """
         if intent.status not in _CONFIRMABLE:
             raise invalid(
@@ -136,9 +136,9 @@ class Books:
         return intent
 
     def complete(self, id: str, now_ms: int) -> PaymentIntent:
-        """Let what an intent waits for come: its customer confirms, its bank pays, or it is captured.
+        """Give an intent what it waits for: its customer confirms, its bank pays, or it is captured.
 
-        A card that is declined once its customer has confirmed is.
+        If its card is one that declines after the confirmation, it is declined.
         """
         intent = self.find(id)
         match intent.status:
@@ -149,10 +149,10 @@ class Books:
                 return self._take(intent, "", now_ms) if then is None else self._fail(intent, then, now_ms)
             case "processing":
                 return self._take(intent, "", now_ms)
-        raise invalid(f"This PaymentIntent waits for nothing: it has a status of {intent.status}.")
+        raise invalid(f"This PaymentIntent does not wait for anything: it has a status of {intent.status}.")
 
     def fail(self, id: str, now_ms: int) -> PaymentIntent:
-        """Let what an intent waits for not come: its customer does not pass 3-D Secure, or its bank declines."""
+        """Refuse an intent what it waits for: its customer does not pass 3-D Secure, or its bank declines."""
         intent = self.find(id)
         match intent.status:
             case "requires_action":
@@ -162,7 +162,7 @@ class Books:
         raise invalid(f"This PaymentIntent cannot fail: it has a status of {intent.status}.")
 
     def capture(self, intent: PaymentIntent, amount: int | None, *, key: str = "", now_ms: int) -> PaymentIntent:
-        """Take the money that is held, or a part: what is left is released."""
+        """Take the money that is held, or a part of it; the rest is released."""
         if intent.status != "requires_capture":
             raise invalid(
                 f"This PaymentIntent could not be captured because it has a status of {intent.status}. Only a "
@@ -180,7 +180,7 @@ class Books:
         return self._collect(intent, amount, key, now_ms)
 
     def cancel(self, intent: PaymentIntent, reason: str | None, now_ms: int) -> PaymentIntent:
-        """Give a payment up before its money has moved; what is held is released."""
+        """Cancel a payment before its money has moved; the money that is held is released."""
         if intent.status not in _CANCELABLE:
             raise invalid(
                 f"You cannot cancel this PaymentIntent because it has a status of {intent.status}. Only a "
@@ -190,7 +190,7 @@ class Books:
         return self._end(intent, reason, now_ms)
 
     def expire(self, id: str, now_ms: int) -> PaymentIntent:
-        """Let an authorisation run out: Stripe cancels it by itself."""
+        """Let an authorisation expire: Stripe cancels it by itself."""
         intent = self.find(id)
         if intent.status != "requires_capture":
             raise invalid(f"This PaymentIntent holds nothing: it has a status of {intent.status}.")
@@ -198,13 +198,13 @@ class Books:
         return self._end(intent, "automatic", now_ms)
 
     def find(self, id: str, param: str = "intent", status: int = 404) -> PaymentIntent:
-        """Look a payment intent up."""
+        """Look up a payment intent."""
         if id not in self.intents:
             raise invalid(f"No such payment_intent: '{id}'", code="resource_missing", param=param, status=status)
         return self.intents[id]
 
     def charge_of(self, id: str) -> Charge:
-        """Look a charge up."""
+        """Look up a charge."""
         if id not in self.charges:
             raise invalid(f"No such charge: '{id}'", code="resource_missing", param="charge", status=404)
         return self.charges[id]
@@ -232,7 +232,7 @@ class Books:
         self.disputes.open(intent, amount=None, reason=reason, now_ms=now_ms, is_inquiry=how.inquiry)
 
     def _take(self, intent: PaymentIntent, key: str, now_ms: int) -> PaymentIntent:
-        """The issuer, or the bank, has said yes."""
+        """The issuer, or the bank, has approved the payment."""
         was_pending = intent.status == "processing"
         intent.next_action = None
         charge = self.charges[intent.latest_charge or ""] if was_pending else self._charge(intent, "succeeded", now_ms)
@@ -259,21 +259,21 @@ class Books:
         return intent
 
     def _fail(self, intent: PaymentIntent, no: Decline, now_ms: int) -> PaymentIntent:
-        """What was waited for has not come."""
+        """The customer or the bank has refused what the intent waited for."""
         method = intent.payment_method or ""
         charge = self.charges[intent.latest_charge or ""] if intent.status == "processing" else None
         self._refuse(intent, method, no, now_ms, charge)
         return intent
 
     def _decline(self, intent: PaymentIntent, method: str, no: Decline, key: str, now_ms: int) -> Refusal:
-        """Return the 402 that tells of a decline."""
+        """Return the 402 that reports a decline."""
         error = self._refuse(intent, method, no, now_ms, None, key)
         return Refusal(402, error | {"payment_intent": msgspec.to_builtins(intent)})
 
     def _refuse(
         self, intent: PaymentIntent, method: str, no: Decline, now_ms: int, charge: Charge | None, key: str = ""
     ) -> dict[str, Any]:
-        """Put a decline into the intent, as Stripe does, and return its error."""
+        """Store a decline in the intent, as Stripe does, and return its error."""
         intent.payment_method = method
         charge = charge or self._charge(intent, "failed", now_ms)
         charge.status, charge.failure_code, charge.failure_message = "failed", no.code, no.message
@@ -310,10 +310,10 @@ class Books:
         intent.latest_charge = charge.id
         return charge
 
-    # ── what all of it needs ────────────────────────────────────────────────
+    # ── shared by all of the above ──────────────────────────────────────────
 
     def tell(self, type: str, made: StripeObject, now_ms: int) -> None:
-        """Make an event of what has happened."""
+        """Create an event for a change."""
         self.events.tell(type, made, now_ms, livemode=self.livemode)
 
     def enter(
@@ -328,7 +328,7 @@ class Books:
         metadata: dict[str, str] | None = None,
         code: str | None = None,
     ) -> None:
-        """Keep for the ledger that money moved, or did not."""
+        """Add an entry to the ledger: money moved, or was declined."""
         self.entries.append(
             StoredReply(
                 kind=kind,
@@ -344,13 +344,13 @@ class Books:
         )
 
     def new_id(self, prefix: str) -> str:
-        """A name for a new object."""
+        """The id of a new object."""
         self._count += 1
         return f"{prefix}_sim{self._count:021d}"
 
 
 def _next_action(intent: PaymentIntent, return_url: str | None) -> dict[str, Any]:
-    """What the browser is to do: go somewhere, or leave it to Stripe.js, with the client secret."""
+    """The next action of the browser: go to an address, or let Stripe.js act, with the client secret."""
     if return_url is None:
         return {"type": "use_stripe_sdk"}
     url = f"https://hooks.stripe.com/3d_secure_2/hosted?merchant=acct_sim&payment_intent={intent.id}"

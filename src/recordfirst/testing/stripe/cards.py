@@ -1,4 +1,4 @@
-"""Stripe's test payment methods (https://docs.stripe.com/testing), by what their issuer or bank does. Pure."""
+"""Stripe's test payment methods (https://docs.stripe.com/testing), and what their issuer or bank does. Pure."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any, Literal
 import msgspec
 
 type Waiting = Literal["requires_action", "processing"]
-"""What a payment intent is while its customer has yet to confirm, or a bank to answer."""
+"""The status of a payment intent until its customer has confirmed, or a bank has answered."""
 
 
 class Decline(msgspec.Struct, frozen=True):
-    """An issuer's, or a bank's, no."""
+    """A refusal by an issuer or a bank."""
 
     code: str
     decline_code: str
@@ -22,15 +22,15 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """What a payment method does, at once and later."""
 
     answer: Decline | Waiting | None = None
-    """To a confirmation; ``None``: the charge succeeds."""
+    """The answer to a confirmation; ``None``: the charge succeeds."""
     then: Decline | None = None
-    """What comes of it when it was waited for; ``None``: it succeeds."""
+    """The outcome after the wait; ``None``: the charge succeeds."""
     for_ever: bool = False
     """The wait does not end by itself."""
     disputed: str | None = None
     """The reason of the dispute that follows the charge."""
     inquiry: bool = False
-    """The dispute is one that takes no money yet."""
+    """The dispute is an inquiry, which takes no money yet."""
     refunds: Literal["at once", "pending", "fail later"] = "at once"
     type: Literal["card", "us_bank_account"] = "card"
 
@@ -66,7 +66,7 @@ AUTHENTICATION_REQUIRED = Decline(
     "authentication_required",
     "Your card was declined. This transaction requires authentication.",
 )
-"""What those get that ask for ``error_on_requires_action``."""
+"""The answer to requests with ``error_on_requires_action``."""
 
 NOT_AUTHENTICATED = Decline(
     "payment_intent_authentication_failure",
@@ -74,7 +74,7 @@ NOT_AUTHENTICATED = Decline(
     "The provided PaymentMethod has failed authentication. You can provide payment_method_data or a new PaymentMethod "
     "to attempt to fulfill this PaymentIntent again.",
 )
-"""What is put into a payment intent whose customer does not pass 3-D Secure."""
+"""The error in a payment intent whose customer does not pass 3-D Secure."""
 BANK_DECLINED = Decline("bank_account_declined", "bank_account_declined", "The bank has declined the debit.")
 
 
@@ -115,7 +115,7 @@ PAYMENT_METHODS: dict[str, Behaviour] = {
     "pm_card_refundFail": Behaviour(refunds="fail later"),
     **{f"pm_usBankAccount_{name}": behaviour for name, behaviour in _BANKS.items()},
 }
-"""As https://docs.stripe.com/testing names them; some with the brand in their name, some without: both work."""
+"""The names of https://docs.stripe.com/testing. Some exist with the brand in their name and without it: both work."""
 
 MINIMUM_AMOUNTS = {
     "aud": 50, "brl": 50, "cad": 50, "chf": 50, "czk": 1500, "dkk": 250, "eur": 50, "gbp": 30, "hkd": 400,

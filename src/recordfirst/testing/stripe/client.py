@@ -1,4 +1,4 @@
-"""The official client on a :class:`StripeDouble`: what ``recordfirst.providers.stripe.stripe_client`` is on sockets."""
+"""The official client on a :class:`StripeDouble`, as ``recordfirst.providers.stripe.stripe_client`` is on sockets."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class _Inside(stripe.HTTPClient):
     async def request_async(
         self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None
     ) -> HttpAnswer:
-        """Ask, and wait for the answer as long as it takes."""
+        """Ask, and wait for the answer until the time-out."""
         reply, late_s = self._double.ask(method, url, headers, _text(post_data))
         wait_s = self._timeout_s if reply.delivery == "hang" else min(late_s, self._timeout_s)
         if wait_s:
@@ -48,13 +48,13 @@ class _Inside(stripe.HTTPClient):
     def request(  # type: ignore[override]
         self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None
     ) -> HttpAnswer:
-        """Ask, for the client's methods that block. What comes late has come at once, or too late."""
+        """Ask, for the client's methods that block. A late answer arrives at once or, after the time-out, never."""
         reply, late_s = self._double.ask(method, url, headers, _text(post_data))
         return self._answer(reply, late_s)
 
     def _answer(self, reply: Reply, late_s: float) -> HttpAnswer:
         if reply.delivery == "hang" or late_s > self._timeout_s:
-            raise _no_answer(TimeoutError(f"nothing came in {self._timeout_s:g} s"))
+            raise _no_answer(TimeoutError(f"no answer within {self._timeout_s:g} s"))
         if reply.delivery == "cut":
             raise _no_answer(ConnectionResetError("the connection was cut"))
         return reply.body, reply.status, reply.headers

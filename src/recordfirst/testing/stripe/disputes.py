@@ -1,8 +1,8 @@
-"""Disputes: a customer's bank takes a payment back, and may give it up again.
+"""Disputes: a customer's bank takes a payment back, and may return it.
 
-As https://docs.stripe.com/disputes/how-disputes-work says it: the amount is withdrawn at once, except for an inquiry;
-the account sends evidence or gives in; the bank decides. Evidence of ``winning_evidence`` wins and ``losing_evidence``
-loses, as https://docs.stripe.com/testing#disputes has it.
+They follow https://docs.stripe.com/disputes/how-disputes-work. The amount is withdrawn at once, except for an inquiry.
+The account sends evidence or accepts the dispute; the bank decides. Evidence of ``winning_evidence`` wins, and
+``losing_evidence`` loses, as in https://docs.stripe.com/testing#disputes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _OPEN = ("needs_response", "under_review", "warning_needs_response", "warning_un
 
 
 class Disputes:
-    """One account's."""
+    """The disputes of one account."""
 
     def __init__(self, books: _Books) -> None:
         self.all = StripeTimeline[Dispute]()
@@ -48,7 +48,7 @@ class Disputes:
     def open(
         self, intent: PaymentIntent, *, amount: int | None, reason: str, now_ms: int, is_inquiry: bool = False
     ) -> Dispute:
-        """Let the customer dispute a payment, or a part of it."""
+        """Open a customer's dispute of a payment, or of a part of it."""
         if intent.status != "succeeded":
             raise invalid(f"This PaymentIntent ({intent.id}) does not have a successful charge to dispute.")
         charge = self._books.charges[intent.latest_charge or ""]
@@ -93,7 +93,7 @@ class Disputes:
         return dispute
 
     def close(self, id: str, *, won: bool, now_ms: int) -> Dispute:
-        """Let the bank decide, or give in: lost, then."""
+        """Close a dispute by the bank's verdict. If the account accepts the dispute, it is lost."""
         dispute = self._open(id)
         if self._is_inquiry(dispute):
             dispute.status = "warning_closed"
@@ -106,7 +106,7 @@ class Disputes:
         return dispute
 
     def refuse_refund(self, charge: Charge) -> None:
-        """Refuse to give back what the bank has taken, or holds."""
+        """Refuse a refund of money that the bank has taken, or holds."""
         held = [each for each in self._of.get(charge.id, []) if each.status in (*_OPEN, "lost")]
         if any(not each.is_charge_refundable for each in held):
             raise invalid(f"Charge {charge.id} has been charged back; cannot issue a refund.", code="charge_disputed")

@@ -1,8 +1,8 @@
-"""A Stripe inside of the process that asks it: the simulator's API, and no socket before it.
+"""A Stripe double in the process of the caller: the simulator's API without a socket.
 
-It outlives processes: each request that could change something is kept in an :class:`Outside`, and the process that
-asks next first lets the API see again what others have asked, at the times when they did. So keys are honoured for 24
-hours of the outside's time, and stored replies, declines and listings are Stripe's, whichever process asks.
+It outlives processes. Each request that could change something is stored in an :class:`Outside`. Before a process asks,
+it replays to its API the requests that others have made, at the times of those requests. So keys are honoured for 24
+hours of the outside's time, and every process sees the same stored replies, declines and listings.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from recordfirst.testing.stripe.objects import PaymentIntent, Refund
 from recordfirst.testing.stripe.wire import Reply, Request, parse_form
 
 API_KEY = "sk_test_double"
-"""What all of its clients have."""
+"""The API key of all its clients."""
 
 
 def double_of(
@@ -33,7 +33,7 @@ def double_of(
     read: Callable[[Any], Any] | None = None,
     search_lag_s: float = 60.0,
 ) -> StripeDouble:
-    """Return what answers for ``stripe_double``, which says what its arguments mean."""
+    """Return the double behind ``stripe_double``, which documents the arguments."""
     return StripeDouble(outside, faults or Faults(), next, read or _read_by_default, search_lag_s)
 
 
@@ -44,7 +44,7 @@ def _read_by_default(made: Any) -> Any:  # it has the fields that the SDK's obje
 
 
 class StripeDouble:
-    """The API's state, in step with what all processes have asked of it."""
+    """The API's state, after the requests of all processes."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class StripeDouble:
         self.api.plan.orders.extend(Scripted(kind=kind) for kind in next)
 
     def ask(self, method: str, url: str, headers: Mapping[str, str], body: str) -> tuple[Reply, float]:
-        """Answer, and say how late."""
+        """Return the answer, and how many seconds late it comes."""
         parts = urlsplit(url)
         given = {name.lower(): value for name, value in headers.items()}
         request = Request(
@@ -80,16 +80,16 @@ class StripeDouble:
         return reply, late_s
 
     def _catch_up(self) -> None:
-        """See what others have asked since."""
+        """Apply the requests that others have made since."""
         for asked in self._outside.asked[self._seen :]:
             if asked.kind.startswith("stripe "):
                 self._handle(_request_of(asked), asked.at_ms)
             self._seen += 1
 
     def _handle(self, request: Request, now_ms: int) -> tuple[Reply, float, Asked | None]:
-        """Answer, say how late, and return what of it is to be kept: nothing of a mere look."""
+        """Return the answer, its delay, and the request to store: none, if it only reads."""
         self._now_ms = now_ms
-        self.api.books.agenda.run_until(now_ms)  # what came by itself is not this request's doing
+        self.api.books.agenda.run_until(now_ms)  # changes that were due before are not part of this request
         before = len(self.api.books.entries), len(self.api.books.intents)
         step = self.api.begin(request)
         executes = isinstance(step, Started)
@@ -113,7 +113,7 @@ class StripeDouble:
         return reply, late_s, asked
 
     def _done_since(self, entries: int, intents: int) -> PaymentIntent | Refund | None:
-        """Return what was made, or moved money, since there were so many: whatever the answer said."""
+        """Return the object that was made, or moved money, after the first ``entries`` and ``intents``, if any."""
         books = self.api.books
         if len(books.entries) > entries:
             entry = books.entries[-1]
@@ -152,7 +152,7 @@ class _Body(msgspec.Struct, frozen=True):
 
 
 def _why(reply: Reply) -> str | None:
-    """Return why nothing was done, if the answer says so."""
+    """Return why nothing was applied, if the answer says so."""
     if reply.status == _OK:
         return None
     error = msgspec.json.decode(reply.body, type=_Body).error if reply.body else _Error()

@@ -1,6 +1,6 @@
-"""The API's endpoints: each validates now, and returns what is to be executed. Pure, but for the books.
+"""The API's endpoints: each validates a request, and returns a function that executes it. Pure, except for the books.
 
-What is refused here is stored under no idempotency key; what an execution refuses is.
+A refusal here is not stored under the idempotency key; a refusal by an execution is.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from recordfirst.testing.stripe.search import parse_query
 from recordfirst.testing.stripe.wire import Params, Request, invalid
 
 type Execute = Callable[[bool], object]
-"""Runs an endpoint; the argument says that the card is to be declined. Returns the object to show."""
+"""Runs an endpoint, and returns the object to show. The argument says whether the card must be declined."""
 
 MOST_PER_PAGE = 100
 """https://docs.stripe.com/api/pagination"""
@@ -32,7 +32,7 @@ _TAKEN = frozenset({
     "excluded_payment_method_types", "off_session", "payment_method_types", "return_url", "setup_future_usage",
     "shipping", "statement_descriptor", "statement_descriptor_suffix", "transfer_group", "use_stripe_sdk",
 })  # fmt: skip
-"""Compared like all parameters when a key comes again; otherwise without effect on what a test card does."""
+"""These are compared if a key is repeated, like all parameters. They do not change what a test card does."""
 _CREATE = _TAKEN | {
     "amount", "capture_method", "confirm", "currency", "customer", "description", "metadata", "payment_method",
     "receipt_email",
@@ -49,14 +49,14 @@ _ONE = re.compile(r"/v1/(payment_intents|charges|refunds|disputes|payouts|events
 
 
 class Endpoints:
-    """Of one simulator."""
+    """The endpoints of one simulator."""
 
     def __init__(self, books: Books, clock: SimClock, search_lag_s: float) -> None:
         self._books, self._clock = books, clock
         self._search_lag_ms = round(search_lag_s * 1000)
 
     def route(self, request: Request) -> tuple[Execute, bool]:
-        """Validate, and return what is to be executed and whether it charges a card."""
+        """Validate a request; return its execution, and whether that charges a card."""
         execute = self._post(request) if request.method == "POST" else self._get(request)
         if execute is None:
             raise invalid(
@@ -149,7 +149,7 @@ class Endpoints:
     def _now_ms(self) -> int:
         return self._clock.now_ms()
 
-    # ── making ──────────────────────────────────────────────────────────────
+    # ── create ──────────────────────────────────────────────────────────────
 
     def _create_intent(self, request: Request) -> Execute:
         params = request.params
@@ -239,7 +239,7 @@ class Endpoints:
         }
         return lambda _: self._books.payouts.create(draft, self._now_ms())
 
-    # ── looking ─────────────────────────────────────────────────────────────
+    # ── read ────────────────────────────────────────────────────────────────
 
     def _list_intents(self, params: Params) -> Execute:
         wire.allow(params, _LIST | {"customer", "expand"})
@@ -319,7 +319,7 @@ def _list[T: Dated](
 
 
 def _expanded(listed: Execute, name: str, objects: Mapping[str, object]) -> Execute:
-    """A list in which that field holds the whole object in place of its id."""
+    """A list in which this field has the whole object instead of its id."""
 
     def execute(decline: bool) -> dict[str, Any]:  # noqa: FBT001 - Execute's shape
         shown: Any = listed(decline)
@@ -344,7 +344,7 @@ def _expands(params: Params, known: set[str]) -> list[str]:
 
 
 def _pattern(type: str) -> re.Pattern[str]:
-    """A name, "or group of events using * as a wildcard" (https://docs.stripe.com/api/events/list)."""
+    """The pattern of a name "or group of events using * as a wildcard" (https://docs.stripe.com/api/events/list)."""
     return re.compile(re.escape(type).replace(r"\*", ".*"))
 
 
@@ -358,7 +358,7 @@ def _limit(params: Params) -> int:
 
 
 def _created(params: Params) -> tuple[int, int | None]:
-    """Return the half-open range of seconds that ``created`` or ``created[gte]`` and the like ask for."""
+    """Return the half-open range of seconds that ``created``, ``created[gte]`` and the like select."""
     since, before = 0, None
     for name in params:
         if not name.startswith("created"):

@@ -1,18 +1,18 @@
-"""What goes wrong: by seed and rates, or one by one as a test asks. Pure.
+"""The faults of the simulator: by seed and rates, or one by one as a test orders them. Pure.
 
-Which fault hits a request is a function of (seed, idempotency key, how often this key was seen), so a run repeats
-whatever order its requests arrive in, and a retry of the same key draws again.
+The seed, the idempotency key, and the number of earlier requests with that key decide which fault hits a request. So a
+run can be repeated although its requests arrive in another order, and a retry of the same key draws again.
 
 | fault | what it does | what the client can know |
 |---|---|---|
 | ``reset_before`` | cuts the connection; nothing applied | nothing |
 | ``rate_limited`` | 429 with ``Retry-After``; nothing applied or stored | not done |
-| ``error_before`` | 500, stored under the key; nothing applied | nothing: it looks like the next |
-| ``error_after`` | applied; 500, stored under the key and replayed for as long as it lives | nothing |
+| ``error_before`` | 500, stored under the key; nothing applied | nothing: it looks like the next one |
+| ``error_after`` | applied; 500, stored under the key and replayed until the key expires | nothing |
 | ``lost_reply`` | applied and stored; cuts the connection | nothing |
 | ``timeout_after_applying`` | applied and stored; answers nothing for ``hang_s`` | nothing |
 | ``decline`` | the card is declined: 402, stored | declined |
-| ``slow`` | answers as usual, ``slow_s`` late; the key is in use meanwhile (409) | everything, in time |
+| ``slow`` | answers as usual, ``slow_s`` late; the key is in use meanwhile (409) | everything, later |
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ type FaultKind = Literal[
 KINDS: tuple[FaultKind, ...] = get_args(FaultKind.__value__)
 
 AT_THE_DOOR: frozenset[FaultKind] = frozenset({"reset_before", "rate_limited"})
-"""Hit before the key is looked at."""
+"""These hit before the key is checked."""
 IN_EXECUTION: frozenset[FaultKind] = frozenset({"error_before", "error_after"})
-"""Hit only where an endpoint executes; a replay passes them by."""
+"""These hit only an execution, not a replay."""
 ON_THE_WAY_BACK: frozenset[FaultKind] = frozenset({"lost_reply", "timeout_after_applying", "slow"})
-"""Hit any reply, replays included."""
+"""These hit any reply, also a replay."""
 DECLINE: frozenset[FaultKind] = frozenset({"decline"})
-"""Hits only where a card is charged."""
+"""This hits only a charge of a card."""
 
 
 class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Rates of faults, each between 0 and 1, together at most 1. They hit POST requests.
 
     Raises:
-        ValueError: if a rate is negative, the rates are above 1 together, or a time is negative.
+        ValueError: if a rate is negative, the sum of the rates is above 1, or a time is negative.
     """
 
     seed: int = 0
@@ -63,15 +63,15 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     slow: float = 0.0
     slow_s: float = 0.5
     hang_s: float = 120.0
-    """Longer than the SDK's own time-out, 80 s."""
+    """It is longer than the SDK's own time-out of 80 s."""
     retry_after_s: int = 1
 
     def __post_init__(self) -> None:
         rates = [getattr(self, kind) for kind in KINDS]
         if min(rates) < 0 or sum(rates) > 1 + 1e-9:
-            raise ValueError("fault rates are numbers from 0, together at most 1")
+            raise ValueError("fault rates must not be negative, and their sum must be at most 1")
         if min(self.slow_s, self.hang_s, self.retry_after_s) < 0:
-            raise ValueError("slow_s, hang_s and retry_after_s are not negative")
+            raise ValueError("slow_s, hang_s and retry_after_s must not be negative")
 
     def draw(self, key: str, nth: int) -> FaultKind | None:
         """Return the fault that hits the ``nth`` request with this key."""
@@ -86,14 +86,14 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Scripted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A fault that a test ordered: hits the next request whose ``METHOD /path`` starts with ``on``."""
+    """A fault that a test has ordered. It hits the next request whose ``METHOD /path`` starts with ``on``."""
 
     kind: FaultKind
     on: str = "POST"
 
 
 class FaultPlan:
-    """The rates, and what was ordered on top; an order is taken before the rates are looked at."""
+    """The rates, and the faults that were ordered. Orders take precedence over rates."""
 
     def __init__(self, faults: Faults) -> None:
         self.faults = faults
@@ -101,7 +101,7 @@ class FaultPlan:
         self.hits: dict[FaultKind, int] = dict.fromkeys(KINDS, 0)
 
     def take(self, method: str, path: str, key: str, nth: int, among: frozenset[FaultKind]) -> FaultKind | None:
-        """Return the fault that hits here, if it is one of those that can."""
+        """Return the fault that hits this request, if it is one of ``among``."""
         kind = self._ordered(f"{method} {path}", among)
         if kind is None and method == "POST":
             drawn = self.faults.draw(key, nth)

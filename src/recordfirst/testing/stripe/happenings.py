@@ -1,4 +1,4 @@
-"""What customers, banks and people at the dashboard do, behind the API's back. Pure state; the time is given."""
+"""What customers, banks and people at the dashboard do without the API. Pure state; the time is an argument."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ type HappeningName = Literal[
 
 
 class Happening(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One of them.
+    """Something that happens to the object ``id``.
 
-    What happens to the object ``id``, by ``do``:
+    ``do`` is one of:
 
     ``complete``
         A payment intent's customer confirms, its bank pays, or it is captured.
     ``fail``
-        Its customer does not pass 3-D Secure, or its bank declines.
+        A payment intent's customer does not pass 3-D Secure, or its bank declines.
     ``expire``
-        Its authorisation runs out.
+        A payment intent's authorisation expires.
     ``refund``
-        Somebody refunds it at the dashboard: all, or ``amount``.
+        Somebody refunds a payment intent at the dashboard: all, or ``amount``.
     ``dispute``
-        Its customer disputes it: all, or ``amount``, for a ``reason``.
+        A payment intent's customer disputes it: all, or ``amount``, for a ``reason``.
     ``settle_refund``, ``fail_refund``
-        A refund that is on its way arrives; one comes back, for a ``reason``.
+        A pending refund arrives; a refund fails and its money comes back, for a ``reason``.
     ``win_dispute``, ``lose_dispute``
         The bank decides a dispute.
     ``pay_payout``, ``fail_payout``
-        A payout arrives; it comes back, for a ``reason``.
+        A payout arrives; a payout comes back, for a ``reason``.
     """
 
     do: HappeningName
@@ -54,7 +54,7 @@ class Happening(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 def done(books: Books, deed: Happening, now_ms: int) -> Any:
-    """Let it happen, and return the object that it has happened to, or that came of it."""
+    """Apply it, and return the object that has changed, or the new one."""
     books.agenda.run_until(now_ms)
     id, reason = deed.id, deed.reason
     deeds: dict[HappeningName, Callable[[], Any]] = {
@@ -76,6 +76,6 @@ def done(books: Books, deed: Happening, now_ms: int) -> Any:
 
 
 def _by_hand(deed: Happening) -> dict[str, Any]:
-    """A refund as the dashboard asks for it: no marker of ours is on it."""
+    """A refund as the dashboard requests it, without a marker of ours."""
     reason = deed.reason or "requested_by_customer"
     return {"charge": None, "payment_intent": deed.id, "amount": deed.amount, "metadata": {}, "reason": reason}

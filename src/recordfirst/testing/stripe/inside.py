@@ -1,4 +1,4 @@
-"""The official client on a Stripe inside of the process that asks it: what users get where a test has an Outside."""
+"""The official client on a Stripe double in the process of the caller, for tests that have an Outside."""
 
 from __future__ import annotations
 
@@ -23,23 +23,24 @@ def stripe_double(
     search_lag_s: float = 60.0,
     timeout_s: float = 30.0,
 ) -> StripeClient:
-    """Return a ``StripeClient`` that is answered here::
+    """Return a ``StripeClient`` that a double in this process answers::
 
         Case(..., provide=lambda outside: {StripeClient: stripe_double(outside)})
 
     Args:
-        outside: keeps what was asked, and tells the time.
-        faults: what goes wrong, by seed and rates. ``slow`` answers late, and has executed at once.
+        outside: stores the requests, and tells the time.
+        faults: the faults, by seed and rates. ``slow`` executes at once, and answers late.
         next: faults that hit the first requests that can be hit, one each: ``("error_after",)``.
-        read: what an effect makes of a payment intent or refund. Default: as ``payment_of`` and ``refund_of`` of
-            ``recordfirst.providers.stripe``, whatever the status. An operator who looks what became of a call finds
-            this.
-        search_lag_s: how long a payment intent is invisible to search.
-        timeout_s: when the client gives a request up that is not answered.
+        read: makes an effect's result of a payment intent or refund. An operator who asks for the outcome of a call
+            finds this result. Default: as ``payment_of`` and ``refund_of`` of ``recordfirst.providers.stripe``, for any
+            status.
+        search_lag_s: for how many seconds search does not find a new payment intent.
+        timeout_s: after how many seconds without an answer the client gives up a request.
 
     Raises:
         ModuleNotFoundError: if the stripe package is not installed.
-        ValueError: if the outside is another process, and something is ordered that is the simulator's there.
+        ValueError: if the outside is in another process, and ``faults``, ``next`` or ``read`` is given: a simulator
+            answers there.
     """
     from recordfirst.providers import stripe  # noqa: F401, PLC0415 - an extra; says so if it is missing
     from recordfirst.testing.stripe.client import client_of, client_reached  # noqa: PLC0415 - of the same extra
@@ -47,7 +48,7 @@ def stripe_double(
     if isinstance(outside, ReachedOutside):
         if faults is not None or next or read is not None:
             raise ValueError(
-                "the real world's Stripe is a simulator in another process: faults=, next= and read= are not for it"
+                "in the real world Stripe is a simulator in another process: faults=, next= and read= cannot be given"
             )
         return client_reached(outside.url, API_KEY, timeout_s)
     double = double_of(outside, faults=faults, next=next, read=read, search_lag_s=search_lag_s)

@@ -1,14 +1,14 @@
 """Idempotency keys as https://docs.stripe.com/api/idempotent_requests describes them. Pure: the time is an argument.
 
-| a request comes with a key that | it gets |
+| the request's key | the request gets |
 |---|---|
-| is new, or older than the retention | execution |
+| is new, or older than the retention | its execution |
 | was used on another endpoint, or with other parameters | 400 ``idempotency_error`` |
-| a request that is still running holds | 409 ``idempotency_key_in_use`` |
-| has a stored reply, whatever that was (402 and 500 too) | that reply, with ``Idempotent-Replayed: true`` |
+| is that of a request that is still running | 409 ``idempotency_key_in_use`` |
+| has a stored reply, also a 402 or 500 | that reply, with ``Idempotent-Replayed: true`` |
 
-A reply is stored once an endpoint's execution began. What is refused before (bad parameters, 401, 409, 429) stores
-nothing and claims nothing: the same key may be sent again.
+If an endpoint's execution has begun, its reply is stored. An earlier refusal (bad parameters, 401, 409, 429) is not
+stored and does not use the key: the same key may be sent again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import msgspec
 from recordfirst.testing.stripe.wire import Refusal, Reply, Request, fingerprint
 
 RETENTION_MS = 24 * 3600 * 1000
-"""Keys may be removed "after they're at least 24 hours old"; here they are gone then, to the millisecond."""
+"""Keys may be removed "after they're at least 24 hours old"; here they expire then, to the millisecond."""
 KEY_CHARS = 255
 
 
@@ -34,7 +34,7 @@ class Use(msgspec.Struct, kw_only=True):
 
 
 class KeyStore:
-    """The keys of all accounts; forgets them as they expire."""
+    """The keys of all accounts, until they expire."""
 
     def __init__(self) -> None:
         self._uses: dict[tuple[str, str], Use] = {}
@@ -46,7 +46,7 @@ class KeyStore:
         """Return the stored reply, marked as replayed; ``None`` if the endpoint must execute.
 
         Raises:
-            Refusal: if the key stands for another request, or for one that is running.
+            Refusal: if the key was used for another request, or its request is still running.
         """
         key = request.idempotency_key
         if key is None:
@@ -86,21 +86,21 @@ class KeyStore:
         return msgspec.structs.replace(use.reply, headers=use.reply.headers | marks, delivery="send")
 
     def start(self, request: Request, now_ms: int, request_id: str) -> None:
-        """Execution begins: from here the key is in use."""
+        """Mark the key as in use: the execution begins."""
         if request.idempotency_key is not None:
             name = request.account, request.idempotency_key
-            self._uses.pop(name, None)  # an expired use: its successor goes to the end of the line
+            self._uses.pop(name, None)  # an expired use: its successor is added at the end
             self._uses[name] = Use(
                 path=request.path, fingerprint=fingerprint(request.params), since_ms=now_ms, request_id=request_id
             )
 
     def store(self, request: Request, reply: Reply) -> None:
-        """Execution ended, in whatever: this is what the key answers from now on."""
+        """Store the reply, of any status: the execution has ended, and the key answers this from now on."""
         if request.idempotency_key is not None:
             self._uses[request.account, request.idempotency_key].reply = reply
 
     def _forget(self, now_ms: int) -> None:
-        """Drop what expired. Uses stand in the order of their times, so this looks at one that stays, at most."""
+        """Drop expired keys. They are in the order of their times, so at most one that has not expired is read."""
         while self._uses:
             oldest, use = next(iter(self._uses.items()))
             if not _expired(use, now_ms):
@@ -109,7 +109,7 @@ class KeyStore:
 
 
 def _expired(use: Use, now_ms: int) -> bool:
-    """Tell whether the key is free again; one in use by a running request never is."""
+    """Return whether the key is free again; the key of a running request never is."""
     return use.reply is not None and now_ms >= use.since_ms + RETENTION_MS
 
 

@@ -1,4 +1,4 @@
-"""What the simulator really did, for a test or a demo to compare with what the record says."""
+"""What the simulator has applied, so that a test or a demo can compare it with the record."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Literal
 import msgspec
 
 METADATA_KEY = "recordfirst_key"
-"""Where an effect leaves its marker for a probe. The provider says the same, but takes ``stripe`` to import."""
+"""The metadata key of an effect's marker. The provider has the same constant, but its import needs ``stripe``."""
 
 
 type EntryKind = Literal["charge", "refund", "decline", "refund_failed", "dispute", "dispute_won"]
 
 
 class StoredReply(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened: money taken or given back, by us or by a customer's bank, or a card declined."""
+    """One entry: money that was taken or given back, by us or by a customer's bank, or a card that was declined."""
 
     kind: EntryKind
     id: str
@@ -25,7 +25,7 @@ class StoredReply(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     metadata: dict[str, str]
     key: str
-    """The idempotency key of the request that did it."""
+    """The idempotency key of the request."""
     requests: int = 0
     """How many requests came with that key."""
     created_ms: int
@@ -58,7 +58,7 @@ class ReplyStore(msgspec.Struct, frozen=True, kw_only=True):
         return _group(self.charges, metadata_key)
 
     def duplicates(self, metadata_key: str = METADATA_KEY) -> dict[str, list[str]]:
-        """Return, by metadata value, the ids of what happened more than once under it: charges, or refunds."""
+        """Return, by metadata value, the ids of charges or refunds if there is more than one under it."""
         found: dict[str, list[str]] = {}
         for entries in (self.charges, self.refunds):
             for value, group in _group(entries, metadata_key).items():

@@ -1,6 +1,6 @@
-"""What the API shows: each object with the fields of its page in https://docs.stripe.com/api, as far as they are used.
+"""The API's objects, with those fields of https://docs.stripe.com/api that are used.
 
-Names and values are those that the official SDK of the pinned version declares (``stripe/_charge.py`` and the like).
+Names and values are those of the official SDK in the pinned version (``stripe/_charge.py`` and the like).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 from recordfirst.testing.stripe.wire import invalid
 
 API_VERSION = "2026-10-28.endive"
-"""What events say that they are rendered in: the version of the SDK that this repository is tested with."""
+"""The API version of the events: that of the SDK with which this repository is tested."""
 
 type IntentStatus = Literal[
     "requires_payment_method",
@@ -55,7 +55,7 @@ class PaymentIntent(msgspec.Struct, kw_only=True):
 
 
 class Charge(msgspec.Struct, kw_only=True):
-    """One try of a payment intent's; metadata is the intent's at that time."""
+    """One try to pay a payment intent; its metadata is that of the intent at that time."""
 
     id: str
     object: Literal["charge"] = "charge"
@@ -98,7 +98,7 @@ class Refund(msgspec.Struct, kw_only=True):
 
 
 class Dispute(msgspec.Struct, kw_only=True):
-    """A customer's word to their bank against a charge."""
+    """A customer's complaint to their bank about a charge."""
 
     id: str
     object: Literal["dispute"] = "dispute"
@@ -146,7 +146,7 @@ class Payout(msgspec.Struct, kw_only=True):
 
 
 class StripeEvent(msgspec.Struct, kw_only=True):
-    """That something has changed, with the object as it was then: https://docs.stripe.com/api/events/object."""
+    """An event: a change, with the object as it was then. See https://docs.stripe.com/api/events/object."""
 
     id: str
     object: Literal["event"] = "event"
@@ -158,11 +158,11 @@ class StripeEvent(msgspec.Struct, kw_only=True):
     request: dict[str, str | None]
     type: str
     account: str | msgspec.UnsetType = msgspec.UNSET
-    """The connected account, if it is one's."""
+    """The connected account, if the object belongs to one."""
 
 
 class Dated(Protocol):
-    """What lists have."""
+    """An object that can be listed."""
 
     id: str
     created: int
@@ -183,7 +183,7 @@ class StripeTimeline[T: Dated]:
         self._created.append(item.created)
 
     def find(self, id: str, what: str) -> T:
-        """Look one up."""
+        """Look up an object."""
         if id not in self._positions:
             raise invalid(f"No such {what}: '{id}'", code="resource_missing", param="id", status=404)
         return self._items[self._positions[id]]

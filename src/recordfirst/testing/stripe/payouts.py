@@ -1,4 +1,4 @@
-"""Payouts: money on its way to the account's own bank, which may send it back after it has arrived.
+"""Payouts: money on its way to the account's own bank. The bank may return it, even after it has arrived.
 
 https://docs.stripe.com/api/payouts/object says: "Some payouts that fail might initially show as paid, then change to
 failed".
@@ -26,7 +26,7 @@ class _Books(Protocol):
 
 
 class Payouts:
-    """One account's."""
+    """The payouts of one account."""
 
     def __init__(self, books: _Books) -> None:
         self.all = StripeTimeline[Payout]()
@@ -48,7 +48,7 @@ class Payouts:
         return payout
 
     def cancel(self, id: str, now_ms: int) -> Payout:
-        """Stop one that has not left yet."""
+        """Cancel a payout that is still pending."""
         payout = self.all.find(id, "payout")
         if payout.status != "pending":
             raise invalid("Payouts can only be canceled while they are pending.", code="payouts_not_allowed")
@@ -57,7 +57,7 @@ class Payouts:
         return payout
 
     def arrive(self, id: str, now_ms: int) -> Payout:
-        """Let one that is on its way arrive."""
+        """Let a payout that is on its way arrive."""
         payout = self.all.find(id, "payout")
         if payout.status not in ("pending", "in_transit"):
             raise invalid(f"This payout is not on its way: it has a status of {payout.status}.")
@@ -66,7 +66,7 @@ class Payouts:
         return payout
 
     def fail(self, id: str, now_ms: int, code: str = "account_closed") -> Payout:
-        """Let the bank send one back, also if it has arrived."""
+        """Let the bank return a payout, also if it has arrived."""
         payout = self.all.find(id, "payout")
         if payout.status not in ("pending", "in_transit", "paid"):
             raise invalid(f"This payout is over: it has a status of {payout.status}.")

@@ -1,7 +1,7 @@
-"""Refunds: money on its way back to a customer, which may come back to the account.
+"""Refunds: money on its way back to a customer. It may come back to the account.
 
-https://docs.stripe.com/refunds#failed-refunds: a bank that cannot pay it out returns it, and the refund, succeeded or
-pending until then, fails.
+If a bank cannot pay it out, the bank returns it, and the refund, which was pending or had succeeded, fails:
+https://docs.stripe.com/refunds#failed-refunds.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ class _Books(Protocol):
 
 
 class Refunds:
-    """One account's."""
+    """The refunds of one account."""
 
     def __init__(self, books: _Books) -> None:
         self.all = StripeTimeline[Refund]()
         self.of: dict[str, StripeTimeline[Refund]] = {}
-        """By payment intent."""
+        """The refunds of each payment intent."""
         self._books = books
 
     def create(self, draft: dict[str, Any], *, key: str, now_ms: int) -> Refund:
-        """Give money back: all that is left, or a part."""
+        """Refund all that is left, or a part."""
         intent = self._refundable(draft)
         charge = self._books.charges[intent.latest_charge or ""]
         self._books.disputes.refuse_refund(charge)
@@ -99,11 +99,11 @@ class Refunds:
         return refund
 
     def fail(self, id: str, now_ms: int, reason: str = "expired_or_canceled_card") -> Refund:
-        """Let a refund fail that is pending, or was taken for good: the money comes back to the account."""
+        """Let a refund fail that is pending or has succeeded: the money comes back to the account."""
         return self._take_back(self.all.find(id, "refund"), "failed", reason, now_ms)
 
     def cancel(self, id: str, now_ms: int) -> Refund:
-        """Stop a refund that is still pending."""
+        """Cancel a refund that is still pending."""
         refund = self.all.find(id, "refund")
         if refund.status != "pending":
             raise invalid(f"You cannot cancel this refund because it has a status of {refund.status}.")

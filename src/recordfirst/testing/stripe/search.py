@@ -14,24 +14,24 @@ _AND = re.compile(r"AND\b", re.IGNORECASE)
 
 
 class Query(msgspec.Struct, frozen=True):
-    """Clauses that must all hold."""
+    """Clauses that must all be true."""
 
     metadata: dict[str, str]
     status: str | None
 
     @property
     def pair(self) -> tuple[str, str]:
-        """The first metadata clause: what the index is asked for."""
+        """The first metadata clause, which is looked up in the index."""
         return next(iter(self.metadata.items()))
 
     def matches(self, metadata: dict[str, str], status: str) -> bool:
-        """Tell whether an object is meant."""
+        """Return whether an object matches."""
         wanted = all(metadata.get(key) == value for key, value in self.metadata.items())
         return wanted and self.status in (None, status)
 
 
 def parse_query(text: str) -> Query:
-    """Parse a query; refuse what this simulator does not know, as Stripe refuses what is malformed."""
+    """Parse a query. One that this simulator does not know is refused, as Stripe refuses a malformed one."""
     metadata: dict[str, str] = {}
     status: str | None = None
     at = 0
@@ -51,7 +51,7 @@ def parse_query(text: str) -> Query:
         conjunction = _AND.match(text, at)
         at = conjunction.end() if conjunction else len(text)
     if not metadata:
-        raise invalid("This simulator searches by metadata.", param="query")
+        raise invalid("This simulator searches only by metadata.", param="query")
     return Query(metadata, status)
 
 

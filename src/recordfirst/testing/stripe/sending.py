@@ -1,6 +1,6 @@
-"""Which events arrive, how often, how late and in which order: by seed and rates, a function of the event's id. Pure.
+"""Decides which events arrive, how often, how late and in which order, by seed, rates and the event's id. Pure.
 
-Stripe promises neither order nor that an event comes once, and says that one may be sent for up to three days
+Stripe promises neither an order nor that an event arrives only once, and says that it may be sent for up to three days
 (https://docs.stripe.com/webhooks#event-ordering and #automatic-retries).
 """
 
@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
+
+from recordfirst.testing.stripe.objects import StripeEvent
 
 
 class Sending(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -21,25 +25,28 @@ class Sending(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     seed: int = 0
     lost: float = 0.0
-    """Never sent: it can only be listed."""
+    """The event is never sent: it can only be listed."""
     twice: float = 0.0
-    """Sent again; so often, half of them a third time, too."""
+    """The event is sent again; half of these events are sent a third time, too."""
     held: float = 0.0
-    """Held back for ``held_s``, so that later ones come before it."""
+    """The event is held back for ``held_s``, so that later ones arrive before it."""
     held_s: float = 0.2
     delay_s: float = 0.0
-    """Each sending waits for up to that long."""
+    """Each sending is delayed by a random time up to this one."""
+    thin: bool = False
+    """Events are sent as thin events, which hold no object
+    (https://docs.stripe.com/event-destinations#thin-payload)."""
     again_s: tuple[float, ...] = (0.1, 0.5, 2.0, 10.0, 60.0)
-    """After how long it is sent again, each time that the endpoint does not answer 2xx; then it is given up."""
+    """The pauses before each retry, if the endpoint does not answer 2xx. After the last retry the sender gives up."""
 
     def __post_init__(self) -> None:
         if not all(0 <= rate <= 1 for rate in (self.lost, self.twice, self.held)):
-            raise ValueError("rates of sending are numbers from 0 to 1")
+            raise ValueError("the rates lost, twice and held must be between 0 and 1")
         if min(self.held_s, self.delay_s, *self.again_s, 0) < 0:
-            raise ValueError("held_s, delay_s and again_s are not negative")
+            raise ValueError("held_s, delay_s and again_s must not be negative")
 
     def delays_of(self, event_id: str) -> list[float]:
-        """Return how late each sending of an event begins, in seconds; none, if it is lost."""
+        """Return the delay of each sending of an event, in seconds; none, if the event is lost."""
         if self._draw(event_id, "lost") < self.lost:
             return []
         again = self._draw(event_id, "twice")
@@ -50,6 +57,23 @@ class Sending(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def _draw(self, event_id: str, what: str) -> float:
         digest = hashlib.blake2b(f"{self.seed}\0{event_id}\0{what}".encode(), digest_size=8).digest()
         return int.from_bytes(digest) / 2**64
+
+
+def thin(event: StripeEvent) -> dict[str, Any]:
+    """Return the thin event of a snapshot event: an event of its own, which names the object and the snapshot."""
+    made = msgspec.json.decode(event.data)["object"]
+    request = {"type": "request", "request": event.request} if event.request.get("id") else None
+    return {
+        "id": f"{event.id}_thin",
+        "object": "v2.core.event",
+        "type": f"v1.{event.type}",
+        "livemode": event.livemode,
+        "created": datetime.fromtimestamp(event.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+        "context": None if event.account is msgspec.UNSET else event.account,
+        "reason": request,
+        "snapshot_event": event.id,
+        "related_object": {"id": made["id"], "type": made["object"], "url": f"/v1/{made['object']}s/{made['id']}"},
+    }
 
 
 def signature(body: bytes, secret: str, at_s: int) -> str:

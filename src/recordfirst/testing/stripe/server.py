@@ -1,6 +1,6 @@
-"""The simulator on a socket of the loopback interface: what waits, cuts, hangs and sends around the pure API.
+"""The simulator on a socket of the loopback interface. Around the pure API, it waits, cuts, hangs and sends.
 
-Besides the API it serves what a demo in another process needs: ``GET /_sim/ledger``, ``POST /_sim/faults``,
+Besides the API it serves controls for other processes: ``GET /_sim/ledger``, ``POST /_sim/faults``,
 ``GET`` or ``POST /_sim/clock``, ``POST /_sim/happening`` (:class:`Happening`), ``GET`` or ``POST /_sim/events``.
 """
 
@@ -46,24 +46,24 @@ class _Resend(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 SIGNED_WITH = "whsec_simulator"
-"""What events are signed with, if nothing else is said."""
+"""The default secret with which events are signed."""
 _TICK_S = 0.02
-"""Between two looks whether something comes by itself, while events are sent."""
+"""The pause between two checks for changes that are due, if events are sent."""
 
 
 class StripeSimulator:
-    """A Stripe of one's own: ``async with StripeSimulator() as sim``, then point the SDK at ``sim.url``.
+    """A simulated Stripe: ``async with StripeSimulator() as sim``, then point the SDK at ``sim.url``.
 
     Args:
-        faults: what goes wrong, by seed and rates; nothing, by default. :meth:`next` orders single faults.
-        clock: tells ages of keys and times of objects; ``sim.clock.advance(24 * 3600)`` lets every key expire.
-        search_lag_s: how long a payment intent is invisible to search; Stripe says up to a minute.
+        faults: seed and rates of faults; none, by default. :meth:`next` orders single faults.
+        clock: decides when keys expire, and the times of objects; ``sim.clock.advance(24 * 3600)`` expires every key.
+        search_lag_s: for how many seconds search does not find a new payment intent; Stripe says up to a minute.
         host, port: where to listen; port 0 takes a free one.
-        events_to: the URL of an endpoint that events are sent to. They can be listed anyway.
+        events_to: the URL of the endpoint to which events are sent. They can always be listed.
         events_secret: the endpoint's signing secret.
-        sending: how many events are lost, come twice, late and in another order.
+        sending: how many events are lost, sent twice, late and in another order.
         delays: how long banks, refunds, holds, disputes and payouts take, by the clock.
-        livemode: what objects and events say of themselves.
+        livemode: the value of ``livemode`` in objects and events.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class StripeSimulator:
         self.api = Api(self.clock, faults or Faults(), search_lag_s, delays=delays, livemode=livemode)
         self.events_secret, self._sending = events_secret, sending or Sending()
         self.webhooks: WebhookSender | None = None
-        """Who sends events, and what was sent."""
+        """Sends the events, and remembers what was sent."""
         self._ticking: asyncio.Task[None] | None = None
         if events_to is not None:
             self.send_events_to(events_to)
@@ -116,39 +116,39 @@ class StripeSimulator:
             await self._runner.cleanup()
 
     def send_events_to(self, url: str, sending: Sending | None = None) -> WebhookSender:
-        """Send the events from here on to this URL alone."""
+        """Send events to this URL from now on, and to no other."""
         self.api.books.events.listeners.clear()
         self.webhooks = WebhookSender(url, self.events_secret, sending or self._sending)
         self.api.books.events.listeners.append(self.webhooks.take)
         return self.webhooks
 
     async def sent_all(self) -> None:
-        """Return when no event is on its way."""
+        """Wait until no event is on its way."""
         self.api.books.agenda.run_until(self.clock.now_ms())
         if self.webhooks is not None:
             await self.webhooks.settled()
 
     async def _tick(self) -> None:
-        """Let come by itself what is due, so that its event is sent."""
+        """Apply changes that are due, so that their events are sent."""
         while True:
             await asyncio.sleep(_TICK_S)
             if self.webhooks is not None:
                 self.api.books.agenda.run_until(self.clock.now_ms())
 
     def next(self, kind: FaultKind, *, on: str = "POST", times: int = 1) -> None:
-        """Let ``kind`` hit the next request, or ``times`` requests, whose ``METHOD /path`` starts with ``on``."""
+        """Order ``kind`` for the next request, or ``times`` requests, whose ``METHOD /path`` starts with ``on``."""
         self.api.plan.orders.extend(Scripted(kind=kind, on=on) for _ in range(times))
 
     def set_faults(self, faults: Faults) -> None:
-        """Change seed and rates from here on."""
+        """Change seed and rates from now on."""
         self.api.plan.faults = faults
 
     def complete(self, id: str) -> None:
-        """Let what a payment intent waits for come: its customer confirms, its bank pays, or it is captured."""
+        """Give a payment intent what it waits for: its customer confirms, its bank pays, or it is captured."""
         self.do("complete", id)
 
     def do(self, do: HappeningName, id: str, *, amount: int | None = None, reason: str | None = None) -> Any:
-        """Let a customer, a bank or somebody at the dashboard do something; see :class:`Happening`."""
+        """Do what a customer, a bank or somebody at the dashboard does; see :class:`Happening`."""
         return done(self.api.books, Happening(do=do, id=id, amount=amount, reason=reason), self.clock.now_ms())
 
     @property
@@ -157,7 +157,7 @@ class StripeSimulator:
         return list(self.api.books.events.all)
 
     def ledger(self) -> ReplyStore:
-        """Return what was applied until now."""
+        """Return everything that was applied until now."""
         return self.api.ledger()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -191,14 +191,14 @@ class StripeSimulator:
         )
 
     async def _wait(self, seconds: float) -> None:
-        """Wait, but not longer than the simulator lives."""
+        """Wait, but only until the simulator is closed."""
         try:
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
         except TimeoutError:
             pass
 
-    # ── what a demo in another process needs ────────────────────────────────
+    # ── controls for other processes ────────────────────────────────────────
 
     def _control(self, method: str, path: str, query: dict[str, str], body: bytes) -> web.Response:
         try:
@@ -235,7 +235,7 @@ class StripeSimulator:
         return _json(200, shown)
 
     def _show_ledger(self, query: dict[str, str]) -> dict[str, Any]:
-        """Totals, duplicates by metadata key ``?by=``, counts; and the entries themselves, unless ``?entries=0``."""
+        """Totals, duplicates by metadata key ``?by=``, and counts; without ``?entries=0``, also the entries."""
         brief = query.get("entries") == "0"
         ledger = ReplyStore(entries=self.api.books.entries) if brief else self.ledger()
         shown: dict[str, Any] = {

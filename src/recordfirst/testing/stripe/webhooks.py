@@ -1,4 +1,4 @@
-"""Sends events to a URL, signed as Stripe signs them, and again until the endpoint takes them."""
+"""Sends events to a URL, signed as Stripe signs them, and repeats them until the endpoint accepts them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import aiohttp
 import msgspec
 
 from recordfirst.testing.stripe.objects import StripeEvent
-from recordfirst.testing.stripe.sending import Sending, signature
+from recordfirst.testing.stripe.sending import Sending, signature, thin
 
 _TIMEOUT_S = 10.0
 
@@ -21,7 +21,7 @@ class SentEvent(msgspec.Struct, frozen=True, kw_only=True):
     event: str
     type: str
     status: int | None
-    """What the endpoint answered; ``None``: nothing."""
+    """The endpoint's status; ``None``: it did not answer."""
 
 
 class WebhookSender:
@@ -31,12 +31,12 @@ class WebhookSender:
         self.url, self.secret, self.sending = url, secret, sending
         self.sent: list[SentEvent] = []
         self.lost: list[str] = []
-        """Ids of events that are not sent."""
+        """The ids of events that are not sent."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._session: aiohttp.ClientSession | None = None
 
     def take(self, event: StripeEvent) -> None:
-        """Send an event, as often and as late as it is drawn."""
+        """Send an event, as often and as late as ``sending`` draws it."""
         delays = self.sending.delays_of(event.id)
         if not delays:
             self.lost.append(event.id)
@@ -44,18 +44,18 @@ class WebhookSender:
             self.send(event, delay_s)
 
     def send(self, event: StripeEvent, delay_s: float = 0.0) -> None:
-        """Send an event once more, whatever was drawn."""
+        """Send an event once more, whatever ``sending`` has drawn."""
         task = asyncio.create_task(self._deliver(event, delay_s))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def settled(self) -> None:
-        """Return when nothing is on its way."""
+        """Wait until nothing is on its way."""
         while self._tasks:
             await asyncio.gather(*self._tasks)
 
     async def close(self) -> None:
-        """Give up what is on its way."""
+        """Cancel what is on its way."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -71,7 +71,8 @@ class WebhookSender:
                 return
 
     async def _post(self, event: StripeEvent) -> bool:
-        body = msgspec.json.format(msgspec.json.encode(event), indent=2)  # as Stripe does: it must be taken as it comes
+        told = thin(event) if self.sending.thin else event
+        body = msgspec.json.format(msgspec.json.encode(told), indent=2)  # as Stripe does: verify the bytes as received
         headers = {
             "Content-Type": "application/json; charset=utf-8",
             "Stripe-Signature": signature(body, self.secret, int(time.time())),
@@ -92,5 +93,5 @@ class WebhookSender:
 
 
 def shown(sender: WebhookSender | None) -> dict[str, Any]:
-    """What has been sent, for a caller in another process."""
+    """Everything that was sent, for a caller in another process."""
     return {"sent": [], "lost": []} if sender is None else {"sent": sender.sent, "lost": sender.lost}

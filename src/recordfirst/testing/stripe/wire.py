@@ -1,4 +1,4 @@
-"""Stripe's wire as plain values: form-encoded parameters in, JSON bodies and error bodies out. Pure."""
+"""Stripe's wire format as plain values: form-encoded parameters in, JSON bodies and error bodies out. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ METADATA_VALUE_CHARS = 500
 """https://docs.stripe.com/api/metadata"""
 
 type Params = Mapping[str, str]
-"""As sent, flat: ``metadata[order]`` is one name."""
+"""The parameters as they were sent, flat: ``metadata[order]`` is one name."""
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,15 +24,15 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     path: str
     params: Params
-    """From the query of a GET, from the form of a POST."""
+    """From the query of a GET, or the form of a POST."""
     api_key: str | None = None
     account: str = ""
-    """The ``Stripe-Account`` header: keys and requests of one account know nothing of another's."""
+    """The ``Stripe-Account`` header. Accounts do not share keys and requests."""
     idempotency_key: str | None = None
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """What goes back, and whether it arrives: sent, cut off, or kept until the client gives up."""
+    """The reply, and its delivery: it is sent, cut off, or withheld until the client gives up."""
 
     status: int
     body: bytes = b""
@@ -41,7 +41,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refusal(Exception):  # noqa: N818 - an answer of the API, not an error of ours
-    """The API says no: an HTTP status and Stripe's error object."""
+    """A refusal by the API: an HTTP status and Stripe's error object."""
 
     def __init__(self, status: int, error: dict[str, Any], headers: dict[str, str] | None = None) -> None:
         self.status, self.error, self.headers = status, error, headers or {}
@@ -55,12 +55,12 @@ def invalid(message: str, *, code: str | None = None, param: str | None = None, 
 
 
 def parse_form(text: str) -> dict[str, str]:
-    """Decode a query or a form body; of a name given twice, the last counts."""
+    """Decode a query or a form body; if a name is given twice, the last value counts."""
     return dict(parse_qsl(text, keep_blank_values=True))
 
 
 def fingerprint(params: Params) -> bytes:
-    """Return what tells one set of parameters from another, whatever their order."""
+    """Return a hash of the parameters that does not depend on their order."""
     return hashlib.blake2b(repr(sorted(params.items())).encode(), digest_size=16).digest()
 
 
@@ -102,7 +102,7 @@ def positive(params: Params, name: str) -> int | None:
 
 
 def boolean(params: Params, name: str) -> bool:
-    """Return a flag, false if it is not there."""
+    """Return a flag; false, if the parameter is not there."""
     text = params.get(name, "false")
     if text not in ("true", "false"):
         raise invalid(f"Invalid boolean: {text}", param=name)

@@ -1,1 +1,1 @@
-"""The fast world: all in files of SQLite, some tens of schedules a second."""
+"""The fast world: everything is in SQLite files; it runs some tens of schedules a second."""

@@ -1,4 +1,4 @@
-"""Where a process of the fast world runs."""
+"""The environment of a process of the fast world."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""SQLite for the fast world: the record's own code, with the driver's thread taken out and the boundary put in.
+"""SQLite for the fast world: the record's own code, without the driver's thread and with the boundary.
 
-Each statement runs where it is called, so a run has one thread and is the same each time. The record's clock is the
+Each statement runs in the calling thread, so a run has one thread and is the same each time. The record's clock is the
 world's.
 """
 
@@ -29,10 +29,10 @@ from recordfirst.records.sqlite.lease import hold
 _JULIAN_1970_MS = 210_866_760_000_000
 """Milliseconds between the day that SQLite's julianday() counts from and 1970."""
 _SILENT = ("PRAGMA",)
-"""Not statements that carry anything."""
+"""Statements that are no points."""
 _READS = "PRAGMA query_only = ON"
 _TOLD = frozenset({_READS, "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON", "PRAGMA journal_mode = WAL"})
-"""What a record tells its connections to be; one that is kept is so already."""
+"""The settings that a record makes on its connections; a kept connection has them already."""
 _PLAIN = frozenset({
     "_execute_fetchall", "_execute_insert", "execute", "executemany", "commit", "rollback", "close", "cursor",
     "fetchone", "fetchmany", "fetchall", "set_authorizer", "rows",
@@ -41,20 +41,20 @@ _PLAIN_SQL = re.compile(
     r"\s*(SELECT|INSERT|UPDATE|DELETE|REPLACE|WITH|BEGIN|COMMIT|ROLLBACK|PRAGMA data_version)\b|$",
     re.IGNORECASE,
 )
-"""What leaves nothing on a connection that its next user would find. A savepoint does: the guard of a connection learns
-what a statement does to one when that is prepared, and the next user has a guard of its own."""
+"""Statements that leave nothing on a connection for its next user. A savepoint does: the guard of a connection learns
+the effect of a statement on savepoints when it is prepared, and the next user has its own guard."""
 _APART = frozenset({"begin_timeline", "announce_mark", "confirm_mark", "alive", "dispatched", "save_pass"})
-"""They change nothing that is looked at."""
+"""Statements that change nothing which is observed."""
 
 
 class SimRecord(SqliteRecord):
-    """A record of one process of the fast world.
+    """The record of one process of the fast world.
 
     Args:
         path: the file.
-        host: where the process runs. Leases are held per host: a process that stalled for too long has lost its
-            own to another host without knowing, as when a connection to Postgres was cut.
-        process: whose points its statements are.
+        host: the host of the process. Leases are held per host: a process that stalled for too long has lost its
+            lease to another host without knowing it, as if its connection to Postgres had been cut.
+        process: the process whose points the statements are.
     """
 
     def __init__(self, path: Path, host: str, process: Process) -> None:
@@ -62,15 +62,15 @@ class SimRecord(SqliteRecord):
         self._host = host
 
     def peek(self) -> sqlite3.Connection:
-        """A connection that sees what is committed and nothing else, while the record is open."""
-        # A connection reads the whole schema when it is first used: the one that writes has done so.
+        """A connection that sees only what is committed, as long as the record is open."""
+        # A connection reads the whole schema at its first use. The one that writes has already done so.
         given = self._writer if self._writer is not None and not self._writer.in_transaction else self._reader
         assert isinstance(given, _Inline)
         connection: sqlite3.Connection = given._conn  # noqa: SLF001 - our own subclass
         return connection
 
     async def changed(self, timeout_s: float) -> None:
-        # No other process commits while this one runs, so to look every 50 ms was half of all that SQLite was asked.
+        # No other process commits while this one runs. Polling every 50 ms was half of all statements to SQLite.
         version = await self._data_version()
         if version == self._seen_version:
             with contextlib.suppress(TimeoutError):
@@ -105,7 +105,7 @@ def _now_ms(kept: KeptConnection) -> int:
 class _Inline(aiosqlite.Connection):
     """An aiosqlite connection without a thread."""
 
-    __module__ = aiosqlite.Connection.__module__  # by this, steps for several products know what they write for
+    __module__ = aiosqlite.Connection.__module__  # steps that support several products recognise the driver by it
     _connection: KeptConnection | None
 
     def __init__(self, process: Process, connect: Callable[[Role], KeptConnection]) -> None:
@@ -116,10 +116,10 @@ class _Inline(aiosqlite.Connection):
         return self._connect().__await__()
 
     def __del__(self) -> None:
-        """Say nothing: who dies closes nothing."""
+        """Suppress the warning: a process that dies closes nothing."""
 
     async def _connect(self) -> aiosqlite.Connection:
-        return self  # its first statement tells what it is for
+        return self  # its first statement shows its purpose
 
     def stop(self) -> None:
         self._running = False
@@ -149,7 +149,7 @@ class _Inline(aiosqlite.Connection):
             result = fn(*args, **kwargs)
             process.in_transaction = connection.in_transaction
             if connection.total_changes == before and name != "COMMIT":
-                process.changes -= 1  # looking is no progress
+                process.changes -= 1  # a query is no progress
             elif not connection.in_transaction and name not in _APART:
                 process.committed(connection)
             return result
@@ -158,7 +158,7 @@ class _Inline(aiosqlite.Connection):
 
 
 def _name_of(fn: Callable[..., Any], args: tuple[Any, ...]) -> str | None:
-    """A statement as an operator calls it; ``None`` for what carries nothing."""
+    """The name of a statement for an operator; ``None`` if it is no point."""
     kind = fn.__name__
     if kind == "rollback":
         return None
@@ -188,7 +188,7 @@ def _detail(args: tuple[Any, ...]) -> str:
 
 
 class SqliteErrors:
-    """What SQLite, and the embedded engine, raise."""
+    """The errors of SQLite and of the embedded engine."""
 
     def not_applied(self, boundary: Boundary) -> BaseException:
         if boundary == "record":

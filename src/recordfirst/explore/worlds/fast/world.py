@@ -1,10 +1,10 @@
-"""The fast world: a record, an engine and an outside in files of a directory of their own, and processes that die.
+"""The fast world: a record, an engine and an outside, in files of their own directory, and processes that die.
 
-A process that dies leaves its files as they were at that instant, in the midst of whatever it was doing, and its
-successor gets those and nothing else. With ``deaths="forked"`` each process is one: forked, and ended by ``os._exit``.
-With ``deaths="abandoned"`` the files are copied at that instant and the process, which could only touch the originals,
-is never resumed: the same files, without the price of a fork. ``tests/explore/worlds/test_forked.py`` holds that both
-agree.
+A process that dies leaves its files as they were at that instant, in the middle of what it was doing. Its successor
+gets those files and nothing else. With ``deaths="forked"`` each is a real process: forked, and ended by ``os._exit``.
+With ``deaths="abandoned"`` the files are copied at that instant, and the process, which could only touch the originals,
+is never resumed: the result is the same, without the cost of a fork. ``tests/explore/worlds/test_forked.py`` checks
+that both agree.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ class FastWorld(VirtualWorld):
     """Runs one case under schedules; see the module.
 
     Args:
-        case: what is explored.
+        case: the case.
         deaths: how processes die.
-        seed: of whatever chance there is.
+        seed: the seed of everything random.
     """
 
     errors = SqliteErrors()
@@ -81,12 +81,12 @@ class FastWorld(VirtualWorld):
         try:
             connection.executescript(self.case.tables)
         except sqlite3.Error as error:
-            raise Misuse(f"tables= of the case cannot be made: {error}") from error
+            raise Misuse(f"tables= of the case cannot be created: {error}") from error
         finally:
             connection.close()
         Store(str(self._template / "engine"), "record", WorldSeams(Time(EPOCH_MS), Chance(self.seed))).close()
 
-    # ── what a run needs ────────────────────────────────────────────────────
+    # ── for a run ───────────────────────────────────────────────────────────
 
     def fresh(self) -> Path:
         return self.resume(self._template)
@@ -109,7 +109,7 @@ class FastWorld(VirtualWorld):
 
     def keep(self, files: Path) -> Path:
         kept = self.copy_of(files)
-        for file in self._template.iterdir():  # most of a file in memory is what it was at first
+        for file in self._template.iterdir():  # most of a file in memory is unchanged
             copy = kept / file.name
             if copy.exists() and filecmp.cmp(file, copy, shallow=False):
                 copy.unlink()
@@ -127,7 +127,7 @@ class FastWorld(VirtualWorld):
         for file in files.glob("engine*"):
             if self._slots is not None:
                 self._slots.forget(file)
-            file.unlink(missing_ok=True)  # SQLite may have deleted it with what was closed
+            file.unlink(missing_ok=True)  # SQLite may have deleted it when a connection was closed
 
     def connect_to(self, path: Path, role: Role, options: dict[str, Any]) -> KeptConnection:
         return super().connect_to(path, role, options) if self._slots is None else self._slots.open(path, role, options)
@@ -141,7 +141,7 @@ class FastWorld(VirtualWorld):
         copy = self.directory()
         copy.mkdir()
         for file in os.scandir(files):
-            if not file.name.endswith(("-shm", "-lock", ".lease")):  # they go with the process
+            if not file.name.endswith(("-shm", "-lock", ".lease")):  # these vanish with the process
                 shutil.copyfile(file.path, copy / file.name)
         return copy
 

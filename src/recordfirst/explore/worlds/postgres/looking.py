@@ -1,4 +1,4 @@
-"""Looks into a record on Postgres, by a session of its own."""
+"""Reads a record on Postgres, in a session of its own."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ _REVERSALS = "SELECT key, attempt, kind, id, handled_by FROM recordfirst.reversa
 
 
 def as_url(conninfo: str) -> str:
-    """A connection string as a URL, as engines and records take it."""
+    """Convert a connection string to a URL, for engines and records."""
     parts = conninfo_to_dict(conninfo)
     name = quote(str(parts.pop("dbname")), safe="")
     return f"postgresql:///{name}?{urlencode(parts, quote_via=quote)}"
 
 
 class PostgresLooker(Looker):
-    """Looks into a Postgres; what it sees is text, whatever its type is."""
+    """Reads a Postgres record. All values are read as text."""
 
     def look(self, connection: Any, applied: Callable[[], list[Asked]]) -> Observed:
         queries = self._find(connection)

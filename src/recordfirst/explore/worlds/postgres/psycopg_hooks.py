@@ -1,10 +1,10 @@
-"""The boundary in psycopg: each statement of a forked process on a real server, and the errors that a server gives.
+"""The boundary in psycopg: each statement of a forked process on a real server, and the server's errors.
 
-Whatever an asynchronous connection exchanges with its server goes through ``AsyncConnection.wait``, so that is where
-the boundary stands. A statement that is refused is refused by the server; a connection that is lost is closed.
+Everything that an asynchronous connection exchanges with its server goes through ``AsyncConnection.wait``, so the
+boundary is there. If a statement must be refused, the server refuses it; if a connection must be lost, it is closed.
 
-So that a run is the same each time, a process does nothing else while the server works for it, unless the server lets
-it wait for another session; and news from other sessions, which may be lost in production, is not heard.
+To make all runs the same, a process does nothing else while the server works for it, unless the server makes it wait
+for another session. Notifications from other sessions, which may be lost in production, are not received.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from recordfirst.explore.worlds.virtual.known import names_by_text
 from recordfirst.records.postgres.lent import Lent
 
 _LONG_S = 86_400.0
-"""Between two looks whether a socket that is waited for is still wanted: never, in a process that only tests."""
+"""The pause between two checks whether the wait for a socket is still needed: never, in a process that only tests."""
 _SILENT = (
     "SET lock_timeout",
     "DO $$ BEGIN PERFORM pg_advisory",
@@ -33,44 +33,44 @@ _SILENT = (
     "LISTEN",
     "SELECT set_config",
 )
-"""They carry nothing: leases, and listening for news."""
+"""Statements that are no points: leases, and listening for notifications."""
 _APART = ("begin_timeline", "announce_mark", "confirm_mark", "alive", "dispatched", "save_pass")
-"""They change nothing that is looked at."""
+"""Statements that change nothing which is observed."""
 _MODIFIES = re.compile(r"\b(INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
 _REFUSE = "DO $$ BEGIN RAISE EXCEPTION 'refused, as by another transaction' USING ERRCODE = '{}'; END $$"
 _CODES = ("40001", "40P01")
 
 _PATIENCE_MS = 200
-"""Nothing that a server does for one session alone takes so long; then it is left to wait, and others go on."""
+"""No statement takes longer by itself. One that does waits for another session, so others go on."""
 
 _STEP_S, _STEP_MS = 0.5, 20
-"""Then it is looked at again and again: so much of the world's time passes meanwhile, and so much of the machine's."""
+"""The pause between two checks of such a statement, in the world's time and in the machine's."""
 
 _wait, _wait_conn = psycopg.AsyncConnection.wait, waiting.wait_conn_async
 
 
 class Watch(Protocol):
-    """What looks at the record beside the process."""
+    """Reads the record beside the process."""
 
     def tell_time(self) -> None:
-        """Put the record's clock to the world's, before anything is sent."""
+        """Set the record's clock to the world's, before anything is sent."""
 
     def looks(self) -> Any:
-        """Return a connection that only looks."""
+        """Return a connection that only reads."""
 
 
 explored: tuple[Process, Watch] | None = None
-"""The process that is explored in this one of the machine, and what looks beside it."""
+"""The explored process that this process of the machine runs, and what reads the record beside it."""
 
 
-class _Fault(Exception):  # noqa: N818 - turned into what the server says
+class _Fault(Exception):  # noqa: N818 - converted to the server's error
     def __init__(self, kind: str) -> None:
         self.kind = kind
         super().__init__(kind)
 
 
 class PostgresErrors:
-    """What psycopg raises, and the embedded engine."""
+    """The errors of psycopg and of the embedded engine."""
 
     def not_applied(self, boundary: Boundary) -> BaseException:
         if boundary == "record":
@@ -87,13 +87,13 @@ class PostgresErrors:
 
 
 def install() -> None:
-    """Put the boundary in; to do it again changes nothing."""
+    """Install the boundary. A second call changes nothing."""
     psycopg.AsyncConnection.wait = _explored_wait  # type: ignore[method-assign]
     waiting.wait_conn_async = _explored_wait_conn
 
 
 class _Statement:
-    """What a generator of psycopg is about to exchange."""
+    """The exchange that a generator of psycopg is about to make."""
 
     def __init__(self, connection: psycopg.AsyncConnection[Any], gen: Any) -> None:
         self.kind: str = getattr(getattr(gen, "gi_code", None), "co_name", "")
@@ -117,7 +117,7 @@ class _Statement:
 
     @property
     def changed(self) -> bool:
-        """Whether it has changed anything."""
+        """Whether the exchange has changed anything."""
         return self.kind == "_exit_gen" or (self.modifies and self.of is not None and self.of.rowcount > 0)
 
 
@@ -126,7 +126,7 @@ async def _explored_wait(self: psycopg.AsyncConnection[Any], gen: Any, *args: An
         return await _wait(self, gen, *args, **more)
     process, watch = explored
     if getattr(getattr(gen, "gi_code", None), "co_name", type(gen).__name__) in ("notifies", "generator"):
-        await _wait(self, gen, interval=_LONG_S, **more)  # for as long as the connection lasts
+        await _wait(self, gen, interval=_LONG_S, **more)  # this lasts as long as the connection
         return []
     statement = _Statement(self, gen)
 
@@ -150,11 +150,11 @@ async def _explored_wait(self: psycopg.AsyncConnection[Any], gen: Any, *args: An
         return await process.passes("record", statement.name, exchange, changes=False, detail=statement.detail)
     except _Fault as fault:
         await _inject(self, gen, statement, fault.kind, process)
-        raise AssertionError("a fault lets nothing go on") from None
+        raise AssertionError("after a fault nothing may go on") from None
 
 
 _open: set[psycopg.AsyncConnection[Any]] = set()
-"""Connections of this process that have a transaction open."""
+"""The connections of this process with an open transaction."""
 
 
 def _note_transaction(connection: psycopg.AsyncConnection[Any], process: Process) -> None:
@@ -168,10 +168,10 @@ def _note_transaction(connection: psycopg.AsyncConnection[Any], process: Process
 async def _inject(
     connection: psycopg.AsyncConnection[Any], gen: Any, statement: _Statement, kind: str, process: Process
 ) -> None:
-    """Let the server refuse, or be gone.
+    """Make the server refuse, or lose the connection.
 
-    The driver counts its open transactions before it sends BEGIN. A refused BEGIN therefore runs through the driver's
-    own generator, so that its count is what it is when a real server refuses.
+    The driver counts its open transactions before it sends BEGIN. So a refused BEGIN runs through the driver's own
+    generator; then its count is the same as when a real server refuses.
 
     Raises:
         psycopg.Error: always.
@@ -187,7 +187,7 @@ async def _inject(
             await _exchange(connection, gen)
         finally:
             _note_transaction(connection, process)
-    if statement.kind == "_exit_gen":  # refused at COMMIT: the transaction is gone, the connection is not
+    if statement.kind == "_exit_gen":  # refused at COMMIT: the transaction is lost, the connection is not
         await _exchange(connection, statement.of._rollback_gen(Exception()))  # type: ignore[union-attr]  # noqa: SLF001
         _note_transaction(connection, process)
     cursor = connection.own_cursor() if isinstance(connection, Lent) else connection.cursor()
@@ -214,7 +214,7 @@ async def _exchange(connection: psycopg.AsyncConnection[Any], gen: Any) -> Any:
 
 
 def _ready(fd: int, wanted: int, patience_ms: int) -> int:
-    """Wait for the server, and do nothing else. 0: it takes its time."""
+    """Wait for the server, and do nothing else. Return 0 if it has not answered in time."""
     poll = select.poll()
     poll.register(fd, (select.POLLIN if wanted & waiting.WAIT_R else 0) | (select.POLLOUT if wanted & _WRITE else 0))
     events = sum(event for _, event in poll.poll(patience_ms))
@@ -226,7 +226,7 @@ _WRITE = waiting.WAIT_W
 
 
 async def _until_ready(fd: int, wanted: int) -> int:
-    """Wait for another session to let the server go on. It may be one of ours, so others do what they have to."""
+    """Wait until another session lets the server go on. It may belong to this process, whose other tasks go on."""
     while True:
         await asyncio.sleep(_STEP_S)
         if ready := _ready(fd, wanted, _STEP_MS):

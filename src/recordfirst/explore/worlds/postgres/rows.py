@@ -1,4 +1,4 @@
-"""A database that worlds begin anew in: the rows that it had at first, put back before every schedule."""
+"""Restores the first rows of a database before every schedule."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type 
 
 
 def check_empty(connection: Looking) -> None:
-    """Raise ``Misuse`` if somebody has tables there."""
+    """Raise ``Misuse`` if the database has tables."""
     if connection.execute(_TABLES).fetchall():
-        raise Misuse(f"{connection.info.dbname!r} is not empty; a world deletes whatever its database holds")
+        raise Misuse(f"{connection.info.dbname!r} is not empty; a world deletes everything in its database")
 
 
 def keep_rows(connection: Looking) -> None:
-    """Make a function that puts every table back to the rows it has now, in the schema ``recordfirst_explore``."""
+    """Create a function in the schema ``recordfirst_explore`` that restores the present rows of every table."""
     body, emptied = [], []
     [may_ignore_keys] = connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone() or (
         False,
@@ -44,7 +44,7 @@ def keep_rows(connection: Looking) -> None:
         emptied.append(sql.SQL("DELETE FROM {};").format(table) if may_ignore_keys else table)
         if count:
             body.append(_filling(connection, name, table, kept))
-    if not may_ignore_keys:  # and to empty all at once is slower, yet needs no order
+    if not may_ignore_keys:  # emptying all tables at once is slower, but needs no order
         emptied = [sql.SQL("TRUNCATE {};").format(sql.SQL(", ").join(emptied))]
     text = "\n".join(each.as_string(connection) for each in (*emptied, *body))
     setting = "SET session_replication_role = replica" if may_ignore_keys else ""
@@ -55,19 +55,19 @@ def keep_rows(connection: Looking) -> None:
 
 
 def put_back(connection: Looking) -> None:
-    """End every other session, and put the rows back."""
+    """End every other session, and restore the rows."""
     connection.execute(_ENDED)
     connection.execute("SELECT recordfirst_explore.reset()")
 
 
 def lose_engine(connection: Looking) -> None:
-    """Delete what an engine in the database has, as if ``resonate.sql`` had been applied anew."""
+    """Delete the rows of an engine in the database, as if ``resonate.sql`` had been applied again."""
     names = sql.SQL(", ").join(sql.Identifier("resonate", table) for table in _engines_tables(connection))
     connection.execute(sql.SQL("TRUNCATE {}").format(names))
 
 
 def keep_engine(connection: Looking) -> None:
-    """Copy what an engine in the database has, all as it is at one moment."""
+    """Copy the rows of an engine in the database, at one moment."""
     connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
     for table in _engines_tables(connection):
         kept, whole = sql.Identifier("recordfirst_explore", f"older_{table}"), sql.Identifier("resonate", table)
@@ -77,7 +77,7 @@ def keep_engine(connection: Looking) -> None:
 
 
 def set_engine_back(connection: Looking) -> None:
-    """Give an engine in the database what was copied of it, as from a copy of its schema alone."""
+    """Restore the copied rows of an engine in the database, as from a backup of its schema alone."""
     connection.execute("BEGIN")
     connection.execute("SET LOCAL session_replication_role = replica")
     lose_engine(connection)
@@ -88,7 +88,7 @@ def set_engine_back(connection: Looking) -> None:
 
 
 def _filling(connection: Looking, name: tuple[str, str], table: sql.Identifier, kept: sql.Identifier) -> sql.Composed:
-    """What puts kept rows back into a table; columns that the server computes are computed anew."""
+    """The statement that restores the rows of a table; generated columns are computed again."""
     found = connection.execute(_STORED, name).fetchall()
     columns = sql.SQL(", ").join(sql.Identifier(column) for (column,) in found)
     text = sql.SQL("INSERT INTO {0} ({1}) OVERRIDING SYSTEM VALUE SELECT {1} FROM {2};")

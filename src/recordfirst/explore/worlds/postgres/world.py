@@ -1,15 +1,15 @@
-"""The Postgres world: a record on a real server, the engine in a file, and processes that are forked and end for real.
+"""The Postgres world: a record on a real server, the engine in a file, and processes that are forked and really end.
 
-Statements, commits, locks, refusals and lost connections are the server's own. Time is not: it stalls unless
-nobody has anything to do, as in the fast world, and the record's clock follows it, since ``clock_timestamp()`` and
-``now()`` are found in the schema ``recordfirst_explore`` before the server's own. A server waits for no virtual
-second, so whatever waits in it for another session takes real ones. A process that stalls loses its lease as in
-production: the server ends that session, another process works on a host of its own, and then the first goes on.
+Statements, commits, locks, refusals and lost connections are the server's own. Time is not: as in the fast world, it
+passes only when no process has anything to do. The record's clock follows it, because ``clock_timestamp()`` and
+``now()`` are found in the schema ``recordfirst_explore`` before the server's own. A server does not wait in virtual
+time, so what waits in it for another session takes real seconds. A process that stalls loses its lease as in
+production: the server ends its session, another process works on its own host, and then the first one goes on.
 
-Every schedule begins with the rows that the tables had at first; the same database serves them all. What it costs is
-forks, the half a dozen sessions that each process opens, and a round trip for each look. Whatever is compiled or looked
-up at its first use is there before the first fork, from one run in the world's own process: a process of the demo's
-order takes 61 ms of CPU so, and took 132 without (2 cores, PostgreSQL 18, Python 3.13).
+Every schedule begins with the rows that the tables had at first, in the same database. The costs are forks, half a
+dozen sessions per process, and a round trip for each look. Before the first fork, one run in the world's own process
+fills all caches: with it a process of the demo's order takes 61 ms of CPU, and without it 132 (2 cores, PostgreSQL 18,
+Python 3.13).
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ BEGIN
     END LOOP;
 END $$;
 """
-"""Its functions look nowhere but into their own schema, so that nobody can slip them others; here, into the world's."""
+"""For security the engine's functions search only their own schema. Here they also search the world's."""
 _LEASES = """
 SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name LIKE 'recordfirst % lease %'
@@ -95,14 +95,14 @@ class PostgresWorld(VirtualWorld):
     """Runs one case under schedules on a Postgres; see the module.
 
     Args:
-        case: what is explored.
-        dsn: an empty database, whose role may make schemas and end sessions, on a server that nobody waits for.
-        resonate_sql: the text of ``resonate.sql``; then the engine is Resonate in the record's own database, whose
-            requests are statements. Default: the embedded engine, in a file.
-        seed: of whatever chance there is.
+        case: the case.
+        dsn: an empty database, whose role may create schemas and end sessions, on a server for tests.
+        resonate_sql: the text of ``resonate.sql``. If it is given, the engine is Resonate in the record's own database,
+            and its requests are statements. Default: the embedded engine, in a file.
+        seed: the seed of everything random.
 
     Raises:
-        Misuse: if the database is not empty, or the case's tables cannot be made in it.
+        Misuse: if the database is not empty, or the case's tables cannot be created in it.
     """
 
     def __init__(self, case: Case, dsn: str, *, resonate_sql: str | None = None, seed: int = 1) -> None:
@@ -122,12 +122,12 @@ class PostgresWorld(VirtualWorld):
             raise
 
     def close(self) -> None:
-        """Delete its files, and leave the database as the last schedule has left it."""
+        """Delete the world's files. The database stays as the last schedule has left it."""
         self.connection.close()
         super().close()
 
     def connect(self) -> Looking:
-        """A connection that only looks; nothing it does passes a boundary."""
+        """A connection that only reads, and passes no boundary."""
         return psycopg.connect(self.dsn, autocommit=True, application_name="recordfirst_explore")
 
     def _prepare(self) -> None:
@@ -146,14 +146,14 @@ class PostgresWorld(VirtualWorld):
         try:
             connection.execute(self.case.tables.encode())
         except psycopg.Error as error:
-            raise Misuse(f"tables= of the case cannot be made: {error}") from error
+            raise Misuse(f"tables= of the case cannot be created: {error}") from error
         if self.resonate_sql is not None:
             connection.execute("SET client_min_messages = error")  # it warns that there is no pg_cron
             connection.execute(self.resonate_sql.encode())
             connection.execute(_ENGINES_TIME)
         keep_rows(connection)
 
-    # ── what a run needs ────────────────────────────────────────────────────
+    # ── for a run ───────────────────────────────────────────────────────────
 
     def fresh(self) -> Path:
         put_back(self.connection)
@@ -182,7 +182,7 @@ class PostgresWorld(VirtualWorld):
         return self._looker.look(connection, lambda: outside.applied)
 
     def refer(self) -> RunOutcome:
-        """Run without faults; once in this process before, so that those which are forked need compile nothing."""
+        """Run without faults. A run in this process comes first, so that forked ones find all caches filled."""
         trial = _Here(self, Schedule(), 0, briefly=True)
         try:
             trial.run()
@@ -191,7 +191,7 @@ class PostgresWorld(VirtualWorld):
         return super().refer()
 
     def take_lease(self) -> None:
-        """End the sessions that hold leases, as a server does whose client it believes gone."""
+        """End the sessions that hold leases, as a server does if it believes that a client is gone."""
         self.connection.execute(_LEASES)
 
 
@@ -200,11 +200,11 @@ class _Trial(ForkedTrial):
 
     world: PostgresWorld
     _place: PostgresPlace
-    """In a forked process: its own."""
+    """In a forked process: the place of this process."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._first = None  # a server cannot be copied as it was at a death
+        self._first = None  # the state of a server at a death cannot be copied
 
     def _inside(self, process: Process, place: Place, version: Workflow[..., Any]) -> Able:
         assert isinstance(place, PostgresPlace)
@@ -230,7 +230,7 @@ class _Trial(ForkedTrial):
 
 
 class _Here(VirtualTrial):
-    """A run in this process, which nobody judges."""
+    """A run in this process, which is not judged."""
 
     def _start(self, process: Process, place: Place, version: Workflow[..., Any]) -> Any:
         assert isinstance(place, PostgresPlace)
@@ -244,7 +244,7 @@ class _Here(VirtualTrial):
 
 
 class PostgresPlace(WithFiles):
-    """A database, and a directory for the rest."""
+    """A database, and a directory for everything else."""
 
     def __init__(self, world: PostgresWorld, files: Path, host: str, process: Process) -> None:
         super().__init__(files, host, process)
@@ -256,7 +256,7 @@ class PostgresPlace(WithFiles):
         self._told_ms = -1
 
     def close(self) -> None:
-        """Look no more."""
+        """Close the connection that reads."""
         if self._looking is not None:
             self._looking.close()
 

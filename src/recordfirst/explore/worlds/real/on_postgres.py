@@ -1,4 +1,4 @@
-"""A real world's record on a real Postgres, behind a proxy that reads along."""
+"""A real world's record on a real Postgres, behind a proxy that reads all messages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from recordfirst.testing.outside import Asked
 
 
 class OnPostgres:
-    """A database on a real server. ``resonate_sql`` makes it an engine, too."""
+    """A database on a real server. With ``resonate_sql`` it is the engine, too."""
 
     cannot: frozenset[str] = frozenset()
 

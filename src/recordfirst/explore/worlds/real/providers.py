@@ -1,4 +1,4 @@
-"""Who is called, by a request to the outside: found by key or marker among the receipts, as anybody could."""
+"""Finds the effect of a request to the outside, by its key or marker among the receipts."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Providers:
     """Names requests to providers, and says which call it is.
 
     Args:
-        case: whose effects they are of.
-        record: the record, which is asked beside everybody.
+        case: the case with the effects.
+        record: the record, which is read through a separate connection.
     """
 
     def __init__(self, case: Case, record: WorldsRecord) -> None:
@@ -36,7 +36,7 @@ class Providers:
         self._effects = _effects_of(case)
 
     def read(self, request: Request) -> tuple[Named, bool]:
-        """Name a request, and say whether no key protects what it asks for."""
+        """Name a request, and return whether no key protects it."""
         if request.method == "GET":
             return Named(boundary="provider", name=f"look {request.path.partition('?')[0].strip('/')}"), False
         kind, identities = _identities(request)
@@ -48,7 +48,7 @@ class Providers:
         return Named(boundary="provider", name=f"call {effect.name}", detail=next(iter(identities))), blind
 
     def called(self, known_as: str) -> SeenCall | None:
-        """What call this is, by its key or marker, and whether the receipt that it depends on is there."""
+        """The call with this key or marker, and whether the receipt that it depends on exists."""
         found = self._receipt([known_as] if known_as else [])
         if found is None:
             return None
@@ -74,7 +74,7 @@ class Providers:
 
 
 def _identities(request: Request) -> tuple[str, list[str]]:
-    """Of a call: what is asked for, and its key and marker, as far as it has them."""
+    """The kind of a call, and its key and marker if it has them."""
     if request.path.startswith("/outside/"):
         asked = msgspec.json.decode(request.body, type=_Apply)
         given = (asked.options.get("key"), asked.options.get("marker"))

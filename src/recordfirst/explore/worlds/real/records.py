@@ -1,7 +1,7 @@
-"""What a real world's record is: a database on a real Postgres (``on_postgres.py``), or an SQLite file.
+"""The record of a real world: a database on a real Postgres (``on_postgres.py``), or an SQLite file.
 
-Nothing lies between a worker and a file, so on SQLite faults strike at providers and at a Resonate Server alone; and a
-lease, being a lock of the kernel's, cannot be taken from a process that stalls.
+There is no proxy between a worker and a file, so on SQLite faults strike only at providers and at a Resonate Server. A
+lease is a lock of the kernel there, so it cannot be taken from a process that stalls.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ WRITTEN = "SELECT 1 FROM {} WHERE key = {} AND kind = 'write' AND state = 'succe
 
 
 class Given(msgspec.Struct, frozen=True):
-    """What a receipt of an effect says of its calls."""
+    """The part of an effect's receipt that identifies its calls."""
 
     key: str
     attempt: int
@@ -40,48 +40,48 @@ class Given(msgspec.Struct, frozen=True):
 
 
 class WorldsRecord(Protocol):
-    """A record, from outside."""
+    """A record, seen from outside."""
 
     cannot: frozenset[str]
-    """What is not tried on it."""
+    """The faults and changes that are not tried on it."""
 
     @property
     def connection(self) -> Any:
-        """One that only looks."""
+        """A connection that only reads."""
 
     def make(self) -> Record[Any]:
-        """Return it as the app has it, without tables."""
+        """Return the app's record, without tables."""
 
     def prepared(self) -> None:
-        """It has its tables: whatever is in them now is where each schedule begins."""
+        """Remember the content of its tables: each schedule begins with it."""
 
     def begin_anew(self) -> None:
-        """Put it back to that; nobody works."""
+        """Restore that content. No worker runs meanwhile."""
 
     def look(self, applied: Callable[[], list[Asked]]) -> Observed:
-        """See all of it, at one moment."""
+        """Read everything, at one moment."""
 
     def receipts(self) -> list[Given]:
-        """Those of effects."""
+        """The receipts of effects."""
 
     def is_written(self, key: str) -> bool:
         """Whether a write has its receipt."""
 
     def proxy(self, side: Side) -> PostgresProxy | None:
-        """What lies between it and a worker, not open."""
+        """The proxy between it and a worker, not yet open."""
 
     def url(self, proxy: PostgresProxy | None) -> str:
-        """How a worker reaches it."""
+        """The URL by which a worker reaches it."""
 
     def lose_engine(self) -> None:
-        """Let an engine in it forget everything."""
+        """Delete all data of an engine in it."""
 
     def close(self) -> None:
-        """Look no more."""
+        """Close the connection that reads."""
 
 
 class OnSqlite:
-    """A file in a directory of the world's."""
+    """A file in a directory of the world."""
 
     cannot = frozenset({"stall", "contend"})
 
@@ -105,7 +105,7 @@ class OnSqlite:
             self.connection.executescript(self._case.tables)
         except sqlite3.Error as error:
             raise no_tables(error) from error
-        self.close()  # so that all of it is in the one file
+        self.close()  # then all data is in one file
         shutil.copyfile(self._file, self._kept)
 
     def begin_anew(self) -> None:
@@ -137,7 +137,7 @@ class OnSqlite:
         return f"sqlite:///{self._file}"
 
     def lose_engine(self) -> None:
-        """It has none in it."""
+        """Do nothing: it contains no engine."""
 
     def close(self) -> None:
         if self._looking is not None:
@@ -146,5 +146,5 @@ class OnSqlite:
 
 
 def no_tables(error: Exception) -> Misuse:
-    """What is wrong with a case whose tables cannot be made."""
-    return Misuse(f"tables= of the case cannot be made: {error}")
+    """The error of a case whose tables cannot be created."""
+    return Misuse(f"tables= of the case cannot be created: {error}")

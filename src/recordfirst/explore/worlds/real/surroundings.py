@@ -1,4 +1,4 @@
-"""What the workers of the real world find around them: a record, everybody outside, an engine, and files."""
+"""The surroundings of the workers of the real world: a record, the outside, an engine, and files."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from recordfirst.testing.outside import Outside
 from recordfirst.testing.reached import ReachedOutside
 
 _TRIES = frozenset({"crash", "crash-after", "fail", "lose", "contend", "stall", "hang", "engine-lost", "deploy"})
-"""Not: a second delivery, which an engine in another process does by itself; a clock that is put forward."""
+"""Without a second delivery, which an engine in another process makes by itself, and a clock that is moved forward."""
 
 
 class Surroundings:
-    """One case's, the same for all runs.
+    """The surroundings of one case, the same for all runs.
 
     Args:
-        case: what is explored.
+        case: the case.
         dsn: an empty database on a Postgres that accepts connections without encryption. ``None``: an SQLite file.
         engine: the URL of a Resonate Server. Default: the embedded engine, in a file of each worker's host.
-        resonate_sql: the text of ``resonate.sql``; then the engine is Resonate in the record's own database.
+        resonate_sql: the text of ``resonate.sql``. If it is given, the engine is Resonate in the record's own database.
     """
 
     tries = _TRIES
     outside_url: str
-    """Where everybody outside is, once they answer."""
+    """The URL of the outside, after it has started."""
 
     def __init__(self, case: Case, dsn: str | None, *, engine: str | None, resonate_sql: str | None) -> None:
         self.case, self.engine = case, engine
@@ -45,7 +45,7 @@ class Surroundings:
         self.record = OnSqlite(case, self.home) if dsn is None else _on_postgres(case, dsn, resonate_sql)
         self.tries = self.tries - self.record.cannot
         if engine is not None:
-            self.tries = self.tries - {"engine-lost"}  # it is not ours
+            self.tries = self.tries - {"engine-lost"}  # the server is not ours
         self.control = str(self.home / "world")
         self.outside_file = self.home / "outside"
         self._runs, self._unique = 0, uuid.uuid4().hex[:8].encode()
@@ -55,12 +55,12 @@ class Surroundings:
 
     @property
     def corner(self) -> tuple[bytes, bytes]:
-        """How this run's app is called on an engine that is not ours, and has seen other runs."""
+        """The app's name, and its name for this run on an engine that is not ours, and has seen other runs."""
         name = identity.group(self.case.app).encode()
         return name, b"%s-%s-%d" % (name, self._unique, self._runs)
 
     def begin_anew(self) -> None:
-        """Make all as it was at first, for the next run."""
+        """Restore the first state, for the next run."""
         self._runs += 1
         self.record.begin_anew()
         ReachedOutside(self.outside_url, lambda: 0).forget()
@@ -68,27 +68,27 @@ class Surroundings:
             file.unlink()
 
     def fork(self, order: Order) -> int:
-        """Begin a worker; return its process id."""
+        """Start a worker; return its process id."""
         return self.programs.fork_server.tell(msgspec.json.encode(order)).pid
 
     def lose_engine(self) -> None:
-        """Let the engine forget everything; nobody works."""
+        """Delete all data of the engine. No worker runs meanwhile."""
         self.record.lose_engine()
         for file in self.home.glob("engine*"):
             file.unlink()
 
     def engine_file(self, host: str) -> Path:
-        """Where an embedded engine is: each host has one of its own."""
+        """The file of an embedded engine: each host has its own."""
         return self.home / ("engine" if host == "1" else f"engine-{host}")
 
-    # ── looking ─────────────────────────────────────────────────────────────
+    # ── observing ───────────────────────────────────────────────────────────
 
     def outside(self) -> Outside:
-        """What has arrived outside, read from its file."""
+        """The requests that have arrived outside, read from its file."""
         return Outside(self.outside_file, lambda: time.time_ns() // 1_000_000)
 
     def look(self, outside: Outside, host: str | None = None) -> Observed:
-        """See what is there, all at one moment of the record."""
+        """Read the state, at one moment of the record."""
         seen = self.record.look(lambda: list(outside.applied))
         if host is None or self.engine is not None or self.is_engine_in_record:
             return seen

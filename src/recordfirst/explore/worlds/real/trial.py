@@ -1,4 +1,4 @@
-"""One schedule in the real world, carried out from the first worker to the last."""
+"""Carries out one schedule in the real world, from the first worker to the last."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from recordfirst.testing.outside import Asked
 
 _PROCESSES_MOST = 8
 _QUIET_S = 75.0
-"""How long nothing may change anywhere: longer than any claim, time-out or held reply of a test's effects."""
+"""The longest time without any change: longer than any claim, time-out or held reply of a test's effects."""
 _LOOK_S = 1.0
 
 
@@ -43,7 +43,7 @@ class RealTrial:
         self._why = ""
 
     async def run(self) -> Run:
-        """Carry it out."""
+        """Carry out the schedule."""
         await self._go()
         await self.end()
         case, seen = self._world.case, self._world.look(self._outside, "1")
@@ -68,7 +68,7 @@ class RealTrial:
             await worker.end()
 
     def hears(self, said: Said) -> None:
-        """What a worker says."""
+        """Process a message of a worker."""
         worker = self._workers[said.number - 1]
         match said.what:
             case "accepted":
@@ -84,7 +84,7 @@ class RealTrial:
     # ── workers ─────────────────────────────────────────────────────────────
 
     async def _go(self) -> None:
-        """One after the other, until one has seen the workflow's end."""
+        """Run one worker after another, until one has seen the workflow's end."""
         while len(self._workers) < _PROCESSES_MOST:
             worker = await self._begin("1")
             end, why = await self._follow(worker)
@@ -95,10 +95,10 @@ class RealTrial:
                 return
             if end == "failed":
                 worker.side.note(f"the process ends: {why}")
-        self._why = f"{_PROCESSES_MOST} processes came to no end; the last: {self._why or 'died'}"
+        self._why = f"{_PROCESSES_MOST} processes have not ended the workflow; the last: {self._why or 'died'}"
 
     async def _with_another(self, worker: WorkerProgram) -> tuple[End, str]:
-        """While one stalls another works, elsewhere; then the first goes on."""
+        """Let another worker work elsewhere while one stalls; then the first goes on."""
         self._hosts += 1
         other = await self._begin(str(self._hosts))
         others_end, why = await self._follow(other)
@@ -158,7 +158,7 @@ class RealTrial:
         return worker
 
     async def _follow(self, worker: WorkerProgram) -> tuple[End, str]:
-        """Wait until it ends, dies, or stalls; or nothing happens."""
+        """Wait until the worker ends, dies, or stalls, or nothing happens."""
         while True:
             await _first(worker.gone.wait(), worker.stalled.wait())
             if worker.gone.is_set():
@@ -168,14 +168,14 @@ class RealTrial:
             if time.monotonic() - max(self._progress_s, worker.side.struck_s) > _QUIET_S:
                 await worker.end()
                 return "stuck", f"nothing happens: no change in {_QUIET_S:g} s"
-        await worker.end()  # what it had open is closed, as the kernel does
+        await worker.end()  # its connections are closed, as the kernel does
         side = worker.side
         if side.died:
             self._died(worker)
             return "died", ""
         if worker.has_ended:
             return "ended", ""
-        return "failed", worker.why or worker.tail() or "it ended without a word"
+        return "failed", worker.why or worker.tail() or "it ended without a report"
 
     async def _stalls(self, worker: WorkerProgram) -> None:
         worker.signal(signal.SIGSTOP)
@@ -195,7 +195,7 @@ class RealTrial:
             case "deploy":
                 self._version = len(self._world.case.versions)
 
-    # ── watching ────────────────────────────────────────────────────────────
+    # ── observing ───────────────────────────────────────────────────────────
 
     def _moves(self) -> None:
         self._progress_s = time.monotonic()
@@ -225,7 +225,7 @@ def _read_engine(request: Request) -> tuple[Named, bool] | None:
 
 
 async def _first(*waits: Awaitable[object]) -> None:
-    """Wait for the first, a moment at most."""
+    """Wait for the first of these, but only a moment."""
     tasks = [asyncio.ensure_future(wait) for wait in waits]
     try:
         await asyncio.wait(tasks, timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED)

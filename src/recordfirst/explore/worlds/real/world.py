@@ -1,8 +1,8 @@
 """The real world: one case under schedules, in programs that are killed, stopped and cut off; see the package.
 
-What it judges by is what can be seen from outside: the record, after each commit, by a session of its own; what has
-arrived at the providers; who was accepted, and what has ended. A run takes real time, so what a workflow sleeps must be
-short, and an effect that waits for its claim to run out waits as long as in life.
+It is judged by what can be seen from outside: the record after each commit, in a separate session; the requests that
+have arrived at the providers; the workflows that were accepted, and those that have ended. A run takes real time, so
+the sleeps of a workflow must be short, and an effect that waits for its claim to expire waits as long as in production.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ class RealWorld(World):
     """Runs one case under schedules; see the module.
 
     Args:
-        case: what is explored.
+        case: the case.
         dsn: an empty database on a Postgres that accepts connections without encryption. ``None``: an SQLite file.
-        reference: ``module:name`` of the case, if that is how it was given.
+        reference: ``module:name`` of the case, if it was given so.
         engine: the URL of a Resonate Server. Default: the embedded engine, in a file of each worker's host.
-        resonate_sql: the text of ``resonate.sql``; then the engine is Resonate in the record's own database.
-        seed: of whatever chance there is.
+        resonate_sql: the text of ``resonate.sql``. If it is given, the engine is Resonate in the record's own database.
+        seed: the seed of everything random.
 
     Raises:
-        Misuse: if the database is not empty, the tables cannot be made, or the case cannot be found by another program.
+        Misuse: if the database is not empty, the tables cannot be created, or another program cannot find the case.
     """
 
     replays = 5
@@ -54,7 +54,7 @@ class RealWorld(World):
     ) -> None:
         if engine is not None and identity.group(case.app) != case.app:
             raise Misuse(
-                f"app={case.app!r} of the case: on a Resonate Server, of small letters, digits, '.', '_' and '-'"
+                f"app={case.app!r} of the case: a Resonate Server takes only small letters, digits, '.', '_' and '-'"
             )
         sent = send(case, reference)
         super().__init__(case, seed=seed)
@@ -71,7 +71,7 @@ class RealWorld(World):
             raise
 
     def close(self) -> None:
-        """End all of its programs, and delete its files."""
+        """End all programs of this world, and delete its files."""
         self.around.programs.end()
         if self._listening is not None:
             self._runner.run(self._listens_no_more(self._listening))
@@ -83,7 +83,7 @@ class RealWorld(World):
     @staticmethod
     async def _listens_no_more(server: asyncio.Server) -> None:
         server.close()
-        await asyncio.sleep(0)  # its sockets are closed by the loop, in its next turn
+        await asyncio.sleep(0)  # the loop closes its sockets in its next iteration
 
     def _prepare(self) -> None:
         async def migrate() -> None:
@@ -98,7 +98,7 @@ class RealWorld(World):
     # ── runs ────────────────────────────────────────────────────────────────
 
     def play(self, schedule: Schedule, version: int = 0, *, briefly: bool = False) -> Run:
-        del briefly  # no two runs are alike: what was not seen in this one cannot be looked at in another
+        del briefly  # no two runs are alike: details that this one leaves out cannot be read in another
         return self._runner.run(self._go(schedule, version))
 
     async def _go(self, schedule: Schedule, version: int) -> Run:
@@ -112,7 +112,7 @@ class RealWorld(World):
             await self._trial.end()
 
     async def _hear(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """What a worker says."""
+        """Receive the messages of a worker."""
         with contextlib.suppress(OSError):
             while line := await reader.readline():
                 if self._trial is not None:

@@ -1,7 +1,7 @@
-"""The boundary of one process: every statement, request and call passes here, is noted, and may meet its fault.
+"""The boundary of one process: every statement, request and call passes here, is noted, and may meet a fault.
 
-A process that dies does not unwind. What it was doing never goes on: no ``finally`` runs, nothing is rolled back or
-closed, and whatever else it still had to do is not begun. What is left of it is what it had put into files.
+A process that dies does not unwind. Its tasks are never resumed: no ``finally`` runs, nothing is rolled back or closed,
+and nothing else begins. Only what it had written to files remains.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from recordfirst.testing.outside import Asked
 _EARLY_S = 3.0
 """How long a reply takes that events overtake: they are delivered, and taken up, by then."""
 _HANG_S = 3_600.0
-"""Longer than anybody waits for an answer."""
+"""Longer than any caller waits for an answer."""
 _REDELIVERED_S = 3.0
-"""How long the first execution stalls after its task was delivered again: the second is under way by then."""
+"""How long the first execution stalls after its task was delivered again, so that the second one can begin."""
 
 
 _DIES = "and dies"
@@ -41,7 +41,7 @@ class Mishap(Exception):  # noqa: N818 - control flow of who delivers events
 
 
 class Process:
-    """One process's part in a run: counts its points, and lets its faults strike."""
+    """One process in a run: counts its points, and lets its faults strike."""
 
     def __init__(
         self,
@@ -65,42 +65,42 @@ class Process:
         self.in_transaction = False
         self.died = False
         self._blind = 0
-        """Calls under way that no key protects."""
+        """How many calls are under way that no key protects."""
         self.overran = False
-        """It crossed more points than any process should: it turns in a circle, in which no time need pass."""
+        """Whether it crossed more points than any process should: it loops, without any time passing."""
         self.struck: list[At] = []
         """The faults whose point was reached."""
         self.stalled: asyncio.Future[None] | None = None
-        """Set while it stalls; resolving it lets it go on."""
+        """Set while the process stalls; resolving it lets the process go on."""
         self.let_go()
         self.disposed = False
-        """What is left of it is being thrown away."""
+        """Whether its remains are being discarded."""
         self.opened: list[Callable[[], None]] = []
-        """Closes what it had opened: the kernel does that when a process is gone."""
+        """Functions that close what it had opened, as the kernel does when a process is gone."""
         self.connect: Callable[[Path, Role, dict[str, Any]], KeptConnection] = opened
-        """Connects to a file of SQLite."""
+        """Connects to an SQLite file."""
         self.accepted: set[str] = set()
-        """Workflows that were accepted, as the client knows."""
+        """The workflows of which the client knows that they were accepted."""
         self.changes = 0
-        """How much was changed, anywhere: while this stalls, nothing goes on."""
+        """Counts all changes. As long as it is constant, nothing happens."""
 
     def let_go(self) -> None:
-        """Forget who else is concerned: it is over, or has not begun."""
+        """Remove all callbacks: the process is over, or has not begun."""
         self.expire_lease: Callable[[], None] = lambda: None
-        """Ends the engine's lease on what runs here; set by the engine's side of the boundary."""
+        """Ends the engine's lease on the tasks that run here; the engine's side of the boundary sets it."""
         self.next_due: Callable[[], int | None] = lambda: None
-        """When the engine does something by itself; set as well by its side of the boundary."""
+        """When the engine does something by itself; its side of the boundary sets this, too."""
         self.calls: Callable[[str, str, str | None], None] = lambda _key, _effect, _after: None
-        """Is told of each call that goes out: its key, its effect, and the receipt that must be there."""
+        """Called for each call that is sent, with its key, its effect, and the receipt that must exist."""
         self.committed: Callable[[Any], None] = lambda _connection: None
-        """Is told when something was committed, with the connection that did it."""
+        """Called after each commit, with the connection that committed."""
         self.arrived: Callable[[], tuple[Asked, ...]] = tuple
-        """What has arrived outside since this was last asked."""
+        """Returns the requests that have arrived outside since its last call."""
         self.could_die: Callable[[Point, Fault], None] = lambda _point, _fault: None
-        """Is told of each moment at which a process may die, and how."""
+        """Called at each moment at which a process may die, with the kind of death."""
 
     def as_dead(self, at: At) -> Process:
-        """What there would be of it if it died now."""
+        """The process as it would be if it died now."""
         dead = copy.copy(self)
         dead.let_go()
         dead.clock = self.clock.copy()
@@ -125,10 +125,10 @@ class Process:
         tells: bool = False,
         honoured_ms: int | None = None,
     ) -> T:
-        """Cross a boundary: ``do`` what was asked, unless a fault strikes here.
+        """Cross a boundary: ``do`` what was requested, unless a fault strikes here.
 
-        A process that stalls before a call for longer than ``honoured_ms``, for which the provider honours its
-        key, is ended: nobody can call that request back, and nothing is promised of it.
+        ``honoured_ms``: how long the provider honours the key of a call. A process that stalls before the call for
+        longer is ended: no one could take the request back, and nothing is promised about it.
         """
         if self.disposed:
             raise asyncio.CancelledError
@@ -143,7 +143,7 @@ class Process:
         self.points.append(point)
         at = self._faults.get(point.number)
         if at is not None and at.fault not in faults_at(point):
-            at = None  # an earlier fault has brought the process elsewhere
+            at = None  # an earlier fault has brought the process to other points
         if point.number in self._copies:
             self._keep_engine(self)
         self._blind += blind
@@ -189,18 +189,18 @@ class Process:
                 raise self._errors.not_applied(boundary) if at.fault == "fail" else self._errors.contended()
             case "stall":
                 self._crosses(point, at.fault)
-                if self.stalled is None:  # else the whole process stalls already, and goes on as a whole
+                if self.stalled is None:  # otherwise the whole process stalls already, and goes on as a whole
                     self.stalled = asyncio.get_running_loop().create_future()
                     asyncio.get_running_loop().stop()
                 standing, since_ms = self.stalled, self.clock.now_ms()
                 try:
-                    await asyncio.shield(standing)  # who is given up here takes nobody else along
+                    await asyncio.shield(standing)  # if one waiter is cancelled, the others still wait
                 finally:
                     if self.stalled is standing:
                         self.stalled = None
-                self.arrived()  # what others have asked for meanwhile is theirs
+                self.arrived()  # requests of others in the meantime are not this process's
                 if honoured_ms is not None and self.clock.now_ms() - since_ms > honoured_ms:
-                    self.note("and is ended: it stalled for longer than the key is honoured")
+                    self.note("and is ended: it stalled for longer than its key is honoured")
                     await self._dies()
                 self.note("goes on")
             case "redeliver":
@@ -228,7 +228,7 @@ class Process:
         await _never()
 
     def note(self, what: str, *, point: int | None = None, **more: Any) -> None:
-        """Write down what happens, at a point, or behind the last one; ``more``: fields of :class:`BoundaryEvent`."""
+        """Note an event, at a point or after the last one. ``more``: fields of :class:`BoundaryEvent`."""
         if not self.died:
             number = len(self.points) if point is None else point
             self.events.append(
@@ -244,7 +244,7 @@ class Process:
 
     def _crosses(self, point: Point, fault: str | None = None) -> None:
         overheard = self.arrived()
-        if overheard:  # asked by what is no effect: a write, or the workflow's own body
+        if overheard:  # these were not requested by an effect, but by a write or the workflow's own body
             self.note("overheard", point=point.number, asked=overheard)
         self.note(point.name, point=point.number, boundary=point.boundary, detail=point.detail, fault=fault)
 

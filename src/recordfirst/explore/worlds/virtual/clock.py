@@ -1,8 +1,8 @@
-"""Time that passes only when there is nothing left to do: an hour's wait costs nothing, and each run is the same.
+"""Time that passes only when nothing is left to do: an hour's wait costs nothing, and all runs are the same.
 
-While :meth:`Time.installed`, the machine's clock, the event loop's and the record's are this one. A loop that has
-nothing ready moves on to its next timer at once. What waits for something outside of the process is not seen, and its
-time-outs come early: in the fast world providers are doubles in this process. Functions in threads are waited for.
+Within :meth:`Time.installed`, this is the clock of the machine, of the event loop and of the record. If a loop has
+nothing ready, it jumps to its next timer. It does not see waits for something outside the process, whose time-outs come
+early; in the fast world providers are doubles in this process. It waits for functions in threads.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from concurrent.futures import Executor
 from typing import Any
 
 EPOCH_MS = 1_767_225_600_000
-"""2026-01-01: where the time of every run begins."""
+"""2026-01-01, the time at which every run begins."""
 
 
 class Time:
-    """One world's time: how long it has been running, and by how much its clock was put forward."""
+    """One world's time: how long it has run, and how far its clock was moved forward."""
 
     def __init__(self, since_ms: int) -> None:
         self._since_ms = since_ms
@@ -32,7 +32,7 @@ class Time:
         self._ticks = 0
 
     def tick(self) -> int:
-        """Numbers what happens, across all processes of the world, also where no time passes between."""
+        """Return the next number for an event. Numbers order the events of all processes even if no time passes."""
         self._ticks += 1
         return self._ticks
 
@@ -41,7 +41,7 @@ class Time:
         return self._since_ms + self._skipped_ms + int(self._passed_s * 1000)
 
     def monotonic_s(self) -> float:
-        """Seconds, of which the clock's jumps are no part."""
+        """Seconds, without the jumps of the clock."""
         return 1_000.0 + self._passed_s
 
     def pass_s(self, seconds: float) -> None:
@@ -49,12 +49,12 @@ class Time:
         self._passed_s += seconds
 
     def skip_ms(self, milliseconds: int) -> None:
-        """Put the clock forward, as after a machine slept: nothing that runs here has seen that time pass."""
+        """Move the clock forward, as if the machine had slept: what runs here does not see that time pass."""
         self._skipped_ms += milliseconds
 
     @property
     def state(self) -> tuple[float, int, int]:
-        """How far it has come: the seconds that passed, the milliseconds that were skipped, the ticks."""
+        """The seconds that have passed, the milliseconds that were skipped, and the ticks."""
         return self._passed_s, self._skipped_ms, self._ticks
 
     @state.setter
@@ -62,14 +62,14 @@ class Time:
         self._passed_s, self._skipped_ms, self._ticks = state
 
     def copy(self) -> Time:
-        """A time that goes on from here by itself."""
+        """An independent time that continues from here."""
         other = Time(self._since_ms)
         other.state = self.state
         return other
 
     @contextlib.contextmanager
     def installed(self, chance: Chance) -> Iterator[None]:
-        """Be the time of this process, and let it draw what it draws each time."""
+        """Make this the time of the process, and make its random values the same each time."""
         kept = time.time_ns, time.time, time.monotonic, uuid.uuid4, random.getstate()
         time.time_ns = lambda: self.now_ms() * 1_000_000
         time.time = lambda: self.now_ms() / 1000
@@ -85,28 +85,28 @@ class Time:
 
 
 class Chance:
-    """What a process draws: the same each time, and no id twice, also behind a stall."""
+    """The random values of a process: the same each time, and no id twice, also after a stall."""
 
     def __init__(self, seed: int) -> None:
         self._ids = random.Random(seed)  # noqa: S311 - no secret: the same each time
         self.random = random.Random(-seed).random  # noqa: S311
         """Numbers in [0, 1)."""
         self.state = self._ids.getstate()
-        """Of the module ``random``, while the process does not run."""
+        """The state of the module ``random`` while the process does not run."""
 
     def uuid4(self) -> uuid.UUID:
-        """As ``uuid.uuid4``."""
+        """A replacement of ``uuid.uuid4``."""
         return uuid.UUID(int=self._ids.getrandbits(128), version=4)
 
 
 class _Selector(selectors.DefaultSelector):
-    """Does not wait, unless a thread is at work."""
+    """Waits only if a thread is at work."""
 
     loop: VirtualLoop
 
     def select(self, timeout: float | None = None) -> list[Any]:
         if timeout == 0 and not self.loop.in_threads:
-            return []  # there is something to do: what comes from elsewhere is looked for when there is not
+            return []  # something is ready here; other sources are polled when nothing is
         ready: list[Any] = super().select(None if self.loop.in_threads and timeout != 0 else 0)
         if not ready and timeout is not None and timeout > 0:
             self.loop.clock.pass_s(timeout)
@@ -119,16 +119,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self, clock: Time) -> None:
         self.clock = clock
         self.in_threads = 0
-        """Functions that run in threads now, but for those that wait for something here."""
+        """How many functions run in threads now, without those that wait for something here."""
         self._asked_by_thread = False
         self._tasks: list[weakref.ref[asyncio.Task[Any]]] = []
         selector = _Selector()
         selector.loop = self
         super().__init__(selector)
-        self.set_exception_handler(lambda _loop, _context: None)  # processes that died leave tasks behind
+        self.set_exception_handler(lambda _loop, _context: None)  # dead processes leave tasks behind
 
     def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
-        """Create a task, and know of it."""
+        """Create a task, and keep track of it."""
         task = super().create_task(coro, **options)
         self._tasks.append(weakref.ref(task))
         if self._asked_by_thread:
@@ -137,7 +137,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return task
 
     def call_soon_threadsafe(self, callback: Callable[..., object], *args: Any, **options: Any) -> asyncio.Handle:  # type: ignore[override]
-        """Call it soon. A task that it begins is what a thread waits for, so time passes while that waits."""
+        """Call it soon. If it begins a task, a thread waits for that task, so time passes while the task waits."""
 
         def called() -> None:
             self._asked_by_thread = True
@@ -152,7 +152,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.in_threads += 1
 
     def unfinished(self) -> list[asyncio.Task[Any]]:
-        """Return what is not done yet. asyncio's own list is of all loops that there ever were."""
+        """Return the tasks that are not done. asyncio's own list has those of all loops that ever existed."""
         tasks = [task for reference in self._tasks if (task := reference()) is not None and not task.done()]
         self._tasks = [weakref.ref(task) for task in tasks]
         return tasks
@@ -162,7 +162,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self.clock.monotonic_s()
 
     def run_in_executor(self, executor: Executor | None, func: Callable[..., Any], *args: Any) -> Any:  # type: ignore[override]
-        """Run it in a thread; no time passes meanwhile."""
+        """Run it in a thread. No time passes meanwhile."""
         self.in_threads += 1
         future = super().run_in_executor(executor, func, *args)
         future.add_done_callback(self._back)

@@ -1,4 +1,4 @@
-"""What a driver or a client raises where a fault strikes."""
+"""The errors that a driver or a client raises when a fault strikes."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from recordfirst.explore.runs.schedule import Boundary
 
 
 class Errors(Protocol):
-    """What a driver or a client raises, boundary by boundary."""
+    """The errors of a driver or a client, by boundary."""
 
     def not_applied(self, boundary: Boundary) -> BaseException:
-        """Nothing arrived."""
+        """The request did not arrive."""
 
     def lost(self, boundary: Boundary) -> BaseException:
-        """The connection is gone, and nobody knows how far the request came."""
+        """The connection is lost, and it is unknown whether the request was applied."""
 
     def contended(self) -> BaseException:
         """The record's deadlock, serialization failure, or busy file."""
 
 
 def elsewhere(boundary: Boundary, error: OSError) -> BaseException:
-    """Return what is raised at a boundary that is not the record's."""
+    """Return the error at a boundary other than the record's."""
     if boundary == "engine":
         from resonate_base import ConnectorError  # noqa: PLC0415
 

@@ -1,10 +1,10 @@
-"""Processes that are processes: forked from the world's own, ended by ``os._exit``, or stalled on their own.
+"""Real processes: forked from the world's own, ended by ``os._exit``, or stalled separately.
 
-Nothing is simulated about a death here: the kernel closes what was open and frees what was locked, and no line of ours
-runs. The parent only watches: a child reports what it crossed before it ends or stalls.
+A death is not simulated here: the kernel closes open files and frees locks, and no code of ours runs. The parent only
+watches: a child reports the points that it has crossed before it ends or stalls.
 
-A fork is dear where memory is touched again page by page: a process of a small workflow took 29 ms instead of 10 (2
-cores, Python 3.13). What is explored by the thousand is explored with ``deaths="abandoned"``.
+A fork is expensive because the child touches memory again page by page: a process of a small workflow took 29 ms
+instead of 10 (2 cores, Python 3.13). For thousands of schedules use ``deaths="abandoned"``.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _LENGTH_BYTES = 8
 
 
 class _Time(msgspec.Struct):
-    """What a child must know whenever it goes on."""
+    """What a child must know each time that it goes on."""
 
     state: tuple[float, int, int]
 
 
 class _Report(msgspec.Struct, kw_only=True):
-    """What a child has to say when it ends or stalls."""
+    """The report of a child when it ends or stalls."""
 
     end: End
     why: str
@@ -53,14 +53,14 @@ class _Report(msgspec.Struct, kw_only=True):
 
 
 class Able(Protocol):
-    """What runs in the child."""
+    """The code that runs in the child."""
 
     def advance(self) -> tuple[End, str]:
         """Run until it ends, dies, or stalls."""
 
 
 class Forked:
-    """One process, seen from its parent: goes on whenever it is told to."""
+    """One process, seen from its parent, which tells it to go on."""
 
     def __init__(self, trial: ForkedTrial, process: Process, make: Callable[[], Able]) -> None:
         self.process = process
@@ -69,7 +69,7 @@ class Forked:
         self._ours: socket.socket | None = None
 
     def advance(self) -> tuple[End, str]:
-        """Let it go on, until it ends, dies, or stalls."""
+        """Let it go on until it ends, dies, or stalls."""
         if self._ours is None:
             self._fork()
         assert self._ours is not None
@@ -77,7 +77,7 @@ class Forked:
         data = _receive(self._ours)
         if data is None:
             self.kill()
-            return "failed", "the process ended without a word"
+            return "failed", "the process ended without a report"
         report = msgspec.msgpack.decode(data, type=_Report)
         process = self.process
         process.points, process.events, process.struck = report.points, report.events, report.struck
@@ -92,7 +92,7 @@ class Forked:
         return report.end, report.why
 
     def kill(self) -> None:
-        """End it, wherever it stands."""
+        """End it, whatever it is doing."""
         if self._pid:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)
@@ -106,9 +106,9 @@ class Forked:
 
     def _fork(self) -> None:
         ours, theirs = socket.socketpair()
-        gc.freeze()  # what is there is not looked through again, so fewer pages are touched
+        gc.freeze()  # existing objects are not scanned again, so fewer pages are touched
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # other threads, if any, have nothing to do with it
+            warnings.simplefilter("ignore", DeprecationWarning)  # other threads, if any, are not affected by the fork
             self._pid = os.fork()
         if not self._pid:
             gc.disable()
@@ -132,13 +132,13 @@ class Forked:
                 self._wait(parent)
                 end, why = able.advance()
             self._leave(parent, end, why)
-        except BaseException:  # noqa: BLE001 - whatever it is, this is not the parent
+        except BaseException:  # noqa: BLE001 - no exception may continue as if this were the parent
             self._leave(parent, "failed", traceback.format_exc())
 
     def _wait(self, parent: socket.socket) -> None:
         data = _receive(parent)
         if data is None:
-            os._exit(1)  # nobody is there to go on for
+            os._exit(1)  # the parent is gone
         self._trial.clock.state = msgspec.msgpack.decode(data, type=_Time).state
 
     def _say(self, parent: socket.socket, end: End, why: str) -> None:
@@ -161,10 +161,10 @@ class Forked:
 
 
 class ForkedTrial(VirtualTrial):
-    """One schedule, with a process of the machine for each of its processes."""
+    """One schedule, with a real process for each of its processes."""
 
     leave: Callable[[End, str], NoReturn] | None = None
-    """In a child: end it."""
+    """In a child: ends it."""
 
     def __init__(self, *args: Any) -> None:
         self.children: list[Forked] = []
@@ -179,7 +179,7 @@ class ForkedTrial(VirtualTrial):
         return Forked(self, process, lambda: self._inside(process, place, version))
 
     def _inside(self, process: Process, place: Place, version: Workflow[..., Any]) -> Able:
-        """In the child: make what runs there."""
+        """In the child: create what runs there."""
         return super()._start(process, place, version)
 
     def _died(self, process: Process) -> None:
@@ -188,15 +188,15 @@ class ForkedTrial(VirtualTrial):
         self.leave("died", "")
 
     def is_left_by(self, process: Process) -> None:
-        """In the parent: look at what a process has left."""
+        """In the parent: read the state that a process has left."""
         super()._died(process)
 
     def older(self) -> Path | None:
-        """Where the engine was copied to."""
+        """The copy of the engine."""
         return self._older
 
     def adopt(self, older: str | None) -> None:
-        """In the parent: know where a child has copied the engine to."""
+        """In the parent: remember where a child has copied the engine."""
         if older is not None and self._older is None:
             self._older = Path(older)
             self._directories.append(self._older)
@@ -204,7 +204,7 @@ class ForkedTrial(VirtualTrial):
 
 def _send(to: socket.socket, what: msgspec.Struct) -> None:
     data = msgspec.msgpack.encode(what)
-    with contextlib.suppress(BrokenPipeError):  # who is gone is noticed by its silence
+    with contextlib.suppress(BrokenPipeError):  # a lost peer is noticed when no answer comes
         to.sendall(len(data).to_bytes(_LENGTH_BYTES) + data)
 
 

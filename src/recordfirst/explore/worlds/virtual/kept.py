@@ -1,11 +1,11 @@
-"""Directories that are used again, with the connections of SQLite that are open in them.
+"""A pool of directories that are reused, with the SQLite connections that are open in them.
 
-To open a file is dear: SQLite reads its schema, and prepares each statement, anew. Without this that was a third of
-an exploration's time. So the files of a directory are written over in place, and the index of each one's log is made
-invalid, as if it had been lost with a machine. At its next transaction SQLite finds that, forgets what it had read and
-reads the log from its beginning, as it does after a crash: https://www.sqlite.org/walformat.html#recovery.
+Opening a file is expensive: SQLite reads its schema and prepares each statement again. That took a third of an
+exploration's time. So the files of a directory are overwritten in place, and the index of each file's log is made
+invalid, as if it had been lost in a crash of the machine. At its next transaction SQLite notices that, discards its
+cache and reads the log from the beginning, as after a crash: https://www.sqlite.org/walformat.html#recovery.
 
-What is taken out by it is SQLite's own opening of a file, and its own closing, with which the log goes into the file.
+So an exploration skips only how SQLite opens a file, and how it closes one, which moves the log into the file.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ _LOG_HEADER_BYTES = 32
 _INDEX_HEADER = bytes(136)
 """Two headers, and how much of the log is in the file: https://www.sqlite.org/walformat.html#the_wal_index_header."""
 _STAYS_BEHIND = (_INDEX, "-lock", ".lease")
-"""The ends of the names of files that go with the process."""
+"""The suffixes of files that vanish with the process."""
 
 
 class KeptConnection(sqlite3.Connection):
-    """A connection that can be put aside instead of being closed."""
+    """A connection that can be kept for reuse instead of being closed."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.slot: _Slot | None = None
-        """Where it is put aside; nowhere, if it is to be closed."""
+        """The slot in which it is kept; ``None``, if it is to be closed."""
         self.role: Role = "writer"
         self.uses = 0
-        """How often it was closed, as its users know."""
+        """How often its users have closed it."""
         self.is_odd = False
-        """Something was done to it that the next user would find."""
+        """Whether something was done to it that its next user would notice."""
         self.told: dict[str, Any] = {}
-        """The pragmas it was told, and its answers. Some unprepare all statements, and so does an authorizer."""
+        """The pragmas that were set, and their results. Some unprepare all statements, and so does an authorizer."""
         self.clock: Callable[[], int] | None = None
-        """Now, in milliseconds since 1970, as its user has it."""
+        """The time of its user, in milliseconds since 1970."""
         self._cursors: list[weakref.ref[sqlite3.Cursor]] = []
         self._authorizer: Callable[..., int] | None = None
 
@@ -72,12 +72,12 @@ class KeptConnection(sqlite3.Connection):
             self.end()
 
     def closing(self) -> Callable[[], None]:
-        """What closes it for its present user, unless that one has done so."""
+        """A function that closes it for its present user, unless that one has done so."""
         uses = self.uses
         return lambda: self.close() if self.uses == uses else None
 
     def end(self) -> None:
-        """Close it indeed."""
+        """Really close it."""
         if self.slot is not None:
             self.slot.lost += 1
             self.slot = None
@@ -88,7 +88,7 @@ class KeptConnection(sqlite3.Connection):
             return False
         if self.in_transaction:
             self.rollback()
-        # What somebody has not read to its end keeps the file as it was then.
+        # A cursor that was not read to its end holds an old snapshot of the file.
         is_read = all(cursor() is None for cursor in self._cursors)
         self._cursors.clear()
         return is_read
@@ -100,13 +100,13 @@ class _Slot:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.idle: dict[str, dict[Role, list[KeptConnection]]] = defaultdict(lambda: defaultdict(list))
-        """By the names of files."""
+        """The idle connections, by file name and role."""
         self.taken: dict[KeptConnection, str] = {}
         self.lost = 0
-        """Connections that were not fit to be kept."""
+        """How many connections could not be kept."""
         self.is_over = False
         self._same: dict[str, tuple[_State, _State]] = {}
-        """Of files, another one that had the same in it, and this one, as they were then."""
+        """For each file, the state of another file with the same content, and its own state then."""
 
     def open(self, name: str, role: Role, options: dict[str, Any]) -> KeptConnection:
         idle = self.idle[name][role]
@@ -125,11 +125,11 @@ class _Slot:
 
     @property
     def is_fit(self) -> bool:
-        """Whether nobody can still hold anything in it."""
+        """Whether no connection can still hold anything in it."""
         return not (self.taken or self.lost)
 
     def end(self, name: str | None = None) -> None:
-        """Close what rests."""
+        """Close the idle connections."""
         for each in [name] if name is not None else list(self.idle):
             for resting in self.idle.pop(each, {}).values():
                 for kept in resting:
@@ -137,14 +137,14 @@ class _Slot:
                     kept.end()
 
     def fill(self, files: Path) -> None:
-        """Make its files those of another directory."""
+        """Give its files the content of those in another directory."""
         path = f"{self.path}"
         wanted = {name for name in os.listdir(files) if not name.endswith(_STAYS_BEHIND)}  # noqa: PTH208
         same = {name for name in self.idle if name in wanted and self._is_same(f"{files}/{name}", name)}
-        # By its log a connection knows that what it had read is of no use; without one, only by the file itself.
+        # A connection notices a new log, and discards its cache. Without a log, it notices only a change of the file.
         for name in [name for name in self.idle if name not in same and not _says_something(f"{files}/{name}{_LOG}")]:
             self.end(name)
-        there = set(os.listdir(path))  # noqa: PTH208 - each schedule does this twice; Path is three times as slow
+        there = set(os.listdir(path))  # noqa: PTH208 - each schedule does this twice, and Path is three times as slow
         stays = {name + end for name in self.idle for end in (_LOG, _INDEX)}
         for name in there - wanted - stays:
             os.unlink(f"{path}/{name}")  # noqa: PTH108
@@ -159,9 +159,9 @@ class _Slot:
                     index.write(_INDEX_HEADER)
 
     def _is_same(self, file: str, name: str) -> bool:
-        """Whether one of its files, apart from its log, has the same in it as another, which never changes.
+        """Whether one of its files, without its log, has the same content as another, which never changes.
 
-        It changes when a log of 1,000 pages goes into it, and that takes longer than a tick of a file's clock.
+        It changes only when a log of 1,000 pages is moved into it, which takes longer than a tick of a file's clock.
         """
         own = f"{self.path}/{name}"
         states = _state_of(file), _state_of(own)
@@ -190,10 +190,10 @@ def _says_something(log: str) -> bool:
 
 
 class Slots:
-    """Directories to run in, again and again.
+    """Directories for processes, which are reused.
 
     Args:
-        new: names one that is not there yet.
+        new: returns the name of a directory that does not exist yet.
     """
 
     def __init__(self, new: Callable[[], Path]) -> None:
@@ -202,7 +202,7 @@ class Slots:
         self._taken: dict[str, _Slot] = {}
 
     def take(self, files: Path) -> Path:
-        """A directory with what is in another."""
+        """A directory with the content of another."""
         slot = self._free.pop() if self._free else _Slot(self._new())
         slot.path.mkdir(exist_ok=True)
         slot.fill(files)
@@ -210,7 +210,7 @@ class Slots:
         return slot.path
 
     def give_back(self, path: Path) -> bool:
-        """Let others have it. Returns whether it was one of these, and is still fit for use."""
+        """Return a directory to the pool. Returns whether it belongs to the pool, and can still be used."""
         slot = self._taken.pop(f"{path}", None)
         if slot is None:
             return False
@@ -222,26 +222,26 @@ class Slots:
         return False
 
     def open(self, path: Path, role: Role, options: dict[str, Any]) -> KeptConnection:
-        """Connect to a file: anew, or by a connection that rests."""
+        """Connect to a file, with an idle connection if there is one."""
         folder, _, name = f"{path}".rpartition("/")
         slot = self._taken.get(folder)
         return opened(path, role, options) if slot is None else slot.open(name, role, options)
 
     def forget(self, path: Path) -> None:
-        """Close whatever rests of a file that is to go."""
+        """Close the idle connections to a file that will be deleted."""
         slot = self._taken.get(f"{path.parent}")
         if slot is not None:
             slot.end(path.name)
 
     def close(self) -> None:
-        """Close whatever rests."""
+        """Close all idle connections."""
         for slot in (*self._free, *self._taken.values()):
             slot.end()
             slot.is_over = True
 
 
 def opened(path: Path, role: Role, options: dict[str, Any]) -> KeptConnection:
-    """Connect to a file by a connection that is closed when it is closed."""
+    """Connect to a file with a connection that is not kept: ``close`` closes it."""
     kept: KeptConnection = sqlite3.connect(path, factory=KeptConnection, **options)
     kept.role = role
     return kept

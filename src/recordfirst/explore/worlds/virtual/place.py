@@ -1,4 +1,4 @@
-"""Where a process of a world runs: its record, its engine and its outside, and what is to be seen there."""
+"""The environment of a process: its record, its engine and its outside, and what can be seen there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from recordfirst.testing.outside import Asked, Outside
 
 
 class Place(Protocol):
-    """What a world gives to each process."""
+    """The environment that a world gives to each process."""
 
     @property
     def record(self) -> Record[Any]: ...
@@ -24,7 +24,7 @@ class Place(Protocol):
     def files(self) -> Path: ...
 
     def arrived(self) -> tuple[Asked, ...]:
-        """What has arrived outside since this was last asked."""
+        """The requests that have arrived outside since the last call."""
 
     def accepted(self, id: str) -> bool:
         """Whether the record has the workflow's start."""
@@ -33,14 +33,14 @@ class Place(Protocol):
         """Whether the record has the receipt of this write."""
 
     def next_due_ms(self) -> int | None:
-        """When the next thing happens by itself, as record and engine have it."""
+        """When the next change happens by itself, by record and engine."""
 
     def events_due_ms(self) -> int | None:
         """When the next event or reversal that the record has is to be taken up, or was; ``None``: there is none."""
 
 
 class OwnOutside(Outside):
-    """One that nobody but this process of the machine writes to: it looks at its file when it has written."""
+    """An outside to which only this process of the machine writes, so it reads its file only after it has written."""
 
     _looked = -1
 
@@ -53,7 +53,7 @@ class OwnOutside(Outside):
 
 
 class WithFiles:
-    """What places have in common: an engine and an outside in files."""
+    """The base of places: an engine and an outside in files."""
 
     def __init__(self, files: Path, host: str, process: Process, outside: type[Outside] = Outside) -> None:
         self.engine: Embedded | str = Embedded(files / ("engine" if host == "1" else f"engine-{host}"))

@@ -1,6 +1,6 @@
-"""What one process of the explored app does: it works, asks for the workflow unless it was accepted, waits for its end.
+"""What a process of the explored app does: it works, starts the workflow unless it was accepted, and waits for its end.
 
-Where an operator is needed, one is there: what became of an effect is looked up outside, and answered.
+If an operator is needed, one is there, who looks up the outcome of an effect outside and answers.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from recordfirst.observe import Event, Stopped
 from recordfirst.steps.workflow import Workflow
 
 _LOOK_S = 2.5
-"""If nothing changed for so long, whatever is waited for is further away: the clock is put forward to it."""
+"""If nothing has changed for this long, the next change is further away, and the clock is moved forward to it."""
 _BEGIN_S = 600.0
-"""By then a worker that can work has begun."""
+"""The time within which a worker begins, if it can work."""
 _MOST_S = 7_200.0
-"""Of time that the process has seen pass. Nothing takes so long but a wait without end."""
+"""The most time that a process may see pass. Only an endless wait takes longer."""
 _BUSY_S = 60.0
-"""For so long who has something to do is left to do it. Nobody waits for an answer for longer."""
+"""How long a process that has something to do is left to do it. No answer is awaited for longer."""
 _HOUR_MS = 3_600_000
 _WAITS_MOST = 60
-"""How many times at most; then the workflow does not end."""
+"""How often the clock is moved forward at most. After that the workflow counts as one that does not end."""
 
 
 class Stuck(Exception):  # noqa: N818 - a finding, not an error of ours
@@ -39,16 +39,16 @@ class Stuck(Exception):  # noqa: N818 - a finding, not an error of ours
 
 
 async def work(case: Case, workflow: Workflow[..., Any], place: Place, process: Process) -> None:
-    """Be the process, until the workflow has ended.
+    """Run as the process until the workflow has ended.
 
     Raises:
-        Stuck: if it does not, though the provider and the operator have answered.
+        Stuck: if it does not end although the provider and the operator have answered.
     """
     try:
         async with asyncio.timeout(_MOST_S):
             await _work(case, workflow, place, process)
     except TimeoutError:
-        raise Stuck(f"the process is not done after {_MOST_S / 3600:g} hours of its own") from None
+        raise Stuck(f"the process is not done after {_MOST_S / 3600:g} hours of its own time") from None
 
 
 async def _work(case: Case, workflow: Workflow[..., Any], place: Place, process: Process) -> None:
@@ -77,7 +77,7 @@ async def _work(case: Case, workflow: Workflow[..., Any], place: Place, process:
         try:
             await asyncio.wait_for(worker.working.wait(), _BEGIN_S)
         except TimeoutError:
-            raise Stuck("the worker does not come to work") from None
+            raise Stuck("the worker does not begin to work") from None
         if place.accepted(case.id):
             handle = await app.handle(case.id)
         else:
@@ -117,7 +117,7 @@ async def _until(
         done, _ = await asyncio.wait({ending}, timeout=_LOOK_S)
         if done:
             return
-        if stops:  # no fault of the world's is a defect: it is told as what broke
+        if stops:  # a fault of the world is never a defect, so this is reported as what broke
             ending.cancel()
             raise Stuck(stops[0])
         if process.changes == changes:

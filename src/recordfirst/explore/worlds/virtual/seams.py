@@ -1,8 +1,8 @@
-"""The boundary in recordfirst: what an app of an explored process is given as its seams.
+"""The boundary in recordfirst: the seams of an app in an explored process.
 
-Requests to an embedded engine, calls and probes of providers pass here; statements pass in a record of the world's
-own (``fast/record.py``). All of that is given to recordfirst as arguments. Patched is only what is not ours, and only
-while a process of a world runs:
+Requests to an embedded engine and calls and probes of providers pass here; statements pass in the world's own record
+(``fast/record.py``). All of this is passed to recordfirst as arguments. Only code of others is patched, and only while
+a process of a world runs:
 
 =============================================  ==================================================================
 ``time``, ``uuid.uuid4``, ``random``           ``clock.py``: the SDK, drivers and users' code read the machine's
@@ -32,7 +32,7 @@ _LOOKS = ("promise.get", "promise.search", "task.get", "task.search", "task.hear
 
 
 class WorldSeams(Seams):
-    """A world's time, and ids that are the same each time."""
+    """A world's time, and ids that are the same in each run."""
 
     def __init__(self, clock: Time, chance: Chance) -> None:
         self._clock, self._chance = clock, chance

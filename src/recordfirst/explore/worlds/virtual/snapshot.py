@@ -1,4 +1,4 @@
-"""What a first process leaves where it dies, for others to go on from."""
+"""A crash snapshot: what a first process leaves at its death, for others to go on from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from recordfirst.explore.worlds.virtual.clock import Time
 
 
 class CrashSnapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """A world as a first process has left it: what follows can be tried again and again from there."""
+    """A world as a first process has left it, from which further schedules can be run."""
 
     files: Path
     older: Path | None

@@ -1,4 +1,4 @@
-"""One schedule, carried out: processes that work and die, one after the other, until one sees the workflow's end."""
+"""Carries out one schedule: processes work and die, one after another, until one sees the workflow's end."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from recordfirst.steps.workflow import Workflow
 from recordfirst.testing.outside import Outside
 
 _DOWN_MS = 1_000
-"""How long it takes until a successor begins."""
+"""The time until a successor begins."""
 _STALLED_MS = 120_000
-"""How long a process stalls: longer than any lease."""
+"""The time for which a process stalls: longer than any lease."""
 _FORGOTTEN_MS = 40 * 24 * 3_600_000
 """Longer than any provider honours a key (Stripe v2: 30 days)."""
 _PROCESSES_MOST = 8
@@ -38,14 +38,14 @@ class VirtualTrial:
     """One schedule, from the first process to the last."""
 
     keeps_corpses = False
-    """Without faults: whether it is kept what its process would leave if it died, at each moment at which it can."""
+    """Whether a run without faults keeps snapshots of what its process would leave, at each moment when it may die."""
 
     def __init__(self, world: VirtualWorld, schedule: Schedule, version: int, briefly: bool) -> None:  # noqa: FBT001 - ours
         self.world, self.schedule = world, schedule
         self._version, self._briefly = version, briefly
         self._older: Path | None = None
         first = schedule.of(1)
-        # Where more befalls the first process, no other schedule begins like this one.
+        # If more than one fault strikes the first process, no other schedule begins like this one.
         self._first = (
             msgspec.structs.replace(first[0], change=None) if [at.fault in ENDS for at in first] == [True] else None
         )
@@ -70,7 +70,7 @@ class VirtualTrial:
             self.world.discard(files)
 
     def run(self) -> Run:
-        """Carry it out."""
+        """Carry out the schedule."""
         self._go()
         case = self.world.case
         with self.world.looking(self.files) as connection:
@@ -98,7 +98,7 @@ class VirtualTrial:
     # ── processes ───────────────────────────────────────────────────────────
 
     def _go(self) -> None:
-        """One process after the other, until one has seen the workflow's end."""
+        """Run one process after another, until one has seen the workflow's end."""
         self._hosts = 1
         while len(self._processes) < _PROCESSES_MOST:
             running = self._begin("1")
@@ -113,10 +113,10 @@ class VirtualTrial:
                 process.note(f"the process ends: {why}")
             self._why = why
             self.clock.skip_ms(_DOWN_MS)
-        self._why = f"{_PROCESSES_MOST} processes came to no end; the last: {self._why or 'died'}"
+        self._why = f"{_PROCESSES_MOST} processes have not ended the workflow; the last: {self._why or 'died'}"
 
     def _with_another(self, running: Running) -> tuple[End, str]:
-        """While one stalls another works, elsewhere; then the first goes on, beside the next version if that works."""
+        """Let another process work while one stalls; then the first goes on, beside the next version if that works."""
         self._hosts += 1
         self._stands_still()
         if running.process.struck[-1].change == "deploy":
@@ -158,11 +158,11 @@ class VirtualTrial:
         return self._start(process, place, versions[self._version])
 
     def _start(self, process: Process, place: Place, version: Workflow[..., Any]) -> Running:
-        """Make a process that has done nothing yet."""
+        """Create a process that has not run yet."""
         return Running(work(self.world.case, version, place, process), process)
 
     def _stands_still(self) -> None:
-        """Take its lease from a process that stalls; files of a host of its own have none to take."""
+        """Take the lease from a process that stalls. Files of a separate host have none to take."""
 
     def _died(self, process: Process) -> None:
         left, self.files = self.files, self.world.resume(self.files)
@@ -185,7 +185,7 @@ class VirtualTrial:
             self._committed(process, connection, outside, "is left", engine)
 
     def _change(self, at: At, older: Path | None) -> None:
-        """Before the successor begins."""
+        """Apply the change before the successor begins."""
         match at.change:
             case "engine-lost" | "engine-older":
                 self.world.forget_engine(self.files)
@@ -208,7 +208,7 @@ class VirtualTrial:
                 shutil.copyfile(file, self._older / file.name)
 
     def _keep_corpse(self, point: Point, fault: Fault) -> None:
-        """Keep what the process would leave if it died now: to run it up to there for each death is half a run."""
+        """Keep a snapshot of what the process would leave if it died now. That saves half a run for each death."""
         if fault not in faults_at(point):
             return
         at = At(1, point.number, fault)
@@ -216,7 +216,7 @@ class VirtualTrial:
         files = self.world.keep(self.files)
         self.world.snapshots[at] = CrashSnapshot(files=files, older=None, process=process, clock=process.clock)
 
-    # ── looking ─────────────────────────────────────────────────────────────
+    # ── observing ───────────────────────────────────────────────────────────
 
     def _called(self, place: Place, process: Process, key: str, effect: str, after: str | None) -> None:
         if after is not None:

@@ -1,4 +1,4 @@
-"""A process under way in a loop of its own: runs until it ends, dies or stalls, and can be told to go on."""
+"""A process in its own event loop: it runs until it ends, dies or stalls, and can be told to go on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from recordfirst.explore.worlds.world import End
 
 
 class Running:
-    """One process, under way: goes on whenever it is told to."""
+    """One running process, which goes on when it is told to."""
 
     def __init__(self, main: Coroutine[Any, Any, None], process: Process) -> None:
         self.process = process
@@ -23,7 +23,7 @@ class Running:
         self._main.add_done_callback(lambda _: self._loop.stop())
 
     def advance(self) -> tuple[End, str]:
-        """Run until it ends, dies, or stalls."""
+        """Run until the process ends, dies, or stalls."""
         asyncio.set_event_loop(self._loop)
         try:
             with self.process.clock.installed(self.process.chance):
@@ -44,16 +44,16 @@ class Running:
         if process.died:
             return "died", ""
         if process.overran:
-            return "stuck", f"a process has crossed {len(process.points):,} points and turns in a circle"
+            return "stuck", f"a process has crossed {len(process.points):,} points: it loops"
         if isinstance(error, Stuck):
             return "stuck", str(error)
         return ("ended", "") if error is None else ("failed", f"{type(error).__name__}: {error}")
 
     def _dispose(self) -> None:
-        """Let go of what it still had to do. Whatever that would touch are files that nobody looks at."""
+        """Discard its remaining tasks. They could only touch files that are not read any longer."""
         self.process.disposed = True
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)  # nor will it be
+            warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)  # that is intended
             for _ in range(_TURNS_MOST):
                 left = self._loop.unfinished()
                 if not left:

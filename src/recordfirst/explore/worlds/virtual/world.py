@@ -1,4 +1,4 @@
-"""What worlds of processes that this program runs have in common: a directory for each run, and kept deaths."""
+"""The base of worlds whose processes this program runs: a directory for each run, and snapshots of deaths."""
 
 from __future__ import annotations
 
@@ -22,44 +22,44 @@ from recordfirst.explore.worlds.world import World
 from recordfirst.testing.outside import Outside
 
 _POINTS_MOST = 20_000
-"""No process of a test crosses so many."""
+"""More points than any process of a test crosses."""
 
 
 class Trial(Protocol):
     """One schedule in a world, carried out from the first process to the last."""
 
     def run(self) -> Run:
-        """Carry it out."""
+        """Carry out the schedule."""
 
     def clean_up(self) -> None:
-        """Let go of its directories."""
+        """Discard its directories."""
 
 
 class VirtualWorld(World):
-    """What worlds of such processes have in common.
+    """The base of worlds whose processes this program runs.
 
     Args:
-        case: what is explored.
-        seed: of whatever chance there is.
-        home: a directory of its own.
+        case: the case.
+        seed: the seed of everything random.
+        home: a directory for this world alone.
     """
 
     errors: Errors
-    """What is raised at boundaries."""
+    """The errors that are raised at boundaries."""
     trials: Callable[[VirtualWorld, Schedule, int, bool], Trial]
-    """Makes a trial of this world's kind: of a schedule, with a version of the workflow, told briefly or not."""
+    """Makes a trial of this world's kind, of a schedule and a version of the workflow, with or without details."""
 
     def __init__(self, case: Case, *, seed: int, home: Path) -> None:
         super().__init__(case, seed=seed)
         self._home = home
         self._numbers = iter(range(1_000_000_000))
         self.points_most = _POINTS_MOST
-        """No process crosses more, unless it turns in a circle."""
+        """A process that crosses more points loops."""
         self.snapshots: dict[At, CrashSnapshot] = {}
-        """By the death of the first process, if nothing else befell it. Without what only an operator would read."""
+        """Snapshots by the death of the first process, if no other fault struck. Details for operators are left out."""
 
     def close(self) -> None:
-        """Delete all of its files."""
+        """Delete all files of this world."""
         shutil.rmtree(self._home, ignore_errors=True)
 
     def play(self, schedule: Schedule, version: int = 0, *, briefly: bool = False) -> Run:
@@ -75,31 +75,31 @@ class VirtualWorld(World):
         return outcome
 
     def directory(self) -> Path:
-        """A directory that is not there yet."""
+        """The name of a new directory."""
         return self._home / str(next(self._numbers))
 
     def snapshot(self, first: At | None, *, briefly: bool) -> CrashSnapshot | None:
-        """What the first process leaves when it dies there, if that is known."""
+        """The snapshot of the first process's death at this fault, if there is one."""
         return self.snapshots.get(first) if first is not None and briefly else None
 
     @abc.abstractmethod
     def fresh(self) -> Path:
-        """Make the world new, and return the directory of what is in files."""
+        """Reset the world, and return the directory of its files."""
 
     @abc.abstractmethod
     def copy_of(self, files: Path) -> Path:
-        """Copy what a process has put into files."""
+        """Copy the files of a process."""
 
     def keep(self, files: Path) -> Path:
-        """Copy what a process has left, to be read alone."""
+        """Copy the files that a process has left, only to be read."""
         return self.copy_of(files)
 
     def resume(self, files: Path) -> Path:
-        """Make a directory for a process to go on in, of what another has left."""
+        """Make a directory of the files that a process has left, for its successor."""
         return self.copy_of(files)
 
     def discard(self, files: Path) -> None:
-        """Let go of a directory."""
+        """Discard a directory."""
         shutil.rmtree(files, ignore_errors=True)
 
     def forget_engine(self, files: Path) -> None:
@@ -108,21 +108,21 @@ class VirtualWorld(World):
             file.unlink()
 
     def connect_to(self, path: Path, role: Role, options: dict[str, Any]) -> KeptConnection:
-        """Connect a process to a file of SQLite."""
+        """Connect a process to an SQLite file."""
         return opened(path, role, options)
 
     @abc.abstractmethod
     def place(self, files: Path, host: str, process: Process) -> Place:
-        """Where a process runs."""
+        """The environment of a process."""
 
     @abc.abstractmethod
     def looking(self, files: Path) -> contextlib.AbstractContextManager[Any]:
-        """Connect to the record, to look at it."""
+        """Connect to the record, to read it."""
 
     @abc.abstractmethod
     def look(self, files: Path) -> Observed:
-        """See what is there, the engine too."""
+        """Read the state, with that of the engine."""
 
     @abc.abstractmethod
     def look_by(self, connection: Any, outside: Outside) -> Observed:
-        """See what is there through a connection that has no transaction open."""
+        """Read the state through a connection that has no open transaction."""

@@ -1,1 +1,1 @@
-"""What runs as a program of its own: everybody outside, the server that forks, the workers; and how they are begun."""
+"""The programs of a real world: the outside, the fork server and the workers; and how they are started."""

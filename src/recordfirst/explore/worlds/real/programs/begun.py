@@ -1,4 +1,4 @@
-"""The programs of a real world: everybody outside, the fork server, and the workers that it forks."""
+"""Starts the programs of a real world: the outside, the fork server, and the workers that it forks."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from recordfirst.explore.worlds.real.proxies.postgres import PostgresProxy
 from recordfirst.explore.worlds.real.proxies.side import Side
 
 _LOOK_S = 0.01
-"""Between two looks whether a worker is there; not every system tells of another's child."""
+"""The pause between two checks whether a worker is alive; not every system reports another process's child."""
 _TAIL = 400
-"""Characters of a worker's log that are told when it ends by itself."""
+"""How many characters of a worker's log are shown if it ends by itself."""
 
 
 class _Answer(msgspec.Struct):
@@ -32,10 +32,10 @@ class _Answer(msgspec.Struct):
 
 
 class Program:
-    """One that is spoken to line by line, and ends with its input."""
+    """A program that gets messages line by line, and ends with its input."""
 
     def __init__(self, module: str, *words: str) -> None:
-        # With a group of its own: an interrupt is ours alone, and at the end all that it has forked goes with it.
+        # It has its own process group: an interrupt does not reach it, and at the end all that it has forked is killed.
         self._popen = subprocess.Popen(  # noqa: S603 - this interpreter, and modules of ours
             [sys.executable, "-m", f"recordfirst.explore.worlds.real.programs.{module}", *words],
             stdin=subprocess.PIPE,
@@ -47,7 +47,7 @@ class Program:
         """Wait for its next line.
 
         Raises:
-            Misuse: what it says is wrong, or that it is gone.
+            Misuse: if it reports an error, or is gone.
         """
         assert self._popen.stdout is not None
         line = self._popen.stdout.readline()
@@ -59,14 +59,14 @@ class Program:
         return answer
 
     def tell(self, line: bytes) -> _Answer:
-        """Say a line, and wait for the answer."""
+        """Send a line, and wait for the answer."""
         assert self._popen.stdin is not None
         self._popen.stdin.write(line + b"\n")
         self._popen.stdin.flush()
         return self.hear()
 
     def end(self) -> None:
-        """With all that it has forked."""
+        """End it, with all that it has forked."""
         if self._popen.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._popen.pid, signal.SIGKILL)
@@ -77,19 +77,17 @@ class Program:
 
 
 class Programs:
-    """Those that a world has: everybody outside, and the fork server. Both start at once, since imports take a
-    second.
-    """
+    """The programs of a world: the outside and the fork server. Both start together, because imports take a second."""
 
     def __init__(self, outside_file: Path) -> None:
         self.outside = Program("outside_server", str(outside_file))
         self.fork_server = Program("fork_server")
 
     def begin(self, sent: Sent) -> str:
-        """Wait until both are there, and the fork server has imported the case; return the outside's URL.
+        """Wait until both are ready, and the fork server has imported the case; return the outside's URL.
 
         Raises:
-            Misuse: if it cannot.
+            Misuse: if the case cannot be imported.
         """
         self.fork_server.tell(base64.b64encode(msgspec.msgpack.encode(sent)))
         return self.outside.hear().url
@@ -101,15 +99,15 @@ class Programs:
 
 
 class WorkerProgram:
-    """A process of the machine, with its proxies."""
+    """A worker: a process of the machine, with its proxies."""
 
     def __init__(self, side: Side, log: Path, record: PostgresProxy | None, others: list[HttpProxy]) -> None:
         self.side, self.record, self._others, self._log = side, record, others, log
         self.pid = 0
         self.has_ended = False
-        """Whether it has said that the workflow has."""
+        """Whether it has reported that the workflow has ended."""
         self.why = ""
-        """How it says that it failed."""
+        """The error with which it reports that it failed."""
         self.gone = asyncio.Event()
         self.stalled = asyncio.Event()
         self.goes_on = asyncio.Event()
@@ -122,12 +120,12 @@ class WorkerProgram:
             await proxy.open()
 
     def is_born(self, pid: int) -> None:
-        """Watch it from here on."""
+        """Watch it from now on."""
         self.pid = pid
         self._watching = asyncio.get_running_loop().create_task(self._watch())
 
     async def _watch(self) -> None:
-        """It is another's child, which is not kept when it has ended; its number is not given anew so soon."""
+        """Poll its process id: it is another process's child, and vanishes at its end. Ids are not reused so soon."""
         while not self.gone.is_set():
             try:
                 os.kill(self.pid, 0)
@@ -137,13 +135,13 @@ class WorkerProgram:
                 await asyncio.sleep(_LOOK_S)
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal, if it is there."""
+        """Send it a signal, if it is alive."""
         if not self.gone.is_set():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
     async def end(self) -> None:
-        """SIGKILL, and nothing of it is left."""
+        """Kill it, and wait until nothing of it is left."""
         self.goes_on.set()
         if self.pid:
             self.signal(signal.SIGKILL)
@@ -155,7 +153,7 @@ class WorkerProgram:
         self.side.open.clear()
 
     def tail(self) -> str:
-        """The last that it wrote into its log."""
+        """The end of its log."""
         with contextlib.suppress(OSError):
             return " ".join(self._log.read_text(errors="replace")[-_TAIL:].split())
         return ""

@@ -2,9 +2,9 @@
 
 ``python -m recordfirst.explore.worlds.real.programs.fork_server``
 
-One thread, no event loop, no connection: nothing that a fork could break. A worker is there in some milliseconds, and
-is a process as any other; imports alone would take a second. It reads a case, then an order a line, and answers each
-with the worker's process id. When its input ends, all end.
+It has one thread, no event loop and no connection, so a fork can break nothing. A forked worker is ready in some
+milliseconds, where imports alone would take a second, and is a process like any other. The program reads a case, then
+one order per line, and answers each with the worker's process id. When its input ends, all workers end.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _RECORDS = ("recordfirst.records.postgres", "recordfirst.records.sqlite")
 
 
 class ForkReply(msgspec.Struct, omit_defaults=True):
-    """What the fork server says to each line."""
+    """The fork server's answer to each line."""
 
     pid: int = 0
     error: str = ""

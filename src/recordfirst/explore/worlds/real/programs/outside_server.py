@@ -1,7 +1,7 @@
-"""Everybody outside, as a program: ``python -m recordfirst.explore.worlds.real.programs.outside_server FILE``.
+"""The outside as a program: ``python -m recordfirst.explore.worlds.real.programs.outside_server FILE``.
 
-Serves an :class:`Outside` under ``/outside/`` and Stripe's API, from the simulator, under ``/v1/``, both with their
-memory in FILE. Prints ``{"url": ...}`` once it answers, and ends with its input.
+It serves an :class:`Outside` under ``/outside/`` and Stripe's API, from the simulator, under ``/v1/``. Both keep their
+state in FILE. When it is ready, it prints ``{"url": ...}``. It ends with its input.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _json(shown: Any) -> web.Response:
 
 
 async def _serve(path: Path) -> None:
-    with contextlib.suppress(ModuleNotFoundError):  # an extra; it takes a second, as the fork server does meanwhile
+    with contextlib.suppress(ModuleNotFoundError):  # an extra; the import takes a second, as the fork server's does
         importlib.import_module("recordfirst.providers.stripe")
     runner = web.ServerRunner(web.Server(_Server(path).answer, access_log=None))
     await runner.setup()

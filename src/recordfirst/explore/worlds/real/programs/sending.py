@@ -1,7 +1,7 @@
-"""A case for another program: what is importable goes by its name, values as they are.
+"""Sends a case to another program: importable objects by name, values as they are.
 
-A program that is started anew knows nothing of this one's functions. So workflows, doubles and invariants must be found
-by importing a module, as ``module:name``; a case that is given so itself may have closures in it.
+A new program does not have this one's functions. So it must find workflows, doubles and invariants by importing a
+module, as ``module:name``. If the whole case is given that way, it may contain closures.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Sent(msgspec.Struct, frozen=True):
     """A case, as a message."""
 
     path: list[str]
-    """Where modules are looked for."""
+    """The path on which modules are searched."""
     reference: str | None
     parts: bytes
 
@@ -36,10 +36,11 @@ def send(case: Case, reference: str | None) -> Sent:
 
     Args:
         case: the case.
-        reference: ``module:name`` of a case, or of a function that returns one; what is the same there goes by that.
+        reference: ``module:name`` of a case, or of a function that returns one. Parts that are the same there are sent
+            by this reference.
 
     Raises:
-        Misuse: naming the part that another program could not find.
+        Misuse: if another program could not find a part; the text names it.
     """
     known = found(reference) if reference is not None else None
     parts = {}
@@ -53,13 +54,13 @@ def send(case: Case, reference: str | None) -> Sent:
 
 
 def _root(module: str) -> str:
-    """From where a module is imported by its name: pytest finds some that are on no path."""
+    """The directory from which a module can be imported by its name: pytest imports some that are on no path."""
     file = getattr(sys.modules.get(module), "__file__", None)
     return str(Path(file).parents[module.count(".")]) if file is not None else ""
 
 
 def receive(sent: Sent) -> Case:
-    """Find the case again, in another program."""
+    """Restore the case, in another program."""
     sys.path[:] = sent.path
     parts: dict[str, bytes] = pickle.loads(sent.parts)  # noqa: S301 - from the program that has started this one
     fields = {name: _Unpacker(io.BytesIO(value)).load() for name, value in parts.items()}
@@ -84,7 +85,7 @@ def found(reference: str) -> Case:
     if callable(value) and not isinstance(value, Case):
         value = value()
     if not colon or not isinstance(value, Case):
-        raise Misuse(f"{reference!r} is no Case; write module:name of one, or of a function that returns one")
+        raise Misuse(f"{reference!r} is not a Case; write module:name of one, or of a function that returns one")
     return value
 
 

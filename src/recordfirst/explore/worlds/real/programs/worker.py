@@ -1,7 +1,7 @@
-"""What a worker of the real world does: it works, asks for the workflow unless it was accepted, waits for its end.
+"""What a worker of the real world does: it works, starts the workflow unless it was accepted, and waits for its end.
 
-It says to the world that has begun it, over a socket, what a client would know: that the workflow was accepted, and how
-it ended. Where an operator is needed, one is there, who looks outside by a way of their own.
+Over a socket it reports to its world what a client would know: that the workflow was accepted, and how it ended. If an
+operator is needed, one is there, who reaches the outside by a separate connection.
 """
 
 from __future__ import annotations
@@ -28,32 +28,32 @@ from recordfirst.testing.outside import Outside
 from recordfirst.testing.reached import ReachedOutside
 
 _LEASE = timedelta(seconds=1)
-"""Of tasks on an engine that workers share: so long a successor waits. It is 15 s outside of tests."""
+"""The lease of tasks on an engine that workers share, for which a successor waits. It is 15 s outside of tests."""
 _LOOK_S = 0.5
-"""Between two looks whether an operator is needed."""
+"""The pause between two checks whether an operator is needed."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker is told."""
+    """The instructions of a worker."""
 
     number: int
     version: int
     record: str
     engine: str
-    """A URL, or the file of an embedded one."""
+    """The engine's URL, or the file of an embedded one."""
     engine_through: str
-    """The proxy of a Resonate Server, which is known by its own URL to record and app; empty if there is none."""
+    """The proxy of a Resonate Server, or empty. Record and app know the server by its own URL."""
     outside: str
-    """Where its doubles reach it."""
+    """The URL of the outside for its doubles."""
     person: str
-    """Where an operator does."""
+    """The URL of the outside for the operator."""
     world: str
     """The socket of the world."""
     log: str
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker says."""
+    """A message of a worker."""
 
     number: int
     what: Literal["began", "accepted", "ended", "failed", "note"]
@@ -61,24 +61,24 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def be(case: Case, order: Order) -> None:
-    """Be the worker, until the workflow has ended."""
+    """Run as the worker until the workflow has ended."""
     logging.basicConfig(level=logging.WARNING)
     with socket.socket(socket.AF_UNIX) as world:
         world.connect(order.world)
 
         def say(what: Literal["began", "accepted", "ended", "failed", "note"], text: str = "") -> None:
-            with contextlib.suppress(OSError):  # nobody is there to hear it
+            with contextlib.suppress(OSError):  # the world is gone
                 world.sendall(msgspec.json.encode(Said(number=order.number, what=what, text=text)) + b"\n")
 
         say("began")
         try:
             asyncio.run(_work(case, order, say))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the world is told
+        except Exception as error:  # noqa: BLE001 - every error is reported to the world
             say("failed", f"{type(error).__name__}: {error}")
 
 
 class _WorkerSeams(Seams):
-    """A short lease, and a server that is reached by a proxy: each worker has another, and it is one engine to all."""
+    """A short lease, and a server behind a proxy. Each worker has its own proxy, and all share one engine."""
 
     lease = _LEASE
 

@@ -1,1 +1,1 @@
-"""What lies between a worker and everybody else: it knows where a request ends, and there faults strike."""
+"""The proxies between a worker and everything else. They know where a request ends, and there faults strike."""

@@ -1,7 +1,7 @@
-"""Between a worker and what it reaches over HTTP, its providers or a Resonate Server: one request after the other.
+"""The proxy between a worker and its providers or a Resonate Server, over HTTP: one request after another.
 
-Each request gets a connection of its own to the server, so that where its reply ends is never in doubt. A stream of
-events is passed on as it comes.
+Each request gets its own connection to the server, so the end of its reply is always known. A stream of events is
+passed on as it arrives.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _END = b"\r\n\r\n"
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What a worker sends."""
+    """A request of a worker."""
 
     method: str
     path: str
@@ -31,18 +31,18 @@ class Request(msgspec.Struct, frozen=True):
 
 type Rename = tuple[bytes, bytes]
 type Reads = Callable[[Request], tuple[Named, bool] | None]
-"""Names a request, and says whether no key protects it; ``None``: it is let through."""
+"""Names a request, and says whether no key protects it; ``None``: the request is passed through."""
 
 
 class HttpProxy:
     """Listens on a port of the loopback interface for one worker.
 
     Args:
-        side: the worker's.
-        url: the real server's.
+        side: the side of the worker.
+        url: the URL of the real server.
         reads: names its requests.
-        rename: what the worker says, and what the server is told instead: a server that forgets nothing has then never
-            heard of what is new to the worker.
+        rename: a text of the worker, and its replacement for the server. So a server that forgets nothing does not know
+            what is new to the worker.
     """
 
     def __init__(self, side: Side, url: str, reads: Reads, rename: Rename = (b"", b"")) -> None:
@@ -55,13 +55,13 @@ class HttpProxy:
         self.url = ""
 
     async def open(self) -> None:
-        """Begin to listen."""
+        """Start to listen."""
         self._listening = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=_HEAD_MOST)
         port = self._listening.sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
 
     async def close(self) -> None:
-        """Cut all, and listen no more."""
+        """Cut all connections, and stop listening."""
         self._listening.close()
         for writer in list(self._streams):
             writer.transport.abort()
@@ -85,7 +85,7 @@ class HttpProxy:
             else:
                 await self._side.passes(read[0], crossing, blind=read[1])
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # the worker is gone, or the server
+            pass  # the worker or the server is gone
         finally:
             self._streams.discard(writer)
             with contextlib.suppress(OSError):
@@ -152,7 +152,7 @@ class _Exchange:
         if self._ours:
             path, body = path.replace(self._ours, self._theirs), body.replace(self._ours, self._theirs)
         headers |= {"connection": "close", "content-length": str(len(body))}
-        # To a client of the older version a server sends no chunks: what comes before the end is the reply.
+        # A server sends no chunks to a client of the older version: the reply ends with the connection.
         head = [
             f"{request.method} {path.decode('latin-1')} HTTP/1.0",
             *(f"{name}: {headers[name]}" for name in headers),
@@ -162,7 +162,7 @@ class _Exchange:
         return reader, writer
 
     def _renamed(self, reply: bytes) -> bytes:
-        """A whole reply, as the worker is to have it."""
+        """The whole reply, with the names that the worker knows."""
         head, end, body = reply.partition(_END)
         if not self._ours or not end:
             return reply
@@ -175,7 +175,7 @@ class _Exchange:
         await self._writer.drain()
 
     async def pass_through(self) -> None:
-        """As it comes."""
+        """Pass on a stream as it arrives."""
         reader, writer = await self._ask()
         try:
             while line := await reader.readline():
@@ -188,7 +188,7 @@ class _Exchange:
         self._writer.transport.abort()
 
     async def refuse(self) -> None:
-        self.cut()  # providers and engines have no word for it
+        self.cut()  # providers and engines have no such answer
 
     async def given_up(self) -> None:
         with contextlib.suppress(OSError):

@@ -1,7 +1,7 @@
-"""What requests are called: by the same names as in the other worlds, and with how often they were made. Pure.
+"""The names of requests: the same as in the other worlds, with a count. Pure.
 
-Two runs in real time are never the same, so a point has no number that would hold: it is the third COMMIT of a process,
-``COMMIT#3``, whatever else happened before it.
+Two runs in real time are never the same, so the number of a point would differ. Instead, ``COMMIT#3`` is the third
+COMMIT of a process, whatever else happened before it.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _SILENT = re.compile(
     r"SELECT set_config|ROLLBACK|;?\s*$|SELECT resonate\.process_timeouts|"
     r"SELECT task_id, version FROM resonate\.dequeue|SELECT promise::text FROM resonate\.dequeue)"
 )
-"""They carry nothing, or are repeated for as long as a worker lives: leases, listening for news, deliveries."""
+"""Requests that are no points, or are repeated as long as a worker lives: leases, notifications, deliveries."""
 _ENDS = re.compile(r"^(BEGIN)\b|(?:^|;)(COMMIT)\b")
-"""A transaction begins, and ends, in one message with what belongs to that; see ``records/postgres/lent.py``."""
+"""The message that begins or ends a transaction has other statements, too; see ``records/postgres/lent.py``."""
 APART = frozenset({"begin_timeline", "announce_mark", "confirm_mark", "alive", "dispatched", "save_pass"})
-"""They change nothing that is looked at."""
+"""Statements that change nothing which is observed."""
 _RPC_OF_MANY = "SELECT resonate.resonate_rpc(request"
 _RPC = "SELECT resonate.resonate_rpc($1"
 _MODIFIES = re.compile(r"\b(INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
@@ -35,7 +35,7 @@ _WORDS = 3
 
 
 class Named(msgspec.Struct, frozen=True, kw_only=True):
-    """A request, as an operator calls it."""
+    """A request, with its name for an operator."""
 
     boundary: Boundary
     name: str
@@ -44,7 +44,7 @@ class Named(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def of_statement(asked: Asked) -> Named | None:
-    """A request to Postgres; ``None`` for what carries nothing."""
+    """Name a request to Postgres; ``None`` if it is no point."""
     if _SILENT.match(asked.text):
         return None
     if ended := _ENDS.search(asked.text):
@@ -82,7 +82,7 @@ class _Request(msgspec.Struct):
 
 
 def of_engine(body: bytes) -> Named:
-    """A request of Resonate's protocol."""
+    """Name a request of Resonate's protocol."""
     try:
         request = msgspec.json.decode(body, type=_Request)
     except msgspec.MsgspecError:
@@ -95,14 +95,14 @@ def of_engine(body: bytes) -> Named:
 
 
 def _shown(value: bytes) -> str:
-    """What is bound, whether it went as text or as a number's bytes."""
+    """A bound value as text, whether it was sent as text or as the bytes of a number."""
     if value.isascii() and value.decode().isprintable():
         return value.decode()
     return str(int.from_bytes(value, signed=True)) if len(value) in (2, 4, 8) else value.decode(errors="replace")
 
 
 def stem(name: str) -> str:
-    """A point's name in a schedule, before it is counted: one word, of the first few."""
+    """A point's name in a schedule, without its count: its first words, as one word."""
     return re.sub(r"[^A-Za-z0-9_.]+", "-", " ".join(name.split()[:_WORDS])).strip("-")
 
 
@@ -112,7 +112,7 @@ def _modifies(text: str) -> bool:
 
 @cache
 def _known() -> Mapping[str, tuple[str, Sequence[str]]]:
-    """The record's own statements by their text on the wire, with the names of what is bound."""
+    """The record's own statements by their text on the wire, with the names of the bound values."""
     loaded = statements.load("recordfirst.records.postgres")
     return {_on_the_wire(text): (name, _order(text)) for name, text in loaded.items()}
 

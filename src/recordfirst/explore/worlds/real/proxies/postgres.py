@@ -1,7 +1,7 @@
-"""Between a worker and its Postgres: reads along, and lets each request pass the worker's boundary by itself.
+"""The proxy between a worker and its Postgres: it reads all messages, and each request passes the worker's boundary.
 
-A connection's leases and news (``lease``, ``listen``, deliveries of an engine) go through untouched; a lease can be
-taken away, as a server does whose client it believes gone.
+Connections for leases and notifications (``lease``, ``listen``, deliveries of an engine) pass through unchanged. A
+lease can be taken away, as a server does if it believes that a client is gone.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ _CODES = ("40001", "40P01")
 _REFUSE = "DO $$ BEGIN RAISE EXCEPTION 'refused, as by another transaction' USING ERRCODE = '{}'; END $$"
 _INT = struct.Struct("!i")
 _APART = (" lease ", " listen", " source")
-"""Roles of connections, in their names, that carry no requests of a workflow."""
+"""Roles, within the names of connections, that send no requests of a workflow."""
 
 
 class PostgresProxy:
     """Listens on a port of the loopback interface for one worker.
 
     Args:
-        side: the worker's.
-        server: how the real one is reached: ``host`` (a directory, for its socket) and ``port``.
+        side: the side of the worker.
+        server: the address of the real server: ``host`` (a directory, for its socket) and ``port``.
     """
 
     def __init__(self, side: Side, server: Mapping[str, str]) -> None:
@@ -38,12 +38,12 @@ class PostgresProxy:
         self.port = 0
 
     async def open(self) -> None:
-        """Begin to listen."""
+        """Start to listen."""
         self._listening = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         self.port = self._listening.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
-        """Cut all, and listen no more."""
+        """Cut all connections, and stop listening."""
         self._listening.close()
         for connection in list(self._connections):
             connection.cut()
@@ -52,7 +52,7 @@ class PostgresProxy:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def take_lease(self) -> None:
-        """Cut the connections that hold leases: the server gives them to others at once."""
+        """Cut the connections that hold leases: the server gives the leases to others at once."""
         for connection in list(self._connections):
             if " lease " in connection.role:
                 connection.cut()
@@ -74,7 +74,7 @@ class PostgresProxy:
             self._connections.add(connection)
             await connection.run()
         except (OSError, asyncio.IncompleteReadError):
-            pass  # one of the two is gone, and the other is told below
+            pass  # one of the two is gone; the other connection is closed below
         finally:
             if connection is not None:
                 connection.cut()
@@ -94,19 +94,19 @@ class _Connection:
         self._prepared = wire.Prepared()
         self.role = ""
         self._held = bytearray()
-        """Of the reply that is not passed on yet."""
+        """The part of the reply that is not passed on yet."""
         self._ready: asyncio.Future[None] | None = None
-        """Done when the reply to the request that is under way is whole."""
+        """Done when the reply to the current request is complete."""
         self._is_copying = asyncio.Event()
         self.in_transaction = False
         self.modified = False
-        """Whether the transaction that is open has changed anything."""
+        """Whether the open transaction has changed anything."""
         self.error = ""
         self.count = 0
         self.is_cut = asyncio.Event()
 
     async def run(self) -> None:
-        """Until one of the two is gone."""
+        """Pass messages until one of the two is gone."""
         if not await self._begins():
             return
         answering = asyncio.get_running_loop().create_task(self._answers())
@@ -120,7 +120,7 @@ class _Connection:
             await asyncio.gather(answering, asking, return_exceptions=True)
 
     def cut(self) -> None:
-        """Break it, on both sides."""
+        """Cut the connection, on both sides."""
         self.is_cut.set()
         self._side.open.discard(self)
         if self._ready is not None and not self._ready.done():
@@ -129,7 +129,7 @@ class _Connection:
             if writer.transport is not None:
                 writer.transport.abort()
 
-    # ── beginning ───────────────────────────────────────────────────────────
+    # ── start-up ────────────────────────────────────────────────────────────
 
     async def _begins(self) -> bool:
         while True:
@@ -152,7 +152,7 @@ class _Connection:
             payload = await self._from_server.readexactly(length - 4)
             kind = head[:1]
             if self._ready is None or self._ready.done():
-                self._to_client.write(head + payload)  # nobody asked: news, or the beginning
+                self._to_client.write(head + payload)  # no request is open: a notification, or the start-up
                 continue
             self._held += head + payload
             self._reads(kind, payload)
@@ -215,7 +215,7 @@ class _Connection:
     # ── one request ─────────────────────────────────────────────────────────
 
     async def exchange(self, raw: bytes) -> None:
-        """Send a request, and read the reply until it is whole.
+        """Send a request, and read the reply until it is complete.
 
         Raises:
             ConnectionError: if the server is gone.
@@ -233,7 +233,7 @@ class _Connection:
             await asyncio.gather(copying, return_exceptions=True)
 
     async def _copies(self) -> None:
-        """While the server takes rows, give it what the worker has."""
+        """Pass on the rows of the worker as long as the server takes them."""
         await self._is_copying.wait()
         kind = b""
         while kind not in (b"c", b"f"):
@@ -241,18 +241,18 @@ class _Connection:
             self._to_server.write(wire.message(kind, payload))
 
     async def reply(self) -> None:
-        """Pass on what is held."""
+        """Pass on the reply that is held."""
         self._let_go()
         await self._to_client.drain()
 
     async def client_is_gone(self) -> None:
-        """Return when the worker has closed its end; it says nothing while it waits for a reply."""
+        """Wait until the worker has closed its end. It sends nothing while it waits for a reply."""
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             await self._from_client.readexactly(1)
 
 
 class _Request:
-    """What a connection is asked for."""
+    """A request on a connection."""
 
     def __init__(self, connection: _Connection, asked: wire.Asked) -> None:
         self._connection, self._asked = connection, asked
@@ -276,7 +276,7 @@ class _Request:
         self._connection.cut()
 
     async def refuse(self) -> None:
-        """Refused at COMMIT, the transaction is gone; in the midst of one, it has failed."""
+        """Refuse the request. If it is COMMIT, the transaction is lost; otherwise it has failed."""
         connection = self._connection
         named = of_statement(self._asked)
         if named is not None and named.name == "COMMIT":

@@ -1,7 +1,7 @@
-"""One worker as its proxies see it: each request passes here, is noted, and may meet its fault.
+"""One worker as its proxies see it: each request passes here, is noted, and may meet a fault.
 
-A fault does with the machine's own means what the other worlds do in a process: SIGKILL, a socket that is closed, a
-reply that is held back, SIGSTOP. The worker knows nothing of it.
+What the other worlds do within a process, a fault does here by means of the machine: SIGKILL, a closed socket, a reply
+that is held back, SIGSTOP. The worker does not know of it.
 """
 
 from __future__ import annotations
@@ -18,37 +18,37 @@ from recordfirst.explore.worlds.real.proxies.names import APART, Named, stem
 from recordfirst.testing.outside import Asked
 
 HANG_S = 60.0
-"""Longer than a caller waits for an answer, as a test's effects should have it; then the connection is cut."""
+"""Longer than a caller in a test should wait for an answer. After that the connection is cut."""
 
 
 class Crossing(Protocol):
-    """A request that has come to a proxy, and can be done with as one likes."""
+    """A request that has arrived at a proxy, and what can be done with it."""
 
     async def forward(self) -> str:
-        """Have it done, and hold the reply. Returns an error that it brings, for an operator.
+        """Forward it, and hold the reply. Return the error in the reply, if any, for an operator.
 
         Raises:
-            ConnectionError: if there will be no reply.
+            ConnectionError: if no reply will arrive.
         """
 
     async def pass_on(self) -> None:
-        """Give the reply to the worker."""
+        """Pass the reply on to the worker."""
 
     def cut(self) -> None:
-        """Break the connection, on both sides."""
+        """Cut the connection, on both sides."""
 
     async def refuse(self) -> None:
-        """Let the server refuse it."""
+        """Make the server refuse it."""
 
     async def given_up(self) -> None:
-        """Return when the worker waits no more."""
+        """Wait until the worker has given up waiting."""
 
     changed: bool
-    """Whether it has committed something, once it was done."""
+    """Whether it has committed something, after it was forwarded."""
 
 
 class Side:
-    """What a worker has crossed, and what is to befall it."""
+    """The points that a worker has crossed, and the faults that are to strike."""
 
     def __init__(
         self,
@@ -69,20 +69,20 @@ class Side:
         self.struck: list[At] = []
         self.accepted: set[str] = set()
         self.open: set[object] = set()
-        """Connections with a transaction open."""
+        """The connections with an open transaction."""
         self.died = False
         self._blind = 0
         self.struck_s = time.monotonic()
-        """When a fault last let go of it."""
+        """When the last fault ended."""
         self.calls: Callable[[Named], None] = lambda _named: None
-        """Is told of each call of a provider, before it goes out."""
+        """Called for each call of a provider, before it is sent."""
         self.committed: Callable[[], None] = lambda: None
-        """Is told when something was committed."""
+        """Called after each commit."""
         self.arrived: Callable[[], tuple[Asked, ...]] = tuple
-        """What has arrived outside since this was last asked."""
+        """Returns the requests that have arrived outside since its last call."""
 
     async def passes(self, named: Named, crossing: Crossing, *, blind: bool = False) -> None:
-        """Let a request cross, unless a fault strikes here."""
+        """Let a request pass, unless a fault strikes here."""
         if self.died:
             return
         point = self._next(named, blind=blind or self._blind > 0)
@@ -150,7 +150,7 @@ class Side:
             case "stall":
                 self._crosses(point, at.fault)
                 await self._stall(self)
-                self.arrived()  # what others have asked for meanwhile is theirs
+                self.arrived()  # requests of others in the meantime are not this worker's
                 self.note("goes on")
                 await self._plainly(point, named, crossing)
             case _:
@@ -158,7 +158,7 @@ class Side:
                 await self._afterwards(at, point, crossing)
 
     async def _afterwards(self, at: At, point: Point, crossing: Crossing) -> None:
-        """What befalls it once the request was applied."""
+        """Apply a fault that strikes after the request was applied."""
         match at.fault:
             case "crash-after":
                 self.note("and dies", point=point.number, fault=at.fault)
@@ -182,7 +182,7 @@ class Side:
         self._kill()
 
     def note(self, what: str, **more: Any) -> None:
-        """Write down what happens; ``more``: fields of :class:`BoundaryEvent`."""
+        """Note an event. ``more``: fields of :class:`BoundaryEvent`."""
         fields = {"process": self.number, "point": len(self.points), "at_ms": time.time_ns() // 1_000_000} | more
         self.events.append(BoundaryEvent(order=self._tick(), what=what, **fields))
 

@@ -1,7 +1,7 @@
-"""Postgres on the wire, as far as one must know it to tell requests apart. Pure.
+"""The part of Postgres's wire protocol that is needed to tell requests apart. Pure.
 
-A *request* is what a client sends up to the message that the server answers with ReadyForQuery: a Query, or a Sync
-behind Parse, Bind and Execute. Its reply is everything up to that ReadyForQuery.
+A *request* is everything that a client sends up to the message that the server answers with ReadyForQuery: a Query, or
+a Sync after Parse, Bind and Execute. Its reply is everything up to that ReadyForQuery.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from collections.abc import Iterable
 import msgspec
 
 NO_ENCRYPTION = (80877103, 80877104)
-"""SSLRequest and GSSENCRequest: refused, since nobody could read along otherwise."""
+"""SSLRequest and GSSENCRequest. They are refused, because a proxy cannot read encrypted messages."""
 CANCEL = 80877102
 ENDS_REQUEST = b"QSF"
-"""Query, Sync, FunctionCall: the server answers with ReadyForQuery."""
+"""Query, Sync, FunctionCall: the server answers them with ReadyForQuery."""
 AT_ONCE = b"dcfpH"
-"""CopyData, CopyDone, CopyFail, passwords, Flush: not to be waited with."""
+"""CopyData, CopyDone, CopyFail, passwords, Flush: these must be sent on at once."""
 TERMINATE = b"X"
 READY, COMMAND_COMPLETE, ERROR, COPY_IN, COPY_BOTH = b"Z", b"C", b"E", b"G", b"W"
 IDLE = b"I"
@@ -28,7 +28,7 @@ _INT = struct.Struct("!i")
 
 
 def message(kind: bytes, payload: bytes) -> bytes:
-    """As it is sent."""
+    """A message, as it is sent."""
     return kind + _INT.pack(len(payload) + 4) + payload
 
 
@@ -38,13 +38,13 @@ def query(text: str) -> bytes:
 
 
 def startup_options(payload: bytes) -> dict[str, str]:
-    """What a StartupMessage says, behind its code."""
+    """The options of a StartupMessage, after its code."""
     words = payload.decode(errors="replace").split("\0")
     return dict(zip(words[0::2], words[1::2], strict=False))
 
 
 def count_of(tag: bytes) -> int:
-    """How many rows a CommandComplete speaks of."""
+    """The number of rows in a CommandComplete."""
     found = _COUNT.search(tag)
     return int(found[1]) if found is not None else 0
 
@@ -54,12 +54,12 @@ class Asked(msgspec.Struct, kw_only=True):
 
     raw: bytes
     text: str = ""
-    """Of its statement; of the last one, if they are several."""
+    """The text of its statement, or of the last one if there are several."""
     params: tuple[bytes | None, ...] = ()
 
 
 class Prepared:
-    """The statements that a connection has prepared, to know what is meant when one is only named."""
+    """The statements that a connection has prepared, so that one can be found by its name."""
 
     def __init__(self) -> None:
         self._texts: dict[bytes, str] = {}
@@ -88,7 +88,7 @@ def _text(payload: bytes) -> str:
 
 
 def _bound(payload: bytes) -> tuple[bytes, tuple[bytes | None, ...]]:
-    """Return the name of a Bind's statement, and what is bound."""
+    """Return the name of a Bind's statement, and the bound values."""
     _, _, rest = payload.partition(b"\0")
     name, _, rest = rest.partition(b"\0")
     [formats] = _BIND_SHORTS.unpack_from(rest)
