@@ -167,7 +167,13 @@ def _case(workflow: Any, args: tuple[Any, ...], given: Mapping[str, Any]) -> tup
             f"{', '.join(f'{name}=' for name in sorted(names | _OPTIONS))}"
         )
     fields = {name: given[name] for name in given if name in names}
-    for name, make in (("invariants", tuple), ("always", tuple), ("versions", tuple), ("ignore", frozenset)):
+    for name, make in (
+        ("invariants", tuple),
+        ("always", tuple),
+        ("versions", tuple),
+        ("ignore", frozenset),
+        ("event_handlers", tuple),
+    ):
         if isinstance(fields.get(name), list | tuple | set | frozenset):
             fields[name] = make(fields[name])
     chosen = {name: given[name] for name in given if name in _OPTIONS}

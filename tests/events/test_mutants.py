@@ -13,6 +13,7 @@ from recordfirst.conformance.record import run
 from tests.events import test_endpoint as endpoint
 from tests.events import test_kept_open as kept_open
 from tests.events import test_reversals as reversals
+from tests.events import test_slow_provider as slow
 from tests.events import test_taking as taking
 from tests.events import test_whose_reversals as whose
 from tests.explore.mutants.mutant import Edit, edited
@@ -49,6 +50,16 @@ MUTANTS = [
             "        added = await tx.run(\n",
             '        await tx.run("DELETE FROM recordfirst_event WHERE body IS NULL AND app = :app")\n'
             "        added = await tx.run(\n",
+        ),
+    ),
+    Broken(
+        "a provider that does not answer delays them all",
+        slow.test_a_provider_that_does_not_answer_delays_its_own_events_alone,
+        "TimeoutError",
+        Edit(
+            "recordfirst.events.taking:Taker._claimed",
+            "runtime, busy = self._runtime, list(self._under_way)",
+            "runtime, busy = self._runtime, list(self._under_way)\n        if busy:\n            return []",
         ),
     ),
     Broken(

@@ -136,7 +136,7 @@ async def test_what_names_a_payment_alone_is_matched_by_asking(shop):
         registered = at.app._registered
         providers = taking.providers_by_name(registered.effects)
         taker = taking.Taker(at.app.runtime, [], providers, look)
-        while await taker.round():
+        while await taker.round(10):
             pass
         assert ("order:1:charge", "charge.dispute.created") in looked
 

@@ -20,12 +20,12 @@ import click
 from recordfirst.explore import Budget, Exploration
 from recordfirst.explore.running import explore
 from recordfirst.explore.runs.schedule import CHANGES, FAULTS
-from tests.explore.stories import CASES
+from tests.explore import stories, told
 from tests.explore.test_stripe import CASE as DEMO
 
-STORIES = {"create_order (the demo's, with Stripe's client)": DEMO} | CASES
+STORIES = {"create_order (the demo's, with Stripe's client)": DEMO} | stories.CASES
 PAGE = Path(__file__).parent.parent.parent / "docs" / "reliability.md"
-_BEGIN, _END = "<!-- figures -->\n", "<!-- end -->\n"
+_BEGIN, _TOLD, _END = "<!-- figures -->\n", "<!-- told -->\n", "<!-- end -->\n"
 _RUNS, _SUM = "<!-- runs -->\n", "<!-- sum -->\n"
 
 
@@ -33,22 +33,25 @@ _RUNS, _SUM = "<!-- runs -->\n", "<!-- sum -->\n"
 @click.option("--seconds", default=3600.0, help="For all workflows together.")
 @click.option("--jobs", default=2, help="Processes that share the work.")
 @click.option("--seed", default=1)
+@click.option("--events", is_flag=True, help="The workflows whose providers tell by themselves, instead of the others.")
 @click.option("--write", is_flag=True, help="Write the table of docs/reliability.md.")
-def main(seconds: float, jobs: int, seed: int, write: bool) -> None:
+def main(seconds: float, jobs: int, seed: int, events: bool, write: bool) -> None:
     """Explore every story, and say what came of it; exit with 1 if a promise was broken."""
     reports: dict[str, Exploration] = {}
-    for name, case in STORIES.items():
-        budget = Budget(seconds=seconds / len(STORIES))
+    cases, begin = (told.CASES, _TOLD) if events else (STORIES, _BEGIN)
+    for name, case in cases.items():
+        budget = Budget(seconds=seconds / len(cases))
         reports[name] = explore(case, budget, seed=seed, jobs=jobs)
         click.echo(_line(name, reports[name]), err=True)
         for failure in reports[name].failures:
             click.echo(f"  {failure.found} -> {failure.smallest.schedule}: {failure.smallest.violations[0]}", err=True)
-    page = table(reports, f"fast world, {jobs} processes, seed {seed}")
+    processes = "1 process" if jobs == 1 else f"{jobs} processes"
+    page = table(reports, f"fast world, {processes}, seed {seed}")
     click.echo(page)
     if write:
-        before, _, rest = PAGE.read_text().partition(_BEGIN)
+        before, _, rest = PAGE.read_text().partition(begin)
         _, _, after = rest.partition(_END)
-        PAGE.write_text(with_run(f"{before}{_BEGIN}{page}{_END}{after}", reports.values(), jobs, seed))
+        PAGE.write_text(with_run(f"{before}{begin}{page}{_END}{after}", reports.values(), jobs, seed))
     sys.exit(any(report.failed for report in reports.values()))
 
 

@@ -70,19 +70,19 @@ class Others:
     """Everybody outside."""
 
     def __init__(self, outside: Outside) -> None:
-        self._outside = outside
+        self.outside = outside
 
     def ask(self, kind: str, call: Call, request: Any, *, by: Provider, refuse: str | None = None) -> str:
         """Have something done, by a provider that honours keys for as long as it says, if at all."""
         key = None if by.retention_s is None else call.key
-        done = self._outside.apply(
+        done = self.outside.apply(
             kind, request, key=key, marker=call.marker, refuse=refuse, retention_s=by.retention_s or 0
         )
         return str(done)
 
     def find(self, kind: str, call: Call) -> Probed:
         """Look what became of it."""
-        found = self._outside.find(kind, call.marker)
+        found = self.outside.find(kind, call.marker)
         if found is None:
             return Absent()
         if found.refused is not None:
@@ -91,16 +91,16 @@ class Others:
 
     def debited(self, call: Call) -> Found | Absent | Pending:
         """What the bank says of a debit: it is pending for some hours."""
-        found = self._outside.find("debit", call.marker)
+        found = self.outside.find("debit", call.marker)
         if found is None:
             return Absent()
-        if self._outside.now_ms() < found.at_ms + _DECIDES_MS:
+        if self.outside.now_ms() < found.at_ms + _DECIDES_MS:
             return Pending(f"dd_{found.result}")
         return Found(found.result)
 
     def times(self, kind: str) -> int:
         """How often something was done."""
-        return sum(asked.kind == kind for asked in self._outside.applied)
+        return sum(asked.kind == kind for asked in self.outside.applied)
 
 
 # ── writes ──────────────────────────────────────────────────────────────────
@@ -131,10 +131,10 @@ async def announce_order(w: Write[Any], order: Order) -> None:
 @write
 async def close_order(w: Write[Any], order: Order) -> None:
     """Say that all is done."""
-    await _mark(w, order, "closed")
+    await mark(w, order, "closed")
 
 
-async def _mark(w: Write[Any], order: Order, state: str) -> None:
+async def mark(w: Write[Any], order: Order, state: str) -> None:
     cursor = await w.tx.execute(
         sql(w.tx, "UPDATE orders SET state = ?, marks = marks + 1 WHERE id = ?"), (state, order.id)
     )
@@ -159,7 +159,7 @@ async def refund(call: Call, order: Order, *, others: Others = inject()) -> str:
 @refund.on_success
 async def mark_refunded(w: Write[Any], order: Order) -> None:
     """With the receipt."""
-    await _mark(w, order, "refunded")
+    await mark(w, order, "refunded")
 
 
 def _charging(key: str, after: Any, **options: Any) -> Any:
@@ -169,7 +169,7 @@ def _charging(key: str, after: Any, **options: Any) -> Any:
 
     @charge.on_success
     async def mark_paid(w: Write[Any], order: Order) -> None:
-        await _mark(w, order, "paid")
+        await mark(w, order, "paid")
 
     return charge
 
@@ -188,13 +188,13 @@ async def charge_in_vain(call: Call, order: Order, *, others: Others = inject())
 @charge_in_vain.on_decline
 async def mark_declined(w: Write[Any], order: Order, declined: Declined) -> None:
     """With the receipt."""
-    await _mark(w, order, f"declined: {declined.reason}")
+    await mark(w, order, f"declined: {declined.reason}")
 
 
 @charge_in_vain.on_success
 async def mark_paid_at_last(w: Write[Any], order: Order) -> None:
     """With the receipt."""
-    await _mark(w, order, "paid")
+    await mark(w, order, "paid")
 
 
 @effect(key="order:{order.id}:unship:{article}", provider=WAREHOUSE, after=None)
@@ -282,7 +282,7 @@ async def mark_awaited(w: Write[Any], order: Order) -> None:
 @debit.on_success
 async def mark_debited(w: Write[Any], order: Order) -> None:
     """With the receipt, and once, whoever hears of it."""
-    await _mark(w, order, "paid")
+    await mark(w, order, "paid")
 
 
 def _time_ms() -> int:

@@ -19,8 +19,8 @@ from recordfirst.explore.worlds.virtual.seams import ProcessSeams
 from recordfirst.explore.worlds.virtual.underway import Running
 from recordfirst.testing.outside import Outside
 from tests.explore import shop
+from tests.explore.cases import CASES
 from tests.explore.conftest import at, then
-from tests.explore.stories import CASES
 
 
 def test_a_record_that_fails_as_a_worker_begins_keeps_it_from_nothing_later(world: FastWorld) -> None:
@@ -173,3 +173,23 @@ def test_a_call_that_stands_still_for_longer_than_its_key_is_honoured_is_not_mad
     assert [fault.fault for fault in outcome.struck] == ["stall", "stall"]
     assert outcome.violations == ()
     assert [asked.kind for asked in outcome.seen.applied] == ["charge"]
+
+
+@pytest.mark.parametrize("dies_at_the_cancel", [False, True])
+def test_what_is_not_final_yet_has_no_follow_up(world_of: Callable[..., FastWorld], dies_at_the_cancel: bool) -> None:
+    """P2, P5: a call is in doubt, a probe finds it pending, and it is cancelled: by the cancel's answer, or a look.
+
+    Another call may still have had the effect, so it was not declined yet; but ``on_decline`` had run, and ran again
+    when it was. A probe that then found it done would have run ``on_success`` behind that.
+    """
+    world = world_of(CASES["expired"])
+    fault = at(world.refer(), 1, "call debit_in_vain", "crash-after", change="keys-expired")
+    run = then(world, fault, 2, "call cancel", "crash-after") if dies_at_the_cancel else world.run(Schedule((fault,)))
+    assert run.violations == ()
+
+
+def test_an_operator_answers_behind_the_end_of_the_workflow(world_of: Callable[..., FastWorld]) -> None:
+    """P7, in the explorer: a look has settled what was to be cancelled, and what became of the cancel is in doubt."""
+    world = world_of(CASES["expired"])
+    fault = at(world.refer(), 1, "call cancel", "crash-after", change="keys-expired")
+    assert world.run(Schedule((fault,))).violations == ()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 import pytest
 
 from recordfirst.explore import FastWorld, RunOutcome, Schedule
 from recordfirst.explore.runs.schedule import CHANGES, FAULTS, every_single, worth_trying
+from tests.explore.cases import CASES
+from tests.explore.mutants import ours, told
 from tests.explore.mutants.mutant import Mutant
-from tests.explore.mutants.ours import MUTANTS
-from tests.explore.stories import CASES
+
+MUTANTS = [*ours.MUTANTS, *told.MUTANTS]
 
 
 def _runs(world: FastWorld, what: str, versions: int) -> Iterator[RunOutcome]:
@@ -35,7 +38,12 @@ def test_mutant_is_found(mutant: Mutant, world_of: Callable[..., FastWorld]) -> 
         with mutant.at_large():
             world = world_of(case)
             found = next(
-                (outcome for outcome in _runs(world, what, 1 + len(case.versions)) if outcome.violations), None
+                (
+                    outcome
+                    for outcome in islice(_runs(world, what, 1 + len(case.versions)), mutant.within)
+                    if outcome.violations
+                ),
+                None,
             )
         assert found is not None, f"{what} does not show that {mutant.name}"
         assert found.events
@@ -49,5 +57,5 @@ def test_every_fault_is_needed() -> None:
 
 
 def test_every_promise_that_a_run_can_break_has_a_mutant() -> None:
-    """P1 to P5, P7 and P9; P6 is what the changes of the engine are about, P8 and P10 are not of crashes."""
-    assert {mutant.promise for mutant in MUTANTS} >= {"P1", "P2", "P3", "P4", "P5", "P6", "P7", "P9"}
+    """P1 to P5, P7, P9 and P11; P6 is what the changes of the engine are about, P8 and P10 are not of crashes."""
+    assert {mutant.promise for mutant in MUTANTS} >= {"P1", "P2", "P3", "P4", "P5", "P6", "P7", "P9", "P11"}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from recordfirst.explore import Budget, Explorer, FastWorld
-from tests.explore.stories import CASES
+from tests.explore.cases import CASES
 
 _SCHEDULES = 60
 

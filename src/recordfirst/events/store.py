@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -41,13 +42,16 @@ class EventStore:
         )
         return bool(added)
 
-    async def is_due(self, session: Session[Any]) -> bool:
-        """Whether there is something to claim; a look that takes no lock."""
-        return bool(await session.run(self._sql["is_due"]))
+    async def is_due(self, session: Session[Any], *, besides: Collection[str] = ()) -> bool:
+        """Whether there is something to claim, but for events of these providers; a look that takes no lock."""
+        return bool(await session.run(self._sql["is_due"], besides=_lines(besides)))
 
-    async def due(self, session: Session[Any], *, claim_ms: int, limit: int) -> list[StoredEvent]:
-        """Claim what is due, for so long."""
-        return [_event(row) for row in await session.run(self._sql["due"], claim_ms=claim_ms, limit=limit)]
+    async def due(
+        self, session: Session[Any], *, claim_ms: int, limit: int, besides: Collection[str] = ()
+    ) -> list[StoredEvent]:
+        """Claim what is due, for so long, but for events of these providers."""
+        given = {"claim_ms": claim_ms, "limit": limit, "besides": _lines(besides)}
+        return [_event(row) for row in await session.run(self._sql["due"], **given)]
 
     async def came_to(
         self, session: Session[Any], event: StoredEvent, state: EventState, *, wait_ms: int | None, error: str | None
@@ -91,6 +95,11 @@ class EventStore:
         if event.error is None:
             return event
         return msgspec.structs.replace(event, error=self._sealing.unseal_error(event.error))
+
+
+def _lines(names: Collection[str]) -> str:
+    """As a statement looks for one of them: each on a line of its own."""
+    return "".join(f"\n{name}\n" for name in names)
 
 
 def names_of(event: StoredEvent) -> EventNames:

@@ -32,7 +32,7 @@ CLAIM_MS = 15_000
 _ASKS_MOST = 4
 """How often a provider is asked whose something is: a dispute's payment, and its charge."""
 AT_ONCE = 16
-"""Events that are taken up side by side."""
+"""Events that are claimed, and taken up side by side."""
 STOPPED = "RF-EVENT-STOPPED"
 
 
@@ -63,20 +63,62 @@ class Taker:
     ) -> None:
         self._runtime, self._handlers, self._providers, self._look = runtime, handlers, providers, look
         self._store = EventStore(runtime.record, runtime.sealing)
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        """What takes up a provider's events, by the provider's name."""
 
-    async def round(self) -> int:
-        """Take up what is due now; return how many it were."""
-        runtime = self._runtime
+    async def round(self, wait_s: float = 0.0) -> int:
+        """Take up what is due now, and return how many it were, or are at their end now.
+
+        Events of a provider whose earlier ones are not at their end are left for then: one that does not answer delays
+        its own alone. If nothing else is due, wait for those for so long.
+        """
+        over = self._over()
+        events = await self._claimed()
+        by_provider: dict[str, list[StoredEvent]] = {}
+        for event in events:
+            by_provider.setdefault(event.provider, []).append(event)
+        for name, its in by_provider.items():
+            self._under_way[name] = asyncio.create_task(self._take_all(its))
+        if over or events or not self._under_way:
+            return over + len(events)
+        await asyncio.wait(self._under_way.values(), timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+        return self._over()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether events are being taken up."""
+        return bool(self._under_way)
+
+    async def close(self) -> None:
+        """Leave what is under way; who takes events up next takes that up again."""
+        for task in self._under_way.values():
+            task.cancel()
+        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+
+    def _over(self) -> int:
+        """Forget what has come to its end, and return how many providers' that was. Plumbing is raised: what was
+        claimed is taken up again.
+        """
+        over = {name: task for name, task in self._under_way.items() if task.done()}
+        for name in over:
+            del self._under_way[name]
+        for task in over.values():
+            task.result()
+        return len(over)
+
+    async def _claimed(self) -> list[StoredEvent]:
+        runtime, busy = self._runtime, list(self._under_way)
         async with runtime.record.session() as session:
-            if not await self._store.is_due(session) or await runtime.held(session) is not None:
-                return 0
+            if not await self._store.is_due(session, besides=busy) or await runtime.held(session) is not None:
+                return []
         async with runtime.record.transaction() as tx:
-            events = await self._store.due(tx, claim_ms=CLAIM_MS, limit=AT_ONCE)
+            return await self._store.due(tx, claim_ms=CLAIM_MS, limit=AT_ONCE, besides=busy)
+
+    async def _take_all(self, events: Sequence[StoredEvent]) -> None:
         done = await asyncio.gather(*(self.take(event) for event in events), return_exceptions=True)
         for failure in done:
             if failure is not None:
-                raise failure  # once all have come to their end: what they were claimed for is taken up again
-        return len(events)
+                raise failure
 
     async def take(self, event: StoredEvent) -> None:
         """Take one event up. Whatever comes of it is stored, and nothing is raised but plumbing."""

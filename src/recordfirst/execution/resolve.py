@@ -103,7 +103,8 @@ async def settle(
                     seen = found
             if final is not None:
                 await tx.refer(receipt.key, receipt.attempt, references_in(effect, final))
-            if hook is not None and final is not None:
+            # What was refused while another call is in doubt is not declined yet.
+            if hook is not None and final is not None and changed.state == final.state:
                 await run_hook(runtime, tx, hook, arguments, final.value, workflow=receipt.workflow)
             if audit is not None:
                 await tx.add_audit(audit)

@@ -164,7 +164,8 @@ class Storing:
             if changed is None:
                 return None
             await tx.refer(seen.key, seen.attempt, with_it.references)
-            if with_it.hook is not None:
+            # What was refused while another call is in doubt is not declined yet.
+            if with_it.hook is not None and changed.state == with_it.outcome.state:
                 assert arguments is not None
                 gathered = await run_hook(self.runtime, tx, with_it.hook, arguments, value, execution=self.execution)
         if gathered is not None:

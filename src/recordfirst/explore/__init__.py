@@ -6,6 +6,7 @@ fresh world. Processes die, and others go on from what they left. The judge goes
 what the code reports about itself.
 """
 
+from recordfirst.core.event import NewEvent
 from recordfirst.explore.case import Case, GivenInvariant
 from recordfirst.explore.running import explore, replay
 from recordfirst.explore.runs.run import RunOutcome
@@ -23,6 +24,7 @@ __all__ = [
     "Failure",
     "FastWorld",
     "GivenInvariant",
+    "NewEvent",
     "Point",
     "RunOutcome",
     "Schedule",

@@ -9,8 +9,10 @@ from typing import Any
 import msgspec
 
 from recordfirst.core import identity
+from recordfirst.core.event import NewEvent
 from recordfirst.errors import Misuse
 from recordfirst.steps.invariant import Invariant as AppInvariant
+from recordfirst.steps.on_event import EventHandler
 from recordfirst.steps.workflow import Workflow
 from recordfirst.testing.outside import Outside
 
@@ -34,6 +36,11 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     """SQL that creates the tables of the writes."""
     provide: Callable[[Outside], Mapping[Any, Any]] = lambda _: {}
     """Returns what is injected into steps, by its key. Doubles of providers keep their books in the ``Outside``."""
+    events: Callable[[Outside], Iterable[NewEvent]] | None = None
+    """Returns the events that providers send, by what was done outside. Each has its time, which may be in the future.
+    The world delivers it then, and lets go wrong what can."""
+    event_handlers: tuple[EventHandler, ...] = ()
+    """The app's handlers of events, as ``App(event_handlers=)`` has them."""
     invariants: tuple[GivenInvariant, ...] = ()
     """The invariants that must hold in the end."""
     always: tuple[GivenInvariant, ...] = ()
@@ -67,6 +74,7 @@ def _check(case: Case) -> None:
         ("always", tuple, "a tuple of queries and functions"),
         ("versions", tuple, "a tuple of workflows"),
         ("ignore", frozenset, "a frozenset of 'table.column'"),
+        ("event_handlers", tuple, "a tuple of @on_event handlers"),
         ("app", str, "a name"),
     ):
         if not isinstance(getattr(case, name), kind):
@@ -74,6 +82,7 @@ def _check(case: Case) -> None:
     identity.check_id(case.id)
     if not callable(case.provide):
         raise Misuse(f"provide= must be a function that takes the Outside and returns a mapping, not {case.provide!r}")
+    _check_events(case)
     for invariant in (*case.invariants, *case.always):
         if not isinstance(invariant, str | AppInvariant) and not callable(invariant):
             raise Misuse(f"an invariant must be a query, a function or an @invariant, not {invariant!r}")
@@ -85,3 +94,13 @@ def _check(case: Case) -> None:
         if not isinstance(column, str) or column.count(".") != 1:
             raise Misuse(f"ignore= names columns as 'table.column', not {column!r}")
     case.workflow.function.bind(case.args, case.kwargs)
+
+
+def _check_events(case: Case) -> None:
+    given: Any = case.events
+    if given is not None and not callable(given):
+        raise Misuse(f"events= must be a function that takes the Outside and returns NewEvents, not {given!r}")
+    handlers: tuple[Any, ...] = case.event_handlers
+    for handler in handlers:
+        if not isinstance(handler, EventHandler):
+            raise Misuse(f"event_handlers= takes what @on_event has made, not {handler!r}")

@@ -23,14 +23,17 @@ async def take_events(scope: PassContext) -> None:
     runtime, registered = scope.runtime, scope.registered
     taker = Taker(runtime, registered.handlers, providers_by_name(registered.effects), looker(scope))
     reversals = Reversals(runtime, registered.effects)
-    while True:
-        try:
-            taken = await taker.round() + await reversals.round()
-            if not taken:
-                await runtime.record.changed(_POLL_S)
-        except Exception as error:  # noqa: BLE001 - the record is away, say: events wait there
-            runtime.observe(DispatchFailed(f"taking events up: {type(error).__name__}: {error}"))
-            await runtime.seams.pause(_AGAIN_S)
+    try:
+        while True:
+            try:
+                taken = await taker.round(_POLL_S) + await reversals.round()
+                if not taken and not taker.is_busy:
+                    await runtime.record.changed(_POLL_S)
+            except Exception as error:  # noqa: BLE001 - the record is away, say: events wait there
+                runtime.observe(DispatchFailed(f"taking events up: {type(error).__name__}: {error}"))
+                await runtime.seams.pause(_AGAIN_S)
+    finally:
+        await taker.close()
 
 
 def looker(scope: PassContext) -> LookFor:

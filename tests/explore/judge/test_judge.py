@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from recordfirst.explore import At, RunOutcome, Schedule, Violation
 from recordfirst.explore.judge.judge import Judge
 from recordfirst.explore.runs.event import BoundaryEvent, SeenCall
-from recordfirst.explore.runs.observed import Observed, SeenReceipt, SeenStart
+from recordfirst.explore.runs.observed import Observed, SeenEvent, SeenReceipt, SeenReversal, SeenStart
 from recordfirst.explore.runs.run import Run
 from recordfirst.testing.outside import Asked
 
@@ -108,3 +109,52 @@ def test_a_run_that_ended_as_a_later_version_is_held_against_that_one() -> None:
     ends = seen("insert", "other", starts=(SeenStart("order-1", "succeeded", "2", None),))
     assert judge.judged(run(end=ends, version=1)).violations == ()
     assert [each.promise for each in judge.judged(run(end=PAID, version=1)).violations] == ["P9"]
+
+
+# ── what providers tell ─────────────────────────────────────────────────────
+
+
+def asked(*states: str) -> Observed:
+    return seen(receipts=tuple(receipt("order-1:charge", "effect", state) for state in states))
+
+
+@pytest.mark.parametrize(("state", "promises"), [("intended", []), ("pending", ["P5"]), ("succeeded", [])])
+def test_a_call_of_what_is_pending(state: str, promises: list[str]) -> None:
+    """P5: under whichever key; and a late call of what has succeeded is a zombie's, which its key makes harmless."""
+    for key in ("shop/order-1:charge", "shop/order-1:charge~2"):
+        called = {"called": SeenCall(key, "charge_card", "insert", True)}
+        outcome = judged(run({"seen": NEW}, {"seen": asked(state)}, called, end=PAID))
+        assert [each.promise for each in outcome.events[-1].broken] == promises
+    other = {"called": SeenCall("shop/order-1:other-charge", "other", "insert", True)}
+    assert judged(run({"seen": asked(state)}, other, end=PAID)).events[-1].broken == ()
+
+
+@pytest.mark.parametrize(("before", "broken_by_it"), [("intended", True), ("pending", False)])
+def test_what_was_taken_on_may_be_declined_later(before: str, broken_by_it: bool) -> None:
+    """P5: accepted is not done; what was never pending, and is done outside, must not be declined."""
+    done = Asked(kind="charge", request=1, marker="shop/order-1:charge", at_ms=1, result="1")
+    end = msgspec.structs.replace(asked("declined"), applied=(done,))
+    said = [str(each) for each in judged(run({"seen": asked(before)}, {"seen": end}, end=end)).violations]
+    assert any("is declined, and was done" in each for each in said) == broken_by_it
+
+
+@pytest.mark.parametrize(
+    ("state", "promises"),
+    [("done", []), ("ignored", []), ("open", ["P11"]), ("waiting", ["P11"]), ("stopped", ["P11"])],
+)
+def test_an_event_that_is_not_taken_up(state: str, promises: list[str]) -> None:
+    """P11: also where there is no run without faults to compare with."""
+    end = msgspec.structs.replace(PAID, events=(SeenEvent("e1", state),))
+    assert [each.promise for each in Judge().judged(run(end=end)).violations] == promises
+
+
+def test_an_event_or_a_reversal_more_or_less() -> None:
+    """P11: than in the run without faults."""
+    told = {"events": (SeenEvent("e1", "done"),), "reversals": (SeenReversal("charge", 1, "refunded", "re_1", "note"),)}
+    judge = Judge()
+    judge.take_as_reference(run(end=msgspec.structs.replace(PAID, **told)))
+    unhandled = (SeenReversal("charge", 1, "refunded", "re_1", None),)
+    assert judge.judged(run(end=msgspec.structs.replace(PAID, **told))).violations == ()
+    for name, less in (("events", ()), ("reversals", ()), ("reversals", unhandled)):
+        end = msgspec.structs.replace(PAID, **told | {name: less})
+        assert [each.promise for each in judge.judged(run(end=end)).violations] == ["P11"]

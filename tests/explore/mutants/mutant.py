@@ -36,6 +36,8 @@ class Mutant(msgspec.Struct, frozen=True, kw_only=True):
     edits: tuple[Edit, ...]
     shown_by: frozenset[str]
     """The faults, and changes before a successor, each of which shows it; ``none``: it needs no fault."""
+    within: int | None = None
+    """In how many schedules each of them does, at most; ``None``: it is not said."""
 
     @contextlib.contextmanager
     def at_large(self) -> Iterator[None]:

@@ -9,7 +9,7 @@ def _mutant(name: str, promise: str, story: str, *edits: Edit, shown_by: str) ->
     return Mutant(name=name, promise=promise, story=story, edits=edits, shown_by=frozenset(shown_by.split()))
 
 
-_NO_KEEPER = Edit("recordfirst.reconcile.loop:_round", "record: Any = scope.runtime.record", "return")
+NO_KEEPER = Edit("recordfirst.reconcile.loop:_round", "record: Any = scope.runtime.record", "return")
 """The reconciler of a worker would put much of it right."""
 
 MUTANTS = [
@@ -139,7 +139,7 @@ MUTANTS = [
         "an engine that was lost gets nothing back",
         "P6",
         "timer",
-        _NO_KEEPER,
+        NO_KEEPER,
         Edit("sqlite:undispatched", "engine < :engine", "engine < ''"),
         Edit("sqlite:undispatched", "engine > :engine", "engine < ''"),
         shown_by="engine-lost",
@@ -148,7 +148,7 @@ MUTANTS = [
         "an engine that was restored is believed",
         "P6",
         "timer",
-        _NO_KEEPER,
+        NO_KEEPER,
         Edit("recordfirst.worker.dispatcher:Dispatcher._putting_back", "for start in page:", "for start in ():"),
         Edit(
             "recordfirst.reconcile.restores:look",

@@ -1,2 +1,5 @@
 -- Whether something is due: a look that takes no lock.
-SELECT 1 FROM recordfirst.event WHERE next_at <= clock_timestamp() AND app = %(app)s LIMIT 1
+-- Not of the providers `besides`, whose events are being taken up.
+SELECT 1 FROM recordfirst.event WHERE next_at <= clock_timestamp() AND app = %(app)s
+  AND position(chr(10) || provider || chr(10) IN %(besides)s::text) = 0
+LIMIT 1

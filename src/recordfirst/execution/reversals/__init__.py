@@ -8,6 +8,7 @@ handler is stopped. Without a handler a fact is stored, and is a finding.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -80,7 +81,7 @@ class Reversals:
         if effect is None or receipt.state != "succeeded":
             return None
         references = await self._references(effect, receipt)
-        found = await effect.provider.taken_back(self._runtime.injector.get, references) if references else None
+        found = await self._taken_back(effect, receipt, references) if references else None
         if found is None:
             return None
         async with self._runtime.record.session() as session:
@@ -96,6 +97,17 @@ class Reversals:
                 else:
                     theirs.append(each)
             return Asked(owner, compare(stored, theirs), under_way)
+
+    async def _taken_back(
+        self, effect: Effect[..., Any], receipt: Receipt, references: Mapping[str, str]
+    ) -> list[TakenBack] | None:
+        """Ask the provider, for as long as a probe is asked."""
+        get = self._runtime.injector.get
+        async with asyncio.timeout(effect.timeout_s):
+            found: list[TakenBack] | None = await self._runtime.seams.probe(
+                "taken_back", receipt.key, lambda: effect.provider.taken_back(get, references)
+            )
+            return found
 
     async def look(self, receipt: Receipt, found_by: str) -> list[Reversal]:
         """Ask the provider, store what is new, and return that.

@@ -59,6 +59,8 @@ def _named(seen: Observed, replaced: _Replaced) -> Observed:
             for name, rows in seen.tables.items()
         },
         applied=tuple(_asked(each, replaced) for each in seen.applied),
+        events=tuple(sorted(msgspec.structs.replace(each, id=replaced.value(each.id)) for each in seen.events)),
+        reversals=tuple(sorted(msgspec.structs.replace(each, id=replaced.value(each.id)) for each in seen.reversals)),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -19,6 +19,16 @@ def at_a_call(called: SeenCall) -> list[Violation]:
     if called.is_there:
         return []
     return [Violation("P1", f"{called.effect} was called ({called.key!r}) before {called.after!r} was committed")]
+
+
+def called_while_pending(called: SeenCall, last: Observed | None) -> list[Violation]:
+    """P5: what is pending is not called again: its provider has it, and will say what comes of it."""
+    pending = [each for each in last.receipts if each.state == "pending"] if last is not None else []
+    return [
+        Violation("P5", f"{called.effect} was called ({called.key!r}) while {each.name!r} is pending")
+        for each in pending
+        if _is_of(each, called.key.partition("~")[0])
+    ]
 
 
 def repeated(applied: Iterable[Asked]) -> list[Violation]:
@@ -80,15 +90,17 @@ def rows_without_receipts(
     ]
 
 
-def untrue_outcomes(seen: Observed, *, certain: bool) -> list[Violation]:
-    """P5: nothing is guessed: what is stored as declined was not done. ``certain``: markers tell which is which."""
-    if not certain:
-        return []
+def untrue_outcomes(seen: Observed, pending: Collection[str]) -> list[Violation]:
+    """P5: nothing is guessed: what is stored as declined was not done.
+
+    ``pending``: receipts that were so once. Their provider had taken them on, and may have declined them later.
+    """
     done = {asked.marker for asked in seen.applied if asked.marker is not None}
     return [
         Violation("P5", f"{receipt.name!r} is declined, and was done")
         for receipt in seen.receipts
-        if receipt.kind == "effect" and receipt.state == "declined" and any(_is_of(receipt, m) for m in done)
+        if receipt.kind == "effect" and receipt.state == "declined" and receipt.name not in pending
+        if any(_is_of(receipt, m) for m in done)
     ]
 
 
@@ -108,6 +120,15 @@ def not_ended(seen: Observed, why: str) -> list[Violation]:
     if not seen.starts:
         still_open = ["what was to be done"]
     return [Violation("P7", f"{what} does not end: {why}") for what in still_open]
+
+
+def events_not_done(seen: Observed) -> list[Violation]:
+    """P11: what has come in is taken up."""
+    return [
+        Violation("P11", f"event {event.id!r} is {event.state} in the end")
+        for event in seen.events
+        if event.state not in ("done", "ignored")
+    ]
 
 
 def another_end(reference: Observed, seen: Observed) -> list[Violation]:
@@ -131,6 +152,10 @@ def _another_end(reference: Observed, seen: Observed) -> list[Violation]:
     wanted, had = _receipts(reference), _receipts(seen)
     if wanted != had:
         found.append(Violation("P9", f"the receipts end {_apart(had, wanted)}"))
+    if reference.events != seen.events:
+        found.append(Violation("P11", f"the events end {_apart(seen.events, reference.events)}"))
+    if reference.reversals != seen.reversals:
+        found.append(Violation("P11", f"the reversals end {_apart(seen.reversals, reference.reversals)}"))
     found += _another_result(reference, seen)
     wanted, had = _deeds(reference), _deeds(seen)
     if wanted != had:
@@ -170,6 +195,7 @@ def at_the_end(
     why: str,
     reference: Observed | None,
     later: Observed | None,
+    pending: Collection[str] = (),
 ) -> list[Violation]:
     """The checks after the last process has ended.
 
@@ -180,9 +206,10 @@ def at_the_end(
         why: why the last process did not end well, if so.
         reference: the final state of a run without faults.
         later: the same for a later version, if one has taken over.
+        pending: the receipts that were pending at some time.
     """
     found = lost_starts(accepted, seen) + repeated(seen.applied) + changed_requests(asked)
-    found += untrue_outcomes(seen, certain=True)
+    found += untrue_outcomes(seen, pending) + events_not_done(seen)
     if why or any(start.state == "open" for start in seen.starts):
         found += not_ended(seen, why or "its processes are gone")
     if later is not None:

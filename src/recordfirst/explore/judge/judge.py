@@ -11,7 +11,7 @@ import msgspec
 
 from recordfirst.explore.judge import checks
 from recordfirst.explore.runs.event import BoundaryEvent
-from recordfirst.explore.runs.observed import Observed, Rows
+from recordfirst.explore.runs.observed import Observed, Rows, SeenReceipt
 from recordfirst.explore.runs.run import Run, RunOutcome
 from recordfirst.explore.runs.violation import Violation
 
@@ -47,6 +47,7 @@ class Judge:
             why=run.why,
             reference=None if run.version else self.reference,
             later=self.later if run.version else None,
+            pending={each.name for event in events if event.seen for each in event.seen.receipts if _is_pending(each)},
         )
         found += _of_the_user(run.offending)
         fields = {name: getattr(run, name) for name in Run.__struct_fields__}
@@ -59,7 +60,7 @@ class Judge:
         for event in events:
             broken: list[Violation] = []
             if event.called is not None:
-                broken += checks.at_a_call(event.called)
+                broken += checks.at_a_call(event.called) + checks.called_while_pending(event.called, last)
             if event.seen is not None:
                 broken += self._rows(event.seen, own)
                 if last is not None:
@@ -74,6 +75,10 @@ class Judge:
             return checks.rows_without_receipts(seen, own, None)
         own[seen.done] = seen.tables
         return checks.rows_without_receipts(seen, self._known, self.reference)
+
+
+def _is_pending(receipt: SeenReceipt) -> bool:
+    return receipt.state == "pending"
 
 
 def _of_the_user(offending: Iterable[str]) -> list[Violation]:

@@ -16,7 +16,7 @@ from recordfirst.explore.runs.event import BoundaryEvent
 from recordfirst.explore.runs.naming import is_keeping, name_of
 from recordfirst.explore.runs.observed import Observed
 from recordfirst.explore.runs.run import RunOutcome
-from recordfirst.explore.runs.schedule import CHANGES, ENDS, FAULTS, At
+from recordfirst.explore.runs.schedule import CHANGES, ENDS, FAULTS, MISHAPS, At
 from recordfirst.explore.runs.violation import Violation, by_weight
 from recordfirst.testing.outside import Asked, identity_of
 
@@ -29,10 +29,15 @@ _STRIKES = {
     "stall": "{process} STALLS just before: {what}; meanwhile its lease runs out",
     "redeliver": "the lease runs out, and the engine delivers the task to {process} a second time, just before: {what}",
     "hang": "this was done, but no reply comes until {process} gives up waiting",
+    "early": "this was done, and its reply takes seconds: what the provider tells by itself comes first",
+    "twice": "delivered twice at the same time, and once more 40 days later: {what}",
+    "never": "lost on its way: {what}",
+    "late": "on its way for 40 days: {what}",
+    "overtaken": "held up until the next one has arrived: {what}",
 }
 
 type LineKind = Literal[
-    "process", "keeping", "record", "engine", "provider", "time", "person", "fault", "change", "broken", "end"
+    "process", "keeping", "record", "engine", "provider", "event", "time", "person", "fault", "change", "broken", "end"
 ]
 
 
@@ -113,7 +118,7 @@ class _Teller:
 
     def _crosses(self, event: BoundaryEvent) -> None:
         assert event.boundary is not None
-        if event.fault in ("crash", "fail", "contend", "stall", "redeliver"):
+        if event.fault in ("crash", "fail", "contend", "stall", "redeliver", *MISHAPS):
             self._strikes(event)
             return
         if event.boundary == "time":
@@ -122,6 +127,9 @@ class _Teller:
         keeping = is_keeping(event.boundary, event.what, event.detail)
         kind: LineKind = "keeping" if keeping else event.boundary
         text = name_of(event.boundary, event.what, event.detail)
+        if kind == "event":
+            self._add(kind, event, f"{text} arrives")
+            return
         if kind == "provider":
             self._add(kind, event, f"{text}, with key {event.detail}" if event.what.startswith("call") else text)
             return

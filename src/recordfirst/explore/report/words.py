@@ -23,6 +23,7 @@ PROMISES = {
     "P8": "conflicts are loud",
     "P9": "plumbing is not business",
     "P10": "readable",
+    "P11": "what comes in counts once",
 }
 
 

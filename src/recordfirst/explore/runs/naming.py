@@ -30,6 +30,12 @@ _RECORD = {
     "new_epochs": "begin a new epoch of each workflow",
     "reopen": "open the workflow again",
     "BEGIN IMMEDIATE": "BEGIN",
+    "event_add": "store a provider event",
+    "event_due": "claim provider events",
+    "event_came_to": "note what came of a provider event",
+    "reversal_add": "store a reversal of {}",
+    "reversal_of": "look for reversals of {}",
+    "reversal_handled": "note that a reversal is handled",
     "COMMIT": "COMMIT",
 }
 """What each statement for a workflow does, by its name. Other statements of recordfirst are a worker's own."""

@@ -36,6 +36,23 @@ class SeenStart(msgspec.Struct, frozen=True, order=True):
     error: str | None
 
 
+class SeenEvent(msgspec.Struct, frozen=True, order=True):
+    """What the record has of a provider event."""
+
+    id: str
+    state: str
+
+
+class SeenReversal(msgspec.Struct, frozen=True, order=True):
+    """What the record has of a reversal."""
+
+    key: str
+    attempt: int
+    kind: str
+    id: str
+    handled_by: str | None
+
+
 type Rows = tuple[tuple[Any, ...], ...]
 
 
@@ -52,6 +69,8 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     receipts: tuple[SeenReceipt, ...] = ()
     starts: tuple[SeenStart, ...] = ()
+    events: tuple[SeenEvent, ...] = ()
+    reversals: tuple[SeenReversal, ...] = ()
     tables: dict[str, Rows] = {}
     applied: tuple[Asked, ...] = ()
     columns: dict[str, tuple[str, ...]] = {}
@@ -60,6 +79,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def done(self) -> frozenset[str]:
-        """The receipts that have stored rows, and the workflows: by these the rows can be told."""
+        """The receipts and reversals that have stored rows, and the workflows: by these the rows can be told."""
         receipts = (f"{r.name} {r.state}" for r in self.receipts if r.state in ("succeeded", "declined", "pending"))
-        return frozenset((*receipts, *(f"workflow {start.id} {start.state}" for start in self.starts)))
+        handled = (f"{r.kind} {r.id} of {r.key}" for r in self.reversals if r.handled_by is not None)
+        return frozenset((*receipts, *handled, *(f"workflow {start.id} {start.state}" for start in self.starts)))

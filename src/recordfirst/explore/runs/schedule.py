@@ -1,8 +1,9 @@
 """Points, faults, and schedules: what is done to a workflow, and where. Pure.
 
-A *point* is one crossing of a boundary by one process: a statement to the record, a request to the engine, a call of a
-provider. Processes and points are counted from 1, and a run is the same each time, so ``1.17:crash`` names one moment
-and nothing else. A *schedule* is a few of those, as one line of text that an operator can keep and give back.
+A *point* is one crossing of a boundary by one process: a statement to the record, a request to the engine, a call of
+a provider, or a provider event that comes in. Processes and points are counted from 1, and a run is the same each
+time, so ``1.17:crash`` names one moment and nothing else. A *schedule* is a few of those, as one line of text that an
+operator can keep and give back.
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ import msgspec
 
 from recordfirst.errors import Misuse
 
-type Boundary = Literal["record", "engine", "provider", "time"]
+type Boundary = Literal["record", "engine", "provider", "event", "time"]
 
-type Fault = Literal["crash", "crash-after", "fail", "lose", "contend", "stall", "redeliver", "hang"]
+type Fault = Literal[
+    "crash", "crash-after", "fail", "lose", "contend", "stall", "redeliver", "hang",
+    "early", "twice", "never", "late", "overtaken",
+]  # fmt: skip
 FAULTS: dict[Fault, str] = {
     "crash": "the process dies before it",
     "crash-after": "the process dies after it was applied, before it sees the reply",
@@ -28,17 +32,26 @@ FAULTS: dict[Fault, str] = {
     "stall": "the process stalls for longer than its lease; a successor works meanwhile; then it goes on",
     "redeliver": "the task's lease ends here, and the engine delivers it a second time to this process",
     "hang": "it is applied, and the reply does not come until the caller gives up",
+    "early": "its reply takes seconds, and what the provider tells of it by itself comes first",
+    "twice": "the event is delivered twice at the same time, and once more 40 days later",
+    "never": "the event never arrives; where nothing else is to come, an operator catches up with it",
+    "late": "the event arrives 40 days later",
+    "overtaken": "the event arrives behind the one that comes after it",
 }
 
 _OF_BOUNDARY: dict[Boundary, tuple[Fault, ...]] = {
     "record": ("crash", "crash-after", "fail", "lose", "contend", "stall", "redeliver"),
     "engine": ("crash", "crash-after", "fail", "lose", "stall"),
     "provider": ("crash", "crash-after", "fail", "lose", "hang", "stall", "redeliver"),
+    "event": ("crash", "crash-after", "fail", "lose", "stall", "twice", "never", "late", "overtaken"),
     "time": ("crash",),
 }
 
 ENDS: tuple[Fault, ...] = ("crash", "crash-after")
 """The faults that end the process."""
+
+MISHAPS: tuple[Fault, ...] = ("twice", "never", "late", "overtaken")
+"""What befalls a provider event on its way; the process has no part in it."""
 
 type ChangeBetween = Literal["engine-lost", "engine-older", "keys-expired", "deploy"]
 CHANGES: dict[ChangeBetween, str] = {
@@ -66,6 +79,8 @@ class Point(msgspec.Struct, frozen=True):
     """
     label: str = ""
     """Its name in a schedule of the real world, where numbers differ from run to run."""
+    tells: bool = False
+    """Whether it is a call of which the provider may send events."""
 
 
 class At(msgspec.Struct, frozen=True, order=True):
@@ -138,7 +153,7 @@ _LABEL = re.compile(r"[\w.-]+#\d+")
 
 def faults_at(point: Point) -> list[Fault]:
     """The faults that can strike at a point."""
-    faults = _OF_BOUNDARY[point.boundary]
+    faults = (*_OF_BOUNDARY[point.boundary], *(("early",) if point.tells else ()))
     return [fault for fault in faults if not (fault == "stall" and (point.in_transaction or point.blind))]
 
 
@@ -153,7 +168,7 @@ def worth_trying(points: Iterable[Point]) -> list[Point]:
     return found
 
 
-_POLLS = frozenset({"find_timeline", "find_starts", "wakes", "undispatched"})
+_POLLS = frozenset({"find_timeline", "find_starts", "wakes", "undispatched", "due", "event_is_due", "reversal_due"})
 _POLLS_TRIED = 4
 
 

@@ -9,14 +9,15 @@ class Violation(msgspec.Struct, frozen=True, order=True):
     """A promise that was broken."""
 
     promise: str
-    """``P1`` to ``P10``, or ``yours`` for an invariant of the user's."""
+    """``P1`` to ``P11``, or ``yours`` for an invariant of the user's."""
     what: str
 
     def __str__(self) -> str:
         return f"{self.promise}: {self.what}"
 
 
-_WEIGHT = {"P1": 0, "P3": 1, "P2": 2, "P5": 3, "yours": 4, "P7": 5, "P8": 6, "P4": 7, "P6": 8, "P9": 9, "P10": 10}
+_FIRST = ("P1", "P3", "P2", "P5", "yours", "P7", "P8", "P4", "P6", "P11", "P9", "P10")
+_WEIGHT = {promise: weight for weight, promise in enumerate(_FIRST)}
 """The most telling promise comes first; a different end (P9) mostly follows from another one."""
 
 

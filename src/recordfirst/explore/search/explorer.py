@@ -21,7 +21,10 @@ from recordfirst.explore.worlds.world import World
 
 _FAILURES_MOST = 20
 """How many failures are kept and shrunk. Others are only counted."""
-_FIRST = ("crash-after", "lose", "stall", "crash", "hang", "redeliver", "contend", "fail")
+_FIRST = (
+    "never", "twice", "early", "overtaken", "late",
+    "crash-after", "lose", "stall", "crash", "hang", "redeliver", "contend", "fail",
+)  # fmt: skip
 """The order in which faults are tried: those that break most come first."""
 _THREE = 0.2
 """The share of drawn schedules that get a third fault."""

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import msgspec
 
-from recordfirst.explore.runs.observed import Observed, SeenPromise, SeenReceipt, SeenStart
+from recordfirst.explore.runs.observed import Observed, SeenEvent, SeenPromise, SeenReceipt, SeenReversal, SeenStart
 from recordfirst.testing.outside import Asked
+
+_EVENTS = "SELECT coalesce(id, hash), state FROM recordfirst_event ORDER BY 1"
+_REVERSALS = "SELECT key, attempt, kind, id, handled_by FROM recordfirst_reversal ORDER BY key, attempt, kind, id"
 
 
 class Looker:
@@ -48,6 +51,8 @@ class Looker:
                 for function, key, attempt, kind, state, result, error, undone_by in receipts
             ),
             starts=tuple(SeenStart(*row) for row in starts),
+            events=tuple(SeenEvent(*row) for row in connection.execute(_EVENTS)),
+            reversals=tuple(SeenReversal(*row) for row in connection.execute(_REVERSALS)),
             tables=tables,
             applied=tuple(applied()),
             columns=self._columns,

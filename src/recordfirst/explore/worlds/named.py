@@ -150,6 +150,8 @@ def _postgres(case: Case, where: Where, seed: int, stack: contextlib.ExitStack) 
 def _real(case: Case, where: Where, seed: int, stack: contextlib.ExitStack) -> World:
     from recordfirst.explore.worlds.real.world import RealWorld  # noqa: PLC0415 - an extra
 
+    if case.events is not None:
+        raise Misuse("the real world delivers no provider events; leave out events= of the case, or use another world")
     dsn = None if where.is_on_sqlite else stack.enter_context(_database(where))
     return RealWorld(
         case,

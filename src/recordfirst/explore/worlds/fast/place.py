@@ -30,10 +30,21 @@ class SqlitePlace(WithFiles):
             [due for due in (*(due for (due,) in found), self._process.next_due()) if due is not None], default=None
         )
 
+    def events_due_ms(self) -> int | None:
+        [due] = self.record.peek().execute(_EVENTS_DUE).fetchone()
+        return None if due is None else int(due)
+
 
 _DUE = """
 SELECT min(next_at_ms) FROM recordfirst_receipt WHERE next_at_ms > :now_ms
 UNION SELECT min(claim_until_ms) FROM recordfirst_receipt WHERE claim_until_ms > :now_ms
+"""
+
+
+_EVENTS_DUE = """
+SELECT min(next_at_ms) FROM (
+    SELECT next_at_ms FROM recordfirst_event UNION SELECT next_at_ms FROM recordfirst_reversal
+)
 """
 
 

@@ -21,7 +21,7 @@ from recordfirst.explore.runs.schedule import Boundary
 from recordfirst.explore.worlds.virtual.boundary import Process
 from recordfirst.explore.worlds.virtual.errors import elsewhere
 from recordfirst.explore.worlds.virtual.kept import KeptConnection, Role
-from recordfirst.records import statements
+from recordfirst.explore.worlds.virtual.known import names_by_text
 from recordfirst.records.contract import Lease
 from recordfirst.records.sqlite import SqliteRecord
 from recordfirst.records.sqlite.lease import hold
@@ -177,7 +177,7 @@ def _is_plain(text: str) -> bool:
 
 @cache
 def _known() -> dict[str, str]:
-    return statements.load("recordfirst.records.sqlite").by_text()
+    return names_by_text("sqlite")
 
 
 def _detail(args: tuple[Any, ...]) -> str:

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from recordfirst.explore.runs.observed import Observed, SeenReceipt, SeenStart
+from recordfirst.explore.runs.observed import Observed, SeenEvent, SeenReceipt, SeenReversal, SeenStart
 from recordfirst.explore.worlds.looking import Looker
 from recordfirst.testing.outside import Asked
 
@@ -26,6 +26,12 @@ ORDER BY key, attempt
 
 
 _STARTS = "SELECT id, state, result::text, error::text FROM recordfirst.start ORDER BY id"
+
+
+_EVENTS = "SELECT coalesce(id, hash), state FROM recordfirst.event ORDER BY 1"
+
+
+_REVERSALS = "SELECT key, attempt, kind, id, handled_by FROM recordfirst.reversal ORDER BY key, attempt, kind, id"
 
 
 def as_url(conninfo: str) -> str:
@@ -47,6 +53,8 @@ class PostgresLooker(Looker):
                 for function, key, attempt, kind, state, result, error, undone_by in connection.execute(_RECEIPTS)
             ),
             starts=tuple(SeenStart(*row) for row in connection.execute(_STARTS)),
+            events=tuple(SeenEvent(*row) for row in connection.execute(_EVENTS)),
+            reversals=tuple(SeenReversal(*row) for row in connection.execute(_REVERSALS)),
             tables=tables,
             applied=tuple(applied()),
             columns=self._columns,

@@ -21,7 +21,7 @@ from psycopg.pq import TransactionStatus
 from recordfirst.explore.runs.schedule import Boundary
 from recordfirst.explore.worlds.virtual.boundary import Process
 from recordfirst.explore.worlds.virtual.errors import elsewhere
-from recordfirst.records import statements
+from recordfirst.explore.worlds.virtual.known import names_by_text
 from recordfirst.records.postgres.lent import Lent
 
 _LONG_S = 86_400.0
@@ -237,9 +237,9 @@ _names: dict[str, str] = {}
 
 
 def _known() -> dict[str, str]:
-    """The record's own statements by their text."""
+    """Statements of ours by their text."""
     if not _names:
-        _names.update(statements.load("recordfirst.records.postgres").by_text())
+        _names.update(names_by_text("postgres"))
     return _names
 
 

@@ -84,6 +84,11 @@ SELECT (extract(epoch FROM least(
     (SELECT min(claim_until) FROM recordfirst.receipt WHERE claim_until > clock_timestamp())
 )) * 1000)::bigint
 """
+_EVENTS_DUE = """
+SELECT (extract(epoch FROM least(
+    (SELECT min(next_at) FROM recordfirst.event), (SELECT min(next_at) FROM recordfirst.reversal)
+)) * 1000)::bigint
+"""
 
 
 class PostgresWorld(VirtualWorld):
@@ -271,6 +276,10 @@ class PostgresPlace(WithFiles):
         self.tell_time()
         [due] = self.looks().execute(_DUE).fetchone() or (None,)
         return min([each for each in (due, self._process.next_due()) if each is not None], default=None)
+
+    def events_due_ms(self) -> int | None:
+        [due] = self.looks().execute(_EVENTS_DUE).fetchone() or (None,)
+        return None if due is None else int(due)
 
     def tell_time(self) -> None:
         now_ms = self._process.clock.now_ms()

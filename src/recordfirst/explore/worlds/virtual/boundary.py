@@ -15,12 +15,14 @@ from typing import Any, cast
 import msgspec
 
 from recordfirst.explore.runs.event import BoundaryEvent
-from recordfirst.explore.runs.schedule import At, Boundary, Fault, Point, faults_at
+from recordfirst.explore.runs.schedule import MISHAPS, At, Boundary, Fault, Point, faults_at
 from recordfirst.explore.worlds.virtual.clock import Chance, Time
 from recordfirst.explore.worlds.virtual.errors import Errors
 from recordfirst.explore.worlds.virtual.kept import KeptConnection, Role, opened
 from recordfirst.testing.outside import Asked
 
+_EARLY_S = 3.0
+"""How long a reply takes that events overtake: they are delivered, and taken up, by then."""
 _HANG_S = 3_600.0
 """Longer than any caller waits for an answer."""
 _REDELIVERED_S = 3.0
@@ -28,6 +30,14 @@ _REDELIVERED_S = 3.0
 
 
 _DIES = "and dies"
+
+
+class Mishap(Exception):  # noqa: N818 - control flow of who delivers events
+    """An event does not arrive as it was sent."""
+
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
+        super().__init__(fault)
 
 
 class Process:
@@ -112,6 +122,7 @@ class Process:
         changes: bool = True,
         detail: str = "",
         blind: bool = False,
+        tells: bool = False,
         honoured_ms: int | None = None,
     ) -> T:
         """Cross a boundary: ``do`` what was requested, unless a fault strikes here.
@@ -123,7 +134,8 @@ class Process:
             raise asyncio.CancelledError
         if self.died:
             await _never()
-        point = Point(len(self.points) + 1, boundary, name, self.in_transaction, detail, blind or self._blind > 0)
+        blinded = blind or self._blind > 0
+        point = Point(len(self.points) + 1, boundary, name, self.in_transaction, detail, blinded, tells=tells)
         if point.number > self._points_most:
             self.overran = True
             asyncio.get_running_loop().stop()
@@ -165,16 +177,16 @@ class Process:
         self, at: At, point: Point, do: Callable[[], Awaitable[T] | T], *, changes: bool, honoured_ms: int | None
     ) -> T:
         boundary = point.boundary
+        if at.fault in MISHAPS:
+            self._crosses(point, at.fault)
+            raise Mishap(at.fault)
         match at.fault:
             case "crash":
                 self._crosses(point, at.fault)
                 await self._dies()
-            case "fail":
+            case "fail" | "contend":
                 self._crosses(point, at.fault)
-                raise self._errors.not_applied(boundary)
-            case "contend":
-                self._crosses(point, at.fault)
-                raise self._errors.contended()
+                raise self._errors.not_applied(boundary) if at.fault == "fail" else self._errors.contended()
             case "stall":
                 self._crosses(point, at.fault)
                 if self.stalled is None:  # otherwise the whole process stalls already, and goes on as a whole
@@ -204,9 +216,9 @@ class Process:
             case "lose":
                 self.note("and the reply is lost", point=point.number, fault=at.fault)
                 raise self._errors.lost(boundary)
-            case "hang":
+            case "early" | "hang":
                 self.note("and the reply does not come", point=point.number, fault=at.fault)
-                await asyncio.sleep(_HANG_S)
+                await asyncio.sleep(_EARLY_S if at.fault == "early" else _HANG_S)
         return result
 
     async def _dies(self) -> None:

@@ -20,6 +20,8 @@ class Place(Protocol):
     def engine(self) -> Embedded | str: ...
     @property
     def outside(self) -> Outside: ...
+    @property
+    def files(self) -> Path: ...
 
     def arrived(self) -> tuple[Asked, ...]:
         """The requests that have arrived outside since the last call."""
@@ -32,6 +34,9 @@ class Place(Protocol):
 
     def next_due_ms(self) -> int | None:
         """When the next change happens by itself, by record and engine."""
+
+    def events_due_ms(self) -> int | None:
+        """When the next event or reversal that the record has is to be taken up, or was; ``None``: there is none."""
 
 
 class OwnOutside(Outside):
@@ -53,6 +58,7 @@ class WithFiles:
     def __init__(self, files: Path, host: str, process: Process, outside: type[Outside] = Outside) -> None:
         self.engine: Embedded | str = Embedded(files / ("engine" if host == "1" else f"engine-{host}"))
         self.outside = outside(files / "outside", process.clock.now_ms)
+        self.files = files
         self._process = process
         self._arrived = len(self.outside.asked)
 

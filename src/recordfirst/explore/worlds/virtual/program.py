@@ -6,7 +6,8 @@ If an operator is needed, one is there, who looks up the outcome of an effect ou
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from recordfirst.client.app import App
@@ -16,6 +17,7 @@ from recordfirst.explore.worlds.operator import answer, provided
 from recordfirst.explore.worlds.virtual.boundary import Process
 from recordfirst.explore.worlds.virtual.place import Place
 from recordfirst.explore.worlds.virtual.seams import ProcessSeams
+from recordfirst.explore.worlds.virtual.telling import Teller
 from recordfirst.observe import Event, Stopped
 from recordfirst.steps.workflow import Workflow
 
@@ -25,6 +27,8 @@ _BEGIN_S = 600.0
 """The time within which a worker begins, if it can work."""
 _MOST_S = 7_200.0
 """The most time that a process may see pass. Only an endless wait takes longer."""
+_BUSY_S = 60.0
+"""How long a process that has something to do is left to do it. No answer is awaited for longer."""
 _HOUR_MS = 3_600_000
 _WAITS_MOST = 60
 """How often the clock is moved forward at most. After that the workflow counts as one that does not end."""
@@ -60,14 +64,16 @@ async def _work(case: Case, workflow: Workflow[..., Any], place: Place, process:
         case.app,
         record=place.record,
         workflows=[workflow],
+        event_handlers=case.event_handlers,
         engine=place.engine,
         random=process.chance.random,
-        seams=ProcessSeams(process),
+        seams=ProcessSeams(process, tells=case.events is not None),
         observer=observe,
     )
     for key, value in provided(case, place.outside).items():
         app.provide(value, as_=key)
-    async with app.worker() as worker:
+    teller = Teller(case, app, place, process) if case.events is not None else None
+    async with app.worker() as worker, _telling(teller):
         try:
             await asyncio.wait_for(worker.working.wait(), _BEGIN_S)
         except TimeoutError:
@@ -78,14 +84,34 @@ async def _work(case: Case, workflow: Workflow[..., Any], place: Place, process:
             handle = await app.start(workflow, *case.args, id=case.id, **case.kwargs)
         process.accepted.add(case.id)
         ending = asyncio.ensure_future(handle.result())
-        await _until(ending, stops, app, place, process)
+        await _until(ending, stops, app, place, process, teller)
         try:
             process.note(f"the workflow has ended: {ending.result()!r}")
         except WorkflowFailed as failed:
             process.note(f"the workflow has failed: {failed}")
+        if teller is not None:
+            await _until_all_is_told(teller, app, place, process)
 
 
-async def _until(ending: asyncio.Future[Any], stops: Sequence[str], app: App, place: Place, process: Process) -> None:
+@contextlib.asynccontextmanager
+async def _telling(teller: Teller | None) -> AsyncIterator[None]:
+    """Have events delivered for as long as the block lasts."""
+    telling = asyncio.create_task(teller.keep_telling()) if teller is not None else None
+    try:
+        yield
+    finally:
+        if telling is not None:
+            telling.cancel()
+
+
+async def _until(
+    ending: asyncio.Future[Any],
+    stops: Sequence[str],
+    app: App,
+    place: Place,
+    process: Process,
+    teller: Teller | None,
+) -> None:
     waits, changes = 0, process.changes
     while True:
         done, _ = await asyncio.wait({ending}, timeout=_LOOK_S)
@@ -100,13 +126,31 @@ async def _until(ending: asyncio.Future[Any], stops: Sequence[str], app: App, pl
                 raise Stuck("nothing happens")
             waits += 1
             if not await answer(app, place.outside, process.note):
-                await _wait(place, process)
+                await _wait(place, process, teller)
         changes = process.changes
 
 
-async def _wait(place: Place, process: Process) -> None:
+async def _until_all_is_told(teller: Teller, app: App, place: Place, process: Process) -> None:
+    """The workflow has ended: wait until each event has come, and all that it leads to is done."""
+    waits, changes = 0, process.changes
+    while not teller.is_over() or place.events_due_ms() is not None or await teller.catch_up():
+        await asyncio.sleep(_LOOK_S)
+        if process.changes == changes:
+            if waits == _WAITS_MOST:
+                raise Stuck("provider events do not come to an end")
+            waits += 1
+            if not await answer(app, place.outside, process.note):
+                await _wait(place, process, teller)
+        changes = process.changes
+
+
+async def _wait(place: Place, process: Process, teller: Teller | None) -> None:
     now_ms = process.clock.now_ms()
-    due_ms = place.next_due_ms()
+    told = (place.events_due_ms(), teller.next_due_ms()) if teller is not None else ()
+    if any(each is not None and each <= now_ms for each in told):
+        await asyncio.sleep(_BUSY_S)  # it is about to be done, or waits for somebody who does not answer
+        return
+    due_ms = min([each for each in (place.next_due_ms(), *told) if each is not None], default=None)
     until_ms = due_ms if due_ms is not None and due_ms > now_ms else now_ms + _HOUR_MS
     passed_s = (until_ms - now_ms) / 1000
     await process.passes(

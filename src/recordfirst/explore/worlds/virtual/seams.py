@@ -45,11 +45,11 @@ class WorldSeams(Seams):
 
 
 class ProcessSeams(WorldSeams):
-    """One process's: whatever passes is a point of it."""
+    """One process's: whatever passes is a point of it. ``tells``: providers tell by themselves what they do."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, *, tells: bool = False) -> None:
         super().__init__(process.clock, process.chance)
-        self._process = process
+        self._process, self._tells = process, tells
         self.connect = self._connect
 
     def _connect(self, path: str, **options: Any) -> KeptConnection:
@@ -79,6 +79,7 @@ class ProcessSeams(WorldSeams):
             lambda: send(limit),
             detail=outgoing.key,
             blind=outgoing.key_honoured_ms is None,
+            tells=self._tells,
             honoured_ms=outgoing.key_honoured_ms,
         )
 
