@@ -1,19 +1,23 @@
 """``python -m benchmarks.pending``: payments that wait for an event, beside few pending effects and beside very many.
 
 How long from an event's arrival until its effect is settled, and what a worker costs while all that is pending is idle.
-Stripe's simulator sends signed events over HTTP; the web server and the worker are in this process.
+Stripe's simulator sends signed events over HTTP from a process of its own; web server and worker are in this one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import statistics
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import click
 import msgspec
 import psycopg
@@ -36,7 +40,6 @@ from recordfirst.providers.stripe import (
     stripe_client,
 )
 from recordfirst.records.postgres import PostgresRecord
-from recordfirst.testing import StripeSimulator
 
 SECRET = "whsec_of_a_benchmark"
 THINKS_S = 1.0
@@ -97,28 +100,54 @@ async def order(ctx: Context, number: int) -> str:
     return (await charge_card(ctx, number)).id
 
 
+class Stripes:
+    """Stripe's simulator, in a process of its own; it sends events to a web server of ours."""
+
+    def __init__(self, events_to: str) -> None:
+        words = ["--search-lag-s", "0", "--events-to", events_to, "--events-secret", SECRET]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "recordfirst.testing.stripe", *words], stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdout is not None
+        self.url: str = json.loads(self._process.stdout.readline())["url"]
+        self._session = aiohttp.ClientSession()
+
+    async def complete(self, intent: str) -> None:
+        """Be a customer who confirms."""
+        body = {"do": "complete", "id": intent}
+        async with self._session.post(f"{self.url}/_sim/happening", json=body, raise_for_status=True):
+            pass
+
+    async def close(self) -> None:
+        await self._session.close()
+        self._process.terminate()
+        self._process.communicate()
+
+
 @asynccontextmanager
-async def shop(dsn: str) -> AsyncIterator[tuple[App, StripeSimulator]]:
+async def shop(dsn: str) -> AsyncIterator[tuple[App, Stripes]]:
     """An app with its worker and web server, and a Stripe that sends events there."""
     app = App("bench", record=PostgresRecord(dsn), workflows=[order])
-    async with StripeSimulator(events_secret=SECRET, search_lag_s=0.0) as sim:
-        app.provide_factory(StripeClient, lambda: stripe_client("sk_x", base_url=sim.url))
-        endpoint = app.events(StripeEvents(secrets=[SECRET], livemode=False))
-        web = Starlette(routes=[Route("/events", endpoint, methods=["POST"])])
-        async with app, app.worker():
-            server = uvicorn.Server(uvicorn.Config(web, port=0, log_config=None, ws="none", lifespan="off"))
-            serving = asyncio.create_task(server.serve())
-            while not server.started:  # noqa: ASYNC110 - uvicorn says it no other way
-                await asyncio.sleep(0.01)
-            sim.send_events_to(f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/events")
-            try:
-                yield app, sim
-            finally:
-                server.should_exit = True
-                await serving
+    there: list[Stripes] = []
+    app.provide_factory(StripeClient, lambda: stripe_client("sk_x", base_url=there[0].url))
+    endpoint = app.events(StripeEvents(secrets=[SECRET], livemode=False))
+    web = Starlette(routes=[Route("/events", endpoint, methods=["POST"])])
+    async with app:
+        server = uvicorn.Server(uvicorn.Config(web, port=0, log_config=None, ws="none", lifespan="off"))
+        serving = asyncio.create_task(server.serve())
+        while not server.started:  # noqa: ASYNC110 - uvicorn says it no other way
+            await asyncio.sleep(0.01)
+        there.append(Stripes(f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/events"))
+        try:
+            async with app.worker():
+                yield app, there[0]
+        finally:
+            await there[0].close()
+            server.should_exit = True
+            await serving
 
 
-async def sell(app: App, sim: StripeSimulator, numbers: range, in_flight: int) -> None:
+async def sell(app: App, sim: Stripes, numbers: range, in_flight: int) -> None:
     """Sell orders whose customers confirm a second after they were asked."""
     waiting = iter(numbers)
 
@@ -128,7 +157,7 @@ async def sell(app: App, sim: StripeSimulator, numbers: range, in_flight: int) -
             handle = await app.start(order, number, id=f"order:{number}")
             intent = await asked[number]
             await asyncio.sleep(THINKS_S)
-            sim.do("complete", intent)
+            await sim.complete(intent)
             await handle.result()
 
     await asyncio.gather(*(seller() for _ in range(in_flight)))

@@ -323,18 +323,18 @@ PLANTED = [
     ("keyed and probe", "_key_settles_it", trusts_a_spent_key),
     ("keyed", "in_doubt", unknown_is_declined),
     ("neither", "in_doubt", unknown_is_not_done),
-    ("probe", "absent", absent_within_lag),
-    ("probe", "absent", absent_while_on_its_way),
     ("repeat", "speaks_for_all", every_answer_speaks_for_all),
     ("keyed and probe", "absent", keeps_the_key),
     ("probe", "begin_call", forgets_to_doubt),
     ("neither", "decide", calls_what_is_unknown),
     ("probe", "decide", calls_when_in_doubt),
     ("neither", "decide", calls_when_in_doubt),
-    ("keyed", "still_counts", last_word_wins),
 ]
 
 PLANTED_DEEP = [
+    ("probe", "absent", absent_within_lag),
+    ("probe", "absent", absent_while_on_its_way),
+    ("keyed", "still_counts", last_word_wins),
     ("keyed", "not_done", not_done_forgets_doubts),
     ("probe", "in_doubt", forgets_the_claim),
     ("probe", "not_done", late_not_done_takes_a_doubt),
@@ -360,7 +360,11 @@ def test_planted_bug_is_found(monkeypatch, name, function, bug):
 
 @pytest.mark.parametrize(("name", "function", "bug"), PLANTED_DEEP, ids=bug_id)
 def test_deep_bug_is_found_on_a_walk(monkeypatch, name, function, bug):
-    """Some need many things to go wrong in one order; each was once in ``decide``, or nearly."""
+    """Some need many things to go wrong in one order; each was once in ``decide``, or nearly.
+
+    Hypothesis would not do, not even derandomized: it draws from constants of the modules that are imported by then, so
+    what it finds depends on which tests ran before in the same process.
+    """
     monkeypatch.setattr(d, function, bug)
     dice = random.Random(1)
     with pytest.raises(AssertionError, match=r"P[357]:"):
