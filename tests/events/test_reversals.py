@@ -226,13 +226,18 @@ async def _handled(at: Any, count: int) -> bool:
     return sum(row[-1] is not None for row in await at.stored()) == count
 
 
+async def refunded_in_vain(at: Any) -> None:
+    """Of 5000 that were paid 700 are refunded by somebody else, and the on_reversal fails."""
+    payment = await at.buy()
+    Bookkeeping.fails = True
+    at.sim.do("refund", payment, amount=700)
+
+
 async def test_a_handler_that_fails_too_often_is_stopped(shop, monkeypatch):
     """P9, P10: with a finding that says why, from that moment on."""
     monkeypatch.setattr(core, "WAIT_MS", (5,))
     async with reversing(shop) as at:
-        payment = await at.buy()
-        Bookkeeping.fails = True
-        at.sim.do("refund", payment, amount=700)
+        await refunded_in_vain(at)
 
         async def stopped() -> bool:
             return bool(shop.seen(ReversalStopped))
@@ -250,9 +255,7 @@ async def test_a_stopped_handler_that_is_tried_again_stays_a_finding_until_it_ha
     """P10: an operator has it tried again, a worker does not by itself; as long as it fails, it is found."""
     monkeypatch.setattr(core, "WAIT_MS", (5,))
     async with reversing(shop) as at:
-        payment = await at.buy()
-        Bookkeeping.fails = True
-        at.sim.do("refund", payment, amount=700)
+        await refunded_in_vain(at)
         await at.until(lambda: _found(at))
         monkeypatch.setattr(core, "WAIT_MS", (2_000,))
         report = await at.app.reconcile(apply=True, only=["reversals"])
@@ -282,9 +285,7 @@ async def test_a_handler_that_is_being_tried_is_seen(shop, monkeypatch):
     """P10: in the counts, with its error, place and next time; asked for by name, or late, it is a finding."""
     monkeypatch.setattr(core, "WAIT_MS", (60_000,))
     async with reversing(shop) as at:
-        payment = await at.buy()
-        Bookkeeping.fails = True
-        at.sim.do("refund", payment, amount=700)
+        await refunded_in_vain(at)
         await at.until(lambda: _failed(at, 1))
         seen = (await at.app.look.overview()).counts
         assert (seen["reversal.open"], seen["reversal.stopped"]) == (1, 0)
@@ -332,9 +333,7 @@ async def test_where_a_handler_fails_is_logged(shop, monkeypatch, caplog):
     """P9: with the stack, when it fails first and when it is stopped."""
     monkeypatch.setattr(core, "WAIT_MS", (5,))
     async with reversing(shop) as at:
-        payment = await at.buy()
-        Bookkeeping.fails = True
-        at.sim.do("refund", payment, amount=700)
+        await refunded_in_vain(at)
         await at.until(lambda: _found(at))
     logged = [each.getMessage() for each in caplog.records if "on_reversal failed for refunded" in each.getMessage()]
     assert len(logged) == 2
@@ -471,9 +470,7 @@ async def test_they_are_collected_with_their_workflow(shop, monkeypatch):
     monkeypatch.setattr(core, "WAIT_MS", (2_000,))
     monkeypatch.setattr("recordfirst.operations.gc._OWN_GUARD_S", 0)
     async with reversing(shop) as at:
-        payment = await at.buy()
-        Bookkeeping.fails = True
-        at.sim.do("refund", payment, amount=700)
+        await refunded_in_vain(at)
         await at.until(lambda: _stored(at, 1))
         assert (await at.app.collect(older_than_s=0)).left == {"reversal": 1}
         Bookkeeping.fails = False

@@ -221,31 +221,23 @@ async def note_giving(w: Write[Any], order: Order, outcome: str) -> None:
 # ── workflows ───────────────────────────────────────────────────────────────
 
 
-@workflow
-async def notified(ctx: Context, order: Order) -> str:
-    """Debit at a bank that nobody asks for years: its event is what settles."""
-    await insert_order(ctx, order)
-    paid: str = await debit_quickly(ctx, order)
-    await close_order(ctx, order)
-    return paid
+def _paying(name: str, debit: Any) -> Any:
+    @workflow(name=name)
+    async def pays(ctx: Context, order: Order) -> str:
+        await insert_order(ctx, order)
+        paid: str = await debit(ctx, order)
+        await close_order(ctx, order)
+        return paid
+
+    return pays
 
 
-@workflow
-async def informed(ctx: Context, order: Order) -> str:
-    """Debit at a bank that is asked, too: whichever comes first settles, and the event may find all ended."""
-    await insert_order(ctx, order)
-    paid: str = await debit_slowly(ctx, order)
-    await close_order(ctx, order)
-    return paid
-
-
-@workflow
-async def returned(ctx: Context, order: Order) -> str:
-    """The money goes back when the workflow has ended long ago."""
-    await insert_order(ctx, order)
-    paid: str = await debit_returned(ctx, order)
-    await close_order(ctx, order)
-    return paid
+notified = _paying("notified", debit_quickly)
+"""Debit at a bank that nobody asks for years: its event is what settles."""
+informed = _paying("informed", debit_slowly)
+"""Debit at a bank that is asked, too: whichever comes first settles, and the event may find all ended."""
+returned = _paying("returned", debit_returned)
+"""The money goes back when the workflow has ended long ago."""
 
 
 @workflow
