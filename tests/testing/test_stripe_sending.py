@@ -18,6 +18,7 @@ from aiohttp import web
 
 from recordfirst.providers.stripe import stripe_client
 from recordfirst.testing import Sending, StripeSimulator
+from recordfirst.testing.stripe.__main__ import main
 
 SECRET = "whsec_of_a_test"
 
@@ -158,6 +159,14 @@ async def test_deeds_are_done_from_another_process():
         finally:
             process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0
+
+
+def test_what_can_be_sent_can_be_said_on_the_command_line():
+    """P10: by an option for each; how often an endpoint that does not answer is tried again is the simulator's own."""
+    options = {name for param in main.params if (name := str(param.name)).startswith("events_")}
+    assert options - {"events_to", "events_secret"} == {
+        f"events_{name}" for name in Sending.__struct_fields__ if name not in ("seed", "again_s")
+    }
 
 
 @pytest.mark.parametrize("wrong", [{"lost": 1.1}, {"twice": -0.1}, {"delay_s": -1}])
