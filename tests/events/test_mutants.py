@@ -58,8 +58,8 @@ MUTANTS = [
         "TimeoutError",
         Edit(
             "recordfirst.events.taking:Taker._claimed",
-            "runtime, busy = self._runtime, list(self._under_way)",
-            "runtime, busy = self._runtime, list(self._under_way)\n        if busy:\n            return []",
+            "if not await self._store.is_due(session, besides=full)",
+            "if full or not await self._store.is_due(session, besides=full)",
         ),
     ),
     Broken(

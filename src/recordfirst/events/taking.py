@@ -6,6 +6,7 @@ If a process dies in between, the event is processed again: handlers have receip
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -32,7 +33,7 @@ CLAIM_MS = 15_000
 _ASKS_MOST = 4
 """How often a provider is asked whose something is: a dispute's payment, and its charge."""
 AT_ONCE = 16
-"""Events that are claimed, and taken up side by side."""
+"""Events of one provider that are taken up side by side."""
 STOPPED = "RF-EVENT-STOPPED"
 
 
@@ -55,6 +56,13 @@ class _Looked(NamedTuple):
     """What it is, or may be, about has no outcome yet."""
 
 
+class _Taken(NamedTuple):
+    """An event that is being taken up."""
+
+    provider: str
+    task: asyncio.Task[None]
+
+
 class Taker:
     """Of one worker."""
 
@@ -63,25 +71,23 @@ class Taker:
     ) -> None:
         self._runtime, self._handlers, self._providers, self._look = runtime, handlers, providers, look
         self._store = EventStore(runtime.record, runtime.sealing)
-        self._under_way: dict[str, asyncio.Task[None]] = {}
-        """What takes up a provider's events, by the provider's name."""
+        self._under_way: dict[str, _Taken] = {}
+        """What takes an event up, by its hash."""
 
     async def round(self, wait_s: float = 0.0) -> int:
-        """Take up what is due now, and return how many it were, or are at their end now.
+        """Begin to take up what is due now, and return how many events that is, and how many have come to their end.
 
-        Events of a provider whose earlier ones are not at their end are left for then: one that does not answer delays
-        its own alone. If nothing else is due, wait for those for so long.
+        Of each provider so many are under way at once, and their places are taken again one by one: an event whose
+        provider does not answer holds up no other. If nothing is due, wait for the end of one for so long.
         """
         over = self._over()
         events = await self._claimed()
-        by_provider: dict[str, list[StoredEvent]] = {}
         for event in events:
-            by_provider.setdefault(event.provider, []).append(event)
-        for name, its in by_provider.items():
-            self._under_way[name] = asyncio.create_task(self._take_all(its))
+            self._under_way[event.hash] = _Taken(event.provider, asyncio.create_task(self.take(event)))
         if over or events or not self._under_way:
             return over + len(events)
-        await asyncio.wait(self._under_way.values(), timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+        tasks = [each.task for each in self._under_way.values()]
+        await asyncio.wait(tasks, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
         return self._over()
 
     @property
@@ -91,34 +97,33 @@ class Taker:
 
     async def close(self) -> None:
         """Leave what is under way; who takes events up next takes that up again."""
-        for task in self._under_way.values():
-            task.cancel()
-        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+        for each in self._under_way.values():
+            each.task.cancel()
+        await asyncio.gather(*(each.task for each in self._under_way.values()), return_exceptions=True)
 
     def _over(self) -> int:
-        """Forget what has come to its end, and return how many providers' that was. Plumbing is raised: what was
-        claimed is taken up again.
+        """Forget what has come to its end, and return how many events that were. Plumbing is raised: what was claimed
+        is taken up again.
         """
-        over = {name: task for name, task in self._under_way.items() if task.done()}
-        for name in over:
-            del self._under_way[name]
-        for task in over.values():
-            task.result()
+        over = {hash: each.task for hash, each in self._under_way.items() if each.task.done()}
+        for hash in over:
+            del self._under_way[hash]
+        for failure in [task.exception() for task in over.values()]:
+            if failure is not None:
+                raise failure
         return len(over)
 
     async def _claimed(self) -> list[StoredEvent]:
-        runtime, busy = self._runtime, list(self._under_way)
+        runtime, busy = self._runtime, Counter(each.provider for each in self._under_way.values())
+        full = [name for name, count in busy.items() if count >= AT_ONCE]
+        free = AT_ONCE - max((count for count in busy.values() if count < AT_ONCE), default=0)
         async with runtime.record.session() as session:
-            if not await self._store.is_due(session, besides=busy) or await runtime.held(session) is not None:
+            if not await self._store.is_due(session, besides=full) or await runtime.held(session) is not None:
                 return []
         async with runtime.record.transaction() as tx:
-            return await self._store.due(tx, claim_ms=CLAIM_MS, limit=AT_ONCE, besides=busy)
-
-    async def _take_all(self, events: Sequence[StoredEvent]) -> None:
-        done = await asyncio.gather(*(self.take(event) for event in events), return_exceptions=True)
-        for failure in done:
-            if failure is not None:
-                raise failure
+            claimed = await self._store.due(tx, claim_ms=CLAIM_MS, limit=free, besides=full)
+        # One that takes longer than it was claimed for is claimed anew, and goes on.
+        return [event for event in claimed if event.hash not in self._under_way]
 
     async def take(self, event: StoredEvent) -> None:
         """Take one event up. Whatever comes of it is stored, and nothing is raised but plumbing."""

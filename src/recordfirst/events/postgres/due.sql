@@ -1,5 +1,5 @@
 -- Take what is due, oldest first: nobody else does for so long. Who dies with it leaves it to the next. Not
--- of the providers `besides`, whose events are being taken up.
+-- of the providers `besides`, of whose events enough are being taken up.
 -- MATERIALIZED, because a plan may run a subquery that locks once for each row, and each time it locks others.
 WITH due AS MATERIALIZED (
     SELECT hash AS due_hash, app AS due_app FROM recordfirst.event
