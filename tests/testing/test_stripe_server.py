@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import re
 import signal
@@ -36,6 +37,28 @@ async def until(happened: Callable[[], int]) -> None:
     """Let the simulator work until something has happened."""
     while not happened():
         await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "says"),
+    [
+        (f"Basic {base64.b64encode(b'sk_test_x:').decode()}", 200, "succeeded"),
+        ("Bearer sk_test_x", 200, "succeeded"),
+        ("Basic ==", 401, "did not provide an API key"),
+        ("Bearer ", 401, "did not provide an API key"),
+        ("", 401, "did not provide an API key"),
+        (f"Basic {base64.b64encode(b'pk_test_x:').decode()}", 401, "Invalid API Key provided: pk_test_x"),
+    ],
+    ids=["as curl -u", "bearer", "garbage", "empty", "none", "a public one"],
+)
+async def test_a_key_comes_as_stripe_takes_it(given, status, says):
+    """P8: as the user name of Basic, too, which Stripe's own examples have."""
+    async with (
+        StripeSimulator() as sim,
+        aiohttp.ClientSession(headers={"Authorization": given}) as session,
+        session.post(f"{sim.url}/v1/payment_intents", data=FORM.encode()) as reply,
+    ):
+        assert (reply.status, says in await reply.text()) == (status, True)
 
 
 async def test_slow_request_holds_its_key():

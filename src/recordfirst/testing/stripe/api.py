@@ -157,7 +157,9 @@ class Api:
     # ── the layers before an endpoint ───────────────────────────────────────
 
     def _authenticate(self, request: Request) -> None:
-        if request.api_key is None or not request.api_key.startswith(("sk_", "rk_")):
+        if request.api_key is None:
+            raise invalid("You did not provide an API key: as a bearer token, or with curl -u sk_test_123:", status=401)
+        if not request.api_key.startswith(("sk_", "rk_")):
             raise invalid(f"Invalid API Key provided: {request.api_key}", status=401)
 
     def _rate_limited(self) -> Refusal:

@@ -7,6 +7,7 @@ Besides the API it serves controls for other processes: ``GET /_sim/ledger``, ``
 from __future__ import annotations
 
 import asyncio
+import base64
 from types import TracebackType
 from typing import Any, Self
 
@@ -164,13 +165,12 @@ class StripeSimulator:
         if request.path.startswith("/_sim/"):
             return self._control(request.method, request.path, parse_form(request.query_string), await request.read())
         text = (await request.read()).decode() if request.method == "POST" else request.query_string
-        scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
         step = self.api.begin(
             Request(
                 method=request.method,
                 path=request.path,
                 params=parse_form(text),
-                api_key=credentials if scheme == "Bearer" and credentials else None,
+                api_key=_key_of(request.headers.get("Authorization", "")),
                 account=request.headers.get("Stripe-Account", ""),
                 idempotency_key=request.headers.get("Idempotency-Key"),
             )
@@ -251,3 +251,14 @@ class StripeSimulator:
 
 def _json(status: int, shown: object) -> web.Response:
     return web.Response(status=status, body=msgspec.json.encode(shown), content_type="application/json")
+
+
+def _key_of(authorization: str) -> str | None:
+    """The API key: bearer, or the user name of Basic, as ``curl -u`` has it (https://docs.stripe.com/api/authentication)."""
+    scheme, _, credentials = authorization.partition(" ")
+    if scheme == "Basic":
+        try:
+            return base64.b64decode(credentials, validate=True).decode().partition(":")[0] or None
+        except ValueError:  # it is no Base64, or no text
+            return None
+    return credentials or None if scheme == "Bearer" else None
