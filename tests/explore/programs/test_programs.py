@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+
 import msgspec
 import pytest
 
@@ -17,6 +20,13 @@ def test_a_seed_is_a_program():
     """The same one each time, another one for another seed, and the same as data."""
     assert generate(7) == generate(7) != generate(8)
     assert msgspec.json.decode(msgspec.json.encode(generate(7)), type=Program) == generate(7)
+
+
+def test_a_program_declares_each_name_once():
+    """Parts within parts too: of two with one name, the second would be run for both."""
+    for seed in range(1000):
+        declared = Counter(re.findall(r"^(?:async )?def (\w+)", source(generate(seed)), re.MULTILINE))
+        assert [name for name, times in declared.items() if times > 1] == [], seed
 
 
 def test_a_run_is_the_same_each_time(world):

@@ -195,8 +195,9 @@ class _Generator:
             case "sleep":
                 return Sleep(self._one(1, 60, 7 * 86_400))
             case "part":
+                number = self._parts
                 self._parts += 1
-                return Part(tuple(self._block(self._times(1, 2), depth + 1)), self._parts - 1)
+                return Part(tuple(self._block(self._times(1, 2), depth + 1)), number)
             case _:
                 return self._reused()
 

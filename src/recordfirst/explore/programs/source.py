@@ -94,11 +94,11 @@ def source(program: Program) -> str:
     if any(isinstance(each, WriteSpec) and each.starts for each in program.steps) or "taken" in program.begin:
         written.append(_CHILD)
     steps = "".join(f"{e.name}, " for e in program.steps if not (isinstance(e, ReadSpec) and e.is_plain))
-    parts = {each.number: each for each in walk(program.body) if isinstance(each, Part)}
-    for number, part in parts.items():
-        written.append(_workflow(f"part{number}", steps, body_lines(program, part.body)))
+    parts = [each for each in walk(program.body) if isinstance(each, Part)]
+    for part in parts:
+        written.append(_workflow(f"part{part.number}", steps, body_lines(program, part.body)))
     written.append(_workflow("program", steps, body_lines(program, program.body)))
-    names = ["program", *(f"part{number}" for number in parts)]
+    names = ["program", *(f"part{part.number}" for part in parts)]
     if _CHILD in written:
         names.append("child")
     written.append(f"\nWORKFLOWS = [{', '.join(names)}]\n")
