@@ -630,6 +630,13 @@ MUTANTS = [
         Edit("recordfirst.worker.watchdog:Watchdog._watch", "self._end(EXIT_CODE)", "pass"),
     ),
     _8(
+        "the watchdog's timer is renewed behind the worker's end",
+        lambda on: blocked.test_who_has_left_is_not_ended(on.fixture("monkeypatch")),
+        "assert",
+        Edit("recordfirst.worker.watchdog:Watchdog._arm", "with self._leaving", "with contextlib.nullcontext()"),
+        Edit("recordfirst.worker.watchdog:Watchdog._arm", "self._stopped.is_set()", "False"),
+    ),
+    _8(
         "a blocked event loop is not told",
         lambda on: blocked.test_it_is_told_while_it_lasts(on.shop(), on.fixture("caplog")),
         "assert",

@@ -47,7 +47,7 @@ class Shop:
     @contextlib.asynccontextmanager
     async def working(self, *workflows: Any, **options: Any) -> AsyncIterator[App]:
         """An app with a worker that works."""
-        async with self.app(*workflows, **options) as app, app.worker() as worker:
+        async with self.app(*workflows, **options) as app, app.worker(blocked_s=None) as worker:
             await worker.working.wait()
             yield app
 

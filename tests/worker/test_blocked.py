@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
 import subprocess
 import sys
@@ -85,6 +86,31 @@ async def test_a_slow_turn_is_not_told(shop: Shop):
                 await asyncio.sleep(0.05)
             await asyncio.sleep(1.5)
     assert shop.seen(LoopBlocked) == []
+
+
+async def test_who_has_left_is_not_ended(monkeypatch):
+    """P10: the thread that watches comes to renew the timer at the moment in which the worker leaves."""
+    did: list[str] = []
+    monkeypatch.setattr(faulthandler, "dump_traceback_later", lambda *_, **__: did.append("armed"))
+    monkeypatch.setattr(faulthandler, "cancel_dump_traceback_later", lambda: did.append("cancelled"))
+    comes, left, asked = threading.Event(), threading.Event(), list[float]()
+
+    def now_s() -> float:
+        if threading.current_thread() is threading.main_thread():
+            return time.monotonic()
+        asked.append(time.monotonic())
+        if len(asked) == 1:  # as it begins
+            return asked[0]
+        comes.set()
+        left.wait(0.3)  # it is left meanwhile, or waits for this thread
+        return time.monotonic() + 60
+
+    with Watchdog(SimpleNamespace(app="shop"), 30, tell_s=0.04, now_s=now_s):  # type: ignore[arg-type]
+        await asyncio.to_thread(comes.wait)
+    left.set()
+    await asyncio.sleep(0.2)
+    assert did[0] == "armed"
+    assert did[-1] == "cancelled"
 
 
 async def test_busy_threads_are_told():

@@ -62,6 +62,8 @@ class Watchdog:
         self._step_s = min(_STEP_S, self._tell_s / 4)
         self._turns = 0
         self._stopped = threading.Event()
+        self._leaving = threading.Lock()
+        """Held to leave, and to do what must not come behind that: faulthandler's timer is the whole process's."""
         self._timer: asyncio.TimerHandle | None = None
         self._armed_s = float("-inf")
 
@@ -75,11 +77,12 @@ class Watchdog:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stopped.set()
+        with self._leaving:
+            self._stopped.set()
+            if self._armed_s > 0:
+                faulthandler.cancel_dump_traceback_later()
         if self._timer is not None:
             self._timer.cancel()
-        if self._armed_s > 0:
-            faulthandler.cancel_dump_traceback_later()
 
     def _turn(self) -> None:
         self._turns += 1
@@ -102,16 +105,20 @@ class Watchdog:
                 self._tell(blocked_s, ends=False)
             if self._ends_after_s is not None and blocked_s >= self._ends_after_s and not self._is_debugged():
                 self._tell(blocked_s, ends=True)
-                self._end(EXIT_CODE)
+                with self._leaving:
+                    if not self._stopped.is_set():
+                        self._end(EXIT_CODE)
                 return
 
     def _arm(self) -> None:
         """Let faulthandler end the process if this thread comes no more to it."""
-        if self._ends_after_s is None or self._now_s() - self._armed_s < _LOCKED_S:
-            return
-        self._armed_s = self._now_s()
-        with contextlib.suppress(Exception):  # no standard error to write to
-            faulthandler.dump_traceback_later(self._ends_after_s + 2 * _LOCKED_S, exit=True, file=2)
+        with self._leaving:
+            now_s = self._now_s()
+            if self._ends_after_s is None or self._stopped.is_set() or now_s - self._armed_s < _LOCKED_S:
+                return
+            self._armed_s = now_s
+            with contextlib.suppress(Exception):  # no standard error to write to
+                faulthandler.dump_traceback_later(self._ends_after_s + 2 * _LOCKED_S, exit=True, file=2)
 
     def _tell(self, blocked_s: float, *, ends: bool) -> None:
         workflow, step = self._blamed()
