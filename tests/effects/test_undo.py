@@ -339,6 +339,36 @@ async def test_every_attempt_has_its_undo(shop):
         assert [(await receipt(app, "do:a", attempt)).undone_by for attempt in (1, 2)] == ["back:a"] * 2
 
 
+@workflow(fails=OutOfStockError)
+async def second_card(ctx: Context, by_hand: bool) -> None:
+    try:
+        held = await do(ctx, "a")
+    except Declined:
+        held = await do.attempt(2)(ctx, "a")
+    if by_hand:
+        await back(ctx, "a", held)
+    raise OutOfStockError("out of stock")
+
+
+@workflow
+async def by_support(ctx: Context) -> None:
+    await back(ctx, "a", "DO A")
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+async def test_a_later_attempt_is_undone_once(shop, by_hand):
+    """P3: whoever calls its undo: the body before the workflow fails, the failure, or another workflow after it."""
+    world = World(do_a=Declined("no funds"))
+    async with shop.working(second_card, by_support, provide={World: world}) as app:
+        await fails(await app.start(second_card, by_hand, id="o"))
+        await (await app.start(by_support, id="support")).result()
+        assert world.keys == ["shop/do:a", "shop/do:a#2", "shop/back:a"]
+        assert (await receipt(app, "do:a", 2)).undone_by == "back:a"
+        await fails(await app.retry("o", again=True))
+        assert world.keys[3:] == ["shop/do:a#3", "shop/back:a#2"]  # another charge, so another refund
+        assert (await receipt(app, "do:a", 3)).undone_by == "back:a"
+
+
 # ── an effect that happened, and whose on_success cannot be stored ──────────
 
 

@@ -309,6 +309,23 @@ def test_p10_a_fresh_schema_is_the_migrated_one(sqlite_path, tmp_path):
     assert len(schemas[0]) > 8
 
 
+def test_p3_undos_come_through_the_step_that_counts_their_attempts(sqlite_path):
+    """Run twice, it changes nothing more: what an older version has begun, and what this one has."""
+    connection = sqlite3.connect(sqlite_path)
+    steps = {step.name: step for step in statements.migrations(PACKAGE)}
+    for step in steps.values():
+        if step.name == "undoes_attempt":
+            connection.execute("INSERT INTO recordfirst_undoing VALUES ('shop', 'back:a', 2, 'do:a', '1')")
+            connection.commit()
+        connection.executescript(step.sql)
+    connection.execute("INSERT INTO recordfirst_undoing VALUES ('shop', 'back:b', 1, 'do:b', 2, '1')")
+    connection.commit()
+    connection.executescript(steps["undoes_attempt"].sql)
+    undoings = connection.execute(statements.load(PACKAGE).undoings_of, {"app": "shop", "workflow": "1"}).fetchall()
+    connection.close()
+    assert undoings == [("back:a", 2, "do:a", 2), ("back:b", 1, "do:b", 2)]
+
+
 def test_p6_marks_come_through_the_step_that_renames_their_columns(sqlite_path):
     """Run twice, it changes nothing more."""
     connection = sqlite3.connect(sqlite_path)

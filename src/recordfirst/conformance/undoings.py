@@ -12,8 +12,11 @@ from recordfirst.core.receipt import Undoing
 from recordfirst.records.contract import Session
 
 
-async def _begin(session: Session[Any], key: str, undoes: str, *, attempt: int = 1, workflow: str = "order:1") -> str:
-    return await session.begin_undo(Undoing(key, attempt, undoes), workflow)
+async def _begin(
+    session: Session[Any], key: str, undoes: str, *, attempt: int = 1, of: int = 1, workflow: str = "order:1"
+) -> str:
+    undone, undone_attempt = await session.begin_undo(Undoing(key, attempt, undoes, of), workflow)
+    return undone if undone_attempt == 1 else f"{undone}#{undone_attempt}"
 
 
 async def _asked(session: Session[Any], **what: str) -> list[tuple[str, str]]:
@@ -37,6 +40,8 @@ class UndoingConformance:
                     assert await _begin(tx, "1:refund", "1:charge") == "1:charge"
                     assert await _begin(tx, "1:refund", "1:fee", workflow="order:2") == "1:charge"
                     assert await _begin(tx, "1:refund", "1:fee", attempt=2) == "1:fee"
+                    assert await _begin(tx, "1:refund", "1:charge", attempt=3, of=2) == "1:charge#2"
+                    assert await _begin(tx, "1:refund", "1:charge", attempt=3, of=3) == "1:charge#2"
                     assert await _begin(tx, "1:unhold", "1:charge") == "1:charge"
                 async with bank.transaction() as tx:
                     assert await _begin(tx, "1:refund", "1:fee") == "1:fee"
@@ -52,16 +57,16 @@ class UndoingConformance:
                     assert await session.undoings_of("order:1") == []
                 async with record.transaction() as tx:
                     for key, undoes, attempt in (("b", "1:fee", 1), ("a", "1:charge", 2), ("a", "1:charge", 1)):
-                        await _begin(tx, key, undoes, attempt=attempt)
+                        await _begin(tx, key, undoes, attempt=attempt, of=attempt + 1)
                     await _begin(tx, "b", "1:charge")  # refused, so it is no undo of the charge
                     await _begin(tx, "c", "2:charge", workflow="order:2")
                 async with bank.transaction() as tx:
                     await _begin(tx, "d", "1:charge")
                 async with record.session() as session:
                     found = await session.undoings_of("order:1")
-                    assert sorted(found) == [("a", 1, "1:charge"), ("a", 2, "1:charge"), ("b", 1, "1:fee")]
+                    assert sorted(found) == [("a", 1, "1:charge", 2), ("a", 2, "1:charge", 3), ("b", 1, "1:fee", 2)]
                     assert all(isinstance(each, Undoing) for each in found)
-                    assert await session.undoings_of("order:2") == [Undoing("c", 1, "2:charge")]
+                    assert await session.undoings_of("order:2") == [Undoing("c", 1, "2:charge", 1)]
                     assert await session.undoings_of("order:3") == []
 
         run(go())

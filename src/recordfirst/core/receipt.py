@@ -123,11 +123,12 @@ class Intended(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Undoing(NamedTuple):
-    """An undo that was begun, by its key, and the key of what it takes back. Both have this attempt."""
+    """An undo that was begun, by its key and attempt, and those of what it takes back."""
 
     key: str
     attempt: int
     undoes: str
+    undoes_attempt: int
 
 
 class Wake(msgspec.Struct, frozen=True, kw_only=True):

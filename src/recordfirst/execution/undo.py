@@ -29,6 +29,7 @@ from recordfirst.execution.execution import Execution
 from recordfirst.execution.outcome import arguments_after
 from recordfirst.execution.undone import begun_undos, kept_result, mark_undone
 from recordfirst.providers.contract import describe
+from recordfirst.records.contract import Session
 from recordfirst.steps.effect import Effect
 from recordfirst.steps.function import RAISED_AT
 
@@ -83,12 +84,12 @@ async def _undo(
     if not happened:
         return None
     if begun is not None:
-        await go_on(undo.undoing(receipt, begun), execution, ctx)
+        await go_on(undo.undoing(receipt, attempt=begun.attempt, begun=begun), execution, ctx)
         return begun.key
     arguments = arguments_after(execution.runtime, effect, undo, receipt, result)
     key = undo.key_for(arguments)
-    await _begin(execution, undo, receipt, key)
-    await run_bound(undo.undoing(receipt, None), execution, ctx, arguments)
+    attempt = await _begin(execution, undo, receipt, key)
+    await run_bound(undo.undoing(receipt, attempt=attempt), execution, ctx, arguments)
     return key
 
 
@@ -111,15 +112,25 @@ async def _outcome(ctx: Context, execution: Execution, effect: Effect[..., Any],
     return True, codec.decode(codec.encode(result, f"the result of {effect.function!r}"))
 
 
-async def _begin(execution: Execution, undo: Effect[..., Any], receipt: Receipt, key: str) -> None:
-    """Store what is taken back under this key. Raises ``SharedKey`` if the key is another effect's undo."""
+async def _begin(execution: Execution, undo: Effect[..., Any], receipt: Receipt, key: str) -> int:
+    """Store what is taken back under this key, and return the undo's attempt: the next of those that undid earlier
+    attempts. A call of the undo by a body is none of them, so it counts, and nothing is taken back twice (P3).
 
-    async def store() -> str:
+    Raises:
+        SharedKey: if the key is another effect's undo.
+    """
+
+    async def store() -> tuple[int, str]:
         async with execution.runtime.record.transaction() as tx:
-            undoes: str = await tx.begin_undo(Undoing(key, receipt.attempt, receipt.key), execution.workflow_id)
-            return undoes
+            attempt = 1 + await _collected(tx, receipt)
+            while True:
+                undoing = Undoing(key, attempt, receipt.key, receipt.attempt)
+                undoes, of_attempt = await tx.begin_undo(undoing, execution.workflow_id)
+                if undoes != receipt.key or of_attempt == receipt.attempt:
+                    return attempt, undoes
+                attempt += 1
 
-    undoes = await execution.runtime.patiently(f"undo {key!r}", store)
+    attempt, undoes = await execution.runtime.patiently(f"undo {key!r}", store)
     if undoes != receipt.key:
         raise SharedKey(
             key,
@@ -127,6 +138,13 @@ async def _begin(execution: Execution, undo: Effect[..., Any], receipt: Receipt,
             f"that of {receipt.key!r}, which was not called: put into the key of {undo.name} what tells the two apart "
             "(the result of what it undoes, say)",
         )
+    return attempt
+
+
+async def _collected(tx: Session[Any], receipt: Receipt) -> int:
+    """How many earlier attempts were collected with their workflows. They may have been undone under any attempt."""
+    earlier = [await tx.find_receipt(receipt.key, attempt) for attempt in range(1, receipt.attempt)]
+    return sum(found.receipt is None for found in earlier)
 
 
 async def close_undone(execution: Execution, done: list[tuple[Receipt, str]], finish: Finish) -> None:

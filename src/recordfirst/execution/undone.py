@@ -21,10 +21,10 @@ async def begun_undos(
     """The receipts of a workflow's undos, by key and attempt of what each takes back."""
     known = {(receipt.key, receipt.attempt): receipt for receipt in receipts}
     begun: dict[tuple[str, int], Receipt] = {}
-    for key, attempt, undoes in await session.undoings_of(workflow):
-        found = known.get((key, attempt)) or (await session.find_receipt(key, attempt)).receipt
+    for each in await session.undoings_of(workflow):
+        found = known.get((each.key, each.attempt)) or (await session.find_receipt(each.key, each.attempt)).receipt
         if found is not None:
-            begun[undoes, attempt] = found
+            begun[each.undoes, each.undoes_attempt] = found
     return begun
 
 
@@ -42,8 +42,8 @@ async def begun_undo(runtime: Runtime, receipt: Receipt) -> Receipt | None:
     async def find() -> Receipt | None:
         async with runtime.record.session() as session:
             for each in await session.undoings_of(receipt.workflow):
-                if (each.undoes, each.attempt) == (receipt.key, receipt.attempt):
-                    found: Receipt | None = (await session.find_receipt(each.key, receipt.attempt)).receipt
+                if (each.undoes, each.undoes_attempt) == (receipt.key, receipt.attempt):
+                    found: Receipt | None = (await session.find_receipt(each.key, each.attempt)).receipt
                     return found
             return None
 

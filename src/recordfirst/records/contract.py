@@ -245,8 +245,8 @@ class Session[C](ReconcileStatements, TimelineStatements, ProjectionStatements, 
         fingerprint first.
         """
 
-    async def begin_undo(self, undoing: Undoing, workflow: str) -> str:
-        """Say what an undo, by its key and attempt, takes back; return the key of what was said first.
+    async def begin_undo(self, undoing: Undoing, workflow: str) -> tuple[str, int]:
+        """Say what an undo, by its key and attempt, takes back; return key and attempt of what was said first.
 
         Call it in a transaction, or again until it comes through.
         """

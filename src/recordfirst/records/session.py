@@ -240,15 +240,14 @@ class SqlSession[C](_Reconciling, _Timelines, _Projections, PendingQueries):
         asked = {"workflow": workflow, "kind": kind, "function": function, "key": besides, "fingerprint": fingerprint}
         return [(key, request) for key, request in await self._rows(self._sql.requests_of, **asked)]
 
-    async def begin_undo(self, undoing: Undoing, workflow: str) -> str:
-        identity = {"key": undoing.key, "attempt": undoing.attempt}
-        await self._rows(self._sql.begin_undo, **identity, undoes=undoing.undoes, workflow=workflow)
-        [[undoes]] = await self._rows(self._sql.undone_under, **identity)
-        return str(undoes)
+    async def begin_undo(self, undoing: Undoing, workflow: str) -> tuple[str, int]:
+        await self._rows(self._sql.begin_undo, **undoing._asdict(), workflow=workflow)
+        [[undoes, attempt]] = await self._rows(self._sql.undone_under, key=undoing.key, attempt=undoing.attempt)
+        return undoes, attempt
 
     async def undoings_of(self, workflow: str) -> list[Undoing]:
         rows = await self._rows(self._sql.undoings_of, workflow=workflow)
-        return [Undoing(key, attempt, undoes) for key, attempt, undoes in rows]
+        return [Undoing(*row) for row in rows]
 
     async def wakes(self, limit: int) -> list[Wake]:
         rows = await self._rows(self._sql.wakes, limit=limit)

@@ -76,7 +76,7 @@ class Effect[**P, R](Step[P, R]):
     deadline_s: float | None = None
     attempt_number: int = 1
     follows: bool = False
-    """Its attempts are those of the effect that it undoes."""
+    """Its attempt was counted by what it follows: it is not one that the body asks for."""
     receipts_stay: bool = False
     """When its workflow is collected: what it has made stays for ever, and is not known by its key alone."""
     settles: bool = False
@@ -187,12 +187,12 @@ class Effect[**P, R](Step[P, R]):
         other.attempt_number = number
         return other
 
-    def undoing(self, undone: Receipt, begun: Receipt | None) -> Self:
-        """Return this effect as the undo of what has that receipt, and as that one's attempt.
+    def undoing(self, undone: Receipt, *, attempt: int, begun: Receipt | None = None) -> Self:
+        """Return this effect as the undo of what has that receipt, and as this attempt of its own.
 
         With ``begun``, the receipt that the undo has by now, it goes on with that one.
         """
-        other = self.attempt(undone.attempt)
+        other = self.attempt(attempt)
         other.follows, other.undoes, other.of = True, undone, begun
         return other
 
