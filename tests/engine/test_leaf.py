@@ -214,6 +214,31 @@ def test_register_replaces_and_knows_the_alias():
     run(go())
 
 
+def test_what_is_not_registered_is_made_by_its_name():
+    """P9: what is registered later is found as such, by its object and by its name."""
+    alias = object()
+
+    def made(name: str):
+        async def standing_in(ctx) -> str:
+            return f"for {name}"
+
+        return standing_in
+
+    async def known(ctx) -> str:
+        return "known"
+
+    async def body(ctx) -> list:
+        return [await ctx.rpc("gone"), await ctx.rpc("known"), await ctx.rpc(alias)]
+
+    async def go():
+        async with resonating(body) as (resonate, _):
+            sdk.register_unknown(resonate, made)
+            sdk.register(resonate, "known", known, alias)
+            assert await resonate.run("w", body).result() == ["for gone", "known", "known"]
+
+    run(go())
+
+
 def test_kind_of_connection():
     """P6: what is in memory is told from what outlives the process."""
     assert sdk.is_local(Resonate(network=LocalConnection(), autostart=False, env={}))

@@ -28,6 +28,9 @@ class Engine(Protocol):
     def register(self, name: str, function: Callable[..., Any], alias: object) -> None:
         """Make a workflow's body runnable by name, and by ``alias``, the object users know. Before :meth:`start`."""
 
+    def register_unknown(self, of: Callable[[str], Callable[..., Any]]) -> None:
+        """Run what ``of`` makes for the name of any other workflow. Before :meth:`start`."""
+
     async def open(self) -> None:
         """Come into possession of what it keeps; from here on ``identity`` is known. Nothing runs yet.
 

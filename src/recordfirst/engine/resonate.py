@@ -43,6 +43,9 @@ class ResonateEngine:
     def register(self, name: str, function: Callable[..., Any], alias: object) -> None:
         sdk.register(self.resonate, name, function, alias)
 
+    def register_unknown(self, of: Callable[[str], Callable[..., Any]]) -> None:
+        sdk.register_unknown(self.resonate, of)
+
     async def open(self) -> None:
         """It knows who it is from the beginning."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from resonate.context import Context
@@ -15,7 +16,7 @@ from recordfirst.core.stops import stop_of
 from recordfirst.core.text import class_name, safe_text, storable_text
 from recordfirst.engine.sdk import steps as sdk
 from recordfirst.engine.sdk.context import WorkflowContext
-from recordfirst.errors import Misuse
+from recordfirst.errors import Misuse, UnknownWorkflow
 from recordfirst.execution.calls import running
 from recordfirst.execution.execution import Execution
 from recordfirst.execution.runtime import Runtime
@@ -23,6 +24,7 @@ from recordfirst.execution.undo import close_undone, undo_all, withdraw_uncalled
 from recordfirst.execution.undone import taken_back_before
 from recordfirst.observe import Failed, StaleEpoch, Stopped, log_place
 from recordfirst.providers.contract import describe
+from recordfirst.steps.declared import Declared
 from recordfirst.steps.function import Function
 
 if TYPE_CHECKING:
@@ -98,6 +100,46 @@ def body_of(
 
     body.__name__ = workflow.name
     body.__signature__ = workflow.function.signature  # type: ignore[attr-defined]
+    return body
+
+
+def body_of_unknown(name: str, runtime: Runtime, lifecycle: Lifecycle, known: Iterable[str]) -> Any:
+    """What the engine runs for a workflow, or for a part of one, that this version does not have (P8, P9).
+
+    The workflow stops: nothing else would say why it does not go on. The next version that has it, or whose body does
+    without the part, goes on by itself. Of what is over, nothing is left.
+    """
+
+    async def body(given: Context, *_args: Any, **_kwargs: Any) -> None:
+        ctx = WorkflowContext(given, threads=runtime.executor)
+        try:
+            _, id, epoch, lineage = identity.parse_engine_id(ctx.info.id)
+        except ValueError:
+            raise sdk.release(f"function not found: {name}") from None  # it is not ours
+        await lifecycle.cleared()
+        start = await _find(runtime, id)
+        if start is None or (start.state, start.epoch, start.is_stopped) != ("open", epoch, False):
+            return _pass_over(runtime, lifecycle, ctx.info.id, (id, epoch))
+        sdk.never_retried(ctx)
+        first = lifecycle.entered(ctx.info.id)
+        execution = Execution(
+            runtime, id, epoch, is_part=bool(lineage), first_run=first, declared=Declared(), over=ctx.over, again={}
+        )
+        what = "which runs a part of this one" if lineage else "and this is one"
+        execution.stopped_by(
+            UnknownWorkflow(
+                f"app {runtime.app!r} has no workflow {name!r}, {what}; it has: {', '.join(known) or 'none'}. Deploy "
+                "a version that has it, or keep the old name with @workflow(name=...)"
+            ),
+            None,
+            None,
+        )
+        try:
+            raise await _stop(start.workflow, ctx, execution)
+        finally:
+            lifecycle.left(ctx.info.id)
+
+    body.__name__ = name
     return body
 
 

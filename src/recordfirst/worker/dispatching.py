@@ -113,11 +113,13 @@ def of_held(
 ) -> Literal["stale", "unmarked", "ours"]:
     """What an epoch is that the engine holds when a worker begins.
 
-    ``stale``: it is over, or another engine went on with it. ``unmarked``: the record does not know that it was handed
-    over.
+    ``stale``: it is over, another engine went on with it, or this version cannot run it. ``unmarked``: the record does
+    not know that it was handed over.
     """
     if start is None or (start.state, start.epoch) != ("open", epoch):
         return "stale"
+    if start.workflow not in workflows:
+        return "stale"  # it goes on from the record in the version that has it
     if start.engine is None:
         return "unmarked"
     return "ours" if is_ours(start, engine, workflows) else "stale"

@@ -9,7 +9,7 @@ from typing import Any
 
 from recordfirst.engine.contract import Engine
 from recordfirst.errors import Misuse
-from recordfirst.execution.body import body_of
+from recordfirst.execution.body import body_of, body_of_unknown
 from recordfirst.execution.runtime import Runtime
 from recordfirst.observe import WorkInterrupted
 from recordfirst.reconcile.contract import PassContext
@@ -90,6 +90,7 @@ class Worker:
         dispatcher = Dispatcher(self._runtime, engine, registered.workflows, self._concurrency)
         for workflow in registered.workflows.values():
             engine.register(workflow.name, body_of(workflow, self._runtime, dispatcher, registered.effects), workflow)
+        engine.register_unknown(lambda name: body_of_unknown(name, self._runtime, dispatcher, registered.workflows))
         try:
             await engine.open()
             await dispatcher.drop_stale()

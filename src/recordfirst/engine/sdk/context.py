@@ -33,7 +33,7 @@ from recordfirst.core import codec, identity, values
 from recordfirst.engine.codec import original
 from recordfirst.engine.sdk import steps as sdk
 from recordfirst.engine.sdk.over import Hosts, Over
-from recordfirst.errors import BadArguments, Misuse, Unencodable
+from recordfirst.errors import BadArguments, Misuse, Unencodable, UnknownWorkflow
 from recordfirst.process import places
 from recordfirst.steps.function import Function, contained
 from recordfirst.steps.step import Step
@@ -151,6 +151,9 @@ class WorkflowContext(Context):
         sdk.never_retried(self)
         name = _name_of(fn)
         with self._judging(name):
+            if not isinstance(fn, str) and self._state.registry.reverse(fn) is None:
+                # The SDK would give the task back, and get it again at once.
+                raise UnknownWorkflow(f"ctx.rpc({name}): the app has no such workflow; give it to App(workflows=[...])")
             given = codec.encode([args, kwargs], f"the arguments of ctx.rpc({name})")
             args, kwargs = _bound(fn, name, args, kwargs, given)
             self._begin(name, f"rpc {name} {given}")

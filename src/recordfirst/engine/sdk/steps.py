@@ -15,8 +15,10 @@ import msgspec
 from resonate.codec import Codec
 from resonate.connections import LocalConnection
 from resonate.context import Context
+from resonate.durable import DurableFunction
 from resonate.error import PlatformError, ResonateError, StoppedError
 from resonate.ids import join_id
+from resonate.registry import Registry
 from resonate.retry import Exponential, Never
 from resonate.send import Envelope, Head, SubEnvelope, parse_promise
 from resonate.timing import now_ms
@@ -208,6 +210,26 @@ def register(resonate: Any, name: str, function: Any, alias: Any) -> None:
     resonate.register(function, name=name, retry_policy=Never())
     # So that ctx.rpc(workflow, ...) finds it by the object that the user has.
     resonate._registry._by_fn[alias] = (name, 1)
+
+
+class _Names(Registry):
+    """What is registered, and what is run for every other name."""
+
+    def __init__(self, registered: Registry, of: Callable[[str], Any]) -> None:
+        vars(self).update(vars(registered))  # the same tables
+        self._of = of
+
+    def get(self, name: str, version: int = 1) -> DurableFunction:
+        found = super().get(name, version)
+        return found if found is not None else DurableFunction(self._of(name))
+
+
+def register_unknown(resonate: Any, of: Callable[[str], Any]) -> None:
+    """Run what ``of`` makes for the name of any workflow that is not registered.
+
+    The SDK itself gives such a task back, and gets it again at once: some thousand times a second, for ever.
+    """
+    resonate._core.registry = _Names(resonate._registry, of)
 
 
 def far_from_now_ms(resonate: Any) -> int:
