@@ -11,6 +11,7 @@ import pytest
 
 from recordfirst import Context, Embedded, WorkflowStopped, workflow
 from recordfirst.observe import Resumed, Stopped
+from recordfirst.worker import resuming
 
 SLEEPS = timedelta(seconds=2)
 TURNS: list[str] = []
@@ -60,11 +61,13 @@ async def asleep(app: Any) -> None:
             await asyncio.sleep(0.02)
 
 
-async def idle(shop: Any, *workflows: Any, **options: Any) -> None:
+async def idle(shop: Any, *workflows: Any, stops: int = 0, **options: Any) -> None:
     """A worker of this version does other work, and has time to spare: it does not take one task again and again."""
     began = time.process_time()
     async with shop.working(*workflows, **options) as app:
         await asyncio.sleep(SLEEPS.total_seconds())
+        while len(shop.seen(Stopped)) < stops:
+            await asyncio.sleep(0.02)
         assert await (await app.start(other, id="o")).result() == "other"
     assert time.process_time() - began < SLEEPS.total_seconds() / 2
 
@@ -74,8 +77,9 @@ def table(shop: Any) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _fresh():
+def _soon(monkeypatch):
     TURNS.clear()
+    monkeypatch.setattr(resuming, "_EVERY_S", 0.2)
 
 
 @pytest.fixture
@@ -89,13 +93,14 @@ async def test_without_the_part_it_stops_and_goes_on_when_it_is_back(shop, engin
     async with shop.working(whole, part, engine=engine, version="1") as app:
         await app.start(whole, id="1")
         await asleep(app)
-    await idle(shop, whole, other, engine=engine, version="2")
-    [told] = shop.seen(Stopped)
-    assert told.workflow == "1"
-    assert "no workflow 'part', which runs a part of this one; it has: whole, other" in told.cause
+    await idle(shop, whole, other, stops=2, engine=engine, version="2")
+    waits, calls = shop.seen(Stopped)
+    assert "no workflow 'part', which runs a part of this one; it has: whole, other" in waits.cause
+    assert "ctx.rpc(part): the app has no such workflow" in calls.cause
+    assert {told.workflow for told in (waits, calls)} == {"1"}
     async with shop.working(whole, part, engine=engine, version="3") as app, asyncio.timeout(30):
         assert await (await app.handle("1")).result() == "from the part"
-    assert [event.workflow for event in shop.seen(Resumed)] == ["1"]
+    assert [(event.workflow, event.version) for event in shop.seen(Resumed)] == [("1", "2"), ("1", "3")]
 
 
 @pytest.mark.parametrize("known_by_the_record", [True, False])
@@ -114,15 +119,14 @@ async def test_without_the_whole_it_is_open_until_it_is_back(shop, engine, known
 
 
 async def test_a_body_that_does_without_the_part_goes_on(shop, engine):
-    """When it is told to, or by itself with the next version. What is left of the part is dropped."""
+    """By itself. What is left of the part is dropped."""
     async with shop.working(whole, part, engine=engine, version="1") as app:
         await app.start(whole, id="1")
         await asleep(app)
     async with shop.working(without_the_part(), engine=engine, version="2") as app, asyncio.timeout(30):
-        with pytest.raises(WorkflowStopped, match="no workflow 'part', which runs a part of this one"):
-            await (await app.handle("1")).result(if_stopped="raise")
-        await app.retry("1")
         assert await (await app.handle("1")).result() == "without it"
+    [told] = shop.seen(Stopped)
+    assert "no workflow 'part', which runs a part of this one" in told.cause
 
 
 async def test_what_is_over_leaves_no_part_behind(shop, engine):
@@ -136,10 +140,20 @@ async def test_what_is_over_leaves_no_part_behind(shop, engine):
     assert shop.seen(Stopped) == []
 
 
-@pytest.mark.parametrize("calls", [by_object, by_name])
-async def test_a_part_that_the_app_was_never_given(shop, calls):
+async def test_a_part_that_the_app_was_never_given(shop):
     """The mistake is told at once."""
-    async with shop.working(calls) as app, asyncio.timeout(20):
-        with pytest.raises(WorkflowStopped, match=r"no (such )?workflow"):
-            await (await app.start(calls, id="1")).result(if_stopped="raise")
-    assert [event.workflow for event in shop.seen(Stopped)] == ["1"]
+    async with shop.working(by_object) as app, asyncio.timeout(20):
+        with pytest.raises(WorkflowStopped, match=r"ctx.rpc\(part\): the app has no such workflow"):
+            await (await app.start(by_object, id="1")).result(if_stopped="raise")
+
+
+async def test_a_part_that_is_called_by_a_name_of_nothing(shop):
+    """Only who runs it can tell: the body is tried once more, and no further."""
+    async with shop.working(by_name, other, version="2") as app, asyncio.timeout(20):
+        await app.start(by_name, id="1")
+        while len(shop.seen(Stopped)) < 2:
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(5 * resuming._EVERY_S)
+        assert (await (await app.handle("1")).status()).is_stopped
+    assert len(shop.seen(Stopped)) == 2
+    assert len(shop.seen(Resumed)) == 1

@@ -12,7 +12,7 @@ from resonate.error import PlatformError, Suspended
 
 from recordfirst.core import codec, identity
 from recordfirst.core.start import Finish, Start
-from recordfirst.core.stops import stop_of
+from recordfirst.core.stops import WITHOUT_A_PART, stop_of
 from recordfirst.core.text import class_name, safe_text, storable_text
 from recordfirst.engine.sdk import steps as sdk
 from recordfirst.engine.sdk.context import WorkflowContext
@@ -106,8 +106,8 @@ def body_of(
 def body_of_unknown(name: str, runtime: Runtime, lifecycle: Lifecycle, known: Iterable[str]) -> Any:
     """What the engine runs for a workflow, or for a part of one, that this version does not have (P8, P9).
 
-    The workflow stops: nothing else would say why it does not go on. The next version that has it, or whose body does
-    without the part, goes on by itself. Of what is over, nothing is left.
+    The workflow stops: nothing else would say why it does not go on. The next version that has it goes on by itself. If
+    it is a part, this version does so once, too: its body may do without. Of what is over, nothing is left.
     """
 
     async def body(given: Context, *_args: Any, **_kwargs: Any) -> None:
@@ -134,8 +134,10 @@ def body_of_unknown(name: str, runtime: Runtime, lifecycle: Lifecycle, known: It
             None,
             None,
         )
+        without = runtime.version + WITHOUT_A_PART
+        is_first = bool(lineage) and without not in (start.stopped_in or "").split()
         try:
-            raise await _stop(start.workflow, ctx, execution)
+            raise await _stop(start.workflow, ctx, execution, version=without if is_first else runtime.version)
         finally:
             lifecycle.left(ctx.info.id)
 
@@ -227,12 +229,14 @@ async def _join_siblings(ctx: WorkflowContext) -> None:
         await ctx.flush_local_work()
 
 
-async def _stop(name: str, ctx: WorkflowContext, execution: Execution, failure: str | None = None) -> BaseException:
+async def _stop(
+    name: str, ctx: WorkflowContext, execution: Execution, failure: str | None = None, version: str | None = None
+) -> BaseException:
     """Store that a defect has stopped the workflow, and return what gives its task back (P9).
 
     The stop undoes nothing; that an undo had begun before is noted. The epochs so far begin no further step; the next
     one waits for a fix. ``failure``: the workflow was failing with this, and an undo has stopped it: the next epoch
-    undoes the rest, whatever the body would do.
+    undoes the rest, whatever the body would do. ``version``: which one does not try it again by itself.
     """
     runtime, id, defect = execution.runtime, execution.workflow_id, execution.defect
     assert defect is not None
@@ -252,7 +256,8 @@ async def _stop(name: str, ctx: WorkflowContext, execution: Execution, failure: 
             await tx.lock_start(id)  # a step that another process is storing is stored before it, or not at all
             stop["undoing"] = bool(await tx.undoings_of(id))
             text = codec.encode(stop, "a stop")
-            stopped = await tx.stop(id, execution.epoch, stop=text, version=runtime.version, failure=failure)
+            in_version = version or runtime.version
+            stopped = await tx.stop(id, execution.epoch, stop=text, version=in_version, failure=failure)
             if stopped is not None:
                 await tx.unpark(id)
                 await tx.saw_findings([stop_of(stopped)], f"stop {stopped.epoch}")

@@ -9,6 +9,7 @@ from recordfirst.explore.programs.tree import (
     Do,
     Edit,
     EffectSpec,
+    Fail,
     Part,
     Program,
     ReadSpec,
@@ -147,3 +148,31 @@ def test_two_branches_under_a_key_that_is_pending_wait_as_long_as_one(world):
     both = Together("gather", ((Do("e1", 1),), (Do("e1", 1),)))
     program = Program(steps=(EffectSpec(name="e1", answers=("pending",), probe="true"),), body=(both,))
     assert try_one(world, program, Schedule()) == ()
+
+
+def test_an_undo_that_the_body_calls_itself_is_not_called_again(world):
+    """P3: behind a second attempt of the effect, whose undo was a second attempt, too."""
+    program = Program(
+        steps=(EffectSpec(name="u1"), EffectSpec(name="e1", answers=("refused",), undo="u1")),
+        body=(Catch("Declined", (Do("e1", 1),), (Do("e1", 1, 2),)), Do("u1", 1), Fail("sold")),
+    )
+    assert try_one(world, program, Schedule()) == ()
+
+
+def test_a_part_that_a_deploy_took_away_keeps_no_worker_busy(world):
+    """P7, P9: its task was given back and taken for ever, though the workflow's body does without it."""
+    program = Program(
+        steps=(EffectSpec(name="e1"), ReadSpec(name="r1")),
+        body=(Do("e1", 1), Part((Do("r1", 1),))),
+        changes=(Edit("remove", "r1", 1),),
+    )
+    points = world_points(world, program)
+    taken = next(point.number for point in points if point.name == "task.acquire" and ":part" in point.detail)
+    for point in range(taken - 1, taken + 2):
+        assert try_one(world, program, parse(f"1.{point}:crash-after+deploy")) == ()
+
+
+def world_points(world, program: Program):
+    """The points of a run without faults."""
+    world.load(program)
+    return world.observe(Schedule()).points
