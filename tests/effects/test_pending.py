@@ -25,6 +25,7 @@ from recordfirst import (
     workflow,
 )
 from recordfirst.providers.contract import Probed
+from recordfirst.worker import looker
 from recordfirst.worker.looker import PendingLooker
 from tests.effects.harness import ORDER, Order, Plug, Script, mark, orders, pass_time, receipt, until
 from tests.effects.program import OutOfStockError, insert_order
@@ -146,7 +147,13 @@ async def looked_at(app: Any, asked: Asked, times: int = 1) -> None:
     """Until the provider was asked so often, and what it said is stored."""
 
     async def so_often() -> bool:
-        return len(asked.calls) >= times
+        if len(asked.calls) < times:
+            return False
+        async with app.runtime.record.session() as session:
+            seen = await session.find_receipt(KEY)
+        stored = seen.receipt
+        # Who looks has put the next look off by so much, and puts it off by more when it stores what was said.
+        return stored.state != "pending" or stored.next_at_ms - seen.now_ms > looker._TAKEN_MS
 
     await until(so_often)
 
