@@ -27,11 +27,14 @@ async def renew(runtime: Runtime, engine: Engine) -> None:
         promise = await found.get()
         # A step's or a part's promise belongs to the epoch whose id it begins with.
         epoch = identity.epoch_of(runtime.app, promise.partition(":")[0])
-        if epoch is None or epoch in done:
+        if epoch is None:
             continue
         try:
-            await _renew(runtime, engine, promise, *epoch)
-            done.add(epoch)
+            if epoch not in done:
+                await _renew(runtime, engine, promise, *epoch)
+                done.add(epoch)
+            # A part is a task of its own: an engine that is not ours to clear would deliver it for ever.
+            await engine.settle(promise)
         except Exception as error:  # noqa: BLE001 - it is delivered again, and so found again
             runtime.observe(DispatchFailed(f"{promise} cannot be read, and was not renewed: {safe_text(error)}"))
             await runtime.sleeper(_AGAIN_S)
