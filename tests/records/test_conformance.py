@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from recordfirst import conformance
+from recordfirst.conformance import record as suite_of_receipts
 from recordfirst.conformance.events import EventConformance
 from recordfirst.conformance.guards import GuardConformance
 from recordfirst.conformance.pending import PendingConformance
@@ -16,6 +17,7 @@ from recordfirst.conformance.processes import RecordProcessConformance
 from recordfirst.conformance.projections import ProjectionConformance
 from recordfirst.conformance.reconciling import ReconcileConformance
 from recordfirst.conformance.record import ReceiptConformance
+from recordfirst.conformance.reversals import ReversalConformance
 from recordfirst.conformance.starts import StartConformance
 from recordfirst.conformance.stops import StopConformance
 from recordfirst.conformance.undoings import UndoingConformance
@@ -35,6 +37,7 @@ class TestSqlite(
     PendingConformance,
     UndoingConformance,
     EventConformance,
+    ReversalConformance,
 ):
     """SQLite."""
 
@@ -54,6 +57,7 @@ class TestPostgres(
     PendingConformance,
     UndoingConformance,
     EventConformance,
+    ReversalConformance,
 ):
     """PostgreSQL."""
 
@@ -67,7 +71,6 @@ ELSEWHERE = {
     "missing_indexes": "the products' own indexes: tests/reconcile/test_indexes.py",
     "promise": "by w.start in a savepoint: tests/writes/test_savepoints.py",
     "promised": "the same",
-    "run_many": "a product's own statements: tests/ledgers",
 }
 
 
@@ -77,3 +80,10 @@ def test_the_suite_asks_for_each_method_of_a_session():
     methods = {name for name in dir(Session) if not name.startswith("_") and callable(getattr(Session, name))}
     assert len(methods) > 50
     assert {name for name in methods if not re.search(rf"\.{name}\(", suite)} == ELSEWHERE.keys()
+
+
+def test_the_suite_says_what_it_consists_of():
+    """Whoever follows its docstring inherits from all of it."""
+    named = set(re.findall(r"import (\w+Conformance)", suite_of_receipts.__doc__))
+    inherited = set(re.findall(r"^ +(\w+Conformance),$", suite_of_receipts.__doc__, re.MULTILINE))
+    assert named == inherited == {each.__name__ for each in TestSqlite.__bases__} - {"GuardConformance"}

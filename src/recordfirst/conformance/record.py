@@ -1,10 +1,12 @@
-"""What a record must do with receipts, as tests. Inherit from all eight classes, and say how your record is made::
+"""What a record must do with receipts, as tests. Inherit from all ten classes, and say how your record is made::
 
+    from recordfirst.conformance.events import EventConformance
     from recordfirst.conformance.pending import PendingConformance
     from recordfirst.conformance.processes import RecordProcessConformance
     from recordfirst.conformance.projections import ProjectionConformance
     from recordfirst.conformance.reconciling import ReconcileConformance
     from recordfirst.conformance.record import ReceiptConformance
+    from recordfirst.conformance.reversals import ReversalConformance
     from recordfirst.conformance.starts import StartConformance
     from recordfirst.conformance.stops import StopConformance
     from recordfirst.conformance.undoings import UndoingConformance
@@ -18,6 +20,8 @@
         ProjectionConformance,
         PendingConformance,
         UndoingConformance,
+        EventConformance,
+        ReversalConformance,
     ):
         @pytest.fixture
         def make_record(self, tmp_path):
