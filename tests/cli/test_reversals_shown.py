@@ -53,6 +53,7 @@ def test_p10_a_receipt_is_shown_with_what_was_taken_back_of_it(taken_back):
     said = "not handled, on_reversal failed 3 times: LookupError: no books (shop.py:7, in note); tried next at 2"
     assert f"            {said}" in shown
     assert "reversal 3  dispute_won du_1 gives back 12,000 usd (minor units)" in shown
+    assert "not handled; tried after reversal 2\n" in shown
     assert "reversal 4  dispute_lost du_2 moves no money" in shown
     assert "failed 8 times: LookupError: no books (shop.py:7, in note); nothing tries it\n" in shown
     assert "\n            dismissed by ann\n" in shown
@@ -60,6 +61,7 @@ def test_p10_a_receipt_is_shown_with_what_was_taken_back_of_it(taken_back):
     second = receipt["reversals"][1]
     assert (second["taken_minor"], second["tries"], second["handled_by"]) == (12000, 3, None)
     assert second["next"] is not None
+    assert [each["behind"] for each in receipt["reversals"]] == [None, None, 2, None, None]
     assert second["error"] == "LookupError: no books (shop.py:7, in note)"
 
 

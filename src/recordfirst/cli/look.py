@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -90,7 +91,7 @@ async def show(app_path: str, name: str, reveal: bool, as_json: bool) -> None:
         start = await app.look.start(name)
         receipts = await app.look.receipts(name) if start else await app.look.attempts(name)
         reversals = [
-            [_reversal(app, each) for each in await app.look.reversals(receipt)] if receipt.kind == "effect" else []
+            _reversals(app, await app.look.reversals(receipt)) if receipt.kind == "effect" else []
             for receipt in receipts
         ]
         known = [await app.look.references(receipt) if receipt.kind == "effect" else {} for receipt in receipts]
@@ -199,6 +200,16 @@ def _receipt(app: App, receipt: Receipt, *, reveal: bool) -> dict[str, Any]:
     } | _hidden(app, receipt, ("request", "frozen", "result", "reply"), reveal=reveal)
 
 
+def _reversals(app: App, of_one: Sequence[StoredReversal]) -> list[dict[str, Any]]:
+    """Those of one receipt, in order: ``behind`` is the number of the one that must be handled, or stopped, before."""
+    shown, behind = [], None
+    for each in of_one:
+        shown.append(_reversal(app, each) | {"behind": behind if each.next_at_ms is not None else None})
+        if behind is None and each.next_at_ms is not None:
+            behind = each.number
+    return shown
+
+
 def _reversal(app: App, each: StoredReversal) -> dict[str, Any]:
     error = app.look.reversal_error(each)
     return {
@@ -234,6 +245,8 @@ def _handled(shown: dict[str, Any]) -> str:
         return by if by.startswith(DISMISSED) else f"handled by {by}"
     error = "" if shown["error"] is None else f", on_reversal failed {shown['tries']} times: {shown['error']}"
     ahead = "nothing tries it" if shown["next"] is None else f"tried next at {shown['next']}"
+    if shown.get("behind") is not None:
+        ahead = f"tried after reversal {shown['behind']}"
     return f"not handled{error}; {ahead}"
 
 
