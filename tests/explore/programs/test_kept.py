@@ -15,6 +15,7 @@ from recordfirst.explore.programs.tree import (
     ReadSpec,
     Sleep,
     Together,
+    Within,
     WriteSpec,
 )
 
@@ -169,6 +170,28 @@ def test_a_part_that_a_deploy_took_away_keeps_no_worker_busy(world):
     points = world_points(world, program)
     taken = next(point.number for point in points if point.name == "task.acquire" and ":part" in point.detail)
     for point in range(taken - 1, taken + 2):
+        assert try_one(world, program, parse(f"1.{point}:crash-after+deploy")) == ()
+
+
+def test_an_attempt_may_come_behind_a_decline_beside_it(world):
+    """P9, of the model itself: the first attempt is in a block of its branch."""
+    first, second = (Within(3600, (Do("e0", 1),)),), (Do("e0", 1, 2),)
+    program = Program(
+        steps=(EffectSpec(name="e0", answers=("refused in a group",)),), body=(Together("checked", (first, second)),)
+    )
+    assert try_one(world, program, Schedule()) == ()
+
+
+def test_a_new_parameter_of_an_undo_is_a_mistake(world):
+    """P9, of the model itself: it takes the result of what is undone, and the workflow stops."""
+    program = Program(
+        steps=(EffectSpec(name="u1"), EffectSpec(name="e1", undo="u1")),
+        body=(Do("e1", 1), Fail("nested")),
+        changes=(Edit("default", "u1", 0),),
+    )
+    points = world_points(world, program)
+    called, undone = (next(p.number for p in points if p.name == f"call {name}") for name in ("e1", "u1"))
+    for point in range(called, undone + 1):
         assert try_one(world, program, parse(f"1.{point}:crash-after+deploy")) == ()
 
 

@@ -29,6 +29,7 @@ from recordfirst.explore.programs.tree import (
     Together,
     Within,
     WriteSpec,
+    walk,
 )
 from recordfirst.explore.programs.values import KINDS
 
@@ -214,7 +215,7 @@ class _Reader:
         return found
 
     def _writes(self, branch: Sequence[Statement]) -> frozenset[str]:
-        return frozenset(f"{each.step}:{each.n}" for each in branch if isinstance(each, Do))
+        return frozenset(f"{each.step}:{each.n}" for each in walk(tuple(branch)) if isinstance(each, Do))
 
     @staticmethod
     def _joined(how: str, branches: Sequence[Way], *, at_once: bool) -> list[Way]:

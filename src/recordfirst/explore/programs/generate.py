@@ -243,10 +243,13 @@ class _Generator:
         names = [each.step for each in walk(program.body) if isinstance(each, Do)]
         kinds: tuple[EditKind, ...] = (*CHANGES,)
         places = len(walk(program.body)) - 1
-        return tuple(
+        edits = [
             Edit(self._one(*kinds), self._one(*names) if names else "", self._times(0, max(0, places)))
             for _ in range(self._times(1, 2))
-        )
+        ]
+        # With another name and another key at once it is another step: nothing in the record says what it was.
+        rekeyed = {each.step for each in edits if each.kind == "rekey"}
+        return tuple(each for each in edits if each.kind != "rename" or each.step not in rekeyed)
 
     # ── chance ──────────────────────────────────────────────────────────────
 

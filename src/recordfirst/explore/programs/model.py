@@ -360,7 +360,11 @@ def _allowed(history: History) -> list[Way] | None:
             if after is None:
                 return None
             allowed += after
-        if any(change.kind in MISTAKES for change in history.program.changes):
+        # A parameter that only an undo has takes the result of what it undoes.
+        undos = {undo for by in _undos(history).values() for undo in by}
+        if any(
+            each.kind in MISTAKES or (each.kind == "default" and each.step in undos) for each in history.program.changes
+        ):
             allowed.append(Way("stop", why="a mistake of the next version"))
     return allowed
 
