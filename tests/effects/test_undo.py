@@ -369,6 +369,34 @@ async def test_a_later_attempt_is_undone_once(shop, by_hand):
         assert (await receipt(app, "do:a", 3)).undone_by == "back:a"
 
 
+@workflow(fails=OutOfStockError)
+async def first_card(ctx: Context) -> None:
+    await do(ctx, "a")
+    raise OutOfStockError("out of stock")
+
+
+@workflow(fails=OutOfStockError)
+async def another_card(ctx: Context) -> None:
+    await do.attempt(2)(ctx, "a")
+    await do(ctx, "c")
+
+
+async def test_an_undo_that_was_collected_is_not_taken_for_another(shop):
+    """P3: the first attempt and its undo left the record meanwhile. The provider still knows that undo's key."""
+    world = World(do_c=Unknown("timeout"))
+    async with shop.working(first_card, another_card, provide={World: world}, random=lambda: 0.0) as app:
+        await fails(await app.start(first_card, id="1"))
+        handle = await app.start(another_card, id="2")
+        await until_state(app, "do:c", "unknown")
+        of = "recordfirst." if shop.url.startswith("postgresql") else "recordfirst_"
+        async with app.record.write() as w:
+            for table in ("receipt", "undoing"):
+                await w.tx.execute(f"DELETE FROM {of}{table} WHERE workflow = '1'")
+        await app.resolve("do:c", outcome="declined", reason="never seen")
+        await fails(handle, "declined")
+    assert world.keys == ["shop/do:a", "shop/back:a", "shop/do:a#2", "shop/do:c", "shop/back:a#2"]
+
+
 # ── an effect that happened, and whose on_success cannot be stored ──────────
 
 

@@ -309,15 +309,23 @@ def test_p10_a_fresh_schema_is_the_migrated_one(sqlite_path, tmp_path):
     assert len(schemas[0]) > 8
 
 
-def test_p3_undos_come_through_the_step_that_counts_their_attempts(sqlite_path):
-    """Run twice, it changes nothing more: what an older version has begun, and what this one has."""
-    connection = sqlite3.connect(sqlite_path)
+def with_rows_before(name, path, *rows):
+    """Run all migrations, these rows before one of them; return the connection, and the migrations by name."""
+    connection = sqlite3.connect(path)
     steps = {step.name: step for step in statements.migrations(PACKAGE)}
     for step in steps.values():
-        if step.name == "undoes_attempt":
-            connection.execute("INSERT INTO recordfirst_undoing VALUES ('shop', 'back:a', 2, 'do:a', '1')")
+        if step.name == name:
+            for row in rows:
+                connection.execute(row)
             connection.commit()
         connection.executescript(step.sql)
+    return connection, steps
+
+
+def test_p3_undos_come_through_the_step_that_counts_their_attempts(sqlite_path):
+    """Run twice, it changes nothing more: what an older version has begun, and what this one has."""
+    older = "INSERT INTO recordfirst_undoing VALUES ('shop', 'back:a', 2, 'do:a', '1')"
+    connection, steps = with_rows_before("undoes_attempt", sqlite_path, older)
     connection.execute("INSERT INTO recordfirst_undoing VALUES ('shop', 'back:b', 1, 'do:b', 2, '1')")
     connection.commit()
     connection.executescript(steps["undoes_attempt"].sql)
@@ -328,16 +336,12 @@ def test_p3_undos_come_through_the_step_that_counts_their_attempts(sqlite_path):
 
 def test_p6_marks_come_through_the_step_that_renames_their_columns(sqlite_path):
     """Run twice, it changes nothing more."""
-    connection = sqlite3.connect(sqlite_path)
-    steps = {step.name: step for step in statements.migrations(PACKAGE)}
-    for step in steps.values():
-        if step.name == "generation":
-            connection.execute("INSERT INTO recordfirst_mark VALUES ('shop', 'embedded:1', 3, 7, 'token', 1)")
-            connection.execute(
-                "INSERT INTO recordfirst_timeline (app, record, witness, seen_at_ms) VALUES ('shop', 'r', 'history', 5)"
-            )
-            connection.commit()
-        connection.executescript(step.sql)
+    connection, steps = with_rows_before(
+        "generation",
+        sqlite_path,
+        "INSERT INTO recordfirst_mark VALUES ('shop', 'embedded:1', 3, 7, 'token', 1)",
+        "INSERT INTO recordfirst_timeline (app, record, witness, seen_at_ms) VALUES ('shop', 'r', 'history', 5)",
+    )
     for _ in range(2):
         marks = connection.execute("SELECT app, engine, generation, number, token, confirmed FROM recordfirst_mark")
         assert marks.fetchall() == [("shop", "embedded:1", 3, 7, "token", 1)]

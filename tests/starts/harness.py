@@ -47,6 +47,7 @@ class Shop:
     @contextlib.asynccontextmanager
     async def working(self, *workflows: Any, **options: Any) -> AsyncIterator[App]:
         """An app with a worker that works."""
+        # A loop that blocks is shown by the test's own time-out; the watchdog would end the process, and hide where.
         async with self.app(*workflows, **options) as app, app.worker(blocked_s=None) as worker:
             await worker.working.wait()
             yield app

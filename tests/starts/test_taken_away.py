@@ -7,8 +7,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from resonate.connections import LocalConnection
+from resonate.resonate import Resonate
+from resonate.types import TaskData, Value
 
 from recordfirst import Context, Embedded, WorkflowStopped, workflow
+from recordfirst.engine.sdk import steps as sdk
 from recordfirst.observe import Resumed, Stopped
 from recordfirst.worker import resuming
 
@@ -157,3 +161,15 @@ async def test_a_part_that_is_called_by_a_name_of_nothing(shop):
         assert (await (await app.handle("1")).status()).is_stopped
     assert len(shop.seen(Stopped)) == 2
     assert len(shop.seen(Resumed)) == 1
+
+
+async def test_a_task_of_another_app_is_not_ours_to_end(shop, caplog):
+    """P7: two apps on one Resonate: what one does not know is the other's, whose worker is away."""
+    resonate = Resonate(network=LocalConnection(), env={}, autostart=False)
+    async with shop.working(other, engine=resonate):
+        tags = sdk.tags_of_epoch("bank~1", sdk.address_of(resonate))
+        await resonate.promises.create("bank~1", sdk.far_from_now_ms(resonate), Value(data=TaskData(func="pay")), tags)
+        await asyncio.sleep(0.3)
+        assert (await resonate.promises.get("bank~1")).state == "pending"
+    assert "function not found: pay" in caplog.text
+    caplog.clear()

@@ -144,6 +144,8 @@ class ReversalConformance:
                     await added(tx, effect(KEY), effect("order:1:refund", function="refund"))
                     await tx.refer(KEY, 1, {"refunded": "re_1", "payment_intent": "pi_1"})
                     await tx.refer("order:1:refund", 1, {"refund": "re_2"})
+                    assert await facts.does(tx, "lock", key=KEY, attempt=1)
+                    assert not await facts.does(tx, "lock", key=KEY, attempt=2)  # it was collected, and has no facts
                 async with record.session() as session:
                     made = {id: await session.run(facts.sql["made"], id=id) for id in ("re_1", "re_2", "re_3")}
                     assert {id: [tuple(row) for row in rows] for id, rows in made.items()} == {

@@ -112,10 +112,9 @@ def body_of_unknown(name: str, runtime: Runtime, lifecycle: Lifecycle, known: It
 
     async def body(given: Context, *_args: Any, **_kwargs: Any) -> None:
         ctx = WorkflowContext(given, threads=runtime.executor)
-        try:
-            _, id, epoch, lineage = identity.parse_engine_id(ctx.info.id)
-        except ValueError:
-            raise sdk.release(f"function not found: {name}") from None  # it is not ours
+        if identity.epoch_of(runtime.app, ctx.info.id.partition(":")[0]) is None:
+            raise sdk.release(f"function not found: {name}")  # another app's, or no workflow of ours at all
+        _, id, epoch, lineage = identity.parse_engine_id(ctx.info.id)
         await lifecycle.cleared()
         start = await _find(runtime, id)
         if start is None or (start.state, start.epoch, start.is_stopped) != ("open", epoch, False):

@@ -122,7 +122,7 @@ def of_held(
         return "stale"  # it goes on from the record in the version that has it
     if start.engine is None:
         return "unmarked"
-    return "ours" if is_ours(start, engine, workflows) else "stale"
+    return "ours" if start.engine == engine else "stale"
 
 
 def is_ours(start: Start, engine: str, workflows: Mapping[str, Any]) -> bool:

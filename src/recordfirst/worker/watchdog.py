@@ -77,10 +77,13 @@ class Watchdog:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._leaving:
-            self._stopped.set()
-            if self._armed_s > 0:
-                faulthandler.cancel_dump_traceback_later()
+        # A forked child may have the lock from a thread that it does not have: then nobody else is there, either.
+        held = self._leaving.acquire(timeout=_STEP_S)
+        self._stopped.set()
+        if self._armed_s > 0:
+            faulthandler.cancel_dump_traceback_later()
+        if held:
+            self._leaving.release()
         if self._timer is not None:
             self._timer.cancel()
 
