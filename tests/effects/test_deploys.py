@@ -26,8 +26,9 @@ from recordfirst import (
     write,
 )
 from recordfirst.engine.options import Embedded
-from recordfirst.errors import DifferentKey
+from recordfirst.errors import DifferentKey, Undone
 from recordfirst.execution.conflicts import refuse_other_key
+from recordfirst.execution.undone import refuse_undone
 from recordfirst.observe import DefaultKept, Stopped
 from recordfirst.records.open import record_from_url
 from recordfirst.steps.arguments import Arguments
@@ -46,7 +47,7 @@ class World:
 
     def call(self, what: str) -> str:
         self.log.append(what)
-        answer = self.answers.get(what.partition(" ")[0], what)
+        answer = self.answers.get(what, self.answers.get(what.partition(" ")[0], what))
         if isinstance(answer, Exception):
             raise answer
         return str(answer)
@@ -89,17 +90,19 @@ def version(
     *,
     key: str = "charge:{id}",
     undo: str = "refund",
+    undo_key: str = "{name}:{{id}}",
+    attempt: int = 1,
     currency: str = "usd",
     noted: str = "note:{id}",
     last: str = "ask",
     announces: bool = False,
 ) -> Any:
     """The shop as one deploy has it: a charge that is taken back by ``undo``, then something that nobody can tell, or
-    what else is ``last``. The first write may announce what is shipped.
+    what else is ``last``. The first write may announce what is shipped. ``attempt``: 2, if the first card is declined.
     """
 
     def refunding(name: str) -> Any:
-        @effect(key=f"{name}:{{id}}", provider=KEYED, after=None, name=name)
+        @effect(key=undo_key.format(name=name), provider=KEYED, after=None, name=name)
         async def refund(call: Call, id: str, *, world: World = inject()) -> str:
             return world.call(name)
 
@@ -120,7 +123,10 @@ def version(
     @workflow(steps=(*refunds.values(), ask, ship, post))
     async def order(ctx: Context, id: str) -> str:
         await note(ctx, id)
-        await charge(ctx, id)
+        if attempt > 1:
+            with contextlib.suppress(Declined):
+                await charge(ctx, id)
+        await charge.attempt(attempt)(ctx, id)
         return await LAST[last](ctx, id)
 
     vars(order).update(charge=charge, note=note)
@@ -188,6 +194,25 @@ async def test_an_undo_goes_on_under_the_key_that_it_has(shop):
     assert set(world.log) == {*CHARGED, "refund"}
 
 
+@pytest.mark.parametrize("attempt", [1, 2])
+async def test_an_undo_whose_key_is_made_otherwise_by_now(shop, attempt):
+    """P3: half undone under the old key, and it goes on under that, also if it is the undo of a later attempt."""
+    world = World(refund=NotDone("closed", retry_after_ms=50))
+    first, second = (version(attempt=attempt, undo_key=key) for key in ("{name}:{{id}}", "back-{name}:{{id}}"))
+    if attempt > 1:
+        world.answers["charge shop/charge:1 usd"] = Declined("no funds")
+    await parked(shop, first, world)
+    async with shop.working(first, provide={World: world}) as app:
+        await app.resolve("ask:1", outcome="declined")
+        await app.cancel("o", undo=True)
+        await until(lambda: _called(app, "refund:1"))
+    del world.answers["refund"]
+    async with shop.working(second, provide={World: world}) as app:
+        await cancelled(app)
+        assert (await receipt(app, "charge:1", attempt)).undone_by == "refund:1"
+        assert not await _begun(app, "back-refund:1")
+
+
 @pytest.mark.parametrize("announces", [False, True])
 @pytest.mark.parametrize("last", ["nothing", "ship", "post", "part"])
 async def test_a_body_that_no_longer_fails_when_its_undo_has_begun(shop, last, announces):
@@ -203,6 +228,27 @@ async def test_a_body_that_no_longer_fails_when_its_undo_has_begun(shop, last, a
             await (await app.handle("o")).result()
         assert (await receipt(app, "charge:1")).undone_by == "refund:1"
     assert set(world.log) == {*CHARGED, "refund"}
+
+
+async def test_a_later_attempt_whose_undo_has_begun_is_not_handed_out(shop):
+    """P3, P9: the body's second card was charged, and is being refunded: its result no longer stands."""
+    world = World(ask=Declined("no"), refund=Unknown("timeout"))
+    world.answers["charge shop/charge:1 usd"] = Declined("no funds")
+    order = version(attempt=2)
+    async with shop.working(order, provide={World: world}) as app:
+        await app.start(order, "1", id="o")
+        await until(lambda: _in_doubt(app, "refund:1"))
+        async with app.runtime.record.session() as session:
+            [charged] = [each for each in await session.receipts_of("o") if (each.key, each.attempt) == ("charge:1", 2)]
+        with pytest.raises(Undone, match="'charge:1' succeeded and is being undone by 'refund:1'"):
+            await refuse_undone(app.runtime, charged)
+        del world.answers["refund"]
+
+
+async def _in_doubt(app: App, key: str) -> bool:
+    async with app.runtime.record.session() as session:
+        found = (await session.find_receipt(key)).receipt
+        return found is not None and found.doubts > 0
 
 
 async def _called(app: App, key: str) -> bool:
