@@ -1,53 +1,36 @@
 """``python -m benchmarks.pending``: payments that wait for an event, beside few pending effects and beside very many.
 
 How long from an event's arrival until its effect is settled, and what a worker costs while all that is pending is idle.
-Stripe's simulator sends signed events over HTTP from a process of its own; web server and worker are in this one.
+Stripe's simulator and the web server are processes of their own, worker and customers are this one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import statistics
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import click
 import msgspec
 import psycopg
-import uvicorn
-from starlette.applications import Starlette
-from starlette.routing import Route
-from stripe import StripeClient
 
 from benchmarks.orders import postgres
-from recordfirst import App, Call, Context, Pending, Write, effect, inject, workflow, write
-from recordfirst.cli.common import collect_seldom
-from recordfirst.providers.contract import Probed
-from recordfirst.providers.stripe import (
-    METADATA_KEY,
-    Payment,
-    Stripe,
-    StripeEvents,
-    find_payment_intent,
-    payment_of,
-    stripe_client,
-)
+from benchmarks.pending.shop import SECRET, TABLE, asked, order, shop
+from recordfirst import App
+from recordfirst.cli.common import collect_seldom, loop_factory
 from recordfirst.records.postgres import PostgresRecord
 
-SECRET = "whsec_of_a_benchmark"
 THINKS_S = 1.0
 TOLD_LATE_S = 12.0
 """A session of PostgreSQL that is idle tells what it has done up to ten seconds late."""
-asked: dict[int, asyncio.Future[str]] = {}
-"""Resolved when a customer is asked, by the order's number."""
-TABLE = "CREATE TABLE orders (number integer PRIMARY KEY, paid_minor integer NOT NULL DEFAULT 0)"
 
 
 class Measured(msgspec.Struct, frozen=True):
@@ -62,92 +45,45 @@ class Measured(msgspec.Struct, frozen=True):
     """CPU of the server's processes, while nothing happens."""
 
 
-async def find_charge(call: Call, number: int, *, stripe: StripeClient = inject()) -> Probed:  # noqa: ARG001
-    return await find_payment_intent(stripe, marker=call.marker, since_ms=call.since_ms, known=call.references)
+@contextlib.contextmanager
+def process(module: str, *words: str) -> Iterator[str]:
+    """A process of its own, for this block; its address, which its first line says."""
+    running = subprocess.Popen([sys.executable, "-m", module, *words], stdout=subprocess.PIPE, text=True)
+    try:
+        assert running.stdout is not None
+        yield json.loads(running.stdout.readline())["url"]
+    finally:
+        running.terminate()
+        running.communicate()
 
 
-@write
-async def insert_order(w: Write[Any], number: int) -> None:
-    await w.tx.execute("INSERT INTO orders (number) VALUES (%s)", (number,))
+class Customers:
+    """Confirm what they are asked for, by telling Stripe's simulator."""
 
-
-@effect(key="order:{number}:charge", provider=Stripe(lag_s=0.0), after=insert_order, probe=find_charge)
-async def charge_card(
-    call: Call,
-    number: int,  # noqa: ARG001 - its key has it
-    *,
-    stripe: StripeClient = inject(),
-) -> Payment | Pending:
-    given: Any = {"amount": 5000, "currency": "usd", "confirm": True, "payment_method": "pm_card_threeDSecureRequired"}
-    given["metadata"] = {METADATA_KEY: call.marker}
-    return payment_of(await stripe.v1.payment_intents.create_async(given, {"idempotency_key": call.key}))
-
-
-@charge_card.on_pending
-async def ask_customer(w: Write[Any], number: int, pending: Pending) -> None:  # noqa: ARG001 - as every step's
-    if not asked[number].done():
-        asked[number].set_result(pending.references["payment_intent"])
-
-
-@charge_card.on_success
-async def mark_paid(w: Write[Any], number: int, payment: Payment) -> None:
-    await w.tx.execute("UPDATE orders SET paid_minor = %s WHERE number = %s", (payment.amount_minor, number))
-
-
-@workflow
-async def order(ctx: Context, number: int) -> str:
-    await insert_order(ctx, number)
-    return (await charge_card(ctx, number)).id
-
-
-class Stripes:
-    """Stripe's simulator, in a process of its own; it sends events to a web server of ours."""
-
-    def __init__(self, events_to: str) -> None:
-        words = ["--search-lag-s", "0", "--events-to", events_to, "--events-secret", SECRET]
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "recordfirst.testing.stripe", *words], stdout=subprocess.PIPE, text=True
-        )
-        assert self._process.stdout is not None
-        self.url: str = json.loads(self._process.stdout.readline())["url"]
-        self._session = aiohttp.ClientSession()
+    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
+        self._url, self._session = url, session
 
     async def complete(self, intent: str) -> None:
         """Be a customer who confirms."""
         body = {"do": "complete", "id": intent}
-        async with self._session.post(f"{self.url}/_sim/happening", json=body, raise_for_status=True):
+        async with self._session.post(f"{self._url}/_sim/happening", json=body, raise_for_status=True):
             pass
-
-    async def close(self) -> None:
-        await self._session.close()
-        self._process.terminate()
-        self._process.communicate()
 
 
 @asynccontextmanager
-async def shop(dsn: str) -> AsyncIterator[tuple[App, Stripes]]:
-    """An app with its worker and web server, and a Stripe that sends events there."""
-    app = App("bench", record=PostgresRecord(dsn), workflows=[order])
-    there: list[Stripes] = []
-    app.provide_factory(StripeClient, lambda: stripe_client("sk_x", base_url=there[0].url))
-    endpoint = app.events(StripeEvents(secrets=[SECRET], livemode=False))
-    web = Starlette(routes=[Route("/events", endpoint, methods=["POST"])])
-    async with app:
-        server = uvicorn.Server(uvicorn.Config(web, port=0, log_config=None, ws="none", lifespan="off"))
-        serving = asyncio.create_task(server.serve())
-        while not server.started:  # noqa: ASYNC110 - uvicorn says it no other way
-            await asyncio.sleep(0.01)
-        there.append(Stripes(f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/events"))
-        try:
-            async with app.worker():
-                yield app, there[0]
-        finally:
-            await there[0].close()
-            server.should_exit = True
-            await serving
+async def selling(dsn: str) -> AsyncIterator[tuple[App, Customers]]:
+    """An app with its worker here, its web server, and a Stripe that sends events there."""
+    with (
+        process("benchmarks.pending.web", dsn) as web,
+        process(
+            *("recordfirst.testing.stripe", "--search-lag-s", "0", "--events-to", web, "--events-secret", SECRET)
+        ) as stripe,
+    ):
+        async with aiohttp.ClientSession() as session, shop(dsn, stripe) as app, app.worker():
+            yield app, Customers(stripe, session)
 
 
-async def sell(app: App, sim: Stripes, numbers: range, in_flight: int) -> None:
+async def sell(app: App, customers: Customers, numbers: range, in_flight: int) -> None:
     """Sell orders whose customers confirm a second after they were asked."""
     waiting = iter(numbers)
 
@@ -157,7 +93,7 @@ async def sell(app: App, sim: Stripes, numbers: range, in_flight: int) -> None:
             handle = await app.start(order, number, id=f"order:{number}")
             intent = await asked[number]
             await asyncio.sleep(THINKS_S)
-            await sim.complete(intent)
+            await customers.complete(intent)
             await handle.result()
 
     await asyncio.gather(*(seller() for _ in range(in_flight)))
@@ -240,13 +176,13 @@ async def measure(url: str, dsn: str, orders: int, in_flight: int, pending: int,
     await record.migrate()
     await record.close()
     done = []
-    async with shop(dsn) as (app, sim):
-        await sell(app, sim, range(in_flight), in_flight)  # code, caches and pools are there after them
+    async with selling(dsn) as (app, customers):
+        await sell(app, customers, range(in_flight), in_flight)  # code, caches and pools are there after them
         for nth, count in enumerate((0, pending)):
             if count:
                 fill(dsn, count)
             first = in_flight + nth * orders
-            await sell(app, sim, range(first, first + orders), in_flight)
+            await sell(app, customers, range(first, first + orders), in_flight)
             took = settled_ms(dsn, first)
             assert len(took) == orders, f"{len(took)} of {orders} orders were settled by their event"
             done.append(Measured(count, took, *await idle(url, dsn, idle_s)))
@@ -264,7 +200,7 @@ def main(dsn: str | None, orders: int, in_flight: int, pending: int, idle_s: flo
     collect_seldom()
     with postgres.server(dsn) as url, postgres.database(url, "rf_pending") as own:
         click.echo(f"{postgres.version(url)}; {orders:,} orders, {in_flight} in flight")
-        for each in asyncio.run(measure(url, own, orders, in_flight, pending, idle_s)):
+        for each in asyncio.run(measure(url, own, orders, in_flight, pending, idle_s), loop_factory=loop_factory()):
             p50, p99 = statistics.median(each.settled_ms), each.settled_ms[int(len(each.settled_ms) * 0.99) - 1]
             click.echo(
                 f"beside {each.pending:,} pending: settled {p50:.0f} ms after its event (p50), {p99:.0f} (p99), "

@@ -108,7 +108,7 @@ async def test_without_its_record_it_answers_503(shop, monkeypatch):
             raise OSError("no way there")
 
         with monkeypatch.context() as patched:
-            patched.setattr(type(record), "transaction", away)
+            patched.setattr(type(record), "session", away)
             patched.setattr(type(record), "fault", lambda *_: "unreachable")
             assert await post(at, body_of()) == (503, "record unavailable")
         assert await post(at, body_of()) == (200, "new")

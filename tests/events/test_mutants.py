@@ -15,6 +15,7 @@ from tests.events import test_kept_open as kept_open
 from tests.events import test_reversals as reversals
 from tests.events import test_slow_provider as slow
 from tests.events import test_taking as taking
+from tests.events import test_together as together
 from tests.events import test_whose_reversals as whose
 from tests.explore.mutants.mutant import Edit, edited
 from tests.rules.stage import HUNG_S
@@ -159,6 +160,26 @@ MUTANTS = [
         reversals.test_a_provider_that_does_not_answer_is_asked_again,
         """== ["1 refunded 700"]""",
         Edit("recordfirst.events.matching:verdict", "if look_failed:", "if look_failed and looks < 3:"),
+    ),
+    Broken(
+        "an event takes the answer of a look that had begun before it",
+        together.test_events_that_come_while_a_look_is_under_way_share_the_next,
+        "TimeoutError",
+        Edit(
+            "recordfirst.process.sharing:Sharing.once",
+            "shared = self._next.get(key)",
+            "shared = self._next.get(key) or self._under_way.get(key)",
+        ),
+    ),
+    Broken(
+        "events that come together each ask for themselves",
+        together.test_events_that_come_while_a_look_is_under_way_share_the_next,
+        "assert 3 == 2",
+        Edit(
+            "recordfirst.process.sharing:Sharing.once",
+            "shared = self._next.get(key)",
+            "return await work(False)",
+        ),
     ),
     Broken(
         "an event is let go while what it is about has no outcome",

@@ -129,7 +129,7 @@ async def test_what_names_a_payment_alone_is_matched_by_asking(shop):
         at.sim.do("dispute", intent)
         await at.sim.sent_all()
 
-        async def look(receipt, event) -> bool:
+        async def look(receipt, event, now_ms) -> bool:
             looked.append((receipt.key, event.type))
             return True
 

@@ -108,10 +108,11 @@ class EventEndpoint:
                 tried += 1
 
     async def _stored(self, event: NewEvent, *, ours: bool) -> bool:
-        async with self._runtime.record.transaction() as tx:
-            added = await self._store.add(tx, event, "open" if ours else "ignored")
+        """In one statement, which is a transaction. If this process dies before it tells the workers, they look."""
+        async with self._runtime.record.session() as session:
+            added = await self._store.add(session, event, "open" if ours else "ignored")
             if added and ours:
-                await self._runtime.record.notify(tx)
+                await self._runtime.record.notify(session)
             return added
 
     async def _body(self, length: str, receive: Receive) -> bytes:

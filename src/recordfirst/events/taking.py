@@ -40,10 +40,11 @@ STOPPED = "RF-EVENT-STOPPED"
 class LookFor(Protocol):
     """Asks the provider about a receipt now, because an event says that there is something to see."""
 
-    async def __call__(self, receipt: Receipt, event: StoredEvent) -> bool:
+    async def __call__(self, receipt: Receipt, event: StoredEvent, now_ms: int) -> bool:
         """Look, and store what there is. Return whether the provider has said it all: ``False`` asks to look again.
 
         It is called for every receipt that is not intended, settled ones too: the look knows what can change.
+        ``now_ms``: the record's time when the receipt was so.
         """
 
 
@@ -192,18 +193,21 @@ class Taker:
         if not named:
             return _Looked()
         async with self._runtime.record.session() as session:
-            found = [(await session.find_receipt(key, attempt)).receipt for key, attempt in named]
-        receipts = [receipt for receipt in found if receipt is not None and receipt.kind == "effect"]
+            found = [await session.find_receipt(key, attempt) for key, attempt in named]
         looks = 0 if event.state == "waiting" else event.looks
-        glances = [(receipt, matching.glance(receipt, looks)) for receipt in receipts]
-        under_way = any(glance == "later" for _, glance in glances)
-        for receipt, glance in glances:
+        glances = [
+            (seen.receipt, matching.glance(seen.receipt, looks), seen.now_ms)
+            for seen in found
+            if seen.receipt is not None and seen.receipt.kind == "effect"
+        ]
+        under_way = any(glance == "later" for _, glance, _ in glances)
+        for receipt, glance, now_ms in glances:
             if glance == "look":
                 try:
-                    under_way |= not await self._look(receipt, event)
+                    under_way |= not await self._look(receipt, event, now_ms)
                 except CallUnderWay:
                     under_way = True
-        return _Looked(waits=all(glance == "absent" for _, glance in glances), under_way=under_way)
+        return _Looked(waits=all(glance == "absent" for _, glance, _ in glances), under_way=under_way)
 
     async def _named(self, event: StoredEvent) -> list[tuple[str, int]]:
         """Key and attempt of what it is about. One that names objects alone: by the references that receipts have, or

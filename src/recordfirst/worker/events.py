@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from recordfirst.core.event import StoredEvent
 from recordfirst.core.finding import NewFinding
-from recordfirst.core.receipt import Receipt
+from recordfirst.core.receipt import Receipt, Seen
 from recordfirst.events.taking import LookFor, Taker, providers_by_name
-from recordfirst.execution.looking import Sought, look_at
+from recordfirst.execution.looking import look as look_now
 from recordfirst.execution.reversals import Reversals
 from recordfirst.observe import DispatchFailed
+from recordfirst.process.sharing import Sharing
 from recordfirst.reconcile.contract import PassContext
 from recordfirst.reconcile.probing import ask
 
@@ -16,6 +17,7 @@ _POLL_S = 0.5
 """Between two looks for events, when no news has come of any."""
 _AGAIN_S = 1.0
 _UNKNOWN = "RF-EFFECT-UNKNOWN"
+_WITHOUT_OUTCOME = ("unknown", "pending")
 
 
 async def take_events(scope: PassContext) -> None:
@@ -39,12 +41,22 @@ async def take_events(scope: PassContext) -> None:
 def looker(scope: PassContext) -> LookFor:
     """What looks at a receipt that an event is about: the probe is asked, as a reconcile would ask it.
 
-    What has succeeded, also just now, is asked about for what takes it back.
+    Events that come together about one receipt share a look that begins behind them all. What has succeeded, also just
+    now, is asked about for what takes it back.
     """
     reversals = Reversals(scope.runtime, scope.registered.effects)
+    settling: Sharing[Receipt | None] = Sharing()
 
-    async def look(receipt: Receipt, event: StoredEvent) -> bool:
-        now = await _settled(scope, receipt, event)
+    async def look(receipt: Receipt, event: StoredEvent, now_ms: int) -> bool:
+        async def settled(waited: bool) -> Receipt | None:  # noqa: FBT001 - as it is told
+            if not waited:
+                return await _settled(scope, receipt, event, now_ms)
+            seen = await _seen(scope, receipt)
+            return None if seen.receipt is None else await _settled(scope, seen.receipt, event, seen.now_ms)
+
+        now: Receipt | None = receipt
+        if receipt.state in _WITHOUT_OUTCOME:
+            now = await settling.once((receipt.key, receipt.attempt), settled)
         effect = scope.registered.effects.get(receipt.function)
         if now is not None and now.state == "succeeded" and effect is not None:
             provider = effect.provider
@@ -57,20 +69,25 @@ def looker(scope: PassContext) -> LookFor:
     return look
 
 
-async def _settled(scope: PassContext, receipt: Receipt, event: StoredEvent) -> Receipt | None:
+async def _settled(scope: PassContext, receipt: Receipt, event: StoredEvent, now_ms: int) -> Receipt | None:
     """Ask for the outcome of what has none, and return the receipt as it is then."""
     if receipt.state == "pending":
-        sought = Sought(key=receipt.key, attempt=receipt.attempt)
-        await look_at(scope.runtime, scope.registered.effects, sought)
-    elif receipt.state == "unknown":
-        finding = NewFinding(
-            code=_UNKNOWN,
-            subject=receipt.key,
-            workflow=receipt.workflow,
-            detail=f"event {event.id} ({event.type}) of {event.provider} asks to look at it",
-        )
-        await ask(scope, finding, receipt)
-    else:
+        effect = scope.registered.effects.get(receipt.function)
+        if effect is None or effect.probe is None:
+            return receipt
+        return await look_now(scope.runtime, effect, receipt, now_ms)
+    if receipt.state != "unknown":
         return receipt
+    finding = NewFinding(
+        code=_UNKNOWN,
+        subject=receipt.key,
+        workflow=receipt.workflow,
+        detail=f"event {event.id} ({event.type}) of {event.provider} asks to look at it",
+    )
+    await ask(scope, finding, receipt)
+    return (await _seen(scope, receipt)).receipt
+
+
+async def _seen(scope: PassContext, receipt: Receipt) -> Seen:
     async with scope.runtime.record.session() as session:
-        return (await session.find_receipt(receipt.key, receipt.attempt)).receipt
+        return await session.find_receipt(receipt.key, receipt.attempt)
