@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import time
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import aiohttp
 import pytest
+import stripe
 from stripe import StripeClient
 
-from recordfirst import ProviderEvent, Write, on_event
+from recordfirst import Misuse, ProviderEvent, Write, on_event
 from recordfirst.core.event import EventNames
 from recordfirst.providers.stripe import Stripe, StripeEvents
 from recordfirst.testing import Sending
@@ -90,10 +93,11 @@ async def test_it_tells_what_was_taken_back(shop, what):
 
 @pytest.mark.parametrize("first", ["thin", "snapshot"])
 @pytest.mark.parametrize("named", ["v1.charge.dispute.created", "charge.dispute.created"])
-async def test_with_its_snapshot_event_it_is_one(shop, first, named):
+@pytest.mark.parametrize("provider", [Stripe, "stripe"], ids=["class", "name"])
+async def test_with_its_snapshot_event_it_is_one(shop, first, named, provider):
     """P11: while one kind of destination replaces the other both come, under two ids; a handler runs once."""
 
-    @on_event(Stripe, named)
+    @on_event(provider, named)
     async def note(w: Write[Any], event: ProviderEvent) -> None:
         await w.tx.execute(f"INSERT INTO visits (who) VALUES ('{event.type} {event.id}')")
 
@@ -112,6 +116,57 @@ async def test_with_its_snapshot_event_it_is_one(shop, first, named):
         assert answers == ["new", "repeated"]
         assert await at.events() == {"evt_1": "done"}
         assert await at.visits() == ["charge.dispute.created evt_1"]
+
+
+@pytest.mark.parametrize("provider", [Stripe, Stripe(), "stripe"], ids=["class", "instance", "name"])
+@pytest.mark.parametrize(
+    ("type", "why"),
+    [
+        ("v2.charge.refunded", "did you mean 'charge.refunded'?"),
+        ("v1.v1.charge.refunded", "no name of an event"),
+        ("V1.charge.refunded", "no name of an event"),
+        ("charge.*", "no name of an event"),
+        ("*", "no name of an event"),
+        ("charge", "no name of an event"),
+        (" charge.refunded", "no name of an event"),
+    ],
+)
+def test_a_type_that_never_arrives_is_refused(provider, type, why):
+    """P8: no event would ever be given to the handler, and nothing would say so."""
+    with pytest.raises(Misuse, match=re.escape(why)) as refused:
+        on_event(provider, "charge.refunded", type)
+    assert repr(type) in str(refused.value)
+
+
+@pytest.mark.parametrize("type", ["payout.paid", "v2.core.account[identity].updated", "charge.of_tomorrow.made"])
+def test_a_type_that_may_arrive_is_taken(type):
+    """P11: also one that this version of the SDK does not know."""
+
+    @on_event("stripe", type)
+    async def note(w: Write[Any], event: ProviderEvent) -> None: ...
+
+    assert note.takes("stripe", type)
+
+
+def test_every_type_of_the_sdk_is_taken():
+    """P11: by both names of it, if it has two."""
+    snapshots = get_args(stripe.Event.__annotations__["type"])
+    assert len(snapshots) > 200
+    assert {Stripe().event_type(f"{v1}{each}") for v1 in ("", "v1.") for each in snapshots} == set(snapshots)
+    files = Path(stripe.events.__file__).parent.glob("_v*_event.py")
+    thin_ones = [found for each in files for found in re.findall(r'LOOKUP_TYPE = "(.*)"', each.read_text())]
+    assert len(thin_ones) > 200
+    assert all(Stripe().event_type(each) == each.removeprefix("v1.") for each in thin_ones)
+
+
+def test_a_name_that_is_no_providers_of_ours_takes_types_as_they_are():
+    """P11: the events of a source of one's own are named by its own rules."""
+
+    @on_event("warehouse", "v1.parcel", "*")
+    async def note(w: Write[Any], event: ProviderEvent) -> None: ...
+
+    assert note.takes("warehouse", "v1.parcel")
+    assert not note.takes("warehouse", "parcel")
 
 
 async def post(at: Any, event: dict[str, Any]) -> str:

@@ -149,7 +149,11 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
         return EventNames()
 
     def event_type(self, type: str) -> str:
-        """Return the type of an event as it is stored, of one that a handler names. Default: the same."""
+        """Return the type of an event as it is stored, of one that a handler names. Default: the same.
+
+        Raises:
+            ValueError: if no event of the provider could be of this type; says why.
+        """
         return type
 
     async def taken_back(

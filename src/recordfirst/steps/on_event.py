@@ -13,6 +13,7 @@ from recordfirst.core.event import ProviderEvent
 from recordfirst.core.text import shown
 from recordfirst.errors import Misuse
 from recordfirst.providers.contract import Provider
+from recordfirst.providers.known import known_provider
 from recordfirst.steps.function import Function
 
 type OfProvider = Provider | type[Provider] | str
@@ -69,14 +70,16 @@ def on_event(
     ``App`` its ``event_handlers=``.
 
     Args:
-        provider: whose events: a provider, its class, or the name of an event source.
-        types: types of events.
+        provider: whose events: a provider, its class, or the name of an event source. ``"stripe"`` is the same as
+            ``Stripe``.
+        types: types of events, each by its whole name. One of Stripe's is the same with and without ``v1.``.
         fetch: asks the provider what is there now, before the transaction begins. It gets the event, and what it wants
             injected.
         name: the name in receipts. Default: the function's. Keep the old one here when you rename a function.
 
     Raises:
-        Misuse: if no type is named, or the functions do not take what is said here.
+        Misuse: if no type is named, one is none that the provider could send, or the functions do not take what is said
+            here.
     """
     if isinstance(provider, type):
         provider = provider()  # type: ignore[call-arg] # whose fields all have defaults, as Stripe's have
@@ -84,7 +87,8 @@ def on_event(
     if not types or not all(types):
         raise Misuse(f"@on_event({named!r}): name the types of events, such as 'charge.dispute.created', not {types}")
 
-    taken = types if isinstance(provider, str) else tuple(provider.event_type(each) for each in types)
+    known = known_provider(provider) if isinstance(provider, str) else provider
+    taken = types if known is None else tuple(_stored_as(known, each) for each in types)
 
     def decorate(fn: Callable[..., Any]) -> EventHandler:
         function = Function(fn, kind="on_event", name=name)
@@ -102,3 +106,11 @@ def on_event(
         return EventHandler(function, asks, named, taken)
 
     return decorate
+
+
+def _stored_as(provider: Provider, type: str) -> str:
+    """The type as events of this provider have it in the record."""
+    try:
+        return provider.event_type(type)
+    except ValueError as error:
+        raise Misuse(f"@on_event({provider.name!r}): no event will ever come for it: {error}") from None

@@ -31,7 +31,7 @@ from recordfirst.core.event import EventNames
 from recordfirst.core.reversal import TakenBack
 from recordfirst.errors import REFUSED_CREDENTIAL, Declined, NotDone, Unknown
 from recordfirst.providers.contract import Provider, Verdict, describe
-from recordfirst.providers.stripe.events import names_under, snapshot_type
+from recordfirst.providers.stripe.events import named_type, names_under
 from recordfirst.providers.stripe.reversing import may_reverse, references_of, taken_back
 
 SEARCH_LAG_S = 60.0
@@ -81,8 +81,12 @@ class Stripe(Provider, frozen=True, kw_only=True):
         return await names_under(await get(stripe.StripeClient), reference)
 
     def event_type(self, type: str) -> str:
-        """A thin event's type, ``v1.charge.refunded``, is that of the snapshot event: ``charge.refunded``."""
-        return snapshot_type(type)
+        """A thin event's type, ``v1.charge.refunded``, is that of the snapshot event: ``charge.refunded``.
+
+        Raises:
+            ValueError: if Stripe could have none of this type: a pattern, or another version's prefix.
+        """
+        return named_type(type)
 
     async def taken_back(
         self, get: Callable[[Any], Awaitable[Any]], references: Mapping[str, str]

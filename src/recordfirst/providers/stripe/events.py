@@ -9,9 +9,10 @@ snapshot event, too, is the same event: by that one's id and type, so that it co
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 import stripe
 
@@ -23,6 +24,8 @@ from recordfirst.providers.stripe.probe import METADATA_KEY
 _PAGE = 100
 _NAMING = ("payment_intent", "charge", "refund", "latest_charge")
 """Fields of an object that name others which a call of ours may have made."""
+_TYPE = re.compile(r"(v2\.)?(?!v\d+\.)[a-z][a-z0-9_]*([.\[][a-z][a-z0-9_]*\]?)+")
+"""With parts in brackets: ``v2.core.account[configuration.merchant].updated``."""
 _KINDS = ("pi_", "ch_", "py_", "re_", "pyr_", "du_", "dp_", "po_")
 
 
@@ -134,6 +137,24 @@ def _thin(data: dict[str, Any], id: str, kind: str, body: str) -> NewEvent:
 def snapshot_type(kind: str) -> str:
     """Return what a thin event's type is called in snapshot events: ``v1.charge.refunded`` is ``charge.refunded``."""
     return kind.removeprefix("v1.")
+
+
+def named_type(given: str) -> str:
+    """Return the same of a type that somebody has written down.
+
+    Raises:
+        ValueError: if it is the name of no event. One that the SDK does not know may be newer than the SDK.
+    """
+    kind = snapshot_type(given)
+    if not _TYPE.fullmatch(kind):
+        raise ValueError(
+            f"{given!r} is no name of an event of Stripe's, such as 'charge.refunded', 'v1.charge.refunded' or "
+            "'v2.core.account.updated'; name each type whole"
+        )
+    rest = kind.removeprefix("v2.")
+    if rest != kind and rest in get_args(stripe.Event.__annotations__.get("type")):
+        raise ValueError(f"Stripe has no event {given!r}: did you mean {rest!r}?")
+    return kind
 
 
 def _key(request: Any) -> tuple[str, ...]:
