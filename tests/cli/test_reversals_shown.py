@@ -91,7 +91,11 @@ def test_p10_status_lists_what_nobody_has_dealt_with(taken_back):
     assert len(lines) == 3
     assert "du_1  3      2" in lines[0]
     assert lines[0].endswith("LookupError: no books (shop.py:7, in note)")
+    assert lines[1].split() == [KEY, "dispute_won", "du_1", "0", "after", "reversal", "2"]
     found = taken_back.json("status")
+    assert [(each["number"], each["behind"]) for each in found["reversals"]] == [(2, None), (3, 2), (4, None)]
+    told = {each["number"]: each for each in taken_back.json("show", KEY)["receipts"][0]["reversals"]}
+    assert found["reversals"] == [told[2], told[3], told[4]]
     assert [each["id"] for each in found["reversals"]] == ["du_1", "du_1", "du_2"]
     assert (found["counts"]["reversal.open"], found["counts"]["reversal.stopped"]) == (2, 1)
     assert taken_back.json("status", "--state", "failed")["reversals"] == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -61,9 +60,13 @@ async def status(app_path: str, state: Listed | None, limit: int, as_json: bool)
         table([head, *(_row(start) for start in starts)])
     if unhandled:
         say()
-        names = ("key", "kind", "id", "tries", "next", "error")
         head = ("REVERSAL OF", "KIND", "ID", "TRIES", "NEXT", "ERROR")
-        table([head, *(tuple("" if each[name] is None else each[name] for name in names) for each in unhandled)])
+        table([head, *map(_waiting, unhandled)])
+
+
+def _waiting(shown: dict[str, Any]) -> tuple[Any, ...]:
+    ahead = shown["next"] if shown["behind"] is None else _after(shown)
+    return shown["key"], shown["kind"], shown["id"], shown["tries"], ahead or "", shown["error"] or ""
 
 
 def _row(start: Start) -> tuple[Any, ...]:
@@ -91,7 +94,7 @@ async def show(app_path: str, name: str, reveal: bool, as_json: bool) -> None:
         start = await app.look.start(name)
         receipts = await app.look.receipts(name) if start else await app.look.attempts(name)
         reversals = [
-            _reversals(app, await app.look.reversals(receipt)) if receipt.kind == "effect" else []
+            [_reversal(app, each) for each in await app.look.reversals(receipt)] if receipt.kind == "effect" else []
             for receipt in receipts
         ]
         known = [await app.look.references(receipt) if receipt.kind == "effect" else {} for receipt in receipts]
@@ -120,8 +123,9 @@ async def show(app_path: str, name: str, reveal: bool, as_json: bool) -> None:
         }
         lines: list[tuple[Any, ...]] = [(name.replace("_", " "), _cell(value)) for name, value in shown.items()]
         lines += [("at provider", f"{kind} {id}") for kind, id in known[number].items()]
-        for at, taken in enumerate(reversals[number], 1):
-            lines += [(f"reversal {at}" if line == 0 else "", said) for line, said in enumerate(_told(taken))]
+        for taken in reversals[number]:
+            named = f"reversal {taken['number']}"
+            lines += [(named if line == 0 else "", said) for line, said in enumerate(_told(taken))]
         table(lines)
 
 
@@ -200,21 +204,12 @@ def _receipt(app: App, receipt: Receipt, *, reveal: bool) -> dict[str, Any]:
     } | _hidden(app, receipt, ("request", "frozen", "result", "reply"), reveal=reveal)
 
 
-def _reversals(app: App, of_one: Sequence[StoredReversal]) -> list[dict[str, Any]]:
-    """Those of one receipt, in order: ``behind`` is the number of the one that must be handled, or stopped, before."""
-    shown, behind = [], None
-    for each in of_one:
-        shown.append(_reversal(app, each) | {"behind": behind if each.next_at_ms is not None else None})
-        if behind is None and each.next_at_ms is not None:
-            behind = each.number
-    return shown
-
-
 def _reversal(app: App, each: StoredReversal) -> dict[str, Any]:
     error = app.look.reversal_error(each)
     return {
         "key": each.key,
         "attempt": each.attempt,
+        "number": each.number,
         "kind": each.kind,
         "id": each.id,
         "amount_minor": each.amount_minor,
@@ -226,6 +221,7 @@ def _reversal(app: App, each: StoredReversal) -> dict[str, Any]:
         "handled_by": each.handled_by,
         "tries": each.tries,
         "next": time_of(each.next_at_ms),
+        "behind": each.behind,
         "error": None if error is None else _reason(error),
     }
 
@@ -245,9 +241,14 @@ def _handled(shown: dict[str, Any]) -> str:
         return by if by.startswith(DISMISSED) else f"handled by {by}"
     error = "" if shown["error"] is None else f", on_reversal failed {shown['tries']} times: {shown['error']}"
     ahead = "nothing tries it" if shown["next"] is None else f"tried next at {shown['next']}"
-    if shown.get("behind") is not None:
-        ahead = f"tried after reversal {shown['behind']}"
+    if shown["behind"] is not None:
+        ahead = f"tried {_after(shown)}"
     return f"not handled{error}; {ahead}"
+
+
+def _after(shown: dict[str, Any]) -> str:
+    """For which of its receipt's reversals it waits."""
+    return f"after reversal {shown['behind']}"
 
 
 def _hidden(app: App, row: Start | Receipt, names: tuple[str, ...], *, reveal: bool) -> dict[str, Any]:

@@ -38,6 +38,12 @@ class _Facts:
     async def due(self, session: Session[Any]) -> list[str]:
         return [each.id for each in await self.told(session, "due", limit=10)]
 
+    async def waiting(self, session: Session[Any]) -> dict[str, int | None]:
+        """The number of the one that each waits for, by id; it is the same whatever the fact is asked for with."""
+        listed = {each.id: each.behind for each in await self.told(session, "unhandled", after="", limit=10)}
+        assert {each.id: each.behind for each in await self.of(session)}.items() <= listed.items()
+        return listed
+
     async def does(self, session: Session[Any], name: str, **given: Any) -> bool:
         return bool(await session.run(self.sql[name], **given))
 
@@ -99,11 +105,13 @@ class ReversalConformance:
                     await facts.add(session, "re_2", number=2, wait_ms=0)
                     await facts.add(session, "re_3", key="order:2:charge", wait_ms=0)
                     assert await facts.due(session) == ["re_3"]
+                    assert await facts.waiting(session) == {"re_1": None, "re_2": 1, "re_3": None}
                     assert not await facts.does(session, "failed", hash=first, tries=1, error="{}", wait_ms=0)
                     assert await facts.does(session, "failed", hash=first, tries=0, error='{"a": 1}', wait_ms=0)
                     assert sorted(await facts.due(session)) == ["re_1", "re_3"]
                     assert await facts.does(session, "failed", hash=first, tries=1, error='{"a": 2}', wait_ms=None)
                     assert sorted(await facts.due(session)) == ["re_2", "re_3"]
+                    assert await facts.waiting(session) == {"re_1": None, "re_2": None, "re_3": None}
                     assert await facts.counts(session) == {"reversal.open": 2, "reversal.stopped": 1}
                     [stopped, _] = await facts.of(session)
                     assert (stopped.tries, stopped.error, stopped.next_at_ms) == (2, '{"a": 2}', None)

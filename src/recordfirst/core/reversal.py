@@ -129,6 +129,9 @@ class StoredReversal(Reversal, frozen=True, kw_only=True):
     error: str | None
     next_at_ms: int | None
     """When it is tried next; ``None``: not by itself."""
+    behind: int | None = None
+    """The number of the one of its receipt that must be handled, or stopped, before it is tried. ``None``: it waits for
+    none."""
 
     @property
     def subject(self) -> str:
