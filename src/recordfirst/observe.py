@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from recordfirst.core.text import masked
+from recordfirst.core.text import class_name, masked
 
 _log = logging.getLogger("recordfirst")
 
@@ -412,9 +412,15 @@ def log_events(event: Event) -> None:
 
 
 def log_place(what: str, error: BaseException) -> None:
-    """Write to the ``recordfirst`` logger where an error was raised: its stack, without its message."""
+    """Write to the ``recordfirst`` logger where an error was raised: its stack, without its message.
+
+    One that was never raised has no stack, and its class is named.
+    """
     where = "".join(traceback.format_tb(error.__traceback__))
-    _log.error("%s, raised here:\n%s", what, where)
+    if where:
+        _log.error("%s, raised here:\n%s", what, where)
+    else:
+        _log.error("%s: %s", what, class_name(error))
 
 
 def _masked(event: Event) -> Event:
